@@ -1,0 +1,3 @@
+//! The `airside` command.
+
+fn main() {}

@@ -1,0 +1,24 @@
+//! What every crate of Airside needs and nothing else: typed ids, the clock,
+//! faults, redaction and the supervision of tasks.
+//!
+//! # Invariants
+//!
+//! * No HTTP, no SQL, no file access.
+//! * The system clock and the random source are read here and nowhere else, so
+//!   that everything above can be driven by a [`VirtualClock`].
+
+mod clock;
+mod fault;
+mod id;
+mod redacted;
+mod supervisor;
+
+pub use clock::{Clock, SystemClock, VirtualClock};
+pub use fault::{Fault, Kind};
+pub use id::{CallId, NameError, NodeId, ServerId, TenantId, secret_token};
+pub use jiff::Timestamp;
+pub use redacted::Redacted;
+pub use supervisor::{OnFailure, Supervisor};
+
+/// A boxed future, used where a trait has to be dyn-compatible (ports only).
+pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -1,0 +1,1 @@
+//! Request flow of MCP calls: listener, pipeline, upstreams, recording.

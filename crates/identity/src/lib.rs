@@ -1,0 +1,1 @@
+//! Who is calling: verifiers that claim or pass a request.

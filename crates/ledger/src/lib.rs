@@ -1,0 +1,1 @@
+//! Append-only, hash-chained log with views and tables: the only home of durable state.

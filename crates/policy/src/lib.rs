@@ -1,0 +1,1 @@
+//! May it happen: facts in, a permit or a refusal out. No IO.

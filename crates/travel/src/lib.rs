@@ -1,0 +1,1 @@
+//! The hotel MCP server that ships inside Airside.

@@ -1,0 +1,1 @@
+//! Fakes, fixtures and load generation for development; never shipped.

@@ -1,0 +1,3 @@
+//! Repository rules as code.
+
+fn main() {}
