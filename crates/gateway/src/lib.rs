@@ -1,1 +1,13 @@
 //! Request flow of MCP calls: listener, pipeline, upstreams, recording.
+//!
+//! # Invariants
+//!
+//! * A call reaches an upstream only inside a `Permit` of the policy engine.
+//! * Bodies are forwarded as the bytes they are; whatever changes one edits spans
+//!   of it and is switched on by the route.
+//! * A call with an effect is recorded durably before it is sent and is never
+//!   sent twice by the gateway.
+//! * Every queue, table and buffer has a bound, and every wait a deadline.
+
+pub mod config;
+pub mod transport;
