@@ -189,7 +189,7 @@ mod tests {
         let seen = done.clone();
         supervisor
             .spawn_thread("writer", OnFailure::Log, move || {
-                seen.store(true, Ordering::Release)
+                seen.store(true, Ordering::Release);
             })
             .unwrap();
         assert_eq!(supervisor.stop(Duration::from_secs(5)).await, 0);

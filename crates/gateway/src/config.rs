@@ -5,9 +5,9 @@
 //! * Durations carry their unit in the name. A limit of zero is refused, never
 //!   read as "no limit".
 
-use std::net::SocketAddr;
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
-use airside_base::ServerId;
+use airside_base::{Redacted, ServerId};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
@@ -74,6 +74,12 @@ pub struct Upstream {
     /// Program and arguments of a server that speaks over its standard input and output.
     #[serde(default)]
     pub command: Vec<String>,
+    /// Environment of the program. It gets nothing else of this process's own.
+    #[serde(default)]
+    pub env: BTreeMap<String, Redacted<String>>,
+    /// Working directory of the program. Without it, the one of this process.
+    #[serde(default)]
+    pub directory: Option<PathBuf>,
     /// Name of a server that runs inside this process, such as `travel`.
     #[serde(default)]
     pub builtin: Option<String>,
@@ -179,6 +185,8 @@ impl Upstream {
             name,
             url: None,
             command: Vec::new(),
+            env: BTreeMap::new(),
+            directory: None,
             builtin: None,
             allow_plain_http: false,
             connect_timeout_ms: Self::default_connect_timeout_ms(),
