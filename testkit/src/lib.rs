@@ -1,1 +1,3 @@
 //! Fakes, fixtures and load generation for development; never shipped.
+
+pub mod fixture;

@@ -1,0 +1,5 @@
+//! Tests of the fixture and of the load tools over real sockets.
+
+// Marked as test code, so that the lints know it.
+#[cfg(test)]
+mod fixture;
