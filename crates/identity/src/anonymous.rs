@@ -1,0 +1,139 @@
+//! Anonymous callers on the same machine, for trying things out.
+//!
+//! # The proxy trap
+//!
+//! A reverse proxy, tunnel or service mesh on the same machine connects from
+//! loopback on behalf of everybody it serves. The peer address then proves
+//! nothing. Requests that carry a header which such software adds are therefore
+//! refused. One that adds none cannot be told from a local client, which is why
+//! this verifier is off unless the operator turns it on, and why the default
+//! policy gives its callers reading only.
+//!
+//! A web page in a browser on this machine is a local client too; the listener's
+//! checks of `Host` and `Origin` keep it out before identity is asked.
+
+use airside_base::TenantId;
+use http::header::AUTHORIZATION;
+
+use crate::{Attestation, Caller, CallerKind, Error, Head, Verdict, Verifier};
+
+/// Headers that intermediaries add: RFC 7239, RFC 9110 section 7.6.3, and the
+/// usual ones that no standard names.
+const PROXY_HEADERS: [&str; 9] = [
+    "forwarded",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-forwarded-server",
+    "x-real-ip",
+    "x-envoy-external-address",
+    "cf-connecting-ip",
+];
+
+/// Claims requests without credentials whose peer is a loopback address.
+#[derive(Debug)]
+pub struct AnonymousLoopback {
+    caller: Caller,
+}
+
+impl Default for AnonymousLoopback {
+    fn default() -> Self {
+        Self {
+            caller: Caller::new(
+                CallerKind::Anonymous,
+                "loopback",
+                TenantId::default(),
+                Attestation::None,
+                Vec::new(),
+            ),
+        }
+    }
+}
+
+impl Verifier for AnonymousLoopback {
+    fn verify(&self, head: &Head<'_>) -> Verdict {
+        // A caller that presents credentials wants to be somebody: falling back to
+        // nobody would hide that the credentials were not understood.
+        if head.headers.contains_key(AUTHORIZATION) {
+            return Verdict::Passed;
+        }
+        // `::ffff:127.0.0.1` is how a dual-stack socket reports an IPv4 peer.
+        if !head.peer.ip().to_canonical().is_loopback() {
+            return Verdict::Passed;
+        }
+        match PROXY_HEADERS
+            .iter()
+            .find(|name| head.headers.contains_key(**name))
+        {
+            Some(header) => Verdict::Refused(Error::Proxied { header }),
+            None => Verdict::Claimed(self.caller.clone()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::{self, Sample};
+
+    fn check(sample: &Sample, expected: &str) {
+        let verdict = sample.judge(&AnonymousLoopback::default());
+        assert_eq!(contract::render(&verdict), expected);
+    }
+
+    #[test]
+    fn keeps_the_contract() {
+        contract::all(&AnonymousLoopback::default(), &Sample::new());
+    }
+
+    #[test]
+    fn loopback_peers_are_claimed() {
+        for peer in [
+            "127.0.0.1:1",
+            "127.8.9.1:1",
+            "[::1]:1",
+            "[::ffff:127.0.0.1]:1",
+        ] {
+            check(&Sample::new().peer(peer), "anonymous loopback none");
+        }
+    }
+
+    #[test]
+    fn other_peers_are_passed() {
+        for peer in [
+            "192.168.1.1:1",
+            "[::]:1",
+            "0.0.0.0:1",
+            "[::ffff:10.0.0.1]:1",
+            "[fe80::1]:1",
+        ] {
+            check(&Sample::new().peer(peer), "passed");
+        }
+    }
+
+    #[test]
+    fn requests_through_a_proxy_are_refused() {
+        for name in PROXY_HEADERS {
+            check(&Sample::new().header(name, "127.0.0.1"), "ID-005");
+        }
+    }
+
+    #[test]
+    fn proxied_requests_from_elsewhere_are_passed() {
+        check(
+            &Sample::new()
+                .peer("10.0.0.1:1")
+                .header("forwarded", "for=127.0.0.1"),
+            "passed",
+        );
+    }
+
+    #[test]
+    fn credentials_are_never_anonymous() {
+        check(
+            &Sample::new().header("authorization", "Basic YTpi"),
+            "passed",
+        );
+    }
+}

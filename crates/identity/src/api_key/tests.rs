@@ -1,0 +1,156 @@
+use airside_base::{TenantId, VirtualClock};
+use proptest::prelude::*;
+
+use super::*;
+use crate::contract::{self, Sample};
+
+const NOW: &str = "2026-11-23T12:00:00Z";
+
+fn keys(minted: &Minted, not_after: Option<&str>) -> ApiKeys {
+    let config = ApiKeyConfig {
+        name: "ci".to_owned(),
+        sha256: minted.sha256,
+        tenant: TenantId::default(),
+        groups: vec!["booking".to_owned()],
+        not_after: not_after.map(|at| at.parse().unwrap()),
+    };
+    let clock = VirtualClock::new(NOW.parse().unwrap());
+    ApiKeys::new(&[config], Arc::new(clock))
+}
+
+fn check(verifier: &ApiKeys, authorization: &str, expected: &str) {
+    let verdict = Sample::new()
+        .header("authorization", authorization)
+        .judge(verifier);
+    assert_eq!(contract::render(&verdict), expected, "{authorization}");
+}
+
+#[test]
+fn keeps_the_contract() {
+    let minted = mint();
+    let good = Sample::new().header(
+        "authorization",
+        &format!("Bearer {}", minted.secret.expose()),
+    );
+    contract::all(&keys(&minted, None), &good);
+}
+
+#[test]
+fn minted_key_is_claimed_with_its_groups() {
+    let minted = mint();
+    let secret = minted.secret.expose();
+    let verifier = keys(&minted, None);
+    for scheme in ["Bearer", "bearer", "BEARER", "Bearer  "] {
+        check(
+            &verifier,
+            &format!("{scheme} {secret}"),
+            "api_key ci api_key",
+        );
+    }
+    let Verdict::Claimed(caller) = Sample::new()
+        .header("authorization", &format!("Bearer {secret}"))
+        .judge(&verifier)
+    else {
+        panic!("claimed above");
+    };
+    assert_eq!(caller.groups(), ["booking"]);
+}
+
+#[test]
+fn other_keys_and_malformed_ones_are_refused() {
+    let minted = mint();
+    let secret = minted.secret.expose().as_str();
+    let verifier = keys(&minted, None);
+    check(
+        &verifier,
+        &format!("Bearer {}", mint().secret.expose()),
+        "ID-003",
+    );
+    for malformed in [
+        format!("Bearer {}", &secret[..secret.len() - 1]),
+        format!("Bearer {secret}A"),
+        format!("Bearer {}=", &secret[..secret.len() - 1]),
+        format!("Bearer {secret} x"),
+        format!("Bearer {secret}, Bearer {secret}"),
+        format!("Basic {secret}"),
+        format!("Bearer{secret}"),
+        secret.to_owned(),
+    ] {
+        check(&verifier, &malformed, "ID-002");
+    }
+}
+
+#[test]
+fn other_credentials_are_passed() {
+    let verifier = keys(&mint(), None);
+    for foreign in [
+        "Bearer eyJhbGciOiJFUzI1NiJ9.e30.AA",
+        "Basic YTpi",
+        "",
+        "Bearer",
+        "DPoP x",
+    ] {
+        check(&verifier, foreign, "passed");
+    }
+}
+
+#[test]
+fn expiry_is_inclusive_and_names_the_key_in_private_only() {
+    let minted = mint();
+    let authorization = format!("Bearer {}", minted.secret.expose());
+    check(
+        &keys(&minted, Some(NOW)),
+        &authorization,
+        "api_key ci api_key",
+    );
+    let expired = keys(&minted, Some("2026-11-23T11:59:59Z"));
+    check(&expired, &authorization, "ID-004");
+    let Verdict::Refused(error) = Sample::new()
+        .header("authorization", &authorization)
+        .judge(&expired)
+    else {
+        panic!("refused above");
+    };
+    let fault = error.fault();
+    assert!(fault.private().is_some_and(|text| text.contains("`ci`")));
+    assert!(!fault.to_string().contains("ci`"), "{fault}");
+}
+
+#[test]
+fn two_headers_are_refused_even_if_equal() {
+    let minted = mint();
+    let authorization = format!("Bearer {}", minted.secret.expose());
+    let twice = Sample::new()
+        .header("authorization", &authorization)
+        .header("authorization", &authorization);
+    assert_eq!(
+        contract::render(&twice.judge(&keys(&minted, None))),
+        "ID-002"
+    );
+}
+
+#[test]
+fn debug_shows_no_secret() {
+    let minted = mint();
+    let secret = minted.secret.expose();
+    let text = format!("{minted:?} {:?}", keys(&minted, None));
+    assert!(!text.contains(&secret[PREFIX.len()..]), "{text}");
+}
+
+proptest! {
+    /// Only the exact key is claimed, whatever else the header holds.
+    #[test]
+    fn nothing_but_the_key_is_claimed(noise in proptest::collection::vec(0x20_u8..=0xff, 0..120), at in 0_usize..51) {
+        prop_assume!(!noise.contains(&0x7f));
+        let minted = mint();
+        let verifier = keys(&minted, None);
+        let verdict = Sample::new().header_bytes("authorization", &noise).judge(&verifier);
+        prop_assert!(!matches!(verdict, Verdict::Claimed(_)));
+
+        let mut changed = minted.secret.expose().clone().into_bytes();
+        changed[at] = if changed[at] == b'x' { b'y' } else { b'x' };
+        let changed = [b"Bearer ", changed.as_slice()].concat();
+        let verdict = Sample::new().header_bytes("authorization", &changed).judge(&verifier);
+        prop_assert!(!matches!(verdict, Verdict::Claimed(_)));
+    }
+}

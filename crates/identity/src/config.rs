@@ -1,0 +1,188 @@
+//! The `[identity]` part of the configuration.
+
+use std::collections::HashSet;
+
+use airside_base::{Fault, Kind, TenantId, Timestamp};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::Digest;
+
+/// Longest name of a key or group, in bytes.
+pub const MAX_NAME_BYTES: usize = 64;
+
+/// Who may call, and how callers prove who they are.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Config {
+    /// Accepts requests without credentials from processes on this machine. Off
+    /// unless set. Never set it where a reverse proxy or tunnel runs on the same
+    /// machine: behind one, every caller of the world comes from loopback.
+    pub anonymous_loopback: bool,
+    /// API keys, each `[[identity.api-key]]`.
+    pub api_key: Vec<ApiKeyConfig>,
+}
+
+/// One API key.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ApiKeyConfig {
+    /// Name of the key, which becomes the id of its caller: 1 to 64 of `a-z`,
+    /// `A-Z`, `0-9`, `-`, `_` and `.`, unique within the tenant.
+    pub name: String,
+    /// SHA-256 of the whole key (prefix included) as 64 hexadecimal digits. The
+    /// key itself is never stored.
+    pub sha256: Digest,
+    /// Tenant whose ledger chain records the calls.
+    #[serde(default)]
+    pub tenant: TenantId,
+    /// Groups that policies can refer to; same characters as the name.
+    #[serde(default)]
+    pub groups: Vec<String>,
+    /// Last moment at which the key is accepted, as a text such as
+    /// `"2027-01-31T23:59:59Z"`. Without it the key does not expire.
+    #[serde(default)]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub not_after: Option<Timestamp>,
+}
+
+/// Why a configuration of identity is not accepted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// A key or group has a name that is not accepted.
+    #[error(
+        "`{name}` is not a name of a {what}: use 1 to {MAX_NAME_BYTES} of a-z, A-Z, 0-9, `-`, `_` and `.`"
+    )]
+    Name {
+        /// What should have been named: API key or group.
+        what: &'static str,
+        /// The refused text, escaped and cut.
+        name: String,
+    },
+    /// Two keys of one tenant have the same name.
+    #[error("two API keys of tenant `{tenant}` are named `{name}`")]
+    DuplicateName {
+        /// The tenant.
+        tenant: TenantId,
+        /// The name.
+        name: String,
+    },
+    /// Two entries hold the digest of the same key.
+    #[error("`{name}` has the same key as another entry")]
+    DuplicateKey {
+        /// The later of the two.
+        name: String,
+    },
+}
+
+impl ConfigError {
+    /// Returns what the operator may read.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        let invalid = |code| Fault::new(Kind::Invalid, code, self.to_string());
+        match self {
+            Self::Name { .. } => invalid("ID-010"),
+            Self::DuplicateName { .. } => {
+                invalid("ID-011").with_hint("give each `[[identity.api-key]]` a name of its own")
+            }
+            Self::DuplicateKey { .. } => invalid("ID-012")
+                .with_hint("mint one key per caller: with a shared key nobody can tell who called"),
+        }
+    }
+}
+
+impl Config {
+    /// Checks what the types cannot.
+    ///
+    /// # Errors
+    ///
+    /// The first name that is not accepted or used twice, or key entered twice.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let mut names = HashSet::new();
+        let mut keys = HashSet::new();
+        for key in &self.api_key {
+            check_name("API key", &key.name)?;
+            for group in &key.groups {
+                check_name("group", group)?;
+            }
+            if !names.insert((&key.tenant, &key.name)) {
+                return Err(ConfigError::DuplicateName {
+                    tenant: key.tenant.clone(),
+                    name: key.name.clone(),
+                });
+            }
+            if !keys.insert(key.sha256) {
+                return Err(ConfigError::DuplicateKey {
+                    name: key.name.clone(),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check_name(what: &'static str, name: &str) -> Result<(), ConfigError> {
+    let accepted = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    if (1..=MAX_NAME_BYTES).contains(&name.len()) && name.bytes().all(accepted) {
+        return Ok(());
+    }
+    let name = name.chars().take(40).flat_map(char::escape_debug).collect();
+    Err(ConfigError::Name { what, name })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(name: &str, secret: &str) -> ApiKeyConfig {
+        ApiKeyConfig {
+            name: name.to_owned(),
+            sha256: Digest::of(secret.as_bytes()),
+            tenant: TenantId::default(),
+            groups: vec![],
+            not_after: None,
+        }
+    }
+
+    fn check(keys: &[ApiKeyConfig], expected: Option<&str>) {
+        let config = Config {
+            anonymous_loopback: false,
+            api_key: keys.to_vec(),
+        };
+        let found = config.check().map_err(|error| error.fault().code());
+        assert_eq!(found.err(), expected);
+    }
+
+    #[test]
+    fn nothing_is_open_by_default() {
+        let config: Config = serde_json::from_str("{}").unwrap();
+        assert_eq!(config, Config::default());
+        assert!(!config.anonymous_loopback && config.api_key.is_empty());
+    }
+
+    #[test]
+    fn full_entry_is_read() {
+        let text = r#"{"api-key": [{"name": "ci", "tenant": "acme", "groups": ["booking"],
+            "sha256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+            "not-after": "2027-01-31T23:59:59Z"}]}"#;
+        let config: Config = serde_json::from_str(text).unwrap();
+        assert_eq!(config.api_key[0].sha256, Digest::of(b"abc"));
+        assert!(serde_json::from_str::<Config>(&text.replace("not-after", "expires")).is_err());
+    }
+
+    #[test]
+    fn names_and_keys_are_unique() {
+        check(&[key("a", "1"), key("b", "2")], None);
+        check(&[key("a", "1"), key("a", "2")], Some("ID-011"));
+        check(&[key("a", "1"), key("b", "1")], Some("ID-012"));
+    }
+
+    #[test]
+    fn odd_names_are_refused_and_escaped() {
+        for bad in ["", "a b", "a/b", "\u{1b}[31m", &"a".repeat(65)] {
+            check(&[key(bad, "1")], Some("ID-010"));
+            let error = check_name("group", bad).unwrap_err().to_string();
+            assert!(!error.contains('\u{1b}'), "{error}");
+        }
+    }
+}

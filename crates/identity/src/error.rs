@@ -1,0 +1,74 @@
+//! Why a caller could not be identified.
+
+use airside_base::{Fault, Kind, Timestamp};
+
+/// Why a caller could not be identified.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// No verifier recognised any evidence.
+    #[error("the request carries no evidence of who is calling")]
+    Nobody,
+    /// There is an API key, but not in the form that is accepted.
+    #[error("the API key is malformed: {0}")]
+    Malformed(&'static str),
+    /// The key has the right form and is not configured.
+    #[error("the API key is not known")]
+    UnknownKey,
+    /// The key is configured and its time is over.
+    #[error("the API key `{name}` expired at {not_after}")]
+    ExpiredKey {
+        /// The configured name of the key.
+        name: String,
+        /// Last moment at which it was accepted.
+        not_after: Timestamp,
+    },
+    /// The request came over loopback, but on behalf of somebody else.
+    #[error(
+        "the request came through a proxy (header `{header}`), so its loopback peer proves nothing"
+    )]
+    Proxied {
+        /// The header that gave it away.
+        header: &'static str,
+    },
+}
+
+impl Error {
+    /// Returns what the caller may know.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        let unauthenticated = |code, public| Fault::new(Kind::Unauthenticated, code, public);
+        match self {
+            Self::Nobody => unauthenticated("ID-001", "the request does not say who is calling")
+                .with_hint(
+                    "send `Authorization: Bearer airside_…` with an API key of this installation",
+                ),
+            Self::Malformed(what) => {
+                unauthenticated("ID-002", "the API key is malformed").with_hint(*what)
+            }
+            Self::UnknownKey => unauthenticated("ID-003", "the API key is not valid here")
+                .with_hint("ask the operator of this installation for a key"),
+            Self::ExpiredKey { .. } => unauthenticated("ID-004", "the API key has expired")
+                .with_hint("ask the operator of this installation for a new key")
+                .with_private(self),
+            Self::Proxied { .. } => unauthenticated(
+                "ID-005",
+                "anonymous access is for direct connections from the same machine",
+            )
+            .with_hint("call the gateway without a proxy, or send an API key")
+            .with_private(self),
+        }
+    }
+
+    /// Returns the value of the `WWW-Authenticate` header that a 401 has to carry
+    /// (RFC 9110, section 11.6.1; RFC 6750, section 3).
+    #[must_use]
+    pub const fn challenge(&self) -> &'static str {
+        match self {
+            Self::Nobody | Self::Proxied { .. } => "Bearer realm=\"airside\"",
+            Self::Malformed(_) => "Bearer realm=\"airside\", error=\"invalid_request\"",
+            Self::UnknownKey | Self::ExpiredKey { .. } => {
+                "Bearer realm=\"airside\", error=\"invalid_token\""
+            }
+        }
+    }
+}
