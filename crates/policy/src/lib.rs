@@ -1,1 +1,30 @@
-//! May it happen: facts in, a permit or a refusal out. No IO.
+//! May it happen: facts in, a [`Permit`] or a [`Refusal`] out.
+//!
+//! Policies are written in Cedar against the schema in `policies/`. They are
+//! loaded and checked once ([`Policies`]), cut into one small set for each server
+//! ([`Engine`]), and asked for every call ([`Engine::decide`]).
+//!
+//! # Invariants
+//!
+//! * Default deny: what no policy permits is refused. What any policy forbids is
+//!   refused, whatever permits it.
+//! * Fail closed: where a policy cannot be evaluated, the answer is a refusal.
+//!   Cedar alone would skip the policy, and a skipped `forbid` is a hole.
+//! * A [`Permit`] is made here and nowhere else, so no path leads around a
+//!   decision.
+//! * A decision is a function of the facts and the policies: no clock, no
+//!   counter, no IO. This is what allows it to be remembered and replayed.
+
+mod engine;
+mod facts;
+mod load_error;
+mod memo;
+mod permit;
+mod policies;
+mod vocabulary;
+
+pub use engine::Engine;
+pub use facts::{Action, Facts, Principal, Target, ToolTraits};
+pub use load_error::{LoadError, Place, Problem};
+pub use permit::{Permit, PolicyId, Reason, Refusal};
+pub use policies::{DEFAULT, MAX_SOURCE_BYTES, Policies, SCHEMA, Source};

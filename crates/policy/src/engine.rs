@@ -1,0 +1,138 @@
+//! Decisions about one server.
+
+use std::{collections::HashMap, sync::Arc};
+
+use airside_base::ServerId;
+use cedar_policy::{Authorizer, Decision, PolicySet, Response};
+
+use crate::{
+    Facts, Permit, PolicyId, Reason, Refusal, Target, memo::Memo, permit::Verdict,
+    vocabulary::Vocabulary,
+};
+
+/// Decides what may happen at one server. Clones share policies and memory.
+#[derive(Debug, Clone)]
+pub struct Engine(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    server: ServerId,
+    vocabulary: Arc<Vocabulary>,
+    set: PolicySet,
+    ids: HashMap<cedar_policy::PolicyId, PolicyId>,
+    authorizer: Authorizer,
+    memo: Memo,
+}
+
+impl Engine {
+    /// Returns an engine over `set`, which has to hold every policy that can apply
+    /// to `server`.
+    pub(crate) fn new(server: ServerId, vocabulary: Arc<Vocabulary>, set: PolicySet) -> Self {
+        let id = |policy: &cedar_policy::Policy| {
+            let id: &str = policy.id().as_ref();
+            (policy.id().clone(), PolicyId::new(id))
+        };
+        Self(Arc::new(Inner {
+            server,
+            vocabulary,
+            ids: set.policies().map(id).collect(),
+            set,
+            authorizer: Authorizer::new(),
+            memo: Memo::default(),
+        }))
+    }
+
+    /// Returns the server this engine decides for.
+    #[must_use]
+    pub fn server(&self) -> &ServerId {
+        &self.0.server
+    }
+
+    /// Returns how many policies can apply to this server.
+    #[must_use]
+    pub fn policy_count(&self) -> usize {
+        self.0.ids.len()
+    }
+
+    /// Decides whether `value`, which `facts` describe, may happen.
+    ///
+    /// # Errors
+    ///
+    /// A [`Refusal`] if no policy permits it, if one forbids it, or if one cannot
+    /// be evaluated.
+    pub fn decide<T>(&self, facts: &Facts<'_>, value: T) -> Result<Permit<T>, Refusal> {
+        let verdict = self.0.memo.recall(facts, || self.judge(facts));
+        verdict.about(value)
+    }
+
+    /// Asks Cedar.
+    pub(crate) fn judge(&self, facts: &Facts<'_>) -> Verdict {
+        let Inner {
+            server,
+            vocabulary,
+            set,
+            authorizer,
+            ..
+        } = &*self.0;
+        let (request, entities) = vocabulary.question(server, facts, None);
+        let response = authorizer.is_authorized(&request, set, &entities);
+        let errors: Vec<_> = response.diagnostics().errors().collect();
+        if !errors.is_empty() {
+            let failed = errors.iter().map(|error| match error {
+                cedar_policy::AuthorizationError::PolicyEvaluationError(error) => error.policy_id(),
+            });
+            let details = errors.iter().map(|error| format!("{error}; ")).collect();
+            let failed = self.named(failed);
+            return Verdict::Refused(Refusal::new(
+                Reason::Undecidable,
+                failed,
+                None,
+                Some(details),
+            ));
+        }
+        let determining = self.named(response.diagnostics().reason());
+        match response.decision() {
+            Decision::Allow => Verdict::Permitted(determining),
+            Decision::Deny => Verdict::Refused(self.refusal(facts, &response, determining)),
+        }
+    }
+
+    fn refusal(
+        &self,
+        facts: &Facts<'_>,
+        response: &Response,
+        forbidding: Arc<[PolicyId]>,
+    ) -> Refusal {
+        if forbidding.is_empty() {
+            let hint = match facts.target {
+                Target::Tool { traits, .. } if !traits.known => {
+                    Some("the server lists no tool of this name: see `tools/list`".to_owned())
+                }
+                Target::Server
+                | Target::Tool { .. }
+                | Target::Resource { .. }
+                | Target::Prompt { .. } => None,
+            };
+            return Refusal::new(Reason::NothingPermits, forbidding, hint, None);
+        }
+        let mut hints: Vec<_> = response
+            .diagnostics()
+            .reason()
+            .filter_map(|id| self.0.set.annotation(id, "hint"))
+            .collect();
+        hints.sort_unstable();
+        let hint = (!hints.is_empty()).then(|| hints.join("; "));
+        Refusal::new(Reason::Forbidden, forbidding, hint, None)
+    }
+
+    fn named<'a>(&self, ids: impl Iterator<Item = &'a cedar_policy::PolicyId>) -> Arc<[PolicyId]> {
+        let mut ids: Vec<_> = ids.filter_map(|id| self.0.ids.get(id).cloned()).collect();
+        ids.sort_unstable();
+        ids.into()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn remembered(&self) -> usize {
+        self.0.memo.len()
+    }
+}

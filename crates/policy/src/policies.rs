@@ -1,0 +1,277 @@
+//! Loading, checking and cutting policies.
+
+use std::{collections::HashMap, fmt::Display, sync::Arc};
+
+use airside_base::ServerId;
+use cedar_policy::{
+    EntityUid, Policy, PolicySet, ResourceConstraint, Schema, ValidationMode, Validator,
+};
+use miette::Diagnostic;
+
+use crate::{
+    Engine,
+    load_error::{LoadError, Place, Problem},
+    vocabulary::Vocabulary,
+};
+
+/// The schema that policies are checked against: `policies/schema.cedarschema`.
+pub const SCHEMA: &str = include_str!("../../../policies/schema.cedarschema");
+
+/// The policies that apply where none are configured: `policies/default.cedar`.
+pub const DEFAULT: &str = include_str!("../../../policies/default.cedar");
+
+/// Longest policy file, in bytes.
+pub const MAX_SOURCE_BYTES: usize = 1024 * 1024;
+
+/// Longest `@id`, in bytes: it stands in every ledger entry it decides.
+pub(crate) const MAX_ID_BYTES: usize = 64;
+
+/// One policy file.
+#[derive(Debug, Clone)]
+pub struct Source<'a> {
+    /// Name that errors show, usually the path.
+    pub name: &'a str,
+    /// Its text.
+    pub text: &'a str,
+}
+
+/// Policies that have passed every check. Clones share the same data.
+#[derive(Debug, Clone)]
+pub struct Policies {
+    set: Arc<PolicySet>,
+    vocabulary: Arc<Vocabulary>,
+}
+
+impl Policies {
+    /// Returns the shipped policies.
+    #[must_use]
+    pub fn builtin() -> Self {
+        let source = Source {
+            name: "policies/default.cedar",
+            text: DEFAULT,
+        };
+        Self::load(&[source]).expect("the shipped policies pass the checks, which a test proves")
+    }
+
+    /// Returns the policies of `sources`, which take the place of the shipped ones.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with them, with file, line and column. A rule that
+    /// can never apply, or that holds invisible or confusable characters, counts
+    /// as wrong.
+    pub fn load(sources: &[Source<'_>]) -> Result<Self, LoadError> {
+        let schema = schema();
+        let vocabulary = Arc::new(Vocabulary::new(&schema));
+        let mut loading = Loading::default();
+        sources.iter().for_each(|source| loading.read(source));
+        // Validation of a half-read set would blame what is not wrong.
+        LoadError::check(std::mem::take(&mut loading.problems))?;
+        loading.validate(schema);
+        LoadError::check(loading.problems)?;
+        Ok(Self {
+            set: Arc::new(loading.set),
+            vocabulary,
+        })
+    }
+
+    /// Returns an engine that decides for `server`.
+    ///
+    /// Cedar evaluates every policy it is given, so the engine gets only those
+    /// that can apply: not the ones whose scope names another server.
+    #[must_use]
+    pub fn engine(&self, server: &ServerId) -> Engine {
+        let own = self.vocabulary.server(server);
+        let applies = |policy: &&Policy| self.can_apply(&policy.resource_constraint(), &own);
+        let set = PolicySet::from_policies(self.set.policies().filter(applies).cloned())
+            .expect("ids stay unique in a part of a set");
+        Engine::new(server.clone(), self.vocabulary.clone(), set)
+    }
+
+    /// Returns an engine that is given every policy. The yardstick for the cut.
+    #[cfg(test)]
+    pub(crate) fn whole(&self, server: &ServerId) -> Engine {
+        Engine::new(server.clone(), self.vocabulary.clone(), (*self.set).clone())
+    }
+
+    /// Returns whether a policy with this scope can match something of server `own`.
+    fn can_apply(&self, scope: &ResourceConstraint, own: &EntityUid) -> bool {
+        match scope {
+            ResourceConstraint::Any | ResourceConstraint::Is(_) => true,
+            // Only what is inside a server has a parent, and only a server is one;
+            // everything is also in itself.
+            ResourceConstraint::Eq(named)
+            | ResourceConstraint::In(named)
+            | ResourceConstraint::IsIn(_, named) => self.server_of(named) == own.id().unescaped(),
+        }
+    }
+
+    /// Returns the server an entity belongs to: the text before the first `/`, for
+    /// a server name has none.
+    fn server_of<'a>(&self, entity: &'a EntityUid) -> &'a str {
+        let id = entity.id().unescaped();
+        if *entity.type_name() == self.vocabulary.server {
+            return id;
+        }
+        id.split_once('/').map_or(id, |(server, _)| server)
+    }
+}
+
+fn schema() -> Schema {
+    let (schema, _warnings) = Schema::from_cedarschema_str(SCHEMA)
+        .expect("the shipped schema is valid, which a test proves");
+    schema
+}
+
+/// Policies on their way in.
+#[derive(Default)]
+struct Loading<'a> {
+    set: PolicySet,
+    places: HashMap<cedar_policy::PolicyId, (Place, &'a Source<'a>)>,
+    problems: Vec<Problem>,
+}
+
+impl<'a> Loading<'a> {
+    fn read(&mut self, source: &'a Source<'a>) {
+        let Source { name, text } = *source;
+        if text.len() > MAX_SOURCE_BYTES {
+            return self.problems.push(Problem::TooLarge {
+                file: name.to_owned(),
+                size_bytes: text.len(),
+            });
+        }
+        let parsed: PolicySet = match text.parse() {
+            Ok(parsed) => parsed,
+            Err(errors) => {
+                let errors: &cedar_policy::ParseErrors = &errors;
+                let problem = |error: &cedar_policy::ParseError| Problem::Syntax {
+                    place: place_of(error, source),
+                    message: chain(error),
+                    help: error.help().map(|help| help.to_string()),
+                };
+                return self.problems.extend(errors.iter().map(problem));
+            }
+        };
+        for template in parsed.templates() {
+            let place = find(source, &template.to_cedar(), 0).0;
+            self.problems.push(Problem::Template { place });
+        }
+        // The parser numbers policies in the order of the text.
+        let mut policies: Vec<_> = parsed.policies().collect();
+        policies.sort_by_key(|policy| ordinal(policy));
+        let mut from = 0;
+        for policy in policies {
+            let (place, end) = find(source, &policy.to_cedar().unwrap_or_default(), from);
+            from = end;
+            self.add(policy, place, source);
+        }
+    }
+
+    fn add(&mut self, policy: &Policy, place: Place, source: &'a Source<'a>) {
+        let Some(id) = policy.annotation("id").filter(|id| is_id(id)) else {
+            return self.problems.push(Problem::Unnamed { place });
+        };
+        let key = cedar_policy::PolicyId::new(id);
+        if let Some((first, _)) = self.places.get(&key) {
+            return self.problems.push(Problem::Duplicate {
+                place,
+                id: id.to_owned(),
+                first: first.clone(),
+            });
+        }
+        self.set
+            .add(policy.new_id(key.clone()))
+            .expect("the id is not in the set yet");
+        self.places.insert(key, (place, source));
+    }
+
+    fn validate(&mut self, schema: Schema) {
+        let result = Validator::new(schema).validate(&self.set, ValidationMode::default());
+        let mut problems = Vec::new();
+        for error in result.validation_errors() {
+            problems.extend(self.schema_problem(error, error.policy_id()));
+        }
+        for warning in result.validation_warnings() {
+            problems.extend(self.schema_problem(warning, warning.policy_id()));
+        }
+        problems.sort_by_key(|(line, _)| *line);
+        self.problems
+            .extend(problems.into_iter().map(|(_, problem)| problem));
+    }
+
+    fn schema_problem(
+        &self,
+        error: &dyn Diagnostic,
+        policy: &cedar_policy::PolicyId,
+    ) -> Option<(usize, Problem)> {
+        let (start, source) = self.places.get(policy)?;
+        let place = span(error).map_or_else(
+            || start.clone(),
+            |offset| Place::at(source.name, source.text, offset),
+        );
+        let line = place.line;
+        let problem = Problem::Schema {
+            place,
+            message: chain(error),
+            help: error.help().map(|help| help.to_string()),
+        };
+        Some((line, problem))
+    }
+}
+
+fn is_id(id: &str) -> bool {
+    let accepted =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
+    (1..=MAX_ID_BYTES).contains(&id.len()) && id.bytes().all(accepted)
+}
+
+fn ordinal(policy: &Policy) -> usize {
+    let id: &str = policy.id().as_ref();
+    id.trim_start_matches("policy")
+        .parse()
+        .unwrap_or(usize::MAX)
+}
+
+/// Returns where `part` begins at or after byte `from`, and the offset after it.
+fn find(source: &Source<'_>, part: &str, from: usize) -> (Place, usize) {
+    let offset = source.text[from..].find(part).map_or(from, |at| from + at);
+    let place = Place::at(source.name, source.text, offset);
+    (place, (offset + part.len()).min(source.text.len()))
+}
+
+fn place_of(error: &dyn Diagnostic, source: &Source<'_>) -> Place {
+    Place::at(source.name, source.text, span(error).unwrap_or(0))
+}
+
+fn span(error: &dyn Diagnostic) -> Option<usize> {
+    error.labels()?.next().map(|label| label.offset())
+}
+
+/// Returns an error and its sources on one line, control characters escaped: the
+/// text may quote the file.
+fn chain(error: &dyn Diagnostic) -> String {
+    let mut text = escape(&error);
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&escape(&error));
+        source = error.source();
+    }
+    text
+}
+
+fn escape(text: &dyn Display) -> String {
+    let text = text.to_string();
+    let mut escaped = String::with_capacity(text.len());
+    for char in text.chars() {
+        if char.is_control() {
+            escaped.extend(char.escape_default());
+        } else {
+            escaped.push(char);
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests;
