@@ -1,0 +1,221 @@
+//! The bounded queue between callers and the sequencer.
+//!
+//! # Invariants
+//!
+//! * What was accepted counts against the bounds until it is durable, answered
+//!   or given up, so a store that does not write fills the queue and is noticed.
+//! * [`Queue::record`] wakes the sequencer only if it is parked (nothing came for
+//!   a while) or if a whole group has gathered; otherwise the sequencer's timer
+//!   picks the draft up.
+
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard},
+};
+
+use tokio::sync::{Notify, oneshot};
+
+use crate::{
+    batch::{Batch, Receipt},
+    entry::Draft,
+    error::AppendError,
+};
+
+/// The answer to an append.
+pub(crate) type Answer = Result<Receipt, AppendError>;
+
+/// One accepted request.
+#[derive(Debug)]
+pub(crate) enum Request {
+    /// A draft that nobody waits for.
+    Record(Draft),
+    /// A batch and who waits for it.
+    Append(Batch, oneshot::Sender<Answer>),
+}
+
+impl Request {
+    pub(crate) fn drafts(&self) -> &[Draft] {
+        match self {
+            Self::Record(draft) => std::slice::from_ref(draft),
+            Self::Append(batch, _) => &batch.drafts,
+        }
+    }
+
+    fn weight(&self) -> usize {
+        match self {
+            Self::Record(draft) => draft.weight(),
+            Self::Append(batch, _) => batch.weight(),
+        }
+    }
+}
+
+/// How much may wait, and how much is written at once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) requests: usize,
+    pub(crate) bytes: usize,
+    pub(crate) group: usize,
+    pub(crate) group_bytes: usize,
+}
+
+#[derive(Debug)]
+pub(crate) struct Queue {
+    state: Mutex<State>,
+    wake: Notify,
+    bounds: Bounds,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: VecDeque<Request>,
+    /// Requests and bytes accepted and not settled, the group under way included.
+    requests: usize,
+    bytes: usize,
+    /// Somebody waits for an answer.
+    urgent: bool,
+    /// The sequencer has stopped its timer.
+    parked: bool,
+    closed: bool,
+}
+
+/// What the sequencer finds in the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Load {
+    Empty,
+    /// Only drafts that nobody waits for.
+    Patient,
+    /// Somebody waits, or a whole group has gathered.
+    Urgent,
+}
+
+impl Queue {
+    pub(crate) fn new(bounds: Bounds) -> Self {
+        Self {
+            state: Mutex::default(),
+            wake: Notify::new(),
+            bounds,
+        }
+    }
+
+    /// Accepts a draft that nobody waits for.
+    pub(crate) fn record(&self, draft: Draft) -> Result<(), AppendError> {
+        let wake = {
+            let mut state = self.lock();
+            self.accept(&mut state, Request::Record(draft))?;
+            std::mem::take(&mut state.parked) || state.waiting.len() == self.bounds.group
+        };
+        if wake {
+            self.wake.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Accepts a batch; the answer comes once it is durable.
+    pub(crate) fn append(&self, batch: Batch) -> Result<oneshot::Receiver<Answer>, AppendError> {
+        let (sender, receiver) = oneshot::channel();
+        {
+            let mut state = self.lock();
+            self.accept(&mut state, Request::Append(batch, sender))?;
+            state.urgent = true;
+            state.parked = false;
+        }
+        self.wake.notify_one();
+        Ok(receiver)
+    }
+
+    fn accept(&self, state: &mut State, request: Request) -> Result<(), AppendError> {
+        let (bytes, max) = (request.weight(), self.bounds.bytes);
+        if bytes > max {
+            return Err(AppendError::TooLarge { bytes, max });
+        }
+        if state.closed {
+            return Err(AppendError::Closed);
+        }
+        if state.requests >= self.bounds.requests || state.bytes + bytes > max {
+            return Err(AppendError::QueueFull);
+        }
+        state.requests += 1;
+        state.bytes += bytes;
+        state.waiting.push_back(request);
+        Ok(())
+    }
+
+    /// Returns what is waiting.
+    pub(crate) fn load(&self) -> Load {
+        let state = self.lock();
+        match state.waiting.len() {
+            _ if state.urgent => Load::Urgent,
+            0 => Load::Empty,
+            n if n >= self.bounds.group => Load::Urgent,
+            _ => Load::Patient,
+        }
+    }
+
+    /// Stops the timer: from now on the first request wakes the sequencer.
+    /// Returns whether nothing came in between.
+    pub(crate) fn park(&self) -> bool {
+        let mut state = self.lock();
+        state.parked = state.waiting.is_empty();
+        state.parked
+    }
+
+    /// Resolves when [`Queue::record`] or [`Queue::append`] asks for attention.
+    pub(crate) async fn woken(&self) {
+        self.wake.notified().await;
+    }
+
+    /// Moves up to one group behind `group`, which may hold what failed before.
+    pub(crate) fn take(&self, group: &mut Vec<Request>) {
+        let mut state = self.lock();
+        let mut drafts: usize = group.iter().map(|r| r.drafts().len()).sum();
+        let mut bytes: usize = group.iter().map(Request::weight).sum();
+        while let Some(request) = state.waiting.front() {
+            drafts += request.drafts().len();
+            bytes += request.weight();
+            let over = drafts > self.bounds.group || bytes > self.bounds.group_bytes;
+            if over && !group.is_empty() {
+                break;
+            }
+            group.extend(state.waiting.pop_front());
+        }
+        state.urgent = state
+            .waiting
+            .iter()
+            .any(|request| matches!(request, Request::Append(..)));
+    }
+
+    /// Takes out everybody who waits for an answer, to tell them of a failure.
+    pub(crate) fn take_appends(&self) -> Vec<Request> {
+        let mut state = self.lock();
+        state.urgent = false;
+        let waiting = std::mem::take(&mut state.waiting);
+        let (appends, records): (Vec<_>, Vec<_>) = waiting
+            .into_iter()
+            .partition(|request| matches!(request, Request::Append(..)));
+        state.waiting = records.into();
+        appends
+    }
+
+    /// Takes settled requests out of the bounds.
+    pub(crate) fn settle<'a>(&self, settled: impl Iterator<Item = &'a Request>) {
+        let (mut requests, mut bytes) = (0, 0);
+        for request in settled {
+            requests += 1;
+            bytes += request.weight();
+        }
+        let mut state = self.lock();
+        state.requests -= requests;
+        state.bytes -= bytes;
+    }
+
+    /// Refuses everything that comes from now on.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state
+            .lock()
+            .expect("no panic happens while the lock is held")
+    }
+}

@@ -1,0 +1,4 @@
+//! Implementations of the [`Store`](crate::store::Store) port.
+
+pub mod memory;
+pub mod sqlite;
