@@ -1,3 +1,11 @@
 //! Fakes, fixtures and load generation for development; never shipped.
+//!
+//! * [`fixture`]: the server that the official conformance suite is run against.
+//! * [`upstream`]: a server that costs next to nothing, to measure what stands
+//!   before it.
+//! * [`load`]: the load generator and what it measures.
 
 pub mod fixture;
+pub mod load;
+pub mod upstream;
+mod wire;

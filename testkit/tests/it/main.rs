@@ -3,3 +3,5 @@
 // Marked as test code, so that the lints know it.
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod load;
