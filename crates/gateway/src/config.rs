@@ -397,6 +397,15 @@ pub enum Error {
 }
 
 impl Listen {
+    /// Returns how many threads serve calls.
+    #[must_use]
+    pub fn thread_count(&self) -> usize {
+        match self.threads {
+            0 => std::thread::available_parallelism().map_or(1, |count| count.get().min(8)),
+            threads => threads,
+        }
+    }
+
     /// Checks limits.
     ///
     /// # Errors

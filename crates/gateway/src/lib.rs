@@ -9,5 +9,21 @@
 //!   sent twice by the gateway.
 //! * Every queue, table and buffer has a bound, and every wait a deadline.
 
+mod body;
+pub mod catalog;
 pub mod config;
+pub mod event;
+mod faults;
+pub mod federation;
+mod head;
+mod listener;
+mod pipeline;
+mod record;
+mod snapshot;
 pub mod transport;
+mod upstream;
+
+pub use federation::Shared;
+pub use listener::{ServeError, serve};
+pub use snapshot::{BuildError, Parts, Snapshot};
+pub use upstream::{BodyError, Outbound, State, Status, Upstream};

@@ -10,26 +10,44 @@
 //!   for the time that making a connection may take.
 
 mod http;
+mod local;
 
+pub use airside_mcp::{Body, BoxError};
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full};
 
-pub use self::http::{Http, UrlError, bind_thread};
-
-/// What can go wrong with a body.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// A body that comes in pieces.
-pub type Body = http_body_util::combinators::UnsyncBoxBody<Bytes, BoxError>;
+pub(crate) use self::http::bind_thread;
+pub use self::{
+    http::{Http, UrlError},
+    local::Local,
+};
 
 /// One way to reach one server.
 #[derive(Debug)]
 pub enum Transport {
     /// Streamable HTTP, with or without TLS.
     Http(Http),
+    /// A server inside this process.
+    Local(Local),
 }
 
 impl Transport {
+    /// Returns the kind in one word.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Http(_) => "http",
+            Self::Local(_) => "local",
+        }
+    }
+
+    /// Gives up connections that have been idle for too long.
+    pub(crate) fn sweep(&self) {
+        match self {
+            Self::Http(http) => http.sweep(),
+            Self::Local(_) => {}
+        }
+    }
+
     /// Sends one request and returns the head of the answer with its body to come.
     ///
     /// The request's path, `Host` and `Origin` are the transport's to set.
@@ -43,6 +61,7 @@ impl Transport {
     ) -> Result<::http::Response<Body>, Error> {
         match self {
             Self::Http(http) => http.send(request).await,
+            Self::Local(local) => local.send(request).await,
         }
     }
 }
@@ -79,12 +98,4 @@ impl Error {
             Self::Broken { .. } => false,
         }
     }
-}
-
-/// Returns a body that is `bytes`.
-#[must_use]
-pub fn full(bytes: Bytes) -> Body {
-    Full::new(bytes)
-        .map_err(|never| match never {})
-        .boxed_unsync()
 }

@@ -126,6 +126,14 @@ impl Ledger {
         self.queue.record(draft)
     }
 
+    /// Returns whether [`Ledger::record`] would accept a draft of a few KiB now. For
+    /// work that must not begin if its record would be refused; others may take the
+    /// room in between.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.queue.has_room()
+    }
+
     /// Resolves when everything recorded before is durable.
     ///
     /// # Errors

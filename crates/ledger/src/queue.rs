@@ -140,6 +140,14 @@ impl Queue {
         Ok(())
     }
 
+    /// Returns whether a small draft would be accepted.
+    pub(crate) fn has_room(&self) -> bool {
+        const SMALL: usize = 8 << 10;
+        let state = self.lock();
+        let room = state.requests < self.bounds.requests;
+        room && !state.closed && state.bytes + SMALL <= self.bounds.bytes
+    }
+
     /// Returns what is waiting.
     pub(crate) fn load(&self) -> Load {
         let state = self.lock();

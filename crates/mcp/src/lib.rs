@@ -7,7 +7,6 @@
 //! * What is not understood is kept as it came.
 
 pub mod body;
-pub mod client;
 pub mod codes;
 mod envelope;
 pub mod era;
@@ -22,7 +21,6 @@ mod splice;
 pub mod sse;
 
 pub use body::{Body, BoxError, Local};
-pub use client::Client;
 pub use envelope::{
     Call, Incoming, Meta, ParseError, Reason, Response, error_body, name_member, result_body,
 };

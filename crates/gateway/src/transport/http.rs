@@ -50,7 +50,7 @@ thread_local! {
 }
 
 /// Gives the calling thread connections of its own. `shard` counts from 1.
-pub fn bind_thread(shard: usize) {
+pub(crate) fn bind_thread(shard: usize) {
     SHARD.set(shard);
 }
 
@@ -170,7 +170,7 @@ impl Http {
     }
 
     /// Drops idle connections that are older than [`IDLE_LIMIT`].
-    pub fn sweep(&self) {
+    pub(crate) fn sweep(&self) {
         let now = Instant::now();
         for shard in &self.inner.shards {
             lock(shard).retain(|idle| now.duration_since(idle.since) < IDLE_LIMIT);

@@ -1,0 +1,306 @@
+//! Accepts connections and serves requests on threads of its own.
+//!
+//! # Invariants
+//!
+//! * A connection lives on one thread from its first byte to its last, and so do
+//!   the upstream connections that its calls use: nothing of a call crosses threads.
+//! * Heads, bodies, connections and their ends are bounded in time and number. A
+//!   peer that stops reading is cut off by the operating system.
+//! * On a stop no connection is accepted any more, calls in flight get a grace
+//!   period, and what is left then is closed.
+
+use std::{
+    convert::Infallible,
+    io,
+    net::TcpListener as StdListener,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use airside_base::{Clock, OnFailure, Supervisor};
+use airside_ledger::Ledger;
+use arc_swap::ArcSwap;
+use futures_util::future::select_all;
+use hyper::{body::Incoming, server::conn::http1::Builder, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::SockRef;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    config,
+    pipeline::{self, Link, Node},
+    record::Recorder,
+    snapshot::Snapshot,
+    transport,
+};
+
+/// Longest time that sent data may stay unacknowledged, or a peer's window closed.
+const USER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How often idle upstream connections are looked through.
+const SWEEP: Duration = Duration::from_secs(15);
+
+/// Accepted connections that a thread has not picked up yet.
+const HANDOVER: usize = 256;
+
+/// Why the gateway cannot serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// A listening socket cannot be used.
+    #[error("cannot use a listening socket")]
+    Socket(#[source] io::Error),
+    /// A thread cannot be started.
+    #[error("cannot start a serving thread")]
+    Thread(#[source] io::Error),
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] config::Error),
+}
+
+/// Serves `listeners` until `supervisor` stops, and returns when calls in flight
+/// have ended or their grace period is over.
+///
+/// # Errors
+///
+/// When a socket or a thread cannot be had. Failures of single connections end
+/// those alone.
+pub async fn serve(
+    listeners: Vec<StdListener>,
+    listen: &config::Listen,
+    snapshot: Arc<ArcSwap<Snapshot>>,
+    ledger: Ledger,
+    supervisor: Supervisor,
+    clock: Arc<dyn Clock>,
+) -> Result<(), ServeError> {
+    listen.check()?;
+    let node = Arc::new(Node {
+        snapshot,
+        recorder: Recorder::new(ledger, clock.clone(), supervisor.clone()),
+        clock,
+    });
+    let listeners = listeners
+        .into_iter()
+        .map(|listener| {
+            listener.set_nonblocking(true)?;
+            TcpListener::from_std(listener)
+        })
+        .collect::<io::Result<Vec<_>>>()
+        .map_err(ServeError::Socket)?;
+    let ended = TaskTracker::new();
+    let mut desks = Vec::new();
+    for shard in 1..=listen.thread_count() {
+        let (sender, sockets) = mpsc::channel(HANDOVER);
+        let desk = Desk {
+            sender,
+            open: Arc::default(),
+        };
+        let worker = Worker {
+            shard,
+            node: node.clone(),
+            http: http(listen),
+            drain: Duration::from_millis(listen.drain_ms),
+            open: desk.open.clone(),
+            supervisor: supervisor.clone(),
+        };
+        let alive = ended.token();
+        supervisor
+            .spawn_thread("serve", OnFailure::Stop, move || {
+                worker.run(sockets);
+                drop(alive);
+            })
+            .map_err(ServeError::Thread)?;
+        desks.push(desk);
+    }
+    tokio::select! {
+        () = accept(&listeners, &desks, listen.max_connections) => {}
+        () = supervisor.stopping() => {}
+    }
+    drop(listeners);
+    drop(desks);
+    ended.close();
+    ended.wait().await;
+    Ok(())
+}
+
+/// Where one thread gets its connections from.
+struct Desk {
+    sender: mpsc::Sender<std::net::TcpStream>,
+    open: Arc<AtomicUsize>,
+}
+
+/// Gives each connection to the thread that has the fewest. Sockets of their own for
+/// each thread (`SO_REUSEPORT`) would spread a few connections unevenly, and would
+/// let a second process share the port unnoticed.
+async fn accept(listeners: &[TcpListener], desks: &[Desk], max_connections: usize) {
+    loop {
+        let accepting = listeners.iter().map(|listener| Box::pin(listener.accept()));
+        let (stream, _) = match select_all(accepting).await.0 {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of file descriptors, most likely: connections that end free some.
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let open: usize = desks
+            .iter()
+            .map(|desk| desk.open.load(Ordering::Relaxed))
+            .sum();
+        if open >= max_connections {
+            tracing::warn!(
+                open,
+                "a connection was closed: there are as many as there may be"
+            );
+            continue;
+        }
+        let least = desks
+            .iter()
+            .min_by_key(|desk| desk.open.load(Ordering::Relaxed));
+        let (Some(desk), Ok(stream)) = (least, stream.into_std()) else {
+            continue;
+        };
+        desk.open.fetch_add(1, Ordering::Relaxed);
+        if desk.sender.try_send(stream).is_err() {
+            desk.open.fetch_sub(1, Ordering::Relaxed);
+            tracing::warn!("a connection was closed: its thread does not keep up");
+        }
+    }
+}
+
+fn http(listen: &config::Listen) -> Builder {
+    let mut http = Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_millis(listen.header_timeout_ms))
+        .max_header_size(listen.max_header_bytes)
+        .max_headers(listen.max_headers)
+        // A client that closes its side has gone away: MCP cancels by that.
+        .half_close(false)
+        .max_buf_size(listen.max_header_bytes.max(64 << 10));
+    http
+}
+
+/// One serving thread.
+struct Worker {
+    shard: usize,
+    node: Arc<Node>,
+    http: Builder,
+    drain: Duration,
+    open: Arc<AtomicUsize>,
+    supervisor: Supervisor,
+}
+
+impl Worker {
+    fn run(self, sockets: mpsc::Receiver<std::net::TcpStream>) {
+        transport::bind_thread(self.shard);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        match runtime {
+            Ok(runtime) => runtime.block_on(self.work(sockets)),
+            Err(error) => {
+                tracing::error!(%error, "cannot start the runtime of a serving thread");
+                self.supervisor.request_stop();
+            }
+        }
+    }
+
+    async fn work(self, mut sockets: mpsc::Receiver<std::net::TcpStream>) {
+        let connections = TaskTracker::new();
+        // Of this thread alone: asking it costs no other thread anything.
+        let stop = CancellationToken::new();
+        let mut sweep = tokio::time::interval(SWEEP);
+        loop {
+            tokio::select! {
+                socket = sockets.recv() => match socket {
+                    Some(socket) => self.start(socket, &connections, &stop),
+                    None => break,
+                },
+                _ = sweep.tick() => self.node.snapshot.load().sweep(),
+            }
+        }
+        stop.cancel();
+        connections.close();
+        if tokio::time::timeout(self.drain, connections.wait())
+            .await
+            .is_err()
+        {
+            let left = connections.len();
+            tracing::warn!(left, "connections were closed in the middle of a call");
+        }
+    }
+
+    fn start(
+        &self,
+        socket: std::net::TcpStream,
+        connections: &TaskTracker,
+        stop: &CancellationToken,
+    ) {
+        let open = Open(self.open.clone());
+        let (link, stream) = match prepare(socket) {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                tracing::debug!(%error, "a connection ended before it began");
+                return;
+            }
+        };
+        let (node, http, stop) = (self.node.clone(), self.http.clone(), stop.clone());
+        let serving = connections.track_future(async move {
+            connection(node, link, http, stream, stop).await;
+            drop(open);
+        });
+        self.supervisor.spawn("connection", OnFailure::Log, serving);
+    }
+}
+
+/// Counts a connection for as long as it lives.
+struct Open(Arc<AtomicUsize>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn prepare(socket: std::net::TcpStream) -> io::Result<(Link, TcpStream)> {
+    let link = Link {
+        peer: socket.peer_addr()?,
+        local: socket.local_addr()?,
+    };
+    socket.set_nodelay(true)?;
+    SockRef::from(&socket).set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+    Ok((link, TcpStream::from_std(socket)?))
+}
+
+async fn connection(
+    node: Arc<Node>,
+    link: Link,
+    http: Builder,
+    stream: TcpStream,
+    stop: CancellationToken,
+) {
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
+        let node = node.clone();
+        async move { Ok::<_, Infallible>(pipeline::serve(&node, link, request).await) }
+    });
+    let mut serving = std::pin::pin!(http.serve_connection(TokioIo::new(stream), service));
+    let served = tokio::select! {
+        biased;
+        served = serving.as_mut() => served,
+        () = stop.cancelled() => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
+    if let Err(error) = served {
+        // Clients come and go as they like.
+        tracing::debug!(%error, "a connection ended early");
+    }
+}

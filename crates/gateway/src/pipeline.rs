@@ -1,0 +1,357 @@
+//! The way of one request, from its head to its record.
+//!
+//! # Invariants
+//!
+//! * The order is that of cost and of trust: what costs least and knows least comes
+//!   first. No body is read for somebody unknown, nothing is parsed that is too
+//!   large, nothing is sent that was not permitted, nothing with an effect is sent
+//!   that is not on record.
+//! * Every way out answers with a specified status and code, and every call that
+//!   policy was asked about leaves one record.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use airside_base::{Clock, Kind};
+use airside_identity as identity;
+use airside_mcp::{
+    Call, Era, Failure, Incoming, Limits, ParseError, Revision, codes,
+    era::{self, EraError},
+    header,
+};
+use airside_policy::{Permit, Refusal};
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode, header::WWW_AUTHENTICATE};
+
+use crate::{
+    body,
+    config::WhenFull,
+    event::Outcome,
+    faults::{self, Rejection},
+    federation::{self, Route, Visit},
+    head::Verb,
+    record::{Origin, Record, Recorder},
+    snapshot::{Mount, Snapshot},
+    transport::Body,
+    upstream::Outbound,
+};
+
+/// What all requests of a process share.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
+    pub(crate) recorder: Arc<Recorder>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// The two ends of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Link {
+    pub(crate) peer: SocketAddr,
+    pub(crate) local: SocketAddr,
+}
+
+/// Answers one request.
+pub(crate) async fn serve<B>(node: &Node, link: Link, request: Request<B>) -> Response<Body>
+where
+    B: http_body::Body<Data = Bytes> + Unpin,
+{
+    match admit(node, link, request).await {
+        Ok(response) => response,
+        Err(refused) => refused.answer(),
+    }
+}
+
+/// From the head to a message of a known caller.
+async fn admit<B>(node: &Node, link: Link, request: Request<B>) -> Result<Response<Body>, Refused>
+where
+    B: http_body::Body<Data = Bytes> + Unpin,
+{
+    let started = node.clock.monotonic();
+    let snapshot = node.snapshot.load_full();
+    let (head, body) = request.into_parts();
+
+    // Is it meant for us, and for which endpoint? A browser on a foreign page ends here.
+    let verb = snapshot.gate.admit(&head, link.local.ip())?;
+    let mount = snapshot
+        .find_mount(head.uri.path())
+        .ok_or(Rejection::Path)?;
+
+    // Who calls? Before a byte of the body is read.
+    let caller = snapshot.identity.identify(&identity::Head {
+        method: &head.method,
+        uri: &head.uri,
+        headers: &head.headers,
+        peer: link.peer,
+    })?;
+
+    // What is said? Within size and time; the bytes are kept as they came.
+    let message = match verb {
+        Verb::Post => {
+            let bytes = body::read(body, snapshot.max_body_bytes, snapshot.body_timeout).await?;
+            let limits = Limits::DEFAULT.with_size(snapshot.max_body_bytes);
+            Some(Incoming::parse(&bytes, &limits)?)
+        }
+        Verb::Get | Verb::Delete => None,
+    };
+
+    // In which era? Stateless, or in a session of this very caller.
+    let session = mount.endpoint.session(&head.headers, &caller);
+    let era = era::decide(&head.method, &head.headers, session, message.as_ref())
+        .map_err(|error| Refused::era(&error, message.as_ref()))?;
+
+    let visitor = Visitor {
+        started,
+        when_full: snapshot.when_full,
+        recorder: node.recorder.clone(),
+        mount,
+        visit: Visit {
+            caller,
+            headers: head.headers,
+            era,
+        },
+    };
+    match message {
+        Some(Incoming::Request(call)) => visitor.call(call).await,
+        Some(message) => visitor.deliver(message).await,
+        None => visitor.attend(verb).await,
+    }
+}
+
+/// Somebody known, at an endpoint.
+struct Visitor {
+    started: Duration,
+    when_full: WhenFull,
+    recorder: Arc<Recorder>,
+    mount: Arc<Mount>,
+    visit: Visit,
+}
+
+impl Visitor {
+    /// A call: decided about, sent once, followed to its end.
+    async fn call(self, call: Call) -> Result<Response<Body>, Refused> {
+        let id = call.id().map(Box::<str>::from);
+        let refuse = |failure: Failure| Refused::new(id.clone(), failure);
+
+        // Where does it go, and what does the server say of the tool?
+        let route = self.mount.endpoint.route(&call).await;
+        let route = route.map_err(|error| refuse(error.failure()))?;
+        if let Era::Modern(_) = self.visit.era {
+            header::check(&self.visit.headers, &call, route.params.as_deref())
+                .map_err(|mismatch| refuse(mismatch.failure()))?;
+        }
+        let mut record = self.begin(&call, &route);
+
+        // May it? From here on only a permit carries the call.
+        let method = call.method().to_owned();
+        let effect = method == "tools/call" && !route.facts.read_only;
+        let outbound = Outbound {
+            call: Some(call),
+            route,
+        };
+        let permit = match self.mount.decide(&self.visit.caller, &method, outbound) {
+            Ok(permit) => permit,
+            Err(refusal) => {
+                let failure = forbidden(&refusal);
+                record.refused(refusal.policies(), failure.fault().code(), failure.status());
+                return Err(refuse(failure));
+            }
+        };
+        record.permitted(permit.policies());
+
+        // Is it on record? Effects durably, before they can happen.
+        if effect {
+            if let Err(error) = record.intend().await {
+                let failure = unrecorded(&error);
+                record.stopped(failure.fault().code(), failure.status());
+                return Err(refuse(failure));
+            }
+        } else if self.when_full == WhenFull::Refuse && !self.recorder.has_room() {
+            let failure = Rejection::LedgerFull.failure();
+            record.stopped(failure.fault().code(), failure.status());
+            return Err(refuse(failure));
+        }
+
+        // Sent once. A client that goes away cancels a read by that; what has an
+        // effect is followed to its end.
+        let recorder = self.recorder.clone();
+        let sending = self.send(permit, record, id, effect);
+        if effect {
+            Ok(recorder.detached(sending).await)
+        } else {
+            Ok(sending.await)
+        }
+    }
+
+    async fn send(
+        self,
+        permit: Permit<Outbound>,
+        record: Record,
+        id: Option<Box<str>>,
+        effect: bool,
+    ) -> Response<Body> {
+        match self.mount.endpoint.dispatch(&permit, &self.visit).await {
+            Ok(response) => record.follow(response, effect),
+            Err(error) => {
+                let failure = error.failure();
+                let (code, status) = (failure.fault().code(), failure.status());
+                match outcome(&error) {
+                    Some(outcome) => record.failed(outcome, code, status),
+                    None => record.stopped(code, status),
+                }
+                faults::answer(id.as_deref(), failure)
+            }
+        }
+    }
+
+    /// A notification, or an answer to a request of the server's.
+    async fn deliver(self, message: Incoming) -> Result<Response<Body>, Refused> {
+        let method = match &message {
+            Incoming::Notification(call) => call.method(),
+            Incoming::Request(_) | Incoming::Response(_) | Incoming::Batch(_) => "notifications/",
+        };
+        let permit = self.admit_to_endpoint(method)?;
+        let delivered = self
+            .mount
+            .endpoint
+            .deliver(&permit, &message, &self.visit)
+            .await;
+        delivered.map_err(|error| Refused::new(None, error.failure()))
+    }
+
+    /// The stream of a session, or its end.
+    async fn attend(self, verb: Verb) -> Result<Response<Body>, Refused> {
+        let attended = match verb {
+            Verb::Get => {
+                let permit = self.admit_to_endpoint("subscriptions/listen")?;
+                self.mount.endpoint.stream(&permit, &self.visit).await
+            }
+            Verb::Post | Verb::Delete => {
+                let permit = self.admit_to_endpoint("initialize")?;
+                self.mount.endpoint.close(&permit, &self.visit).await
+            }
+        };
+        attended.map_err(|error| Refused::new(None, error.failure()))
+    }
+
+    fn admit_to_endpoint(&self, method: &str) -> Result<Permit<Outbound>, Refused> {
+        let outbound = Outbound {
+            call: None,
+            route: Route::anywhere(),
+        };
+        self.mount
+            .decide(&self.visit.caller, method, outbound)
+            .map_err(|refusal| Refused::new(None, forbidden(&refusal)))
+    }
+
+    fn begin(&self, call: &Call, route: &Route) -> Record {
+        let revision = match self.visit.era {
+            Era::Modern(revision)
+            | Era::InSession(revision)
+            | Era::Stream(revision)
+            | Era::End(revision) => Some(revision.as_str()),
+            Era::Initialize => None,
+        };
+        let origin = Origin {
+            caller: &self.visit.caller,
+            endpoint: &self.mount.path,
+            revision,
+            started: self.started,
+        };
+        let server = route.server.as_ref();
+        Record::begin(&self.recorder, origin, call, server, route.name.as_deref())
+    }
+}
+
+/// How a call that was permitted ended without an answer; none if it was not sent
+/// because of the gateway's own state.
+fn outcome(error: &federation::Error) -> Option<Outcome> {
+    error.upstream().and_then(crate::upstream::Error::outcome)
+}
+
+fn forbidden(refusal: &Refusal) -> Failure {
+    let fault = refusal.fault();
+    let status = match fault.kind() {
+        Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        _ => StatusCode::FORBIDDEN,
+    };
+    Failure::new(status, codes::POLICY_REFUSED, fault)
+}
+
+fn unrecorded(error: &airside_ledger::AppendError) -> Failure {
+    match error {
+        airside_ledger::AppendError::QueueFull => Rejection::LedgerFull.failure(),
+        other => {
+            tracing::error!(error = %other, "a call with an effect could not be recorded");
+            Rejection::LedgerFailed.failure()
+        }
+    }
+}
+
+/// A request that goes no further.
+struct Refused {
+    id: Option<Box<str>>,
+    failure: Box<Failure>,
+    challenge: Option<&'static str>,
+    allow: bool,
+}
+
+impl Refused {
+    fn new(id: Option<Box<str>>, failure: Failure) -> Self {
+        let allow = failure.status() == StatusCode::METHOD_NOT_ALLOWED;
+        Self {
+            id,
+            failure: Box::new(failure),
+            challenge: None,
+            allow,
+        }
+    }
+
+    fn era(error: &EraError, message: Option<&Incoming>) -> Self {
+        let id = match message {
+            Some(Incoming::Request(call)) => call.id(),
+            _ => None,
+        };
+        Self::new(id.map(Into::into), error.failure(&Revision::ALL))
+    }
+
+    fn answer(self) -> Response<Body> {
+        let mut response = faults::answer(self.id.as_deref(), *self.failure);
+        let headers = response.headers_mut();
+        if let Some(challenge) = self.challenge {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        if self.allow {
+            // Sessions of the legacy revisions use the other two.
+            let allow = HeaderValue::from_static("POST, GET, DELETE");
+            headers.insert(http::header::ALLOW, allow);
+        }
+        response
+    }
+}
+
+impl From<Rejection> for Refused {
+    fn from(rejection: Rejection) -> Self {
+        Self::new(None, rejection.failure())
+    }
+}
+
+impl From<ParseError> for Refused {
+    fn from(error: ParseError) -> Self {
+        Self::new(error.id().map(Into::into), error.failure())
+    }
+}
+
+impl From<identity::Error> for Refused {
+    fn from(error: identity::Error) -> Self {
+        let failure = Failure::new(
+            StatusCode::UNAUTHORIZED,
+            codes::UNAUTHENTICATED,
+            error.fault(),
+        );
+        Self {
+            challenge: Some(error.challenge()),
+            ..Self::new(None, failure)
+        }
+    }
+}

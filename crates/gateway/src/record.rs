@@ -1,0 +1,590 @@
+//! Follows a call to its end and records how it ended.
+//!
+//! # Invariants
+//!
+//! * Every call that was decided about is recorded exactly once as completed or
+//!   refused, whatever happens to its connection: the record is written when it is
+//!   dropped, if not before.
+//! * The answer is read as it passes and never delayed for it. What is larger than
+//!   [`MAX_READ`] is judged by its status alone.
+
+use std::{
+    borrow::Cow,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use airside_base::{CallId, Clock, OnFailure, ServerId, Supervisor};
+use airside_identity::Caller;
+use airside_ledger::{AppendError, Ledger};
+use airside_mcp::{
+    Call, Limits,
+    reply::{self, ResultType},
+    sse,
+};
+use airside_policy::PolicyId;
+use bytes::{Bytes, BytesMut};
+use http::{Response, StatusCode};
+use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use serde::Deserialize;
+use tokio::sync::Semaphore;
+
+use crate::{
+    event::{self, Completed, Event, Intended, Outcome, Refused, Subject},
+    transport::{Body, BoxError},
+    upstream::{self, BodyError},
+};
+
+/// Largest answer, and largest event of a stream, that is read for its outcome.
+const MAX_READ: usize = 1 << 20;
+
+/// Longest names that are recorded, in characters.
+const MAX_LABEL: usize = 128;
+
+/// Calls with an effect whose clients went away and that are followed to their end.
+const MAX_FOLLOWED: usize = 1024;
+
+/// Writes the records of calls.
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    ledger: Ledger,
+    clock: Arc<dyn Clock>,
+    supervisor: Supervisor,
+    lost: AtomicU64,
+    followed: Arc<Semaphore>,
+}
+
+impl Recorder {
+    pub(crate) fn new(ledger: Ledger, clock: Arc<dyn Clock>, supervisor: Supervisor) -> Arc<Self> {
+        Arc::new(Self {
+            ledger,
+            clock,
+            supervisor,
+            lost: AtomicU64::new(0),
+            followed: Arc::new(Semaphore::new(MAX_FOLLOWED)),
+        })
+    }
+
+    /// Returns whether the record of one more call would be accepted.
+    pub(crate) fn has_room(&self) -> bool {
+        self.ledger.has_room()
+    }
+
+    fn write(&self, record: &Facts, event: &Event<'_>) {
+        let written = event
+            .draft(record.caller.tenant(), record.id)
+            .map_err(|error| error.to_string())
+            .and_then(|draft| self.ledger.record(draft).map_err(|error| error.to_string()));
+        if let Err(error) = written {
+            let lost = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
+            tracing::error!(call.id = %record.id, error, lost, "the record of a call was lost");
+        }
+    }
+}
+
+/// What is known of a call from its beginning.
+#[derive(Debug)]
+struct Facts {
+    id: CallId,
+    caller: Caller,
+    client: Option<String>,
+    endpoint: Arc<str>,
+    server: Option<ServerId>,
+    method: String,
+    tool: Option<String>,
+    revision: Option<&'static str>,
+    request_bytes: u64,
+    started: Duration,
+    policies: Vec<PolicyId>,
+}
+
+/// A call that is under way. It is recorded as cancelled if nothing else is said.
+#[derive(Debug)]
+pub(crate) struct Record {
+    recorder: Arc<Recorder>,
+    facts: Option<Box<Facts>>,
+}
+
+/// Where a call came in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Origin<'a> {
+    pub(crate) caller: &'a Caller,
+    pub(crate) endpoint: &'a Arc<str>,
+    pub(crate) revision: Option<&'static str>,
+    /// On [`Clock::monotonic`].
+    pub(crate) started: Duration,
+}
+
+impl Record {
+    /// Begins the record of `call` to `server`, where the upstream knows what it
+    /// acts on as `name`.
+    pub(crate) fn begin(
+        recorder: &Arc<Recorder>,
+        origin: Origin<'_>,
+        call: &Call,
+        server: Option<&ServerId>,
+        name: Option<&str>,
+    ) -> Self {
+        // Addresses of resources and ids of tasks may be personal.
+        let named = matches!(call.method(), "tools/call" | "prompts/get");
+        let facts = Facts {
+            id: CallId::generate(&*recorder.clock),
+            caller: origin.caller.clone(),
+            client: call.meta().client_info().and_then(client_label),
+            endpoint: origin.endpoint.clone(),
+            server: server.cloned(),
+            method: label(call.method()),
+            tool: name.filter(|_| named).map(label),
+            revision: origin.revision,
+            request_bytes: call.bytes().len() as u64,
+            started: origin.started,
+            policies: Vec::new(),
+        };
+        Self {
+            recorder: recorder.clone(),
+            facts: Some(Box::new(facts)),
+        }
+    }
+
+    /// Policy has permitted the call.
+    pub(crate) fn permitted(&mut self, policies: &[PolicyId]) {
+        if let Some(facts) = &mut self.facts {
+            facts.policies = policies.to_vec();
+        }
+    }
+
+    /// Records durably that the call is about to be sent.
+    ///
+    /// # Errors
+    ///
+    /// When nothing was written, so that the call must not be sent.
+    pub(crate) async fn intend(&self) -> Result<(), AppendError> {
+        let Some(facts) = &self.facts else {
+            return Ok(());
+        };
+        let event = Event::Intended(Intended {
+            subject: facts.subject(),
+            policies: facts.policies(),
+        });
+        let Ok(draft) = event.draft(facts.caller.tenant(), facts.id) else {
+            return Err(AppendError::Closed);
+        };
+        self.recorder.ledger.append(vec![draft]).await.map(|_| ())
+    }
+
+    /// Policy has refused the call.
+    pub(crate) fn refused(mut self, policies: &[PolicyId], code: &str, status: StatusCode) {
+        self.permitted(policies);
+        self.end_refused("refused", code, status);
+    }
+
+    /// Policy has permitted the call, and it was not sent for another reason.
+    pub(crate) fn stopped(self, code: &str, status: StatusCode) {
+        self.end_refused("permitted", code, status);
+    }
+
+    fn end_refused(mut self, decision: &'static str, code: &str, status: StatusCode) {
+        let Some(facts) = self.facts.take() else {
+            return;
+        };
+        let event = Event::Refused(Refused {
+            subject: facts.subject(),
+            decision: decision.into(),
+            policies: facts.policies(),
+            error_code: code.into(),
+            http_status: status.as_u16(),
+            duration_us: self.recorder.since(facts.started),
+        });
+        self.recorder.write(&facts, &event);
+    }
+
+    /// The call got no answer of the upstream's.
+    pub(crate) fn failed(mut self, outcome: Outcome, code: &str, status: StatusCode) {
+        let end = End {
+            outcome,
+            error_code: Some(code.to_owned()),
+            status: Some(status),
+            response_bytes: 0,
+        };
+        self.end(end);
+    }
+
+    fn end(&mut self, end: End) {
+        let Some(facts) = self.facts.take() else {
+            return;
+        };
+        let event = Event::Completed(Completed {
+            subject: facts.subject(),
+            decision: "permitted".into(),
+            policies: facts.policies(),
+            outcome: end.outcome,
+            error_code: end.error_code.map(Cow::Owned),
+            http_status: end.status.map(|status| status.as_u16()),
+            duration_us: self.recorder.since(facts.started),
+            response_bytes: end.response_bytes,
+        });
+        self.recorder.write(&facts, &event);
+    }
+
+    /// Follows `response` to its end. With `to_the_end`, also when the client goes
+    /// away: what a call with an effect has led to is to be known.
+    pub(crate) fn follow(self, response: Response<Body>, to_the_end: bool) -> Response<Body> {
+        let (head, body) = response.into_parts();
+        let reading = if upstream::is_event_stream(&head.headers) {
+            Reading::Events(Box::new(sse::Decoder::new(MAX_READ)), None)
+        } else {
+            Reading::Whole(Whole::Empty)
+        };
+        let mut followed = Followed {
+            body: Some(body),
+            record: self,
+            reading,
+            status: head.status,
+            passed_bytes: 0,
+            to_the_end,
+        };
+        if followed.is_end_stream() {
+            followed.ended(None);
+            return Response::from_parts(head, airside_mcp::body::empty());
+        }
+        Response::from_parts(head, followed.boxed_unsync())
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        self.end(End {
+            outcome: Outcome::Cancelled,
+            error_code: None,
+            status: None,
+            response_bytes: 0,
+        });
+    }
+}
+
+impl Recorder {
+    fn since(&self, started: Duration) -> u64 {
+        let taken = self.clock.monotonic().saturating_sub(started);
+        u64::try_from(taken.as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// Runs `call` to its end even if the returned future is dropped.
+    ///
+    /// What it returns to nobody is dropped, and whatever that means is done then.
+    pub(crate) fn detached<F>(self: &Arc<Self>, call: F) -> Detached<F>
+    where
+        F: Future<Output = Response<Body>> + Send + 'static,
+    {
+        Detached {
+            call: Some(Box::pin(call)),
+            recorder: self.clone(),
+        }
+    }
+
+    /// Goes on with `work` although nobody waits for it, if not too much goes on.
+    fn go_on(&self, work: impl Future<Output = ()> + Send + 'static) {
+        // Without a runtime the process is ending: what was not answered by now is
+        // recorded as cancelled, and its effect is unknown.
+        let runtime = tokio::runtime::Handle::try_current();
+        if let (Ok(_), Ok(slot)) = (runtime, self.followed.clone().try_acquire_owned()) {
+            self.supervisor
+                .spawn("finish a call", OnFailure::Log, async move {
+                    work.await;
+                    drop(slot);
+                });
+        }
+    }
+}
+
+/// A call that is finished in the background if it is dropped.
+pub(crate) struct Detached<F: Future<Output = Response<Body>> + Send + 'static> {
+    call: Option<Pin<Box<F>>>,
+    recorder: Arc<Recorder>,
+}
+
+impl<F: Future<Output = Response<Body>> + Send + 'static> Future for Detached<F> {
+    type Output = Response<Body>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let call = self.call.as_mut().expect("not polled after its end");
+        let response = std::task::ready!(call.as_mut().poll(cx));
+        self.call = None;
+        Poll::Ready(response)
+    }
+}
+
+impl<F: Future<Output = Response<Body>> + Send + 'static> Drop for Detached<F> {
+    fn drop(&mut self) {
+        if let Some(call) = self.call.take() {
+            // The body of the response goes on by itself when it is dropped.
+            self.recorder.go_on(async move { drop(call.await) });
+        }
+    }
+}
+
+struct End {
+    outcome: Outcome,
+    error_code: Option<String>,
+    status: Option<StatusCode>,
+    response_bytes: u64,
+}
+
+/// The body of an answer on its way to the client.
+struct Followed {
+    body: Option<Body>,
+    record: Record,
+    reading: Reading,
+    status: StatusCode,
+    passed_bytes: u64,
+    to_the_end: bool,
+}
+
+/// What was read of an answer.
+enum Reading {
+    Whole(Whole),
+    /// The decoder, and how the last answer in the stream ended.
+    Events(Box<sse::Decoder>, Option<(Outcome, Option<i64>)>),
+    /// Too much to read.
+    Given,
+}
+
+enum Whole {
+    Empty,
+    /// The usual case: all of it in one piece, not copied.
+    One(Bytes),
+    Many(BytesMut),
+}
+
+impl Reading {
+    fn read(&mut self, piece: &Bytes) {
+        match self {
+            Self::Whole(whole) => {
+                if whole.push(piece).is_err() {
+                    *self = Self::Given;
+                }
+            }
+            Self::Events(decoder, last) => {
+                let mut events = Vec::new();
+                if decoder.decode(piece, &mut events).is_err() {
+                    *self = Self::Given;
+                    return;
+                }
+                let ends = events.iter().filter_map(|event| judge(&event.data));
+                *last = ends.last().or(*last);
+            }
+            Self::Given => {}
+        }
+    }
+
+    fn outcome(&self, status: StatusCode) -> (Outcome, Option<i64>) {
+        let read = match self {
+            Self::Whole(Whole::Empty) | Self::Given => None,
+            Self::Whole(Whole::One(bytes)) => judge(bytes),
+            Self::Whole(Whole::Many(bytes)) => judge(bytes),
+            Self::Events(_, last) => *last,
+        };
+        match (read, self) {
+            (Some(read), _) => read,
+            (None, _) if status.as_u16() >= 400 => (Outcome::HttpError, None),
+            (None, Self::Events(..)) => (Outcome::Unanswered, None),
+            (None, _) => (Outcome::Ok, None),
+        }
+    }
+}
+
+impl Whole {
+    fn push(&mut self, piece: &Bytes) -> Result<(), ()> {
+        let before = match self {
+            Self::Empty => 0,
+            Self::One(bytes) => bytes.len(),
+            Self::Many(bytes) => bytes.len(),
+        };
+        if before + piece.len() > MAX_READ {
+            return Err(());
+        }
+        match self {
+            Self::Empty => *self = Self::One(piece.clone()),
+            Self::One(first) => {
+                let mut all = BytesMut::with_capacity(2 * (before + piece.len()));
+                all.extend_from_slice(first);
+                all.extend_from_slice(piece);
+                *self = Self::Many(all);
+            }
+            Self::Many(all) => all.extend_from_slice(piece),
+        }
+        Ok(())
+    }
+}
+
+/// How an answer ended, if `message` is one.
+fn judge(message: &[u8]) -> Option<(Outcome, Option<i64>)> {
+    if message.is_empty() {
+        return None;
+    }
+    let limits = Limits::DEFAULT.with_size(MAX_READ);
+    let head = reply::scan(message, &limits).ok()?;
+    Some(match head.outcome {
+        reply::Outcome::Error(error) => (Outcome::RpcError, Some(error.code)),
+        reply::Outcome::Result(result) if result.is_error => (Outcome::ToolError, None),
+        reply::Outcome::Result(result) => match result.result_type {
+            ResultType::Complete | ResultType::Other => (Outcome::Ok, None),
+            ResultType::InputRequired => (Outcome::InputRequired, None),
+            ResultType::Task => (Outcome::Task, None),
+        },
+    })
+}
+
+impl Followed {
+    fn ended(&mut self, error: Option<&BoxError>) {
+        let (outcome, error_code) = match error {
+            None => {
+                let (outcome, code) = self.reading.outcome(self.status);
+                (outcome, code.map(|code| code.to_string()))
+            }
+            Some(error) => match error.downcast_ref::<BodyError>() {
+                Some(BodyError::Deadline | BodyError::Idle) => {
+                    (Outcome::Timeout, Some("GW-021".to_owned()))
+                }
+                Some(BodyError::TooLarge { .. }) => (Outcome::Broken, Some("GW-025".to_owned())),
+                Some(BodyError::Broken { .. }) | None => {
+                    (Outcome::Broken, Some("GW-024".to_owned()))
+                }
+            },
+        };
+        self.record.end(End {
+            outcome,
+            error_code,
+            status: Some(self.status),
+            response_bytes: self.passed_bytes,
+        });
+        self.body = None;
+    }
+}
+
+impl http_body::Body for Followed {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = &mut *self;
+        let Some(body) = &mut this.body else {
+            return Poll::Ready(None);
+        };
+        let frame = std::task::ready!(Pin::new(&mut *body).poll_frame(cx));
+        match &frame {
+            Some(Ok(piece)) => {
+                if let Some(data) = piece.data_ref() {
+                    this.passed_bytes += data.len() as u64;
+                    this.reading.read(data);
+                }
+                if body.is_end_stream() {
+                    this.ended(None);
+                }
+            }
+            Some(Err(error)) => this.ended(Some(error)),
+            None => this.ended(None),
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body
+            .as_ref()
+            .is_none_or(http_body::Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body
+            .as_ref()
+            .map_or_else(|| SizeHint::with_exact(0), http_body::Body::size_hint)
+    }
+}
+
+impl Drop for Followed {
+    fn drop(&mut self) {
+        let Some(body) = self.body.take() else {
+            return;
+        };
+        if !self.to_the_end {
+            self.record.end(End {
+                outcome: Outcome::Cancelled,
+                error_code: None,
+                status: Some(self.status),
+                response_bytes: self.passed_bytes,
+            });
+            return;
+        }
+        let recorder = self.record.recorder.clone();
+        let mut rest = Self {
+            body: Some(body),
+            record: Record {
+                recorder: recorder.clone(),
+                facts: self.record.facts.take(),
+            },
+            reading: std::mem::replace(&mut self.reading, Reading::Given),
+            status: self.status,
+            passed_bytes: self.passed_bytes,
+            to_the_end: false,
+        };
+        recorder.go_on(async move {
+            // The limits of the upstream on the body bound this.
+            while let Some(Ok(_)) = rest.frame().await {}
+        });
+    }
+}
+
+impl Facts {
+    fn subject(&self) -> Subject<'_> {
+        Subject {
+            call: self.id.to_string().into(),
+            caller: event::Caller {
+                id: self.caller.id().into(),
+                kind: self.caller.kind().as_str().into(),
+                attestation: self.caller.attestation().as_str().into(),
+            },
+            client: self.client.as_deref().map(Cow::Borrowed),
+            endpoint: self.endpoint.as_ref().into(),
+            server: self.server.as_ref().map(|server| server.as_str().into()),
+            method: self.method.as_str().into(),
+            tool: self.tool.as_deref().map(Cow::Borrowed),
+            revision: self.revision.map(Cow::Borrowed),
+            request_bytes: self.request_bytes,
+        }
+    }
+
+    fn policies(&self) -> Vec<Cow<'_, str>> {
+        let names = self.policies.iter();
+        names.map(|policy| policy.as_str().into()).collect()
+    }
+}
+
+/// Text from outside, short and printable.
+fn label(text: &str) -> String {
+    let clean = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    text.chars().take(MAX_LABEL).map(clean).collect()
+}
+
+/// What a client calls itself, as `name/version`.
+fn client_label(info: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Info<'a> {
+        #[serde(borrow)]
+        name: Cow<'a, str>,
+        #[serde(borrow, default)]
+        version: Cow<'a, str>,
+    }
+    let info: Info<'_> = serde_json::from_slice(info).ok()?;
+    let version = info.version.chars().take(32);
+    let name = info.name.chars().take(64);
+    let text: String = name.chain(['/']).chain(version).collect();
+    Some(label(text.trim_end_matches('/')))
+}

@@ -1,0 +1,38 @@
+//! A server inside this process.
+
+use std::{fmt, sync::Arc};
+
+use airside_mcp::body::full;
+use bytes::Bytes;
+use http::{Request, Response};
+
+use super::{Body, Error};
+
+/// Calls of a server inside this process, which speaks Streamable HTTP as a
+/// remote one does.
+#[derive(Clone)]
+pub struct Local(Arc<dyn airside_mcp::Local>);
+
+impl Local {
+    /// Returns the transport to `server`.
+    #[must_use]
+    pub fn new(server: Arc<dyn airside_mcp::Local>) -> Self {
+        Self(server)
+    }
+
+    /// Calls the server. See [`super::Transport::send`].
+    ///
+    /// # Errors
+    ///
+    /// None today: an in-process server always answers. The result keeps the
+    /// signature of all transports.
+    pub async fn send(&self, request: Request<Bytes>) -> Result<Response<Body>, Error> {
+        Ok(self.0.call(request.map(full)).await)
+    }
+}
+
+impl fmt::Debug for Local {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Local")
+    }
+}
