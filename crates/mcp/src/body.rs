@@ -2,6 +2,7 @@
 
 use airside_base::BoxFuture;
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 
@@ -69,18 +70,20 @@ pub enum CollectError {
 /// # Errors
 ///
 /// [`CollectError`] when it has more than `max_bytes` or breaks off.
-pub async fn collect<B>(body: B, max_bytes: usize) -> Result<Bytes, CollectError>
-where
-    B: http_body::Body<Data = Bytes> + Send,
-    B::Error: Into<BoxError>,
-{
-    match Limited::new(body, max_bytes).collect().await {
+pub fn collect(
+    body: Body,
+    max_bytes: usize,
+) -> impl Future<Output = Result<Bytes, CollectError>> + Send {
+    // Boxed so that callers need not prove that the inner future is `Send`, which the
+    // compiler cannot do across an `async fn` (rust-lang/rust, issue 110338).
+    let collected: BoxFuture<'static, _> = Box::pin(Limited::new(body, max_bytes).collect());
+    collected.map(move |outcome| match outcome {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<http_body_util::LengthLimitError>() => {
             Err(CollectError::TooLarge { max_bytes })
         }
         Err(error) => Err(CollectError::Broken(error)),
-    }
+    })
 }
 
 fn with_type(status: StatusCode, media_type: &'static str, body: Body) -> Response<Body> {

@@ -7,6 +7,7 @@
 //! * What is not understood is kept as it came.
 
 pub mod body;
+pub mod client;
 pub mod codes;
 mod envelope;
 pub mod era;
@@ -21,10 +22,11 @@ mod splice;
 pub mod sse;
 
 pub use body::{Body, BoxError, Local};
+pub use client::Client;
 pub use envelope::{
     Call, Incoming, Meta, ParseError, Reason, Response, error_body, name_member, result_body,
 };
-pub use era::Era;
+pub use era::{Era, Session};
 pub use failure::Failure;
 pub use header::{Mismatch, ParamHeaders};
 pub use limits::Limits;

@@ -411,3 +411,6 @@ pub(crate) fn scan_error(scanner: &mut Scanner<'_>, text: &str) -> Scanned<Error
     };
     Ok((whole, Ok(head)))
 }
+
+#[cfg(test)]
+mod tests;
