@@ -1,6 +1,10 @@
 //! Loading, checking and cutting policies.
 
-use std::{collections::HashMap, fmt::Display, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt::Display,
+    sync::Arc,
+};
 
 use airside_base::ServerId;
 use cedar_policy::{
@@ -188,11 +192,16 @@ impl<'a> Loading<'a> {
     fn validate(&mut self, schema: Schema) {
         let result = Validator::new(schema).validate(&self.set, ValidationMode::default());
         let mut problems = Vec::new();
+        let mut blamed = HashSet::new();
         for error in result.validation_errors() {
+            blamed.insert(error.policy_id());
             problems.extend(self.schema_problem(error, error.policy_id()));
         }
+        // A policy that is wrong is usually impossible, too: the cause is enough.
         for warning in result.validation_warnings() {
-            problems.extend(self.schema_problem(warning, warning.policy_id()));
+            if blamed.insert(warning.policy_id()) {
+                problems.extend(self.schema_problem(warning, warning.policy_id()));
+            }
         }
         problems.sort_by_key(|(line, _)| *line);
         self.problems
