@@ -1,0 +1,241 @@
+//! Client of the control API, for the command line.
+//!
+//! # Invariants
+//!
+//! * What a node answers is bounded: answers by size, streamed lines by length.
+
+use std::{io, net::SocketAddr, path::PathBuf};
+
+use airside_base::{OnFailure, Redacted, Supervisor, TenantId};
+use bytes::{Bytes, BytesMut};
+use http::{Method, Request, StatusCode, header};
+use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+use tokio::net::TcpStream;
+
+use crate::{socket, wire};
+
+/// Largest answer that is not a stream, and longest line of a stream, in bytes.
+const MAX_ANSWER: usize = 64 << 20;
+
+/// Why a node did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nothing listens there.
+    #[error("no node answers at {at}")]
+    NotRunning {
+        /// Folder or address.
+        at: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The node refused or failed; its own words.
+    #[error("{} [{}]", .0.message, .0.code)]
+    Refused(wire::Problem),
+    /// The connection broke or the answer is not one of a control API.
+    #[error("the answer of the node cannot be read: {0}")]
+    Unreadable(String),
+}
+
+/// Where the node is.
+#[derive(Debug, Clone)]
+enum Target {
+    Folder(PathBuf),
+    Address(SocketAddr, Redacted<String>),
+}
+
+/// Talks to the control API of one node.
+#[derive(Debug, Clone)]
+pub struct Client {
+    target: Target,
+    supervisor: Supervisor,
+}
+
+impl Client {
+    /// Returns a client of the node that serves `folder`.
+    #[must_use]
+    pub fn local(folder: impl Into<PathBuf>, supervisor: &Supervisor) -> Self {
+        Self {
+            target: Target::Folder(folder.into()),
+            supervisor: supervisor.clone(),
+        }
+    }
+
+    /// Returns a client of the control API at a TCP address, which shows `key`.
+    #[must_use]
+    pub fn remote(address: SocketAddr, key: Redacted<String>, supervisor: &Supervisor) -> Self {
+        Self {
+            target: Target::Address(address, key),
+            supervisor: supervisor.clone(),
+        }
+    }
+
+    /// Returns the state of the node.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]; the same holds for all requests.
+    pub async fn status(&self) -> Result<wire::Status, Error> {
+        self.ask(Method::GET, "/v1/status").await
+    }
+
+    /// Returns the newest position of the chain of `tenant`.
+    pub async fn head(&self, tenant: &TenantId) -> Result<wire::Head, Error> {
+        let path = format!("/v1/ledger/head?tenant={tenant}");
+        self.ask(Method::GET, &path).await
+    }
+
+    /// Returns up to `limit` entries of `tenant` after position `after`.
+    pub async fn entries(
+        &self,
+        tenant: &TenantId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<wire::Entry>, Error> {
+        let path = format!("/v1/ledger/entries?tenant={tenant}&after={after}&limit={limit}");
+        let page: wire::Entries = self.ask(Method::GET, &path).await?;
+        Ok(page.entries)
+    }
+
+    /// Follows the chain of `tenant` after position `after`.
+    pub async fn follow(&self, tenant: &TenantId, after: u64) -> Result<Lines, Error> {
+        let path = format!("/v1/ledger/follow?tenant={tenant}&after={after}");
+        self.stream(Method::GET, &path).await
+    }
+
+    /// Verifies the ledger; the lines are [`wire::Verify`].
+    pub async fn verify(&self) -> Result<Lines, Error> {
+        self.stream(Method::POST, "/v1/ledger/verify").await
+    }
+
+    /// Makes the node read its configuration again.
+    pub async fn reload(&self) -> Result<wire::Reloaded, Error> {
+        self.ask(Method::POST, "/v1/config/reload").await
+    }
+
+    async fn ask<T: DeserializeOwned>(&self, method: Method, path: &str) -> Result<T, Error> {
+        let body = self.send(method, path).await?;
+        let bytes = collect(body).await?;
+        serde_json::from_slice(&bytes).map_err(|error| Error::Unreadable(error.to_string()))
+    }
+
+    async fn stream(&self, method: Method, path: &str) -> Result<Lines, Error> {
+        let body = self.send(method, path).await?;
+        Ok(Lines {
+            body,
+            buffer: BytesMut::new(),
+        })
+    }
+
+    async fn send(&self, method: Method, path: &str) -> Result<Incoming, Error> {
+        let mut request = Request::builder().method(method).uri(path);
+        let not_running = |source| Error::NotRunning {
+            at: self.place(),
+            source,
+        };
+        let response = match &self.target {
+            Target::Folder(folder) => {
+                let stream = socket::connect(folder).await.map_err(not_running)?;
+                request = request.header(header::HOST, "airside");
+                self.exchange(stream, request).await?
+            }
+            Target::Address(address, key) => {
+                let stream = TcpStream::connect(address).await.map_err(not_running)?;
+                request = request
+                    .header(header::HOST, address.to_string())
+                    .header(header::AUTHORIZATION, format!("Bearer {}", key.expose()));
+                self.exchange(stream, request).await?
+            }
+        };
+        if response.status() == StatusCode::OK {
+            return Ok(response.into_body());
+        }
+        let status = response.status();
+        let bytes = collect(response.into_body()).await?;
+        Err(match serde_json::from_slice(&bytes) {
+            Ok(problem) => Error::Refused(problem),
+            Err(_) => Error::Unreadable(format!("status {status} without a reason")),
+        })
+    }
+
+    async fn exchange<S>(
+        &self,
+        stream: S,
+        request: http::request::Builder,
+    ) -> Result<http::Response<Incoming>, Error>
+    where
+        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    {
+        let broken = |error: hyper::Error| Error::Unreadable(error.to_string());
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(broken)?;
+        self.supervisor
+            .spawn("control connection", OnFailure::Log, async move {
+                // The sender's side reports what goes wrong.
+                let _ = connection.await;
+            });
+        let request = request
+            .body(Empty::<Bytes>::new())
+            .map_err(|error| Error::Unreadable(error.to_string()))?;
+        sender.send_request(request).await.map_err(broken)
+    }
+
+    fn place(&self) -> String {
+        match &self.target {
+            Target::Folder(folder) => folder.display().to_string(),
+            Target::Address(address, _) => address.to_string(),
+        }
+    }
+}
+
+async fn collect(body: Incoming) -> Result<Bytes, Error> {
+    let collected = Limited::new(body, MAX_ANSWER).collect().await;
+    collected
+        .map(http_body_util::Collected::to_bytes)
+        .map_err(|error| Error::Unreadable(error.to_string()))
+}
+
+/// A stream of JSON lines.
+#[derive(Debug)]
+pub struct Lines {
+    body: Incoming,
+    buffer: BytesMut,
+}
+
+impl Lines {
+    /// Returns the next line as `T`, or nothing at the end.
+    ///
+    /// # Errors
+    ///
+    /// When the connection breaks, a line is not `T`, or it tells a problem.
+    pub async fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, Error> {
+        loop {
+            if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
+                let line = self.buffer.split_to(end + 1);
+                return read_line(&line).map(Some);
+            }
+            if self.buffer.len() > MAX_ANSWER {
+                return Err(Error::Unreadable("a line is too long".to_owned()));
+            }
+            match self.body.frame().await {
+                Some(Ok(frame)) => {
+                    if let Some(data) = frame.data_ref() {
+                        self.buffer.extend_from_slice(data);
+                    }
+                }
+                Some(Err(error)) => return Err(Error::Unreadable(error.to_string())),
+                None => return Ok(None),
+            }
+        }
+    }
+}
+
+fn read_line<T: DeserializeOwned>(line: &[u8]) -> Result<T, Error> {
+    serde_json::from_slice(line).map_err(|error| match serde_json::from_slice(line) {
+        Ok(problem) => Error::Refused(problem),
+        Err(_) => Error::Unreadable(error.to_string()),
+    })
+}

@@ -1,0 +1,207 @@
+//! Routes of the control API, each with its role.
+
+use std::sync::Arc;
+
+use airside_base::{BoxFuture, Fault, Supervisor, TenantId};
+use airside_ledger::{Ledger, Query as LedgerQuery};
+use axum::{
+    Router,
+    extract::{Query, State as Extract, rejection::QueryRejection},
+    middleware::from_fn,
+    response::{IntoResponse as _, Response},
+    routing::{MethodRouter, get, post},
+};
+use http::{Method, header};
+use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
+
+use crate::{
+    Access, Role,
+    fault::{self, Answer},
+    role::require,
+    stream, wire,
+};
+
+/// Most entries in one page.
+pub const MAX_PAGE: usize = 1_000;
+
+/// The running node, as the control API sees it.
+pub trait Node: Send + Sync {
+    /// Returns the present state.
+    fn status(&self) -> wire::Status;
+
+    /// Reads the configuration again and takes it into use, or keeps the present
+    /// one and says why.
+    fn reload(&self) -> BoxFuture<'_, Result<wire::Reloaded, Fault>>;
+}
+
+/// What the routes work on.
+#[derive(Clone)]
+pub struct State {
+    pub(crate) node: Arc<dyn Node>,
+    pub(crate) ledger: Ledger,
+    pub(crate) supervisor: Supervisor,
+    /// One verification at a time: it reads the whole ledger.
+    pub(crate) verifying: Arc<Semaphore>,
+}
+
+impl State {
+    /// Returns the state for `node` and its `ledger`.
+    #[must_use]
+    pub fn new(node: Arc<dyn Node>, ledger: Ledger, supervisor: Supervisor) -> Self {
+        Self {
+            node,
+            ledger,
+            supervisor,
+            verifying: Arc::new(Semaphore::new(1)),
+        }
+    }
+}
+
+/// One route and the role it needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// HTTP method.
+    pub method: Method,
+    /// Path.
+    pub path: &'static str,
+    /// Lowest role that may use it.
+    pub role: Role,
+}
+
+fn table() -> Vec<(Endpoint, MethodRouter<State>)> {
+    let route = |method: Method, path, role, handler| (Endpoint { method, path, role }, handler);
+    vec![
+        route(Method::GET, "/v1/status", Role::Viewer, get(status)),
+        route(Method::GET, "/v1/ledger/head", Role::Viewer, get(head)),
+        route(
+            Method::GET,
+            "/v1/ledger/entries",
+            Role::Auditor,
+            get(entries),
+        ),
+        route(Method::GET, "/v1/ledger/follow", Role::Auditor, get(follow)),
+        route(
+            Method::POST,
+            "/v1/ledger/verify",
+            Role::Auditor,
+            post(verify),
+        ),
+        route(
+            Method::POST,
+            "/v1/config/reload",
+            Role::Operator,
+            post(reload),
+        ),
+    ]
+}
+
+/// Returns every route with its role.
+#[must_use]
+pub fn endpoints() -> Vec<Endpoint> {
+    table().into_iter().map(|(endpoint, _)| endpoint).collect()
+}
+
+/// Returns the control API for callers told apart by `access`.
+pub fn router(state: State, access: &Access) -> Router {
+    let mut router = Router::new();
+    for (endpoint, handler) in table() {
+        let (access, role) = (access.clone(), endpoint.role);
+        let guarded = handler.layer(from_fn(move |request, next| {
+            require(access.clone(), role, request, next)
+        }));
+        router = router.route(endpoint.path, guarded);
+    }
+    router
+        .fallback(async || fault::no_route())
+        .with_state(state)
+}
+
+async fn status(Extract(state): Extract<State>) -> Response {
+    json(&state.node.status())
+}
+
+async fn reload(Extract(state): Extract<State>) -> Response {
+    match state.node.reload().await {
+        Ok(reloaded) => json(&reloaded),
+        Err(refused) => Answer(refused).into_response(),
+    }
+}
+
+/// Which chain.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Chain {
+    /// Name of the tenant.
+    #[serde(default)]
+    pub(crate) tenant: TenantId,
+    /// Entries after this position.
+    #[serde(default)]
+    pub(crate) after: u64,
+    /// Most entries of a page.
+    #[serde(default = "default_limit")]
+    pub(crate) limit: usize,
+}
+
+fn default_limit() -> usize {
+    100
+}
+
+type Asked = Result<Query<Chain>, QueryRejection>;
+
+async fn head(Extract(state): Extract<State>, asked: Asked) -> Response {
+    let chain = match chain(asked) {
+        Ok(chain) => chain,
+        Err(refused) => return refused.into_response(),
+    };
+    match state.ledger.head(&chain.tenant).await {
+        Ok(head) => json(&wire::Head {
+            tenant: chain.tenant.to_string(),
+            seq: head.seq,
+            hash: head.hash.to_string(),
+        }),
+        Err(error) => Answer(error.fault()).into_response(),
+    }
+}
+
+async fn entries(Extract(state): Extract<State>, asked: Asked) -> Response {
+    let chain = match chain(asked) {
+        Ok(chain) => chain,
+        Err(refused) => return refused.into_response(),
+    };
+    let query = LedgerQuery::new(chain.tenant)
+        .after(chain.after)
+        .limit(chain.limit.clamp(1, MAX_PAGE));
+    match state.ledger.read(query).await {
+        Ok(read) => json(&wire::Entries {
+            entries: read.into_iter().map(wire::Entry::from).collect(),
+        }),
+        Err(error) => Answer(error.fault()).into_response(),
+    }
+}
+
+async fn follow(Extract(state): Extract<State>, asked: Asked) -> Response {
+    match chain(asked) {
+        Ok(chain) => stream::follow(&state, chain.tenant, chain.after),
+        Err(refused) => refused.into_response(),
+    }
+}
+
+async fn verify(Extract(state): Extract<State>) -> Response {
+    stream::verify(&state)
+}
+
+fn chain(asked: Asked) -> Result<Chain, Answer> {
+    match asked {
+        Ok(Query(chain)) => Ok(chain),
+        Err(rejected) => Err(fault::bad_query(&rejected.body_text())),
+    }
+}
+
+fn json(value: &impl Serialize) -> Response {
+    (
+        [(header::CONTENT_TYPE, "application/json")],
+        wire::to_line(value),
+    )
+        .into_response()
+}

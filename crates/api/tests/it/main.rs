@@ -1,0 +1,293 @@
+//! The control API over its own sockets.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use airside_api::{
+    Access, Client, Grant, Node, Role, State, client, endpoints, serve_socket, serve_tcp, socket,
+    wire,
+};
+use airside_base::{BoxFuture, Fault, Kind, Redacted, Supervisor, SystemClock, TenantId};
+use airside_identity::{ApiKeyConfig, Config, Identity, mint};
+use airside_ledger::{Draft, Kind as EntryKind, Ledger, Options, stores::memory::Memory};
+use http::{Request, StatusCode, header};
+use http_body_util::{BodyExt as _, Empty};
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+
+/// A node whose configuration is always bad.
+struct Broken;
+
+impl Node for Broken {
+    fn status(&self) -> wire::Status {
+        wire::Status {
+            version: "0".into(),
+            node: "n".into(),
+            pid: 1,
+            started: "2026-11-23T12:00:00Z".parse().expect("a time"),
+            data_dir: "d".into(),
+            endpoints: vec![],
+            upstreams: vec![],
+            config_digest: "c".into(),
+        }
+    }
+
+    fn reload(&self) -> BoxFuture<'_, Result<wire::Reloaded, Fault>> {
+        let fault = Fault::new(Kind::Invalid, "CFG-003", "unknown key `adress`");
+        Box::pin(async { Err(fault.with_hint("did you mean `address`?")) })
+    }
+}
+
+async fn state(supervisor: &Supervisor, entries: usize) -> State {
+    let store = Arc::new(Memory::new());
+    let clock = Arc::new(SystemClock::new());
+    let ledger = Ledger::open(store, clock, supervisor, Options::default())
+        .await
+        .expect("the test set-up works");
+    for _ in 0..entries {
+        ledger
+            .append(vec![entry()])
+            .await
+            .expect("the test set-up works");
+    }
+    State::new(Arc::new(Broken), ledger, supervisor.clone())
+}
+
+fn entry() -> Draft {
+    let body = serde_json::json!({"digest": "ab"});
+    let kind = EntryKind::new("config.loaded");
+    Draft::new(TenantId::default(), kind, 1, "test", &body).expect("the test set-up works")
+}
+
+/// Serves over TCP; returns where, and a key for each of `roles` in its own group.
+async fn over_tcp(supervisor: &Supervisor, roles: &[Role]) -> (SocketAddr, Vec<String>) {
+    let (mut keys, mut api_key, mut grants) = (vec![], vec![], vec![]);
+    for (index, role) in roles.iter().enumerate() {
+        let minted = mint();
+        keys.push(minted.secret.expose().clone());
+        let group = format!("g{index}");
+        api_key.push(ApiKeyConfig {
+            name: format!("k{index}"),
+            sha256: minted.sha256,
+            tenant: TenantId::default(),
+            groups: vec![group.clone()],
+            not_after: None,
+        });
+        grants.push(Grant { group, role: *role });
+    }
+    let outsider = mint();
+    keys.push(outsider.secret.expose().clone());
+    api_key.push(ApiKeyConfig {
+        name: "outsider".into(),
+        sha256: outsider.sha256,
+        tenant: TenantId::default(),
+        groups: vec![],
+        not_after: None,
+    });
+    let config = Config {
+        anonymous_loopback: true,
+        api_key,
+    };
+    let access = Access::Keys {
+        identity: Identity::new(&config, Arc::new(SystemClock::new()))
+            .expect("the test set-up works"),
+        grants: grants.into(),
+    };
+    let listener = TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("the test set-up works");
+    let address = listener.local_addr().expect("the test set-up works");
+    serve_tcp(listener, state(supervisor, 3).await, &access, supervisor);
+    (address, keys)
+}
+
+async fn ask(
+    address: SocketAddr,
+    method: &http::Method,
+    path: &str,
+    headers: &[(http::HeaderName, String)],
+) -> (StatusCode, String) {
+    let stream = TcpStream::connect(address)
+        .await
+        .expect("the test set-up works");
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .expect("the test set-up works");
+    let supervisor = Supervisor::new();
+    supervisor.spawn("connection", airside_base::OnFailure::Log, async {
+        let _ = connection.await;
+    });
+    let mut request = Request::builder().method(method).uri(path);
+    for (name, value) in headers {
+        request = request.header(name, value);
+    }
+    let request = request
+        .header(header::HOST, "127.0.0.1")
+        .body(Empty::<bytes::Bytes>::new())
+        .expect("the test set-up works");
+    let response = sender
+        .send_request(request)
+        .await
+        .expect("the test set-up works");
+    let status = response.status();
+    if status == StatusCode::OK {
+        // A stream may not end.
+        return (status, String::new());
+    }
+    let body = response
+        .into_body()
+        .collect()
+        .await
+        .expect("the test set-up works")
+        .to_bytes();
+    (status, String::from_utf8_lossy(&body).into_owned())
+}
+
+fn bearer(key: &str) -> Vec<(http::HeaderName, String)> {
+    vec![(header::AUTHORIZATION, format!("Bearer {key}"))]
+}
+
+#[tokio::test]
+async fn every_route_needs_its_role() {
+    let supervisor = Supervisor::new();
+    let roles = [Role::Viewer, Role::Auditor, Role::Operator];
+    let (address, keys) = over_tcp(&supervisor, &roles).await;
+    let listed: Vec<String> = endpoints()
+        .iter()
+        .map(|route| format!("{} {} {:?}", route.method, route.path, route.role))
+        .collect();
+    // The whole interface: a new route is added here together with its role.
+    let expected = [
+        "GET /v1/status Viewer",
+        "GET /v1/ledger/head Viewer",
+        "GET /v1/ledger/entries Auditor",
+        "GET /v1/ledger/follow Auditor",
+        "POST /v1/ledger/verify Auditor",
+        "POST /v1/config/reload Operator",
+    ];
+    assert_eq!(listed, expected);
+    for route in endpoints() {
+        for (role, key) in roles.iter().zip(&keys) {
+            let (status, body) = ask(address, &route.method, route.path, &bearer(key)).await;
+            let refused = status == StatusCode::FORBIDDEN;
+            assert_eq!(refused, *role < route.role, "{route:?} as {role:?}: {body}");
+        }
+        let outsider = bearer(&keys[3]);
+        let (status, body) = ask(address, &route.method, route.path, &outsider).await;
+        assert_eq!(status, StatusCode::FORBIDDEN, "{route:?}");
+        assert!(body.contains("API-002"), "{body}");
+        // On this machine and anonymous is somebody, but nobody with a role.
+        let (status, _) = ask(address, &route.method, route.path, &[]).await;
+        assert_eq!(status, StatusCode::FORBIDDEN, "{route:?}");
+        let wrong = bearer("airside_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
+        let (status, body) = ask(address, &route.method, route.path, &wrong).await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED, "{route:?} {body}");
+    }
+}
+
+#[tokio::test]
+async fn pages_unknown_routes_and_wrong_parameters_are_refused() {
+    let supervisor = Supervisor::new();
+    let (address, keys) = over_tcp(&supervisor, &[Role::Operator]).await;
+    let key = bearer(&keys[0]);
+    let mut from_page = key.clone();
+    from_page.push((header::ORIGIN, "http://localhost".into()));
+    let get = http::Method::GET;
+    for (path, headers, status, code) in [
+        ("/v1/status", &from_page, StatusCode::FORBIDDEN, "API-005"),
+        ("/v1/nothing", &key, StatusCode::NOT_FOUND, "API-001"),
+        (
+            "/v1/ledger/entries?after=x",
+            &key,
+            StatusCode::BAD_REQUEST,
+            "API-003",
+        ),
+        (
+            "/v1/ledger/head?tenant=A%20B",
+            &key,
+            StatusCode::BAD_REQUEST,
+            "API-003",
+        ),
+        (
+            "/v1/ledger/entries?limt=1",
+            &key,
+            StatusCode::BAD_REQUEST,
+            "API-003",
+        ),
+    ] {
+        let (found, body) = ask(address, &get, path, headers).await;
+        assert_eq!(found, status, "{path}: {body}");
+        assert!(body.contains(code), "{path}: {body}");
+    }
+    let (status, _) = ask(address, &http::Method::DELETE, "/v1/status", &key).await;
+    assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
+async fn owner_reads_follows_and_verifies_over_the_socket() {
+    let folder = tempfile::tempdir().unwrap();
+    let supervisor = Supervisor::new();
+    let store = Arc::new(Memory::new());
+    let clock = Arc::new(SystemClock::new());
+    let ledger = Ledger::open(store, clock, &supervisor, Options::default())
+        .await
+        .unwrap();
+    ledger.append(vec![entry(), entry()]).await.unwrap();
+    let state = State::new(Arc::new(Broken), ledger.clone(), supervisor.clone());
+    serve_socket(socket::bind(folder.path()).unwrap(), state, &supervisor);
+    let client = Client::local(folder.path(), &supervisor);
+    let tenant = TenantId::default();
+
+    assert_eq!(client.status().await.unwrap().node, "n");
+    assert_eq!(client.head(&tenant).await.unwrap().seq, 2);
+    let page = client.entries(&tenant, 1, 10).await.unwrap();
+    assert_eq!(page.iter().map(|entry| entry.seq).collect::<Vec<_>>(), [2]);
+    assert_eq!(page[0].body.get(), r#"{"digest":"ab"}"#);
+
+    let mut followed = client.follow(&tenant, 1).await.unwrap();
+    let second: wire::Entry = followed.next().await.unwrap().unwrap();
+    ledger.append(vec![entry()]).await.unwrap();
+    let third: wire::Entry = followed.next().await.unwrap().unwrap();
+    assert_eq!((second.seq, third.seq), (2, 3));
+    assert_eq!(third.prev, second.hash);
+
+    let mut lines = client.verify().await.unwrap();
+    let mut last = None;
+    while let Some(event) = lines.next::<wire::Verify>().await.unwrap() {
+        last = Some(event);
+    }
+    assert!(
+        matches!(last, Some(wire::Verify::Verified { entries: 3, .. })),
+        "{last:?}"
+    );
+
+    let refused = client.reload().await.unwrap_err();
+    let client::Error::Refused(problem) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(problem.code, "CFG-003");
+    assert_eq!(problem.hint.as_deref(), Some("did you mean `address`?"));
+
+    // A follower does not keep the node from stopping.
+    supervisor.request_stop();
+    assert!(followed.next::<wire::Entry>().await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn absent_node_is_told_from_a_broken_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let supervisor = Supervisor::new();
+    let client = Client::local(folder.path(), &supervisor);
+    let error = client.status().await.unwrap_err();
+    assert!(
+        matches!(error, client::Error::NotRunning { .. }),
+        "{error:?}"
+    );
+
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let closes = std::thread::Builder::new().spawn(move || drop(listener.accept()));
+    let client = Client::remote(address, Redacted::new("airside_x".into()), &supervisor);
+    let error = client.status().await.unwrap_err();
+    assert!(matches!(error, client::Error::Unreadable(_)), "{error:?}");
+    closes.unwrap().join().unwrap();
+}
