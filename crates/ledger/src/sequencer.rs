@@ -11,7 +11,7 @@
 //!   its failure is told to whoever waits for it.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     mem,
     sync::Arc,
     time::Duration,
@@ -237,7 +237,7 @@ impl Sequencer {
             }
         }
         let now = self.clock.now().as_microsecond();
-        let mut chains: HashMap<&TenantId, (Tip, Vec<Entry>)> = HashMap::new();
+        let mut chains: BTreeMap<&TenantId, (Tip, Vec<Entry>)> = BTreeMap::new();
         let mut receipts = Vec::with_capacity(group.len());
         let mut units = Vec::with_capacity(group.len());
         for request in group {

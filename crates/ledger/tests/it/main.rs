@@ -1,4 +1,8 @@
 //! The ledger as its users see it, on both stores.
 
+mod crash;
+mod failing;
 mod harness;
 mod ledger;
+mod model;
+mod state;

@@ -1,7 +1,7 @@
 //! What readers do. Everything read is checked for its form, so that a damaged
 //! row is named instead of misread; hashes are checked by `verify`.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use airside_base::{TenantId, Timestamp};
 use bytes::Bytes;
@@ -88,7 +88,7 @@ pub(super) fn chains(connection: &Connection) -> Result<Vec<(TenantId, Tip)>, St
             ))
         })
         .map_err(|error| failed(READ, error))?;
-    let mut ids = Vec::new();
+    let mut ids = BTreeSet::new();
     let mut chains = Vec::new();
     for row in rows {
         let (id, tenant, recorded): (i64, String, Recorded) =
@@ -98,7 +98,7 @@ pub(super) fn chains(connection: &Connection) -> Result<Vec<(TenantId, Tip)>, St
             source: Arc::new(error),
         })?;
         let tip = checked_tip(connection, &tenant, id, recorded)?;
-        ids.push(id);
+        ids.insert(id);
         chains.push((tenant, tip));
     }
     refuse_strays(connection, &ids)?;
@@ -106,7 +106,7 @@ pub(super) fn chains(connection: &Connection) -> Result<Vec<(TenantId, Tip)>, St
 }
 
 /// Skips from chain to chain along the ids, so the cost is one lookup per chain.
-fn refuse_strays(connection: &Connection, known: &[i64]) -> Result<(), StoreError> {
+fn refuse_strays(connection: &Connection, known: &BTreeSet<i64>) -> Result<(), StoreError> {
     let mut next = connection
         .prepare_cached("SELECT min(id) FROM entries WHERE id > ?1")
         .map_err(|error| failed(READ, error))?;

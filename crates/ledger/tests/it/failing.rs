@@ -1,0 +1,135 @@
+//! A store that does not write for a while.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use airside_base::{BoxFuture, TenantId};
+use airside_ledger::{
+    AppendError, Entry, Options, Query, Store, StoreError,
+    store::{Claim, Claimed, Commit, Fence, Row, Scan, Tip},
+    stores::memory::Memory,
+};
+use tokio::sync::watch;
+
+use crate::harness::{Rig, draft, numbers, tenant};
+
+/// Refuses commits while it is told to.
+#[derive(Debug)]
+struct Failing {
+    store: Memory,
+    full: AtomicBool,
+}
+
+impl Store for Failing {
+    fn commit(&self, commit: Arc<Commit>) -> BoxFuture<'_, Result<(), StoreError>> {
+        if self.full.load(Ordering::SeqCst) {
+            let cause = Arc::new(std::io::Error::from(std::io::ErrorKind::StorageFull));
+            return Box::pin(std::future::ready(Err(StoreError::Full(cause))));
+        }
+        self.store.commit(commit)
+    }
+
+    fn tip(&self, tenant: TenantId) -> BoxFuture<'_, Result<Tip, StoreError>> {
+        self.store.tip(tenant)
+    }
+
+    fn chains(&self) -> BoxFuture<'_, Result<Vec<(TenantId, Tip)>, StoreError>> {
+        self.store.chains()
+    }
+
+    fn read(&self, query: Query) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>> {
+        self.store.read(query)
+    }
+
+    fn find(
+        &self,
+        table: &'static str,
+        tenant: TenantId,
+        key: Arc<str>,
+    ) -> BoxFuture<'_, Result<Option<Row>, StoreError>> {
+        self.store.find(table, tenant, key)
+    }
+
+    fn scan(&self, scan: Scan) -> BoxFuture<'_, Result<Vec<Row>, StoreError>> {
+        self.store.scan(scan)
+    }
+
+    fn claim(&self, claim: Claim) -> BoxFuture<'_, Result<Claimed, StoreError>> {
+        self.store.claim(claim)
+    }
+
+    fn release(&self, fence: Fence) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.store.release(fence)
+    }
+
+    fn commits(&self) -> watch::Receiver<u64> {
+        self.store.commits()
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        self.store.close()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn full_store_refuses_appends_keeps_records_and_recovers() {
+    let store = Arc::new(Failing {
+        store: Memory::new(),
+        full: AtomicBool::new(true),
+    });
+    let options = Options {
+        queue_requests: 10,
+        ..Options::default()
+    };
+    let rig = Rig::with(store.clone(), options).await;
+    for number in 0..10 {
+        rig.ledger.record(draft("a", number)).unwrap();
+    }
+    let full = rig.ledger.record(draft("a", 10));
+    assert!(matches!(full, Err(AppendError::QueueFull)), "{full:?}");
+
+    store.full.store(false, Ordering::SeqCst);
+    let mut follower = rig.ledger.follow(tenant("a"), 0);
+    let recorded = follower.next().await.unwrap();
+    assert_eq!(numbers(&recorded), (0..10).collect::<Vec<_>>());
+
+    store.full.store(true, Ordering::SeqCst);
+    rig.ledger.record(draft("a", 10)).unwrap();
+    let refused = rig.ledger.append(vec![draft("a", 99)]).await;
+    assert!(
+        matches!(refused, Err(AppendError::Store(StoreError::Full(_)))),
+        "{refused:?}"
+    );
+    store.full.store(false, Ordering::SeqCst);
+    rig.ledger.append(vec![draft("a", 11)]).await.unwrap();
+    let later = follower.next().await.unwrap();
+    assert_eq!(
+        numbers(&later),
+        [10, 11],
+        "the record is kept, the refused append is not"
+    );
+    rig.ledger.verify(&|_| {}).await.unwrap();
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn another_writer_is_noticed_and_the_chain_does_not_fork() {
+    let store = Memory::new();
+    let one = Rig::on(Arc::new(store.clone())).await;
+    let two = Rig::on(Arc::new(store)).await;
+    two.ledger.append(vec![draft("a", 0)]).await.unwrap();
+    one.ledger.append(vec![draft("a", 1)]).await.unwrap();
+    let lost = two.ledger.append(vec![draft("a", 2)]).await;
+    assert!(
+        matches!(lost, Err(AppendError::Store(StoreError::Conflict { .. }))),
+        "{lost:?}"
+    );
+    two.ledger.append(vec![draft("a", 3)]).await.unwrap();
+    let entries = one.ledger.read(Query::new(tenant("a"))).await.unwrap();
+    assert_eq!(numbers(&entries), [0, 1, 3]);
+    one.ledger.verify(&|_| {}).await.unwrap();
+    one.stop().await;
+    two.stop().await;
+}
