@@ -1,0 +1,224 @@
+//! What a stay costs under a rate plan, to the last fee.
+//!
+//! # Invariants
+//!
+//! * [`Quote::total`] is everything that the traveller has to pay, wherever it is
+//!   collected. The net room price and the levies sum to it exactly.
+//! * The nightly amounts sum to the room price with what is inside the rate.
+
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
+
+use crate::{
+    levy::{Bill, Collected, Levy, charge},
+    money::scale,
+    night::Night,
+    property::Property,
+    stay::{Party, Stay},
+};
+
+/// How a room is sold. The derived plans share the rooms of the flexible one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Plan {
+    Flexible,
+    NonRefundable,
+    Breakfast,
+    AdvancePurchase,
+}
+
+/// Fewest days between booking and arrival for the advance purchase rate.
+const ADVANCE_DAYS: i64 = 21;
+/// Wall time at the property at which free cancellation ends.
+const DEADLINE_HOUR: i8 = 18;
+
+impl Plan {
+    pub(crate) const ALL: [Self; 4] = [
+        Self::Flexible,
+        Self::NonRefundable,
+        Self::Breakfast,
+        Self::AdvancePurchase,
+    ];
+
+    pub(crate) const fn code(self) -> &'static str {
+        match self {
+            Self::Flexible => "FLEX",
+            Self::NonRefundable => "NRF",
+            Self::Breakfast => "BB",
+            Self::AdvancePurchase => "ADV",
+        }
+    }
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Flexible => "Flexible rate",
+            Self::NonRefundable => "Non-refundable rate",
+            Self::Breakfast => "Flexible rate with breakfast",
+            Self::AdvancePurchase => "Advance purchase rate, non-refundable",
+        }
+    }
+
+    pub(crate) const fn refundable(self) -> bool {
+        matches!(self, Self::Flexible | Self::Breakfast)
+    }
+
+    /// Returns whether the property sells the plan `days_ahead` days before arrival,
+    /// counted in its own calendar.
+    pub(crate) fn is_sold(self, property: &Property, days_ahead: i64) -> bool {
+        match self {
+            Self::Flexible | Self::NonRefundable => true,
+            Self::Breakfast => property.breakfast.is_some(),
+            Self::AdvancePurchase => property.advance_purchase && days_ahead >= ADVANCE_DAYS,
+        }
+    }
+
+    const fn permille(self) -> i64 {
+        match self {
+            Self::Flexible | Self::Breakfast => 1_000,
+            Self::NonRefundable => 900,
+            Self::AdvancePurchase => 850,
+        }
+    }
+}
+
+/// What is asked to be priced: a room type on the nights of a stay.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms<'a> {
+    pub property: &'a Property,
+    pub levies: &'a [Levy],
+    pub nights: &'a [Night],
+    pub parties: &'a [Party],
+    pub plan: Plan,
+}
+
+impl Terms<'_> {
+    /// Returns the price of one night for all parties, with what is inside the rate.
+    fn night(&self, night: &Night) -> i64 {
+        let breakfast = match self.plan {
+            Plan::Breakfast => self.property.breakfast.unwrap_or(0),
+            Plan::Flexible | Plan::NonRefundable | Plan::AdvancePurchase => 0,
+        };
+        let room = |party: &Party| {
+            let (adults, children) = (i64::from(party.adults()), i64::from(party.children()));
+            // A rate is for two: one guest pays 8 % less, each further adult 25 %
+            // and each child 15 % more.
+            let guests_permille = match adults {
+                0 | 1 => 920,
+                more => 1_000 + 250 * (more - 2),
+            } + 150 * children;
+            let rate = scale(night.rate, guests_permille * self.plan.permille(), 1_000_000);
+            // A child's breakfast costs half.
+            rate + breakfast * adults + scale(breakfast * children, 1, 2)
+        };
+        self.parties.iter().map(room).sum()
+    }
+
+    fn rates(&self) -> i64 {
+        self.nights.iter().map(|night| self.night(night)).sum()
+    }
+
+    fn bill(&self, rates: i64) -> Bill<'_> {
+        Bill {
+            rates,
+            nights: self.nights.len(),
+            parties: self.parties,
+        }
+    }
+
+    /// Returns [`Quote::total`] without the lines that lead to it.
+    pub(crate) fn total(&self) -> i64 {
+        let mut levied = 0;
+        let net = charge(self.levies, self.bill(self.rates()), &mut |_, amount| levied += amount);
+        net + levied
+    }
+
+    /// Returns until when the plan is cancelled free of charge, if it can be at all.
+    pub(crate) fn free_until(&self, stay: &Stay, zone: &TimeZone) -> Option<Timestamp> {
+        let days = self.property.cancel_days;
+        self.plan
+            .refundable()
+            .then(|| deadline(stay.check_in(), days, zone))
+            .flatten()
+    }
+
+    /// Prices the stay.
+    pub(crate) fn quote(&self, stay: &Stay) -> Quote {
+        let nightly: Vec<_> = stay
+            .nights()
+            .iter()
+            .zip(self.nights)
+            .map(|(day, night)| (day.date, self.night(night)))
+            .collect();
+        let rates = nightly.iter().map(|(_, amount)| amount).sum();
+        let mut lines = Vec::with_capacity(self.levies.len());
+        let room = charge(self.levies, self.bill(rates), &mut |levy, amount| {
+            lines.push((*levy, amount));
+        });
+        let levied: i64 = lines.iter().map(|(_, amount)| amount).sum();
+        Quote {
+            nightly,
+            room,
+            total: room + levied,
+            lines,
+        }
+    }
+}
+
+/// A priced stay, in minor units.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Quote {
+    /// Each night for all rooms, with what is inside the rate.
+    pub nightly: Vec<(Date, i64)>,
+    /// The rooms without any levy.
+    pub room: i64,
+    pub lines: Vec<(Levy, i64)>,
+    pub total: i64,
+}
+
+impl Quote {
+    /// Returns the part of the total that the hotel collects during the stay.
+    pub(crate) fn at_property(&self) -> i64 {
+        let at_property = |(levy, _): &&(Levy, i64)| levy.collected == Collected::AtProperty;
+        self.lines.iter().filter(at_property).map(|(_, amount)| amount).sum()
+    }
+}
+
+/// What it costs to cancel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cancellation {
+    /// Nothing until the instant; the penalty (minor units) from it on.
+    FreeUntil { deadline: Timestamp, penalty: i64 },
+    /// The penalty at once: the free period is over or there is none.
+    Penalty(i64),
+}
+
+/// Returns the terms under which a booking made at `now` could be cancelled.
+///
+/// The deadline is a wall time at the property, turned into an instant here and
+/// once. A wall time that a change of the clocks skips or repeats is taken as
+/// RFC 5545 does: in a gap with the offset before it, in a fold the first one.
+pub(crate) fn cancellation(
+    terms: &Terms<'_>,
+    quote: &Quote,
+    stay: &Stay,
+    zone: &TimeZone,
+    now: Timestamp,
+) -> Cancellation {
+    if !terms.plan.refundable() {
+        return Cancellation::Penalty(quote.total);
+    }
+    let penalty = quote.nightly.first().map_or(0, |(_, amount)| *amount);
+    match terms.free_until(stay, zone) {
+        Some(deadline) if deadline > now => Cancellation::FreeUntil { deadline, penalty },
+        _ => Cancellation::Penalty(penalty),
+    }
+}
+
+fn deadline(check_in: Date, days: u8, zone: &TimeZone) -> Option<Timestamp> {
+    let date = check_in
+        .checked_sub(jiff::Span::new().days(i64::from(days)))
+        .ok()?;
+    let wall = date.at(DEADLINE_HOUR, 0, 0, 0);
+    zone.to_ambiguous_timestamp(wall).compatible().ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,215 @@
+//! The hotel server as an MCP server, on rmcp.
+//!
+//! # Invariants
+//!
+//! * There are no sessions: the tools keep nothing between calls, so clients of the
+//!   handshake era get an answer without a session id and nothing can pile up.
+//! * Nothing here writes, and every tool says so.
+
+use std::{borrow::Cow, sync::Arc};
+
+use airside_base::{BoxFuture, Clock};
+use airside_mcp::{Body, Local, boxed};
+use rmcp::{
+    ErrorData, RoleServer, ServerHandler,
+    model::{
+        CacheScope, CallToolRequestParams, CallToolResponse, DiscoverResult, Implementation,
+        ListResourcesResult, ListToolsResult, PaginatedRequestParams, ProtocolVersion,
+        ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, Resource,
+        ResourceContents, ServerCapabilities, ServerConfig, Tool,
+    },
+    service::RequestContext,
+    transport::{
+        StreamableHttpServerConfig, StreamableHttpService,
+        streamable_http_server::session::never::NeverSessionManager,
+    },
+};
+
+use crate::{
+    property::Size,
+    shop::Hotels,
+    tools::{Desk, TOOLS},
+};
+
+/// Longest request body. The largest sensible call has some 2 KB; a megabyte is
+/// read so that nonsense gets a sentence about itself instead of a bare status.
+const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
+/// Contracts change with a release only.
+const LIST_TTL_MS: u64 = 60 * 60 * 1_000;
+
+const INSTRUCTIONS: &str = "Hotel search for cities worldwide. Start with search_hotels (place, dates, \
+     guests); use check_availability for all rooms and rates of one hotel and get_hotel for its \
+     description. Show the all-in `total` first. If a place is ambiguous, ask the traveller. Dates are \
+     YYYY-MM-DD in the hotel's calendar; amounts are integers in minor units. Nothing is booked here; \
+     never ask for card numbers. The inventory is a demonstration. Tell travellers that they talk to \
+     an AI.";
+
+const NOTICE_URI: &str = "airside://travel/notice";
+const NOTICE: &str = include_str!("../assets/notice.md");
+
+/// How the server is set up.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// Decides all hotels, prices and availability.
+    pub seed: u64,
+    /// How many hotels there are.
+    pub size: Size,
+    /// Which requests are accepted.
+    pub exposure: Exposure,
+}
+
+/// Who can reach the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Exposure {
+    /// Only this process: the gateway in front has checked host and origin.
+    #[default]
+    InProcess,
+    /// Anybody on this machine, browsers included: other hosts than loopback and
+    /// every `Origin` are refused (DNS rebinding).
+    Loopback,
+}
+
+/// The hotel server. Clones share everything.
+#[derive(Clone)]
+pub struct Travel {
+    service: StreamableHttpService<Handler, NeverSessionManager>,
+}
+
+impl std::fmt::Debug for Travel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Travel").finish_non_exhaustive()
+    }
+}
+
+impl Travel {
+    /// Returns a server. The city table is decoded by the first call that needs it.
+    #[must_use]
+    pub fn new(options: Options, clock: Arc<dyn Clock>) -> Self {
+        let hotels = Arc::new(Hotels::new(options.seed, options.size));
+        let handler = Handler {
+            desk: Desk::new(hotels, clock),
+        };
+        let mut config = StreamableHttpServerConfig::default();
+        config.legacy_session_mode = false;
+        config.json_response = true;
+        config.max_request_body_bytes = MAX_BODY_BYTES;
+        let config = match options.exposure {
+            Exposure::InProcess => config.disable_allowed_hosts(),
+            Exposure::Loopback => config.enforce_origin_validation(),
+        };
+        let sessions = Arc::new(NeverSessionManager::default());
+        Self {
+            service: StreamableHttpService::new(move || Ok(handler.clone()), sessions, config),
+        }
+    }
+}
+
+impl Local for Travel {
+    fn call<'a>(&'a self, request: http::Request<Body>) -> BoxFuture<'a, http::Response<Body>> {
+        Box::pin(async move { self.service.handle(request).await.map(boxed) })
+    }
+}
+
+#[derive(Clone)]
+struct Handler {
+    desk: Desk,
+}
+
+impl ServerHandler for Handler {
+    fn get_info(&self) -> ServerConfig {
+        let capabilities = ServerCapabilities::builder()
+            .enable_tools()
+            .enable_resources()
+            .build();
+        let mut identity = Implementation::new("airside-travel", env!("CARGO_PKG_VERSION"));
+        identity.title = Some("Airside hotels".to_owned());
+        let mut config = ServerConfig::new(capabilities);
+        config.server_info = identity;
+        config.instructions = Some(INSTRUCTIONS.to_owned());
+        config
+    }
+
+    fn supported_protocol_versions(&self) -> Cow<'static, [ProtocolVersion]> {
+        const VERSIONS: [ProtocolVersion; 4] = [
+            ProtocolVersion::V_2025_03_26,
+            ProtocolVersion::V_2025_06_18,
+            ProtocolVersion::V_2025_11_25,
+            ProtocolVersion::V_2026_07_28,
+        ];
+        Cow::Borrowed(&VERSIONS)
+    }
+
+    async fn discover(
+        &self,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<DiscoverResult, ErrorData> {
+        let versions = self.supported_protocol_versions().into_owned();
+        let result = DiscoverResult::from_server_info(versions, self.get_info());
+        Ok(result
+            .with_ttl_ms(LIST_TTL_MS)
+            .with_cache_scope(CacheScope::Public))
+    }
+
+    async fn list_tools(
+        &self,
+        _page: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        Ok(ListToolsResult::with_all_items(TOOLS.to_vec())
+            .with_ttl_ms(LIST_TTL_MS)
+            .with_cache_scope(CacheScope::Public))
+    }
+
+    fn get_tool(&self, name: &str) -> Option<Tool> {
+        TOOLS.iter().find(|tool| tool.name == name).cloned()
+    }
+
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        match self.desk.call(&request.name, request.arguments) {
+            Some(result) => Ok(result.into()),
+            None => Err(ErrorData::invalid_params("there is no tool of this name", None)),
+        }
+    }
+
+    async fn list_resources(
+        &self,
+        _page: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        let mut notice = Resource::new(NOTICE_URI, "notice");
+        notice.title = Some("About this hotel data".to_owned());
+        notice.description = Some(
+            "Where hotels, prices and places come from, how results are ordered, and credits."
+                .to_owned(),
+        );
+        notice.mime_type = Some("text/markdown".to_owned());
+        Ok(ListResourcesResult::with_all_items(vec![notice])
+            .with_ttl_ms(LIST_TTL_MS)
+            .with_cache_scope(CacheScope::Public))
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        if request.uri != NOTICE_URI {
+            let data = serde_json::json!({ "uri": request.uri });
+            return Err(ErrorData::resource_not_found("there is no resource of this URI", Some(data)));
+        }
+        let contents = ResourceContents::TextResourceContents {
+            uri: NOTICE_URI.to_owned(),
+            mime_type: Some("text/markdown".to_owned()),
+            text: NOTICE.to_owned(),
+            meta: None,
+        };
+        let mut result = ReadResourceResult::new(vec![contents]);
+        result.ttl_ms = Some(LIST_TTL_MS);
+        result.cache_scope = Some(CacheScope::Public);
+        Ok(result.into())
+    }
+}

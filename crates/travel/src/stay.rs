@@ -1,0 +1,177 @@
+//! A requested stay and whether a room type can take it.
+//!
+//! # Invariants
+//!
+//! * A stay covers the nights `[check_in, check_out)`; the departure date is not
+//!   a night of it and only its closed-to-departure flag matters.
+//! * [`judge`] is pure and the only place where restrictions are applied.
+
+use jiff::civil::Date;
+
+use crate::{
+    night::{Day, Night, Restrictions},
+    property::Capacity,
+};
+
+/// Longest stay that is sold, in nights.
+pub(crate) const MAX_NIGHTS: usize = 30;
+/// Farthest check-in, in days from the property's today.
+pub(crate) const MAX_DAYS_AHEAD: i64 = 500;
+/// Most rooms of one request.
+pub(crate) const MAX_ROOMS: usize = 9;
+
+/// Dates of a stay, valid by construction: one to [`MAX_NIGHTS`] nights.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stay {
+    nights: Vec<Day>,
+    departure: Day,
+}
+
+/// Why two dates are not a stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum StayError {
+    #[error("check-out is not after check-in")]
+    NotAfter,
+    #[error("the stay is longer than {MAX_NIGHTS} nights")]
+    TooLong,
+}
+
+impl Stay {
+    pub(crate) fn new(check_in: Date, check_out: Date) -> Result<Self, StayError> {
+        let (arrival, departure) = (Day::new(check_in), Day::new(check_out));
+        let length = arrival.days_until(departure);
+        if length <= 0 {
+            return Err(StayError::NotAfter);
+        }
+        if length > MAX_NIGHTS as i64 {
+            return Err(StayError::TooLong);
+        }
+        let dates = check_in.series(jiff::Span::new().days(1));
+        Ok(Self {
+            nights: dates.take_while(|date| *date < check_out).map(Day::new).collect(),
+            departure,
+        })
+    }
+
+    pub(crate) fn check_in(&self) -> Date {
+        self.arrival().date
+    }
+
+    pub(crate) fn check_out(&self) -> Date {
+        self.departure.date
+    }
+
+    pub(crate) fn arrival(&self) -> Day {
+        self.nights[0]
+    }
+
+    pub(crate) fn departure(&self) -> Day {
+        self.departure
+    }
+
+    pub(crate) fn nights(&self) -> &[Day] {
+        &self.nights
+    }
+}
+
+/// The guests of one room. Ages are completed years on the day of check-in.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Party {
+    pub adults: u8,
+    pub child_ages: Vec<u8>,
+}
+
+/// From this age a child is priced and counted as an adult.
+pub(crate) const ADULT_AGE: u8 = 13;
+/// Below this age a child stays free of charge.
+pub(crate) const INFANT_AGE: u8 = 3;
+
+impl Party {
+    /// Returns the guests who count as adults: adults and children of [`ADULT_AGE`].
+    pub(crate) fn adults(&self) -> u8 {
+        let grown = self.child_ages.iter().filter(|age| **age >= ADULT_AGE).count();
+        self.adults + grown as u8
+    }
+
+    /// Returns the children who are charged as children.
+    pub(crate) fn children(&self) -> u8 {
+        let band = INFANT_AGE..ADULT_AGE;
+        self.child_ages.iter().filter(|age| band.contains(age)).count() as u8
+    }
+
+    fn infants(&self) -> u8 {
+        self.child_ages.iter().filter(|age| **age < INFANT_AGE).count() as u8
+    }
+
+    /// Returns the ages of all guests; an adult has none and counts as 18.
+    pub(crate) fn ages(&self) -> impl Iterator<Item = u8> {
+        let adults = std::iter::repeat_n(18, usize::from(self.adults));
+        adults.chain(self.child_ages.iter().copied())
+    }
+
+    /// Returns whether the party may sleep in a room of this capacity.
+    pub(crate) fn fits(&self, capacity: Capacity) -> bool {
+        let (adults, young) = (self.adults(), self.children() + self.infants());
+        adults <= capacity.adults
+            && young <= capacity.children
+            && adults + young <= capacity.guests
+    }
+}
+
+/// Why a room type cannot take a stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unavailable {
+    /// A party does not fit.
+    Occupancy,
+    /// The hotel sells none on this date.
+    Closed(Date),
+    /// Fewer than the requested rooms are left on this date.
+    SoldOut(Date),
+    ClosedToArrival(Date),
+    ClosedToDeparture(Date),
+    MinimumStay(u8),
+    MaximumStay(u8),
+}
+
+/// Returns how many rooms are left for all of `nights`, or the first reason why
+/// `quantity` of them cannot be sold. `departure` holds for the date after the last night.
+pub(crate) fn judge(
+    stay: &Stay,
+    nights: &[Night],
+    departure: Restrictions,
+    quantity: u16,
+) -> Result<u16, Unavailable> {
+    let length = stay.nights.len();
+    debug_assert_eq!(nights.len(), length);
+    let mut left = u16::MAX;
+    for (day, night) in stay.nights.iter().zip(nights) {
+        if night.closed {
+            return Err(Unavailable::Closed(day.date));
+        }
+        if night.left < quantity {
+            return Err(Unavailable::SoldOut(day.date));
+        }
+        left = left.min(night.left);
+    }
+    let arrival = nights[0].restrictions;
+    if arrival.closed_to_arrival {
+        return Err(Unavailable::ClosedToArrival(stay.check_in()));
+    }
+    if departure.closed_to_departure {
+        return Err(Unavailable::ClosedToDeparture(stay.check_out()));
+    }
+    let through = nights.iter().map(|night| night.restrictions);
+    let strictest_min = through.clone().map(|r| r.min_through).max().unwrap_or(0);
+    let minimum = strictest_min.max(arrival.min_from_arrival);
+    if length < usize::from(minimum) {
+        return Err(Unavailable::MinimumStay(minimum));
+    }
+    let limits = through.map(|r| r.max_through).chain([arrival.max_from_arrival]);
+    match limits.filter(|limit| *limit > 0).min() {
+        Some(maximum) if length > usize::from(maximum) => Err(Unavailable::MaximumStay(maximum)),
+        _ => Ok(left),
+    }
+}
+
+#[cfg(test)]
+mod tests;
