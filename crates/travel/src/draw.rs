@@ -127,7 +127,11 @@ mod tests {
         let outputs = [mix64(0), mix64(golden), mix64(golden.wrapping_mul(2))];
         assert_eq!(
             outputs,
-            [0xe220_a839_7b1d_cdaf, 0x6e78_9e6a_a1b9_65f4, 0x06c4_5d18_8009_454f]
+            [
+                0xe220_a839_7b1d_cdaf,
+                0x6e78_9e6a_a1b9_65f4,
+                0x06c4_5d18_8009_454f
+            ]
         );
     }
 
@@ -137,7 +141,10 @@ mod tests {
         for i in 0..70_000 {
             seen[Key::of_seed(1).at(Domain::Noise, i).below(7) as usize] += 1;
         }
-        assert!(seen.iter().all(|count| (9_500..10_500).contains(count)), "{seen:?}");
+        assert!(
+            seen.iter().all(|count| (9_500..10_500).contains(count)),
+            "{seen:?}"
+        );
     }
 
     #[test]
@@ -145,6 +152,9 @@ mod tests {
         let key = Key::of_seed(7);
         assert_ne!(key.at(Domain::Stars, 3), key.at(Domain::Size, 3));
         assert_ne!(key.at(Domain::Stars, 3), key.at(Domain::Stars, 4));
-        assert_ne!(key.at(Domain::Stars, 3), Key::of_seed(8).at(Domain::Stars, 3));
+        assert_ne!(
+            key.at(Domain::Stars, 3),
+            Key::of_seed(8).at(Domain::Stars, 3)
+        );
     }
 }

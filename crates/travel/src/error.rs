@@ -4,6 +4,8 @@
 //! a code, one sentence about what is wrong and one about what to do, so that a
 //! model can correct its call or ask the traveller.
 
+use std::borrow::Cow;
+
 use airside_base::{Fault, Kind};
 use jiff::civil::Date;
 
@@ -44,37 +46,108 @@ pub(crate) enum Rejection {
     #[error("the cursor does not belong to this search")]
     Cursor,
     #[error("`{field}` is outside its range")]
-    Range { field: &'static str, range: &'static str },
+    Range {
+        field: &'static str,
+        range: &'static str,
+    },
 }
 
 impl Rejection {
     /// Returns what the caller may know.
     pub(crate) fn fault(&self) -> Fault {
-        let invalid = |code, text: String, hint: &str| {
-            Fault::new(Kind::Invalid, code, text).with_hint(hint.to_owned())
-        };
-        let text = self.to_string();
+        let (kind, code) = self.code();
+        Fault::new(kind, code, self.to_string()).with_hint(self.hint())
+    }
+
+    fn code(&self) -> (Kind, &'static str) {
         match self {
-            Self::Arguments { .. } => invalid("TRV-001", text, "send the arguments that the input schema describes"),
-            Self::DateUnreadable { .. } => invalid("TRV-002", text, "write dates as YYYY-MM-DD, for example 2026-12-24"),
-            Self::DatePast { today, .. } => invalid("TRV-003", text, &format!("use a check-in date of {today} or later")),
-            Self::CheckOutNotAfter => invalid("TRV-004", text, "check_out has to be at least one day after check_in"),
-            Self::StayTooLong => invalid("TRV-005", text, &format!("split the stay into parts of at most {MAX_NIGHTS} nights")),
-            Self::TooFarAhead { latest } => invalid("TRV-006", text, &format!("use a check-in date of {latest} or earlier")),
-            Self::Rooms { .. } => invalid("TRV-007", text, &format!("ask for 1 to {MAX_ROOMS} rooms; larger groups book with the hotel's group desk")),
-            Self::Guests => invalid("TRV-008", text, "each room takes 1 to 8 adults and up to 6 children, at least one adult"),
-            Self::ChildAge { .. } => invalid("TRV-009", text, "child_ages holds ages of 0 to 17 years on the day of check-in; count everybody older in adults"),
-            Self::CurrencyUnknown => invalid("TRV-010", text, "use an ISO 4217 code such as USD, EUR or JPY, or leave currency out"),
-            Self::CurrencyOther { quoted } => invalid("TRV-015", text, &format!("give max_price_per_night in {quoted} and leave currency out or set it to {quoted}")),
-            Self::PlaceUnknown { near } if near.is_empty() => Fault::new(Kind::NotFound, "TRV-011", text)
-                .with_hint("name a city of at least 15,000 inhabitants, with its country if it is not well known"),
-            Self::PlaceUnknown { near } => Fault::new(Kind::NotFound, "TRV-011", text)
-                .with_hint(format!("did the traveller mean {}?", near.join(" or "))),
-            Self::PlaceUnreadable => invalid("TRV-012", text, "place is the name of one city, for example `Boston` or `Portland, Maine`"),
-            Self::PropertyUnknown => Fault::new(Kind::NotFound, "TRV-013", text)
-                .with_hint("use a property_id that search_hotels returned"),
-            Self::Cursor => invalid("TRV-014", text, "repeat the search without a cursor, or send next_cursor with otherwise unchanged arguments"),
-            Self::Range { range, .. } => invalid("TRV-016", text, range),
+            Self::Arguments { .. } => (Kind::Invalid, "TRV-001"),
+            Self::DateUnreadable { .. } => (Kind::Invalid, "TRV-002"),
+            Self::DatePast { .. } => (Kind::Invalid, "TRV-003"),
+            Self::CheckOutNotAfter => (Kind::Invalid, "TRV-004"),
+            Self::StayTooLong => (Kind::Invalid, "TRV-005"),
+            Self::TooFarAhead { .. } => (Kind::Invalid, "TRV-006"),
+            Self::Rooms { .. } => (Kind::Invalid, "TRV-007"),
+            Self::Guests => (Kind::Invalid, "TRV-008"),
+            Self::ChildAge { .. } => (Kind::Invalid, "TRV-009"),
+            Self::CurrencyUnknown => (Kind::Invalid, "TRV-010"),
+            Self::PlaceUnknown { .. } => (Kind::NotFound, "TRV-011"),
+            Self::PlaceUnreadable => (Kind::Invalid, "TRV-012"),
+            Self::PropertyUnknown => (Kind::NotFound, "TRV-013"),
+            Self::Cursor => (Kind::Invalid, "TRV-014"),
+            Self::CurrencyOther { .. } => (Kind::Invalid, "TRV-015"),
+            Self::Range { .. } => (Kind::Invalid, "TRV-016"),
         }
+    }
+
+    fn hint(&self) -> Cow<'static, str> {
+        match self {
+            Self::Arguments { .. } => "send the arguments that the input schema describes".into(),
+            Self::DateUnreadable { .. } => {
+                "write dates as YYYY-MM-DD, for example 2026-12-24".into()
+            }
+            Self::DatePast { today, .. } => {
+                format!("use a check-in date of {today} or later").into()
+            }
+            Self::CheckOutNotAfter => "check_out has to be at least one day after check_in".into(),
+            Self::StayTooLong => {
+                format!("split the stay into parts of at most {MAX_NIGHTS} nights").into()
+            }
+            Self::TooFarAhead { latest } => {
+                format!("use a check-in date of {latest} or earlier").into()
+            }
+            Self::Rooms { .. } => format!(
+                "ask for 1 to {MAX_ROOMS} rooms; larger groups book with the hotel's group desk"
+            )
+            .into(),
+            Self::Guests => {
+                "each room takes 1 to 8 adults and up to 6 children, at least one adult".into()
+            }
+            Self::ChildAge { .. } => "child_ages holds ages of 0 to 17 years on the day of \
+                 check-in; count everybody older in adults"
+                .into(),
+            Self::CurrencyUnknown => {
+                "use an ISO 4217 code such as USD, EUR or JPY, or leave currency out".into()
+            }
+            Self::CurrencyOther { quoted } => format!(
+                "give max_price_per_night in {quoted} and leave currency out or set it to {quoted}"
+            )
+            .into(),
+            Self::PlaceUnknown { near } if near.is_empty() => "name a city of at least 15,000 \
+                 inhabitants, with its country if it is not well known"
+                .into(),
+            Self::PlaceUnknown { near } => {
+                format!("did the traveller mean {}?", near.join(" or ")).into()
+            }
+            Self::PlaceUnreadable => {
+                "place is the name of one city, for example `Boston` or `Portland, Maine`".into()
+            }
+            Self::PropertyUnknown => "use a property_id that search_hotels returned".into(),
+            Self::Cursor => "repeat the search without a cursor, or send next_cursor with \
+                 otherwise unchanged arguments"
+                .into(),
+            Self::Range { range, .. } => (*range).into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences_carry_what_the_caller_needs() {
+        let past = Rejection::DatePast {
+            check_in: jiff::civil::date(2026, 11, 22),
+            today: jiff::civil::date(2026, 11, 23),
+        };
+        let fault = past.fault();
+        assert_eq!(
+            (fault.to_string().as_str(), fault.hint()),
+            (
+                "check-in 2026-11-22 is in the past; it is 2026-11-23 at the hotel [TRV-003]",
+                Some("use a check-in date of 2026-11-23 or later"),
+            )
+        );
     }
 }

@@ -10,6 +10,10 @@
 //! * Every levy becomes one line that is rounded once, for the whole stay.
 //! * A levy inside the rate never changes what the traveller pays.
 
+use self::{
+    Basis::Percent,
+    Collected::{AtBooking, AtProperty, InRate},
+};
 use crate::{
     draw::{Domain, slice},
     money::scale,
@@ -105,26 +109,43 @@ pub(crate) fn levies(property: &Property, city: &City) -> Vec<Levy> {
     let currency = property.currency;
     if country.code == "US" && (property.stars == 5 || property.character == Character::Resort) {
         let amount = local(1_500 + 500 * stars as i64, currency);
-        levies.push(fee("Destination fee", Basis::Night(amount), Collected::AtProperty));
+        levies.push(fee("Destination fee", Basis::Night(amount), AtProperty));
     }
     if property.stars <= 3 && slice(drawn, 0, 100) < 8 {
         let amount = local(2_000, currency);
-        levies.push(fee("Final cleaning", Basis::Stay(amount), Collected::AtBooking));
+        levies.push(fee(
+            "Final cleaning",
+            Basis::Stay(amount),
+            Collected::AtBooking,
+        ));
     }
     levies
 }
 
+/// Returns what public authorities and the customs of a country add.
 fn public(country: &str, city: &City, stars: usize) -> Vec<Levy> {
-    use Basis::{Night, Percent};
-    use Collected::{AtBooking, AtProperty, InRate};
     match country {
-        "US" => {
-            let mut levies = vec![tax("State and city occupancy tax", Percent(us_percent(city)), AtBooking)];
-            if city.region().is_some_and(|region| region.abbreviation == "NY") {
-                levies.push(tax("Hotel unit fee", Night(150), AtBooking));
-            }
-            levies
-        }
+        "US" => united_states(city),
+        "CA" | "MX" | "AE" | "SG" | "IN" | "JP" | "TH" => overseas(country, stars),
+        _ => elsewhere(country, stars),
+    }
+}
+
+fn united_states(city: &City) -> Vec<Levy> {
+    let percent = Basis::Percent(us_percent(city));
+    let mut levies = vec![tax("State and city occupancy tax", percent, AtBooking)];
+    if city
+        .region()
+        .is_some_and(|region| region.abbreviation == "NY")
+    {
+        levies.push(tax("Hotel unit fee", Basis::Night(150), AtBooking));
+    }
+    levies
+}
+
+fn overseas(country: &str, stars: usize) -> Vec<Levy> {
+    let by_stars = |amounts: [i64; 5]| amounts[stars];
+    match country {
         "CA" => vec![
             tax("Sales tax", Percent(1_300), AtBooking),
             tax("Municipal accommodation tax", Percent(400), AtBooking),
@@ -133,40 +154,63 @@ fn public(country: &str, city: &City, stars: usize) -> Vec<Levy> {
             tax("VAT", Percent(1_600), AtBooking),
             tax("Lodging tax", Percent(300), AtBooking),
         ],
-        "AE" => vec![
-            tax("VAT", Percent(500), AtBooking),
-            tax("Municipality fee", Percent(1_000), AtBooking),
-            tax("Tourism fee", Night([700, 700, 1_000, 1_500, 2_000][stars]), AtProperty),
-        ],
+        "AE" => {
+            let per_night = Basis::Night(by_stars([700, 700, 1_000, 1_500, 2_000]));
+            vec![
+                tax("VAT", Percent(500), AtBooking),
+                tax("Municipality fee", Percent(1_000), AtBooking),
+                tax("Tourism fee", per_night, AtProperty),
+            ]
+        }
         "SG" => vec![
             fee("Service charge", Percent(1_000), AtBooking),
             tax("Goods and services tax", Percent(900), AtBooking),
         ],
         "IN" => vec![tax("Goods and services tax", Percent(1_200), AtBooking)],
-        "JP" => vec![
-            tax("Consumption tax", Percent(1_000), InRate),
-            tax("Accommodation tax", person_night([100, 100, 200, 200, 200][stars], 0, ALL_NIGHTS), AtProperty),
+        "JP" => {
+            let per_guest = person_night(by_stars([100, 100, 200, 200, 200]), 0, ALL_NIGHTS);
+            vec![
+                tax("Consumption tax", Percent(1_000), InRate),
+                tax("Accommodation tax", per_guest, AtProperty),
+            ]
+        }
+        "TH" => vec![
+            fee("Service charge", Percent(1_000), InRate),
+            vat_in_rate(700),
         ],
-        "CH" => vec![
-            vat_in_rate(380),
-            tax("Visitor's tax", person_night([200, 250, 300, 350, 400][stars], 12, ALL_NIGHTS), AtProperty),
-        ],
-        "FR" => vec![
-            vat_in_rate(1_000),
-            tax("Tourist tax", person_night([88, 110, 171, 259, 337][stars], 18, ALL_NIGHTS), AtProperty),
-        ],
-        "IT" => vec![
-            vat_in_rate(1_000),
-            tax("City tax", person_night([200, 300, 400, 600, 700][stars], 10, 7), AtProperty),
-        ],
-        "PT" => vec![
-            vat_in_rate(600),
-            tax("City tax", person_night(300, 13, 7), AtProperty),
-        ],
-        "DE" => vec![vat_in_rate(700), tax("City tax", Percent(500), AtProperty)],
-        "AT" => vec![vat_in_rate(1_000), tax("Local tax", Percent(320), AtProperty)],
-        "NL" => vec![vat_in_rate(900), tax("Tourist tax", Percent(1_250), AtProperty)],
-        "TH" => vec![fee("Service charge", Percent(1_000), InRate), vat_in_rate(700)],
+        _ => vec![vat_in_rate(1_000)],
+    }
+}
+
+fn elsewhere(country: &str, stars: usize) -> Vec<Levy> {
+    let guest_tax = |label, amounts: [i64; 5], exempt_below, max_nights| {
+        let basis = person_night(amounts[stars], exempt_below, max_nights);
+        tax(label, basis, AtProperty)
+    };
+    let on_top = |label, hundredths| tax(label, Percent(hundredths), AtProperty);
+    match country {
+        "CH" => {
+            let amounts = [200, 250, 300, 350, 400];
+            vec![
+                vat_in_rate(380),
+                guest_tax("Visitor's tax", amounts, 12, ALL_NIGHTS),
+            ]
+        }
+        "FR" => {
+            let amounts = [88, 110, 171, 259, 337];
+            vec![
+                vat_in_rate(1_000),
+                guest_tax("Tourist tax", amounts, 18, ALL_NIGHTS),
+            ]
+        }
+        "IT" => {
+            let amounts = [200, 300, 400, 600, 700];
+            vec![vat_in_rate(1_000), guest_tax("City tax", amounts, 10, 7)]
+        }
+        "PT" => vec![vat_in_rate(600), guest_tax("City tax", [300; 5], 13, 7)],
+        "DE" => vec![vat_in_rate(700), on_top("City tax", 500)],
+        "AT" => vec![vat_in_rate(1_000), on_top("Local tax", 320)],
+        "NL" => vec![vat_in_rate(900), on_top("Tourist tax", 1_250)],
         "GB" => vec![vat_in_rate(2_000)],
         "ZA" => vec![vat_in_rate(1_500)],
         _ => vec![vat_in_rate(1_000)],
@@ -210,7 +254,11 @@ pub(crate) fn charge(levies: &[Levy], bill: Bill<'_>, visit: &mut dyn FnMut(&Lev
     let inside_percent: i64 = levies.iter().filter(inside).map(percent).sum();
     // The levies inside a rate are percentages of the price without them.
     let part = |hundredths| scale(bill.rates, hundredths, 10_000 + inside_percent);
-    let inside_amount: i64 = levies.iter().filter(inside).map(|levy| part(percent(levy))).sum();
+    let inside_amount: i64 = levies
+        .iter()
+        .filter(inside)
+        .map(|levy| part(percent(levy)))
+        .sum();
     let net = bill.rates - inside_amount;
     let rooms = bill.parties.len() as i64;
     let nights = bill.nights as i64;
@@ -263,13 +311,37 @@ mod tests {
 
     #[test]
     fn each_basis_is_computed_as_named() {
-        use Collected::{AtBooking, AtProperty};
         check(vat_in_rate(1_000), 11_000, 1, (10_000, 1_000));
-        check(tax("t", Basis::Percent(1_495), AtBooking), 20_001, 2, (20_001, 2_990));
-        check(fee("f", Basis::Stay(2_000), AtBooking), 10_000, 3, (10_000, 2_000));
-        check(tax("t", Basis::Night(150), AtBooking), 10_000, 3, (10_000, 450));
-        check(tax("t", person_night(400, 12, ALL_NIGHTS), AtProperty), 10_000, 3, (10_000, 3_600));
-        check(tax("t", person_night(400, 0, 2), AtProperty), 10_000, 3, (10_000, 3_200));
+        check(
+            tax("t", Basis::Percent(1_495), AtBooking),
+            20_001,
+            2,
+            (20_001, 2_990),
+        );
+        check(
+            fee("f", Basis::Stay(2_000), AtBooking),
+            10_000,
+            3,
+            (10_000, 2_000),
+        );
+        check(
+            tax("t", Basis::Night(150), AtBooking),
+            10_000,
+            3,
+            (10_000, 450),
+        );
+        check(
+            tax("t", person_night(400, 12, ALL_NIGHTS), AtProperty),
+            10_000,
+            3,
+            (10_000, 3_600),
+        );
+        check(
+            tax("t", person_night(400, 0, 2), AtProperty),
+            10_000,
+            3,
+            (10_000, 3_200),
+        );
     }
 
     proptest! {

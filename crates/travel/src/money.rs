@@ -10,7 +10,7 @@ use std::{fmt, sync::LazyLock};
 
 /// A currency of ISO 4217.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Currency {
+pub(crate) struct Currency {
     /// Three letters.
     pub code: &'static str,
     /// Digits after the decimal point (0 for JPY, 3 for KWD).
@@ -37,21 +37,18 @@ static CURRENCIES: LazyLock<Vec<Currency>> = LazyLock::new(|| {
 
 impl Currency {
     /// Finds the currency with this code, in any case.
-    #[must_use]
-    pub fn find(code: &str) -> Option<Self> {
+    pub(crate) fn find(code: &str) -> Option<Self> {
         let known = |currency: &&Self| currency.code.eq_ignore_ascii_case(code);
         CURRENCIES.iter().find(known).copied()
     }
 
     /// Returns how many minor units one major unit has.
-    #[must_use]
-    pub const fn minor_per_major(self) -> i64 {
+    pub(crate) const fn minor_per_major(self) -> i64 {
         10_i64.pow(self.exponent as u32)
     }
 
     /// Returns `amount` minor units for display.
-    #[must_use]
-    pub const fn money(self, amount: i64) -> Money {
+    pub(crate) const fn money(self, amount: i64) -> Money {
         Money {
             amount,
             currency: self,
@@ -61,7 +58,7 @@ impl Currency {
 
 /// An amount in minor units of a currency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Money {
+pub(crate) struct Money {
     /// Minor units (cents).
     pub amount: i64,
     /// The currency.
@@ -119,14 +116,22 @@ mod tests {
             ("JPY", 24_800, "24,800 JPY"),
             ("KWD", 12_345, "12.345 KWD"),
         ] {
-            assert_eq!(Currency::find(code).unwrap().money(amount).to_string(), text);
+            assert_eq!(
+                Currency::find(code).unwrap().money(amount).to_string(),
+                text
+            );
         }
     }
 
     #[test]
     fn halves_round_away_from_zero() {
         assert_eq!(
-            [scale(5, 1, 2), scale(-5, 1, 2), scale(4, 1, 3), scale(7, 1450, 10_000)],
+            [
+                scale(5, 1, 2),
+                scale(-5, 1, 2),
+                scale(4, 1, 3),
+                scale(7, 1450, 10_000)
+            ],
             [3, -3, 1, 1]
         );
     }

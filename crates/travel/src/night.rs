@@ -85,8 +85,12 @@ pub(crate) struct Night {
 /// Mean daily rate by month of arrival over the mean of the year, in thousandths
 /// (hotel booking demand data of Antonio, Almeida and Nunes, 2019).
 const SEASON: [[i64; 12]; 2] = [
-    [803, 840, 876, 1080, 1172, 1138, 1122, 1150, 1099, 995, 849, 878],
-    [575, 634, 667, 887, 898, 1257, 1747, 2101, 1116, 727, 574, 817],
+    [
+        803, 840, 876, 1080, 1172, 1138, 1122, 1150, 1099, 995, 849, 878,
+    ],
+    [
+        575, 634, 667, 887, 898, 1257, 1747, 2101, 1116, 727, 574, 817,
+    ],
 ];
 /// Room nights by month over the best month, same source.
 const OCCUPANCY: [[i64; 12]; 2] = [
@@ -108,7 +112,11 @@ impl World {
             Character::Resort => 1,
         };
         // South of the equator the seasons are half a year away.
-        let month = if city.lat_e5 < 0 { (day.month + 6) % 12 } else { day.month };
+        let month = if city.lat_e5 < 0 {
+            (day.month + 6) % 12
+        } else {
+            day.month
+        };
         let number = day.number.unsigned_abs();
         let city_wide = self
             .key()
@@ -160,9 +168,17 @@ fn restrictions(own: Key, day: Day, busy: i64) -> Restrictions {
     Restrictions {
         closed_to_arrival: chance(bits, 0, 20),
         closed_to_departure: chance(bits, 1, 20),
-        min_from_arrival: if weekend && chance(bits, 2, 150) { 2 } else { 1 },
+        min_from_arrival: if weekend && chance(bits, 2, 150) {
+            2
+        } else {
+            1
+        },
         max_from_arrival: if chance(bits, 3, 10) { 14 } else { 0 },
-        min_through: if busy >= 960 && chance(more, 0, 50) { 3 } else { 1 },
+        min_through: if busy >= 960 && chance(more, 0, 50) {
+            3
+        } else {
+            1
+        },
         max_through: if chance(more, 1, 10) { 14 } else { 0 },
     }
 }

@@ -70,7 +70,7 @@ struct Span {
 }
 
 impl Span {
-    fn of<'a>(self, text: &'a str) -> &'a str {
+    fn of(self, text: &str) -> &str {
         &text[self.start as usize..][..usize::from(self.length)]
     }
 
@@ -132,7 +132,10 @@ impl Atlas {
         });
         let key = fold(record.name);
         let ascii = fold(record.ascii);
-        for key in [Some(&key), (ascii != key).then_some(&ascii)].into_iter().flatten() {
+        for key in [Some(&key), (ascii != key).then_some(&ascii)]
+            .into_iter()
+            .flatten()
+        {
             let span = Span::push(&mut self.keys, key);
             self.index.push((span, city));
         }
@@ -209,8 +212,12 @@ impl Atlas {
 
     /// Returns the names from `key` on, in order.
     fn from<'a>(&'a self, key: &str) -> impl Iterator<Item = (&'a str, CityIndex)> + 'a {
-        let start = self.index.partition_point(|(name, _)| name.of(&self.keys) < key);
-        self.index[start..].iter().map(|(name, city)| (name.of(&self.keys), *city))
+        let start = self
+            .index
+            .partition_point(|(name, _)| name.of(&self.keys) < key);
+        self.index[start..]
+            .iter()
+            .map(|(name, city)| (name.of(&self.keys), *city))
     }
 
     /// Orders by how likely a traveller means the city.

@@ -12,7 +12,7 @@ mod naming;
 
 use std::{fmt, str::FromStr};
 
-pub(crate) use self::naming::{Address, address, name};
+pub(crate) use self::naming::{address, name};
 use crate::{
     draw::{Domain, EXPONENTIAL, Key, LARGE_HOTEL_ROOMS, SMALL_HOTEL_ROOMS, slice, slice_wide},
     money::{Currency, scale},
@@ -75,7 +75,11 @@ impl FromStr for PropertyId {
             index: index.parse().map_err(|_| NotAnId)?,
         };
         // `+7` and `007` are numbers too, but an id has one spelling.
-        if id.to_string() == text { Ok(id) } else { Err(NotAnId) }
+        if id.to_string() == text {
+            Ok(id)
+        } else {
+            Err(NotAnId)
+        }
     }
 }
 
@@ -397,7 +401,11 @@ fn draw_base(key: Key, city: &City, stars: u8, currency: Currency) -> i64 {
 /// Brings an amount of the generator to the price level of a currency.
 pub(crate) fn local(euro_cents: i64, currency: Currency) -> i64 {
     let per_major = currency.minor_per_major();
-    scale(euro_cents * per_major, i64::from(currency.level_milli), 100_000)
+    scale(
+        euro_cents * per_major,
+        i64::from(currency.level_milli),
+        100_000,
+    )
 }
 
 /// Room rates are multiples of about one euro in a power of ten, as hotels print
@@ -411,12 +419,7 @@ fn price_step(currency: Currency) -> i64 {
     major * currency.minor_per_major()
 }
 
-fn draw_room_types(
-    key: Key,
-    rooms: u16,
-    base: i64,
-    step: i64,
-) -> ([RoomType; MAX_ROOM_TYPES], u8) {
+fn draw_room_types(key: Key, rooms: u16, base: i64, step: i64) -> ([RoomType; MAX_ROOM_TYPES], u8) {
     const ORDER: [RoomKind; MAX_ROOM_TYPES] = [
         RoomKind::Double,
         RoomKind::Family,
@@ -499,7 +502,9 @@ mod tests {
             let mut sum = 0;
             let mut index = 0;
             while let Some(city) = atlas().at(index) {
-                sum += u64::from(world.property_count(atlas(), city) - least_choice(atlas().city(city)));
+                sum += u64::from(
+                    world.property_count(atlas(), city) - least_choice(atlas().city(city)),
+                );
                 index += 1;
             }
             assert_eq!(sum, size.properties());
@@ -510,7 +515,14 @@ mod tests {
     fn id_has_one_spelling() {
         let id: PropertyId = "htl_4930956_7".parse().unwrap();
         assert_eq!(id.to_string(), "htl_4930956_7");
-        for text in ["htl_4930956_07", "htl_+4930956_7", "htl_1", "4930956_7", "htl_1_70000", "htl_1_🏨"] {
+        for text in [
+            "htl_4930956_07",
+            "htl_+4930956_7",
+            "htl_1",
+            "4930956_7",
+            "htl_1_70000",
+            "htl_1_🏨",
+        ] {
             assert!(text.parse::<PropertyId>().is_err(), "{text}");
         }
     }

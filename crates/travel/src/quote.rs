@@ -104,7 +104,11 @@ impl Terms<'_> {
                 0 | 1 => 920,
                 more => 1_000 + 250 * (more - 2),
             } + 150 * children;
-            let rate = scale(night.rate, guests_permille * self.plan.permille(), 1_000_000);
+            let rate = scale(
+                night.rate,
+                guests_permille * self.plan.permille(),
+                1_000_000,
+            );
             // A child's breakfast costs half.
             rate + breakfast * adults + scale(breakfast * children, 1, 2)
         };
@@ -126,7 +130,9 @@ impl Terms<'_> {
     /// Returns [`Quote::total`] without the lines that lead to it.
     pub(crate) fn total(&self) -> i64 {
         let mut levied = 0;
-        let net = charge(self.levies, self.bill(self.rates()), &mut |_, amount| levied += amount);
+        let net = charge(self.levies, self.bill(self.rates()), &mut |_, amount| {
+            levied += amount;
+        });
         net + levied
     }
 
@@ -177,7 +183,11 @@ impl Quote {
     /// Returns the part of the total that the hotel collects during the stay.
     pub(crate) fn at_property(&self) -> i64 {
         let at_property = |(levy, _): &&(Levy, i64)| levy.collected == Collected::AtProperty;
-        self.lines.iter().filter(at_property).map(|(_, amount)| amount).sum()
+        self.lines
+            .iter()
+            .filter(at_property)
+            .map(|(_, amount)| amount)
+            .sum()
     }
 }
 

@@ -9,7 +9,7 @@
 use std::{borrow::Cow, sync::Arc};
 
 use airside_base::{BoxFuture, Clock};
-use airside_mcp::{Body, Local, boxed};
+use airside_mcp::{Body, Local, body::boxed};
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
@@ -171,7 +171,10 @@ impl ServerHandler for Handler {
     ) -> Result<CallToolResponse, ErrorData> {
         match self.desk.call(&request.name, request.arguments) {
             Some(result) => Ok(result.into()),
-            None => Err(ErrorData::invalid_params("there is no tool of this name", None)),
+            None => Err(ErrorData::invalid_params(
+                "there is no tool of this name",
+                None,
+            )),
         }
     }
 
@@ -199,7 +202,10 @@ impl ServerHandler for Handler {
     ) -> Result<ReadResourceResponse, ErrorData> {
         if request.uri != NOTICE_URI {
             let data = serde_json::json!({ "uri": request.uri });
-            return Err(ErrorData::resource_not_found("there is no resource of this URI", Some(data)));
+            return Err(ErrorData::resource_not_found(
+                "there is no resource of this URI",
+                Some(data),
+            ));
         }
         let contents = ResourceContents::TextResourceContents {
             uri: NOTICE_URI.to_owned(),

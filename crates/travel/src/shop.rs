@@ -174,7 +174,9 @@ impl Hotels {
         }
         let (total, room, plan) = best?;
         let room_nights = (wish.stay.nights().len() * wish.parties.len()) as i64;
-        let affordable = filter.max_per_night.is_none_or(|max| total <= max.saturating_mul(room_nights));
+        let affordable = filter
+            .max_per_night
+            .is_none_or(|max| total <= max.saturating_mul(room_nights));
         affordable.then_some(Found {
             property,
             total,
@@ -191,7 +193,15 @@ impl Hotels {
         self.fill(property, wish.stay, &mut scratch.hotel);
         let room = property.room_types().get(found.room)?;
         let left = self.judge(property, room, wish, &mut scratch).ok()?;
-        Some(priced(property, *room, left, &levies, &scratch.rooms, wish, found.plan))
+        Some(priced(
+            property,
+            *room,
+            left,
+            &levies,
+            &scratch.rooms,
+            wish,
+            found.plan,
+        ))
     }
 
     /// Returns all offers of a hotel for a stay, and why room types have none.
@@ -205,9 +215,11 @@ impl Hotels {
         };
         for room in property.room_types() {
             match self.judge(property, room, wish, &mut scratch) {
-                Ok(left) => availability.offers.extend(plans(property, wish).map(|plan| {
-                    priced(property, *room, left, &levies, &scratch.rooms, wish, plan)
-                })),
+                Ok(left) => availability
+                    .offers
+                    .extend(plans(property, wish).map(|plan| {
+                        priced(property, *room, left, &levies, &scratch.rooms, wish, plan)
+                    })),
                 Err(reason) => availability.unavailable.push((*room, reason)),
             }
         }
@@ -238,9 +250,11 @@ impl Hotels {
             return Err(Unavailable::Occupancy);
         };
         scratch.rooms.clear();
-        scratch
-            .rooms
-            .extend(nights.iter().map(|night| self.world.night(property, room, night)));
+        scratch.rooms.extend(
+            nights
+                .iter()
+                .map(|night| self.world.night(property, room, night)),
+        );
         let quantity = u16::try_from(wish.parties.len()).unwrap_or(u16::MAX);
         judge(wish.stay, &scratch.rooms, departure.restrictions, quantity)
     }

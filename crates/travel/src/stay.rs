@@ -48,7 +48,10 @@ impl Stay {
         }
         let dates = check_in.series(jiff::Span::new().days(1));
         Ok(Self {
-            nights: dates.take_while(|date| *date < check_out).map(Day::new).collect(),
+            nights: dates
+                .take_while(|date| *date < check_out)
+                .map(Day::new)
+                .collect(),
             departure,
         })
     }
@@ -89,18 +92,28 @@ pub(crate) const INFANT_AGE: u8 = 3;
 impl Party {
     /// Returns the guests who count as adults: adults and children of [`ADULT_AGE`].
     pub(crate) fn adults(&self) -> u8 {
-        let grown = self.child_ages.iter().filter(|age| **age >= ADULT_AGE).count();
+        let grown = self
+            .child_ages
+            .iter()
+            .filter(|age| **age >= ADULT_AGE)
+            .count();
         self.adults + grown as u8
     }
 
     /// Returns the children who are charged as children.
     pub(crate) fn children(&self) -> u8 {
         let band = INFANT_AGE..ADULT_AGE;
-        self.child_ages.iter().filter(|age| band.contains(age)).count() as u8
+        self.child_ages
+            .iter()
+            .filter(|age| band.contains(age))
+            .count() as u8
     }
 
     fn infants(&self) -> u8 {
-        self.child_ages.iter().filter(|age| **age < INFANT_AGE).count() as u8
+        self.child_ages
+            .iter()
+            .filter(|age| **age < INFANT_AGE)
+            .count() as u8
     }
 
     /// Returns the ages of all guests; an adult has none and counts as 18.
@@ -112,9 +125,7 @@ impl Party {
     /// Returns whether the party may sleep in a room of this capacity.
     pub(crate) fn fits(&self, capacity: Capacity) -> bool {
         let (adults, young) = (self.adults(), self.children() + self.infants());
-        adults <= capacity.adults
-            && young <= capacity.children
-            && adults + young <= capacity.guests
+        adults <= capacity.adults && young <= capacity.children && adults + young <= capacity.guests
     }
 }
 
@@ -166,7 +177,9 @@ pub(crate) fn judge(
     if length < usize::from(minimum) {
         return Err(Unavailable::MinimumStay(minimum));
     }
-    let limits = through.map(|r| r.max_through).chain([arrival.max_from_arrival]);
+    let limits = through
+        .map(|r| r.max_through)
+        .chain([arrival.max_from_arrival]);
     match limits.filter(|limit| *limit > 0).min() {
         Some(maximum) if length > usize::from(maximum) => Err(Unavailable::MaximumStay(maximum)),
         _ => Ok(left),

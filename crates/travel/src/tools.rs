@@ -17,13 +17,12 @@ use crate::{
     levy::levies,
     money::Currency,
     places::CityIndex,
-    property::{Property, address, name},
+    property::{Property, RoomType, address, name},
     quote::Plan,
     reference,
-    shop::{Filter, Hotels, Order, RECOMMENDED, Wish},
+    shop::{Filter, Found, Hotels, Order, RECOMMENDED, Wish},
     stay::{ADULT_AGE, INFANT_AGE},
 };
-
 
 pub(crate) const SEARCH: &str = "search_hotels";
 pub(crate) const DETAILS: &str = "get_hotel";
@@ -91,9 +90,15 @@ impl Desk {
     /// Calls a tool. Returns `None` if there is none of this name.
     pub(crate) fn call(&self, name: &str, arguments: Option<JsonObject>) -> Option<CallToolResult> {
         let answered = match name {
-            SEARCH => self.search(arguments).map(|result| reply(&result, text::search(&result))),
-            DETAILS => self.details(arguments).map(|result| reply(&result, text::details(&result))),
-            CHECK => self.check(arguments).map(|result| reply(&result, text::availability(&result))),
+            SEARCH => self
+                .search(arguments)
+                .map(|result| reply(&result, text::search(&result))),
+            DETAILS => self
+                .details(arguments)
+                .map(|result| reply(&result, text::details(&result))),
+            CHECK => self
+                .check(arguments)
+                .map(|result| reply(&result, text::availability(&result))),
             _ => return None,
         };
         Some(answered.unwrap_or_else(|rejection| refuse(&rejection)))
@@ -102,27 +107,20 @@ impl Desk {
     fn search(&self, arguments: Option<JsonObject>) -> Result<output::Search, Rejection> {
         let arguments: arguments::Search = arguments::read(arguments)?;
         let (city, also) = match arguments::place(&self.hotels, &arguments.place)? {
-            Ok(found) => found,
-            Err(candidates) => return Ok(self.ask(&arguments.place, &candidates)),
+            arguments::Found::City(city, also) => (city, also),
+            arguments::Found::Several(cities) => return Ok(self.ask(&arguments.place, &cities)),
         };
-        let atlas = self.hotels.atlas();
-        let mut assumptions = Vec::new();
-        if !also.is_empty() {
-            let others: Vec<_> = also.iter().map(|city| atlas.label(*city)).collect();
-            assumptions.push(format!("{} is assumed, not {}.", atlas.label(city), others.join(" or ")));
-        }
+        let mut assumptions = self.not_meant(city, &also);
         let local = self.hotels.local(city, self.clock.now());
-        let (check_in, check_out) = (arguments.check_in.as_deref(), arguments.check_out.as_deref());
+        let check_in = arguments.check_in.as_deref();
+        let check_out = arguments.check_out.as_deref();
         let stay = arguments::stay(check_in, check_out, &local, &mut assumptions)?;
         let parties = arguments::parties(arguments.rooms.as_deref(), &mut assumptions)?;
-        let quoted = atlas.city(city).country().currency;
-        let max_price = arguments.max_price_per_night;
-        currency(arguments.currency.as_deref(), quoted, max_price.is_some(), &mut assumptions)?;
-        let filter = Filter {
-            min_stars: arguments::stars(arguments.min_stars)?,
-            max_per_night: arguments::price(max_price, quoted.minor_per_major())?,
-            free_cancellation: arguments.free_cancellation.unwrap_or(false),
-        };
+        let quoted = self.hotels.atlas().city(city).country().currency;
+        let limited = arguments.max_price_per_night.is_some();
+        let asked = arguments.currency.as_deref();
+        currency(asked, quoted, limited, &mut assumptions)?;
+        let filter = filter(&arguments, quoted)?;
         let order = arguments.sort.map(Order::from).unwrap_or_default();
         let limit = arguments::limit(arguments.limit)?;
         let wish = Wish {
@@ -137,50 +135,63 @@ impl Desk {
         };
         let found = self.hotels.search(city, &wish, filter, order);
         let page = found.iter().skip(start).take(limit);
-        let hotels = page
-            .filter_map(|found| Some((found, self.hotels.offer(found, &wish)?)))
-            .map(|(found, offer)| self.hotel(&found.property, render::offer(&self.hotels, &found.property, &offer, &wish)))
-            .collect();
+        let hotels = page.filter_map(|found| self.hotel(found, &wish)).collect();
         let next = start.saturating_add(limit);
         Ok(output::Search {
-            status: output::Status::Ok,
-            question: None,
-            candidates: None,
-            place: Some(render::place(atlas, city)),
+            place: Some(render::place(self.hotels.atlas(), city)),
             stay: Some(render::stay(&stay, &parties)),
             assumptions: Some(assumptions),
             hotels_available: Some(found.len()),
             hotels: Some(hotels),
             next_cursor: (next < found.len()).then(|| reference::cursor(query, next)),
-            sort_explanation: Some(explanation(order).to_owned()),
+            sort_explanation: Some(explanation(order)),
             notices: Some(output::NOTICES),
-            rejection: output::Rejection::default(),
+            ..output::Search::default()
         })
     }
 
-    fn ask(&self, place: &str, candidates: &[CityIndex]) -> output::Search {
+    fn ask(&self, place: &str, cities: &[CityIndex]) -> output::Search {
         let atlas = self.hotels.atlas();
-        let candidates: Vec<_> = candidates.iter().map(|city| render::place(atlas, *city)).collect();
-        let labels: Vec<_> = candidates.iter().map(|place| place.label.as_str()).collect();
-        let question = format!("Which {} does the traveller mean: {}?", place.trim(), labels.join("; "));
+        let candidates: Vec<_> = cities
+            .iter()
+            .map(|city| render::place(atlas, *city))
+            .collect();
+        let labels: Vec<_> = candidates
+            .iter()
+            .map(|place| place.label.as_str())
+            .collect();
+        let question = format!(
+            "Which {} does the traveller mean: {}?",
+            place.trim(),
+            labels.join("; ")
+        );
         output::Search {
             status: output::Status::PlaceAmbiguous,
             question: Some(question),
             candidates: Some(candidates),
-            place: None,
-            stay: None,
-            assumptions: None,
-            hotels_available: None,
-            hotels: None,
-            next_cursor: None,
-            sort_explanation: None,
-            notices: None,
-            rejection: output::Rejection::default(),
+            ..output::Search::default()
         }
     }
 
-    fn hotel(&self, property: &Property, best_offer: output::Offer) -> output::Hotel {
-        output::Hotel {
+    /// Returns the assumption that the traveller means the prominent city.
+    fn not_meant(&self, city: CityIndex, also: &[CityIndex]) -> Vec<String> {
+        let atlas = self.hotels.atlas();
+        if also.is_empty() {
+            return Vec::new();
+        }
+        let others: Vec<_> = also.iter().map(|city| atlas.label(*city)).collect();
+        let assumption = format!(
+            "{} is assumed, not {}.",
+            atlas.label(city),
+            others.join(" or ")
+        );
+        vec![assumption]
+    }
+
+    fn hotel(&self, found: &Found, wish: &Wish<'_>) -> Option<output::Hotel> {
+        let property = &found.property;
+        let offer = self.hotels.offer(found, wish)?;
+        Some(output::Hotel {
             property_id: property.id.to_string(),
             name: name(self.hotels.world(), self.hotels.atlas(), property),
             stars: property.stars,
@@ -188,26 +199,25 @@ impl Desk {
             district: address(property.key).district,
             location: render::location(property.lat_e5, property.lon_e5),
             distance_to_centre_m: property.distance_m,
-            best_offer,
+            best_offer: render::offer(&self.hotels, property, &offer, wish),
             sponsored: false,
-        }
+        })
     }
 
     fn details(&self, arguments: Option<JsonObject>) -> Result<output::Details, Rejection> {
         let arguments: arguments::Hotel = arguments::read(arguments)?;
         let property = arguments::property(&self.hotels, &arguments.property_id)?;
         Ok(output::Details {
-            status: output::Status::Ok,
             hotel: Some(self.profile(&property)),
             notices: Some(output::NOTICES),
-            rejection: output::Rejection::default(),
+            ..output::Details::default()
         })
     }
 
     fn profile(&self, property: &Property) -> output::Profile {
         let atlas = self.hotels.atlas();
         let address = address(property.key);
-        let room = |room: &crate::property::RoomType| {
+        let room = |room: &RoomType| {
             let capacity = room.kind.capacity();
             output::RoomType {
                 code: room.kind.code(),
@@ -237,22 +247,34 @@ impl Desk {
             currency: property.currency.code,
             rooms: property.rooms,
             room_types: property.room_types().iter().map(room).collect(),
-            rate_plans: Plan::ALL.into_iter().filter(sold_in_time).map(render::plan_name).collect(),
+            rate_plans: Plan::ALL
+                .into_iter()
+                .filter(sold_in_time)
+                .map(render::plan_name)
+                .collect(),
             amenities: property.amenities().collect(),
             policies: policies(property),
-            taxes_and_fees: levies.iter().map(|levy| render::charge(levy, property.currency)).collect(),
+            taxes_and_fees: levies
+                .iter()
+                .map(|levy| render::charge(levy, property.currency))
+                .collect(),
         }
     }
 
     fn check(&self, arguments: Option<JsonObject>) -> Result<output::Availability, Rejection> {
         let arguments: arguments::Check = arguments::read(arguments)?;
         let property = arguments::property(&self.hotels, &arguments.property_id)?;
-        let local = arguments::local(&self.hotels, &property, self.clock.now());
+        let local = self.hotels.local(property.city, self.clock.now());
         let mut assumptions = Vec::new();
         let (check_in, check_out) = (arguments.check_in.as_str(), arguments.check_out.as_str());
         let stay = arguments::stay(Some(check_in), Some(check_out), &local, &mut assumptions)?;
         let parties = arguments::parties(arguments.rooms.as_deref(), &mut assumptions)?;
-        currency(arguments.currency.as_deref(), property.currency, false, &mut assumptions)?;
+        currency(
+            arguments.currency.as_deref(),
+            property.currency,
+            false,
+            &mut assumptions,
+        )?;
         let wish = Wish {
             stay: &stay,
             parties: &parties,
@@ -266,16 +288,19 @@ impl Desk {
             .collect();
         let unavailable = availability.unavailable.iter();
         Ok(output::Availability {
-            status: output::Status::Ok,
             available: Some(!offers.is_empty()),
             property_id: Some(property.id.to_string()),
             name: Some(name(self.hotels.world(), self.hotels.atlas(), &property)),
             stay: Some(render::stay(&stay, &parties)),
             assumptions: Some(assumptions),
             offers: Some(offers),
-            unavailable: Some(unavailable.map(|(room, reason)| render::unavailable(room, *reason)).collect()),
+            unavailable: Some(
+                unavailable
+                    .map(|(room, reason)| render::unavailable(room, *reason))
+                    .collect(),
+            ),
             notices: Some(output::NOTICES),
-            rejection: output::Rejection::default(),
+            ..output::Availability::default()
         })
     }
 }
@@ -307,10 +332,27 @@ fn currency(
     Ok(())
 }
 
-fn query_digest(hotels: &Hotels, city: CityIndex, wish: &Wish<'_>, filter: Filter, order: Order) -> u64 {
+fn filter(arguments: &arguments::Search, quoted: Currency) -> Result<Filter, Rejection> {
+    Ok(Filter {
+        min_stars: arguments::stars(arguments.min_stars)?,
+        max_per_night: arguments::price(arguments.max_price_per_night, quoted.minor_per_major())?,
+        free_cancellation: arguments.free_cancellation.unwrap_or(false),
+    })
+}
+
+fn query_digest(
+    hotels: &Hotels,
+    city: CityIndex,
+    wish: &Wish<'_>,
+    filter: Filter,
+    order: Order,
+) -> u64 {
     let city = hotels.atlas().city(city).id;
     let (check_in, check_out) = (wish.stay.check_in(), wish.stay.check_out());
-    let query = format!("{city} {check_in} {check_out} {:?} {filter:?} {order:?}", wish.parties);
+    let query = format!(
+        "{city} {check_in} {check_out} {:?} {filter:?} {order:?}",
+        wish.parties
+    );
     reference::digest(hotels.world().fingerprint(), query.as_bytes())
 }
 
@@ -318,8 +360,12 @@ fn explanation(order: Order) -> &'static str {
     match order {
         Order::Recommended => RECOMMENDED,
         Order::Price => "Cheapest all-in total first. No hotel paid for its position.",
-        Order::Stars => "Most stars first, then the cheapest all-in total. No hotel paid for its position.",
-        Order::Distance => "Nearest to the centre of the city first. No hotel paid for its position.",
+        Order::Stars => {
+            "Most stars first, then the cheapest all-in total. No hotel paid for its position."
+        }
+        Order::Distance => {
+            "Nearest to the centre of the city first. No hotel paid for its position."
+        }
     }
 }
 
@@ -339,7 +385,8 @@ fn policies(property: &Property) -> output::Policies {
 }
 
 fn reply(result: &impl Serialize, text: String) -> CallToolResult {
-    let structured = serde_json::to_value(result).expect("results have string keys and finite numbers");
+    let structured =
+        serde_json::to_value(result).expect("results have string keys and finite numbers");
     let mut reply = CallToolResult::default();
     reply.content = vec![ContentBlock::text(text)];
     reply.structured_content = Some(structured);
@@ -368,4 +415,3 @@ fn refuse(rejection: &Rejection) -> CallToolResult {
     reply.is_error = Some(true);
     reply
 }
-

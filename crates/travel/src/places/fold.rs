@@ -4,7 +4,7 @@ use unicode_normalization::{UnicodeNormalization as _, char::is_combining_mark};
 
 /// Returns `text` without accents, case and punctuation, words separated by one
 /// blank, and with the usual abbreviations written out (`St.` → `saint`).
-pub fn fold(text: &str) -> String {
+pub(crate) fn fold(text: &str) -> String {
     let mut flat = String::with_capacity(text.len());
     for c in text.nfkd().filter(|c| !is_combining_mark(*c)) {
         match c {

@@ -80,7 +80,10 @@ impl Atlas {
         let text = text.trim();
         if let Some(id) = text.strip_prefix(ID_PREFIX) {
             let city = id.parse().ok().and_then(|id| self.find(id));
-            return city.map_or_else(|| Lookup::Unknown(Vec::new()), |c| Lookup::Found(c, Vec::new()));
+            return city.map_or_else(
+                || Lookup::Unknown(Vec::new()),
+                |c| Lookup::Found(c, Vec::new()),
+            );
         }
         if text.len() == 3
             && text.bytes().all(|b| b.is_ascii_uppercase())
@@ -152,7 +155,11 @@ impl Atlas {
 
     fn choose(&self, mut cities: Vec<CityIndex>) -> Lookup {
         self.by_prominence(&mut cities);
-        let rank = |i: usize| cities.get(i).map_or(0, |city| self.city(*city).prominence());
+        let rank = |i: usize| {
+            cities
+                .get(i)
+                .map_or(0, |city| self.city(*city).prominence())
+        };
         if cities.len() == 1 || rank(0) >= DOMINANCE * rank(1) {
             let also = cities.iter().skip(1).take(MAX_NEAR).copied().collect();
             return Lookup::Found(cities[0], also);
@@ -179,10 +186,14 @@ impl Atlas {
             return Vec::new();
         }
         let slack = if key.len() > 5 { 2 } else { 1 };
-        let same_start = self.from(first).take_while(|(name, _)| name.starts_with(first));
+        let same_start = self
+            .from(first)
+            .take_while(|(name, _)| name.starts_with(first));
         let mut near: Vec<(usize, CityIndex)> = same_start
             .filter_map(|(name, city)| {
-                let whole_word = key.strip_prefix(name).is_some_and(|rest| rest.starts_with(' '));
+                let whole_word = key
+                    .strip_prefix(name)
+                    .is_some_and(|rest| rest.starts_with(' '));
                 if whole_word || (key.len() >= 3 && name.starts_with(key)) {
                     return Some((0, city));
                 }

@@ -26,7 +26,7 @@ fn prominent_city_is_taken_without_asking() {
     check("Paris", "Paris, Île-de-France, France");
     check("London", "London, England, United Kingdom");
     check("Athens", "Athens, Greece");
-    check("Zuerich", "none, near ");
+    check("Zuerich", "Zürich, Zürich, Switzerland");
     check("ZÜRICH", "Zürich, Zürich, Switzerland");
     check("sao paulo", "São Paulo, Brazil");
 }
@@ -43,19 +43,28 @@ fn ambiguous_name_is_asked_back() {
     );
     check(
         "Cambridge",
-        "which of Cambridge, England, United Kingdom | Cambridge, Massachusetts, United States",
+        "which of Cambridge, England, United Kingdom | Cambridge, Ontario, Canada",
     );
 }
 
 #[test]
 fn region_or_country_decides() {
-    for text in ["Portland, Maine", "Portland, ME", "portland me", "Portland Maine USA", "Portland, ME, US"] {
+    for text in [
+        "Portland, Maine",
+        "Portland, ME",
+        "portland me",
+        "Portland Maine USA",
+        "Portland, ME, US",
+    ] {
         check(text, "Portland, Maine, United States");
     }
     check("Boston, UK", "Boston, England, United Kingdom");
     check("Boston, MA USA", "Boston, Massachusetts, United States");
     check("London, Canada", "London, Ontario, Canada");
-    check("Washington, D.C.", "Washington, District of Columbia, United States");
+    check(
+        "Washington, D.C.",
+        "Washington, District of Columbia, United States",
+    );
     check("Paris, Germany", "none, near Paris, Île-de-France, France");
 }
 
@@ -74,8 +83,11 @@ fn usual_names_and_city_codes_are_known() {
 #[test]
 fn unknown_place_has_near_matches_where_there_are_any() {
     check("Bosten", "none, near Boston, Massachusetts, United States");
-    check("Boston Logan Airport", "none, near Boston, Massachusetts, United States");
-    check("Atlantis Deep", "none, near ");
+    check(
+        "Boston Logan Airport",
+        "none, near Boston, Massachusetts, United States",
+    );
+    check("Rivendell", "none, near ");
     check("geonames:1", "none, near ");
     check("🏨🏨", "none, near ");
     check(",,,", "none, near ");
@@ -88,7 +100,11 @@ fn every_city_has_a_currency_a_zone_and_a_way_back() {
     assert!(atlas.cities.len() > 32_000);
     for i in 0..u32::try_from(atlas.cities.len()).unwrap() {
         let city = CityIndex(i);
-        assert!(jiff::tz::TimeZone::get(atlas.zone(city)).is_ok(), "{}", atlas.zone(city));
+        assert!(
+            jiff::tz::TimeZone::get(atlas.zone(city)).is_ok(),
+            "{}",
+            atlas.zone(city)
+        );
         assert_eq!(atlas.city(city).country().currency.code.len(), 3);
     }
     for i in (0..atlas.cities.len()).step_by(997) {
@@ -102,11 +118,18 @@ fn every_city_has_a_currency_a_zone_and_a_way_back() {
 
 #[test]
 fn decoded_atlas_is_small() {
-    assert!(atlas().size_bytes() < 8 * 1024 * 1024, "{}", atlas().size_bytes());
+    assert!(
+        atlas().size_bytes() < 8 * 1024 * 1024,
+        "{}",
+        atlas().size_bytes()
+    );
 }
 
 #[test]
 fn weight_is_the_exact_power() {
-    assert_eq!([weight(0), weight(1), weight(32), weight(243)], [0, 32, 512, 2592]);
+    assert_eq!(
+        [weight(0), weight(1), weight(32), weight(243)],
+        [0, 32, 512, 2592]
+    );
     assert!(weight(24_874_500) > weight(24_874_000));
 }

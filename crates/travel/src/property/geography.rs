@@ -51,6 +51,9 @@ mod tests {
 
     #[test]
     fn a_kilometre_north_is_nine_thousandths_of_a_degree() {
-        assert_eq!(offset(4_235_843, -7_105_977, 0, 1_000), (4_236_742, -7_105_977));
+        assert_eq!(
+            offset(4_235_843, -7_105_977, 0, 1_000),
+            (4_236_742, -7_105_977)
+        );
     }
 }

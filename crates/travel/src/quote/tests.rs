@@ -29,12 +29,32 @@ fn check_deadline(check_in: Date, days: u8, zone: &str, expected: &str) {
 
 #[test]
 fn deadline_is_six_in_the_evening_at_the_property() {
-    check_deadline(date(2026, 12, 1), 2, "America/New_York", "2026-11-29T23:00:00Z");
+    check_deadline(
+        date(2026, 12, 1),
+        2,
+        "America/New_York",
+        "2026-11-29T23:00:00Z",
+    );
     check_deadline(date(2027, 7, 1), 1, "Europe/Zurich", "2027-06-30T16:00:00Z");
-    check_deadline(date(2027, 7, 1), 1, "Asia/Kathmandu", "2027-06-30T12:15:00Z");
+    check_deadline(
+        date(2027, 7, 1),
+        1,
+        "Asia/Kathmandu",
+        "2027-06-30T12:15:00Z",
+    );
     // The offset is that of the deadline, not of the arrival after the clocks changed.
-    check_deadline(date(2027, 3, 14), 1, "America/New_York", "2027-03-13T23:00:00Z");
-    check_deadline(date(2027, 3, 15), 1, "America/New_York", "2027-03-14T22:00:00Z");
+    check_deadline(
+        date(2027, 3, 14),
+        1,
+        "America/New_York",
+        "2027-03-13T23:00:00Z",
+    );
+    check_deadline(
+        date(2027, 3, 15),
+        1,
+        "America/New_York",
+        "2027-03-14T22:00:00Z",
+    );
 }
 
 #[test]
@@ -44,8 +64,17 @@ fn terms_change_when_the_deadline_has_passed() {
     let stay = Stay::new(arrival, arrival + 2.days()).unwrap();
     let zone = TimeZone::get("America/New_York").unwrap();
     let nights = nights(1, "Boston", &property, &stay);
-    let party = [Party { adults: 2, child_ages: Vec::new() }];
-    let terms = |plan| Terms { property: &property, levies: &[], nights: &nights, parties: &party, plan };
+    let party = [Party {
+        adults: 2,
+        child_ages: Vec::new(),
+    }];
+    let terms = |plan| Terms {
+        property: &property,
+        levies: &[],
+        nights: &nights,
+        parties: &party,
+        plan,
+    };
     let judged = |plan, now: &str| {
         let quote = terms(plan).quote(&stay);
         cancellation(&terms(plan), &quote, &stay, &zone, now.parse().unwrap())
@@ -60,7 +89,10 @@ fn terms_change_when_the_deadline_has_passed() {
         Cancellation::Penalty(first_night)
     );
     let total = terms(Plan::NonRefundable).total();
-    assert_eq!(judged(Plan::NonRefundable, "2026-11-23T12:00:00Z"), Cancellation::Penalty(total));
+    assert_eq!(
+        judged(Plan::NonRefundable, "2026-11-23T12:00:00Z"),
+        Cancellation::Penalty(total)
+    );
 }
 
 fn nights(seed: u64, place: &str, property: &Property, stay: &Stay) -> Vec<Night> {
@@ -79,8 +111,18 @@ fn nights(seed: u64, place: &str, property: &Property, stay: &Stay) -> Vec<Night
 }
 
 const PLACES: [&str; 12] = [
-    "Boston", "New York", "Zürich", "Paris", "Rome", "Tokyo", "Dubai", "Singapore", "Lisbon",
-    "Amsterdam", "Kuwait City", "Jakarta",
+    "Boston",
+    "New York",
+    "Zürich",
+    "Paris",
+    "Rome",
+    "Tokyo",
+    "Dubai",
+    "Singapore",
+    "Lisbon",
+    "Amsterdam",
+    "Kuwait City",
+    "Jakarta",
 ];
 
 fn any_party() -> impl Strategy<Value = Party> {

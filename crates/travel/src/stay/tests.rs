@@ -26,7 +26,10 @@ fn stay(nights: i64) -> Stay {
 fn check(edit: impl FnOnce(&mut [Night; 4]), quantity: u16, expected: Result<u16, Unavailable>) {
     let mut nights = [open_night(); 4];
     edit(&mut nights);
-    assert_eq!(judge(&stay(3), &nights[..3], nights[3].restrictions, quantity), expected);
+    assert_eq!(
+        judge(&stay(3), &nights[..3], nights[3].restrictions, quantity),
+        expected
+    );
 }
 
 #[test]
@@ -37,8 +40,16 @@ fn open_nights_are_sold_up_to_the_scarcest() {
 
 #[test]
 fn one_sold_out_night_is_enough() {
-    check(|n| n[2].left = 0, 1, Err(Unavailable::SoldOut(date(2026, 12, 3))));
-    check(|n| n[0].left = 2, 3, Err(Unavailable::SoldOut(date(2026, 12, 1))));
+    check(
+        |n| n[2].left = 0,
+        1,
+        Err(Unavailable::SoldOut(date(2026, 12, 3))),
+    );
+    check(
+        |n| n[0].left = 2,
+        3,
+        Err(Unavailable::SoldOut(date(2026, 12, 1))),
+    );
 }
 
 #[test]
@@ -49,13 +60,21 @@ fn departure_date_needs_no_room_and_may_be_closed() {
 
 #[test]
 fn master_close_counts_on_every_night() {
-    check(|n| n[1].closed = true, 1, Err(Unavailable::Closed(date(2026, 12, 2))));
+    check(
+        |n| n[1].closed = true,
+        1,
+        Err(Unavailable::Closed(date(2026, 12, 2))),
+    );
 }
 
 #[test]
 fn closed_to_arrival_counts_on_the_arrival_date_only() {
     let closed = |i: usize| move |n: &mut [Night; 4]| n[i].restrictions.closed_to_arrival = true;
-    check(closed(0), 1, Err(Unavailable::ClosedToArrival(date(2026, 12, 1))));
+    check(
+        closed(0),
+        1,
+        Err(Unavailable::ClosedToArrival(date(2026, 12, 1))),
+    );
     for later in 1..4 {
         check(closed(later), 1, Ok(5));
     }
@@ -64,7 +83,11 @@ fn closed_to_arrival_counts_on_the_arrival_date_only() {
 #[test]
 fn closed_to_departure_counts_on_the_departure_date_only() {
     let closed = |i: usize| move |n: &mut [Night; 4]| n[i].restrictions.closed_to_departure = true;
-    check(closed(3), 1, Err(Unavailable::ClosedToDeparture(date(2026, 12, 4))));
+    check(
+        closed(3),
+        1,
+        Err(Unavailable::ClosedToDeparture(date(2026, 12, 4))),
+    );
     for earlier in 0..3 {
         check(closed(earlier), 1, Ok(5));
     }
@@ -72,13 +95,29 @@ fn closed_to_departure_counts_on_the_departure_date_only() {
 
 #[test]
 fn length_limits_of_the_arrival_date_and_of_every_night() {
-    check(|n| n[0].restrictions.min_from_arrival = 4, 1, Err(Unavailable::MinimumStay(4)));
+    check(
+        |n| n[0].restrictions.min_from_arrival = 4,
+        1,
+        Err(Unavailable::MinimumStay(4)),
+    );
     check(|n| n[1].restrictions.min_from_arrival = 4, 1, Ok(5));
-    check(|n| n[2].restrictions.min_through = 4, 1, Err(Unavailable::MinimumStay(4)));
+    check(
+        |n| n[2].restrictions.min_through = 4,
+        1,
+        Err(Unavailable::MinimumStay(4)),
+    );
     check(|n| n[3].restrictions.min_through = 4, 1, Ok(5));
-    check(|n| n[0].restrictions.max_from_arrival = 2, 1, Err(Unavailable::MaximumStay(2)));
+    check(
+        |n| n[0].restrictions.max_from_arrival = 2,
+        1,
+        Err(Unavailable::MaximumStay(2)),
+    );
     check(|n| n[1].restrictions.max_from_arrival = 2, 1, Ok(5));
-    check(|n| n[2].restrictions.max_through = 2, 1, Err(Unavailable::MaximumStay(2)));
+    check(
+        |n| n[2].restrictions.max_through = 2,
+        1,
+        Err(Unavailable::MaximumStay(2)),
+    );
     check(|n| n[0].restrictions.max_from_arrival = 3, 1, Ok(5));
 }
 
@@ -95,16 +134,21 @@ fn dates_make_a_stay_of_one_to_thirty_nights() {
 
 #[test]
 fn ages_decide_who_counts_as_what() {
-    let party = Party { adults: 2, child_ages: vec![0, 2, 3, 12, 13, 17] };
-    assert_eq!((party.adults(), party.children(), party.infants()), (4, 2, 2));
+    let party = Party {
+        adults: 2,
+        child_ages: vec![0, 2, 3, 12, 13, 17],
+    };
+    assert_eq!(
+        (party.adults(), party.children(), party.infants()),
+        (4, 2, 2)
+    );
 }
 
 /// The rules of the checklist, one after the other, as slowly as they are written.
 fn obviously_sellable(dates: &[Night], arrival: usize, departure: usize, quantity: u16) -> bool {
     let length = departure - arrival;
-    for night in arrival..departure {
-        let enough = dates[night].left >= quantity;
-        if !enough || dates[night].closed {
+    for night in &dates[arrival..departure] {
+        if night.left < quantity || night.closed {
             return false;
         }
     }

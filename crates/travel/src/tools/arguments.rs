@@ -3,7 +3,7 @@
 //! Integers are read wide and checked here, so that `400` adults get an answer
 //! about adults and not about the width of a number.
 
-use jiff::{Timestamp, ToSpan as _, civil::Date};
+use jiff::{ToSpan as _, civil::Date};
 use rmcp::model::JsonObject;
 use schemars::JsonSchema;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -149,19 +149,24 @@ fn echo(text: &str) -> String {
     short
 }
 
-/// Finds the city of `place`. The outer error is a rejection, the inner one the
-/// cities from which the traveller has to choose.
-pub(crate) fn place(
-    hotels: &Hotels,
-    text: &str,
-) -> Result<Result<(CityIndex, Vec<CityIndex>), Vec<CityIndex>>, Rejection> {
+/// What a readable place means.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// One city, and less prominent ones of the same name.
+    City(CityIndex, Vec<CityIndex>),
+    /// The traveller has to choose.
+    Several(Vec<CityIndex>),
+}
+
+/// Finds the city of `place`.
+pub(crate) fn place(hotels: &Hotels, text: &str) -> Result<Found, Rejection> {
     if text.trim().is_empty() || text.len() > MAX_PLACE {
         return Err(Rejection::PlaceUnreadable);
     }
     let atlas = hotels.atlas();
     match atlas.resolve(text) {
-        Lookup::Found(city, also) => Ok(Ok((city, also))),
-        Lookup::Ambiguous(cities) => Ok(Err(cities)),
+        Lookup::Found(city, also) => Ok(Found::City(city, also)),
+        Lookup::Ambiguous(cities) => Ok(Found::Several(cities)),
         Lookup::Unknown(near) => Err(Rejection::PlaceUnknown {
             near: near.into_iter().map(|city| atlas.label(city)).collect(),
         }),
@@ -296,10 +301,9 @@ fn in_range(
     field: &'static str,
     range: &'static str,
 ) -> Result<i64, Rejection> {
-    if (low..=high).contains(&value) { Ok(value) } else { Err(Rejection::Range { field, range }) }
-}
-
-/// Returns the time at a property.
-pub(crate) fn local(hotels: &Hotels, property: &Property, now: Timestamp) -> Local {
-    hotels.local(property.city, now)
+    if (low..=high).contains(&value) {
+        Ok(value)
+    } else {
+        Err(Rejection::Range { field, range })
+    }
 }

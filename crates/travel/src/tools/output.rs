@@ -8,10 +8,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 /// How a call ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Status {
     /// The result is complete.
+    #[default]
     Ok,
     /// Several cities have this name: ask the traveller `question`, then search again with the place_id of the chosen candidate.
     PlaceAmbiguous,
@@ -20,7 +21,7 @@ pub(crate) enum Status {
 }
 
 /// Result of `search_hotels`.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
 pub(crate) struct Search {
     pub status: Status,
     /// What to ask the traveller, if the place is ambiguous.
@@ -48,7 +49,7 @@ pub(crate) struct Search {
     pub next_cursor: Option<String>,
     /// What decides the order.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub sort_explanation: Option<String>,
+    pub sort_explanation: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub notices: Option<Notices>,
     #[serde(flatten)]
@@ -56,7 +57,7 @@ pub(crate) struct Search {
 }
 
 /// Result of `get_hotel`.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
 pub(crate) struct Details {
     pub status: Status,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,7 +69,7 @@ pub(crate) struct Details {
 }
 
 /// Result of `check_availability`.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
 pub(crate) struct Availability {
     pub status: Status,
     /// Whether the hotel can take the stay.

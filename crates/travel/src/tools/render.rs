@@ -14,9 +14,8 @@ use crate::{
     property::{Property, RoomKind, RoomType},
     quote,
     quote::Plan,
-    reference,
+    reference, shop,
     shop::{Hotels, Wish},
-    shop,
     stay::{Party, Stay, Unavailable},
 };
 
@@ -78,7 +77,12 @@ pub(crate) fn plan_name(plan: Plan) -> Named {
     }
 }
 
-pub(crate) fn offer(hotels: &Hotels, property: &Property, offer: &shop::Offer, wish: &Wish<'_>) -> Offer {
+pub(crate) fn offer(
+    hotels: &Hotels,
+    property: &Property,
+    offer: &shop::Offer,
+    wish: &Wish<'_>,
+) -> Offer {
     let currency = property.currency;
     let quote = &offer.quote;
     let room_nights = (wish.stay.nights().len() * wish.parties.len()).max(1) as i64;
@@ -159,10 +163,10 @@ fn basis(levy: &Levy, currency: Currency) -> String {
         } => {
             let mut text = format!("{} per guest and night", currency.money(amount));
             if exempt_below > 0 {
-                text.push_str(&format!(", free below {exempt_below} years"));
+                text += &format!(", free below {exempt_below} years");
             }
             if max_nights < usize::MAX {
-                text.push_str(&format!(", for at most {max_nights} nights"));
+                text += &format!(", for at most {max_nights} nights");
             }
             text
         }
@@ -186,7 +190,10 @@ fn cancellation(terms: quote::Cancellation, currency: Currency, zone: &TimeZone)
             Cancellation {
                 free_now: true,
                 free_until: Some(deadline.to_string()),
-                summary: format!("Free cancellation until {local} (hotel's time), then {}", penalty.display),
+                summary: format!(
+                    "Free cancellation until {local} (hotel's time), then {}",
+                    penalty.display
+                ),
                 free_until_local: Some(local),
                 penalty,
             }
@@ -222,10 +229,19 @@ pub(crate) fn unavailable(room: &RoomType, reason: Unavailable) -> UnavailableRo
         }
         Unavailable::Closed(date) => (Reason::Closed, format!("not sold on {date}")),
         Unavailable::SoldOut(date) => (Reason::SoldOut, format!("too few rooms left on {date}")),
-        Unavailable::ClosedToArrival(date) => (Reason::ClosedToArrival, format!("no arrivals on {date}")),
-        Unavailable::ClosedToDeparture(date) => (Reason::ClosedToDeparture, format!("no departures on {date}")),
-        Unavailable::MinimumStay(nights) => (Reason::MinimumStay, format!("at least {nights} nights")),
-        Unavailable::MaximumStay(nights) => (Reason::MaximumStay, format!("at most {nights} nights")),
+        Unavailable::ClosedToArrival(date) => {
+            (Reason::ClosedToArrival, format!("no arrivals on {date}"))
+        }
+        Unavailable::ClosedToDeparture(date) => (
+            Reason::ClosedToDeparture,
+            format!("no departures on {date}"),
+        ),
+        Unavailable::MinimumStay(nights) => {
+            (Reason::MinimumStay, format!("at least {nights} nights"))
+        }
+        Unavailable::MaximumStay(nights) => {
+            (Reason::MaximumStay, format!("at most {nights} nights"))
+        }
     };
     UnavailableRoom {
         room_type: room_name(room.kind),

@@ -16,10 +16,16 @@ pub(crate) fn search(result: &Search) -> String {
     let mut out = String::new();
     if let (Some(question), Some(candidates)) = (&result.question, &result.candidates) {
         line!(out, "{question}");
-        for Place { label, place_id, .. } in candidates {
+        for Place {
+            label, place_id, ..
+        } in candidates
+        {
             line!(out, "- {label} (place_id {place_id})");
         }
-        line!(out, "Ask the traveller, then search again with the place_id.");
+        line!(
+            out,
+            "Ask the traveller, then search again with the place_id."
+        );
         return out;
     }
     let (Some(place), Some(hotels)) = (&result.place, &result.hotels) else {
@@ -27,13 +33,21 @@ pub(crate) fn search(result: &Search) -> String {
     };
     let count = result.hotels_available.unwrap_or(hotels.len());
     let noun = if count == 1 { "hotel" } else { "hotels" };
-    line!(out, "{count} {noun} available in {}{}.", place.label, during(result.stay.as_ref()));
+    line!(
+        out,
+        "{count} {noun} available in {}{}.",
+        place.label,
+        during(result.stay.as_ref())
+    );
     assumed(&mut out, result.assumptions.as_deref());
     for (i, hotel) in hotels.iter().enumerate() {
         hotel_line(&mut out, i + 1, hotel);
     }
     if hotels.is_empty() {
-        line!(out, "Nothing fits: try other dates, fewer rooms or fewer filters.");
+        line!(
+            out,
+            "Nothing fits: try other dates, fewer rooms or fewer filters."
+        );
     }
     if let Some(cursor) = &result.next_cursor {
         line!(out, "More: repeat with cursor {cursor}");
@@ -42,7 +56,13 @@ pub(crate) fn search(result: &Search) -> String {
         line!(out, "Order: {explanation}");
     }
     if let Some(notices) = &result.notices {
-        line!(out, "{} {} {}", notices.prices, notices.inventory, notices.attribution);
+        line!(
+            out,
+            "{} {} {}",
+            notices.prices,
+            notices.inventory,
+            notices.attribution
+        );
     }
     out
 }
@@ -73,7 +93,11 @@ fn offer_line(out: &mut String, indent: &str, offer: &Offer) {
         offer.cancellation.summary
     );
     if offer.pay_at_property.amount > 0 {
-        let _ = write!(out, " Of it {} at the hotel.", offer.pay_at_property.display);
+        let _ = write!(
+            out,
+            " Of it {} at the hotel.",
+            offer.pay_at_property.display
+        );
     }
     line!(out, " [{}]", offer.offer_ref);
 }
@@ -114,9 +138,22 @@ pub(crate) fn details(result: &Details) -> String {
         return out;
     };
     let stars = "★".repeat(usize::from(hotel.stars));
-    line!(out, "{} {stars}, rated {}/100 (property_id {})", hotel.name, hotel.guest_rating, hotel.property_id);
+    line!(
+        out,
+        "{} {stars}, rated {}/100 (property_id {})",
+        hotel.name,
+        hotel.guest_rating,
+        hotel.property_id
+    );
     let address = &hotel.address;
-    line!(out, "{}, {}, {}, {}", address.street, address.district, address.city, address.country);
+    line!(
+        out,
+        "{}, {}, {}, {}",
+        address.street,
+        address.district,
+        address.city,
+        address.country
+    );
     line!(
         out,
         "{} rooms, {} m from the centre. Check-in from {}, check-out until {} ({}).",
@@ -127,10 +164,26 @@ pub(crate) fn details(result: &Details) -> String {
         hotel.time_zone
     );
     for room in &hotel.room_types {
-        line!(out, "- {}: {}, up to {} adults and {} guests", room.name, room.beds, room.max_adults, room.max_guests);
+        line!(
+            out,
+            "- {}: {}, up to {} adults and {} guests",
+            room.name,
+            room.beds,
+            room.max_adults,
+            room.max_guests
+        );
     }
-    line!(out, "Amenities: {}.", hotel.amenities.join(", ").replace('_', " "));
-    line!(out, "{} {}", hotel.policies.children, hotel.policies.cancellation);
+    line!(
+        out,
+        "Amenities: {}.",
+        hotel.amenities.join(", ").replace('_', " ")
+    );
+    line!(
+        out,
+        "{} {}",
+        hotel.policies.children,
+        hotel.policies.cancellation
+    );
     for charge in &hotel.taxes_and_fees {
         line!(out, "- {}: {}", charge.label, charge.basis);
     }
@@ -156,7 +209,12 @@ pub(crate) fn availability(result: &Availability) -> String {
         offer_line(&mut out, "- ", offer);
     }
     for room in result.unavailable.as_deref().unwrap_or_default() {
-        line!(out, "- not available: {}: {}", room.room_type.name, room.detail);
+        line!(
+            out,
+            "- not available: {}: {}",
+            room.room_type.name,
+            room.detail
+        );
     }
     if let Some(notices) = &result.notices {
         line!(out, "{} {}", notices.prices, notices.inventory);
