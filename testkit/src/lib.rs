@@ -3,9 +3,11 @@
 //! * [`fixture`]: the server that the official conformance suite is run against.
 //! * [`upstream`]: a server that costs next to nothing, to measure what stands
 //!   before it.
+//! * [`postgres`]: a real PostgreSQL for tests, one database for each.
 //! * [`load`]: the load generator and what it measures.
 
 pub mod fixture;
 pub mod load;
+pub mod postgres;
 pub mod upstream;
 mod wire;

@@ -7,6 +7,8 @@
 //! * The time of a request is the clock's, but later than that of every request
 //!   before it and than the end of every chain that it continues. A clock that
 //!   steps back makes time crawl by microseconds, never turn.
+//! * A head that another node has moved is read again and the group is placed
+//!   behind it; nothing is written behind a head that was not the last.
 //! * A draft taken from the queue is written, or kept for the next attempt, or
 //!   its failure is told to whoever waits for it.
 
@@ -35,6 +37,9 @@ const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 /// Attempts to write what is left when the process stops.
 const LAST_ATTEMPTS: u32 = 5;
+/// Attempts of a group whose chains other nodes continue meanwhile. Each lost race
+/// is a commit of another, so the system as a whole makes progress.
+const RACES: u32 = 32;
 /// The clock may be this far behind the chain before somebody is told.
 const CLOCK_TOLERANCE_MICROS: i64 = 1_000_000;
 
@@ -159,6 +164,7 @@ impl Sequencer {
     async fn write_group(&mut self) -> Result<(), StoreError> {
         let mut group = mem::take(&mut self.backlog);
         self.queue.take(&mut group);
+        let mut lost_races = 0;
         while !group.is_empty() {
             let written = match self.seal(&group).await {
                 Ok((commit, receipts)) => self.commit(commit).await.map(|()| receipts),
@@ -178,6 +184,11 @@ impl Sequencer {
                         reasons.entry(index).or_insert_with(|| refusal.into());
                     }
                     group = self.dismiss(group, |index| reasons.remove(&index));
+                }
+                // Nothing was written, and drafts do not depend on what they follow.
+                Err(StoreError::Conflict { .. }) if lost_races < RACES => {
+                    lost_races += 1;
+                    self.tips.clear();
                 }
                 Err(error) => {
                     self.tips.clear();

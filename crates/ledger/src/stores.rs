@@ -1,4 +1,5 @@
 //! Implementations of the [`Store`](crate::store::Store) port.
 
 pub mod memory;
+pub mod postgres;
 pub mod sqlite;

@@ -1,0 +1,302 @@
+//! What changes the database.
+//!
+//! # Invariants
+//!
+//! * A commit is one transaction; whatever does not hold rolls back all of it.
+//! * Chains, leases and documents are locked in one order, so that two nodes
+//!   cannot wait for each other for ever; where the server has to choose a victim
+//!   all the same, the whole transaction is tried again.
+
+use airside_base::Timestamp;
+use deadpool_postgres::{Object, Transaction};
+use tokio_postgres::error::SqlState;
+
+use super::{ATTEMPTS, failed, integer, listen::CHANNEL, read};
+use crate::store::{
+    Cell, Claim, Claimed, Commit, Document, Fence, MAX_COLUMNS, Refusal, Segment, StoreError, Unit,
+    Write,
+};
+
+/// Moves the head of a chain, and inserts the entries only where that succeeded.
+const APPEND: &str = "
+    WITH head AS ({move} RETURNING id),
+    added AS (INSERT INTO airside.entry (chain, seq, time, kind, version, subject, body, prev, hash)
+              SELECT head.id, new.* FROM head, unnest($4::bigint[], $5::bigint[], $6::text[],
+                  $7::integer[], $8::text[], $9::bytea[], $10::bytea[], $11::bytea[]) AS new)
+    SELECT id FROM head";
+const BEGIN_CHAIN: &str = "
+    INSERT INTO airside.chain (tenant, seq, hash, time)
+    SELECT $1, $2, $3, $12::bigint WHERE $13::bigint = 0 AND $14::bytea IS NOT NULL
+    ON CONFLICT DO NOTHING";
+const CONTINUE_CHAIN: &str = "
+    UPDATE airside.chain SET seq = $2, hash = $3, time = $12
+    WHERE tenant = $1 AND seq = $13 AND hash = $14";
+
+/// What one try of a transaction came to.
+enum Failure {
+    /// The server gave it up in favour of another; nothing was written.
+    Victim(StoreError),
+    Final(StoreError),
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Final(error)
+    }
+}
+
+const COMMIT: &str = "commit to the ledger";
+
+fn sort_out(error: tokio_postgres::Error) -> Failure {
+    let victim = [
+        SqlState::T_R_DEADLOCK_DETECTED,
+        SqlState::T_R_SERIALIZATION_FAILURE,
+    ];
+    let is_victim = error.code().is_some_and(|code| victim.contains(code));
+    let error = failed(COMMIT, error);
+    if is_victim {
+        return Failure::Victim(error);
+    }
+    Failure::Final(error)
+}
+
+pub(super) async fn commit(client: &mut Object, commit: &Commit) -> Result<(), StoreError> {
+    for _ in 1..ATTEMPTS {
+        match attempt(client, commit).await {
+            Ok(()) => return Ok(()),
+            Err(Failure::Final(error)) => return Err(error),
+            Err(Failure::Victim(_)) => {}
+        }
+    }
+    match attempt(client, commit).await {
+        Ok(()) => Ok(()),
+        Err(Failure::Final(error) | Failure::Victim(error)) => Err(error),
+    }
+}
+
+async fn attempt(client: &mut Object, commit: &Commit) -> Result<(), Failure> {
+    let transaction = client.transaction().await.map_err(sort_out)?;
+    let mut segments: Vec<_> = commit.segments.iter().collect();
+    segments.sort_by_key(|segment| segment.tenant());
+    for segment in segments {
+        if !append(&transaction, segment).await? {
+            transaction.rollback().await.map_err(sort_out)?;
+            let tenant = segment.tenant().clone();
+            let found = read::tip(client, &tenant).await?.head;
+            return Err(StoreError::Conflict { tenant, found }.into());
+        }
+    }
+    let mut refused = Vec::new();
+    for (index, unit) in commit.units.iter().enumerate() {
+        for refusal in apply(&transaction, unit).await? {
+            refused.push((index, refusal));
+        }
+    }
+    if !refused.is_empty() {
+        transaction.rollback().await.map_err(sort_out)?;
+        return Err(StoreError::Refused(refused).into());
+    }
+    let ring = format!("NOTIFY {CHANNEL}");
+    transaction.batch_execute(&ring).await.map_err(sort_out)?;
+    transaction.commit().await.map_err(sort_out)
+}
+
+/// Returns whether the chain had the expected head.
+async fn append(transaction: &Transaction<'_>, segment: &Segment) -> Result<bool, Failure> {
+    let (tip, expected) = (segment.tip(), segment.expected());
+    let step = match expected.seq {
+        0 => BEGIN_CHAIN,
+        _ => CONTINUE_CHAIN,
+    };
+    let statement = transaction
+        .prepare_cached(&APPEND.replace("{move}", step))
+        .await
+        .map_err(sort_out)?;
+    let entries = segment.entries();
+    let hashes: Vec<&[u8]> = entries.iter().map(|e| &e.hash.as_bytes()[..]).collect();
+    let prevs: Vec<&[u8]> = entries.iter().map(|e| &e.prev.as_bytes()[..]).collect();
+    let bodies: Vec<&[u8]> = entries.iter().map(|e| &e.body[..]).collect();
+    let kinds: Vec<&str> = entries.iter().map(|e| e.kind.as_str()).collect();
+    let subjects: Vec<&str> = entries.iter().map(|e| &*e.subject).collect();
+    let versions: Vec<i32> = entries.iter().map(|e| i32::from(e.version)).collect();
+    let seqs: Vec<i64> = entries.iter().map(|e| integer(e.seq)).collect();
+    let times: Vec<i64> = entries.iter().map(|e| e.time.as_microsecond()).collect();
+    let moved = transaction
+        .query_opt(
+            &statement,
+            &[
+                &segment.tenant().as_str(),
+                &integer(tip.head.seq),
+                &&tip.head.hash.as_bytes()[..],
+                &seqs,
+                &times,
+                &kinds,
+                &versions,
+                &subjects,
+                &bodies,
+                &prevs,
+                &hashes,
+                &tip.time.as_microsecond(),
+                &integer(expected.seq),
+                &&expected.hash.as_bytes()[..],
+            ],
+        )
+        .await
+        .map_err(sort_out)?;
+    Ok(moved.is_some())
+}
+
+async fn apply(transaction: &Transaction<'_>, unit: &Unit) -> Result<Vec<Refusal>, Failure> {
+    let mut refusals = Vec::new();
+    if let Some(fence) = &unit.fence {
+        // The lock keeps the lease from being taken before this commits.
+        let statement = transaction
+            .prepare_cached(
+                "SELECT 1 FROM airside.lease
+                 WHERE name = $1 AND token = $2 AND holder IS NOT NULL FOR SHARE",
+            )
+            .await
+            .map_err(sort_out)?;
+        let held = transaction
+            .query_opt(&statement, &[&&*fence.name, &integer(fence.token)])
+            .await
+            .map_err(sort_out)?;
+        if held.is_none() {
+            let name = fence.name.clone();
+            refusals.push(Refusal::Fenced { name });
+        }
+    }
+    for write in &unit.writes {
+        if change(transaction, write).await.map_err(sort_out)? == 0 {
+            let (table, key) = (write.table, write.key.clone());
+            refusals.push(Refusal::Stale { table, key });
+        }
+    }
+    Ok(refusals)
+}
+
+/// Returns how many documents were changed: one, or none if it was not as expected.
+async fn change(
+    transaction: &Transaction<'_>,
+    write: &Write,
+) -> Result<u64, tokio_postgres::Error> {
+    let (table, tenant, key) = (write.table, write.tenant.as_str(), &*write.key);
+    let version = integer(write.version);
+    let expected = write.expected.map(integer);
+    let Some(document) = &write.document else {
+        let sql = match expected {
+            Some(_) => {
+                "DELETE FROM airside.document
+                 WHERE tbl = $1 AND tenant = $2 AND key = $3 AND version = $4"
+            }
+            // Absent and to stay absent.
+            None => {
+                "SELECT 1 WHERE $4::bigint IS NULL AND NOT EXISTS (SELECT 1 FROM airside.document
+                 WHERE tbl = $1 AND tenant = $2 AND key = $3)"
+            }
+        };
+        let statement = transaction.prepare_cached(sql).await?;
+        return transaction
+            .execute(&statement, &[&table, &tenant, &key, &expected])
+            .await;
+    };
+    let sql = match expected {
+        None => {
+            "INSERT INTO airside.document
+                 (tbl, tenant, key, version, body, n0, n1, n2, n3, t0, t1, t2, t3)
+             SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13
+             WHERE $14::bigint IS NULL ON CONFLICT DO NOTHING"
+        }
+        Some(_) => {
+            "UPDATE airside.document
+             SET version = $4, body = $5, n0 = $6, n1 = $7, n2 = $8, n3 = $9,
+                 t0 = $10, t1 = $11, t2 = $12, t3 = $13
+             WHERE tbl = $1 AND tenant = $2 AND key = $3 AND version = $14"
+        }
+    };
+    let statement = transaction.prepare_cached(sql).await?;
+    let (n, t) = cells(document);
+    transaction
+        .execute(
+            &statement,
+            &[
+                &table,
+                &tenant,
+                &key,
+                &version,
+                &&document.body[..],
+                &n[0],
+                &n[1],
+                &n[2],
+                &n[3],
+                &t[0],
+                &t[1],
+                &t[2],
+                &t[3],
+                &expected,
+            ],
+        )
+        .await
+}
+
+/// Numbers and texts have columns of their own.
+fn cells(document: &Document) -> ([Option<i64>; MAX_COLUMNS], [Option<&str>; MAX_COLUMNS]) {
+    let (mut numbers, mut texts) = ([None; MAX_COLUMNS], [None; MAX_COLUMNS]);
+    for (column, cell) in document.cells.iter().enumerate() {
+        match cell {
+            Some(Cell::Integer(number)) => numbers[column] = Some(*number),
+            Some(Cell::Text(text)) => texts[column] = Some(text.as_str()),
+            None => {}
+        }
+    }
+    (numbers, texts)
+}
+
+pub(super) async fn claim(client: &mut Object, claim: &Claim) -> Result<Claimed, StoreError> {
+    let doing = "claim a lease";
+    let at = |error| failed(doing, error);
+    let statement = client
+        .prepare_cached(
+            "INSERT INTO airside.lease AS l (name, holder, token, until) VALUES ($1, $2, 1, $3)
+             ON CONFLICT (name) DO UPDATE
+             SET token = l.token + (l.holder IS DISTINCT FROM $2)::integer,
+                 holder = $2, until = $3
+             WHERE l.holder IS NULL OR l.holder = $2 OR l.until <= $4
+             RETURNING token",
+        )
+        .await
+        .map_err(at)?;
+    let until = claim.until();
+    let (end, now) = (until.as_microsecond(), claim.now.as_microsecond());
+    let taken = client
+        .query_opt(&statement, &[&&*claim.name, &&*claim.holder, &end, &now])
+        .await
+        .map_err(at)?;
+    if let Some(row) = taken {
+        let fence = Fence {
+            name: claim.name.clone(),
+            token: row.get::<_, i64>(0).unsigned_abs(),
+        };
+        return Ok(Claimed::Held { fence, until });
+    }
+    let row = client
+        .query_one(
+            "SELECT until FROM airside.lease WHERE name = $1",
+            &[&&*claim.name],
+        )
+        .await
+        .map_err(at)?;
+    let until = Timestamp::from_microsecond(row.get(0)).unwrap_or(Timestamp::MAX);
+    Ok(Claimed::Taken { until })
+}
+
+pub(super) async fn release(client: &Object, fence: &Fence) -> Result<(), StoreError> {
+    client
+        .execute(
+            "UPDATE airside.lease SET holder = NULL WHERE name = $1 AND token = $2",
+            &[&&*fence.name, &integer(fence.token)],
+        )
+        .await
+        .map(|_| ())
+        .map_err(|error| failed("release a lease", error))
+}
