@@ -31,7 +31,9 @@ struct Process(Child);
 impl Drop for Process {
     fn drop(&mut self) {
         // The children of the server end with it. SIGKILL would leave them.
-        let _ = Command::new("kill").args(["-INT", &self.0.id().to_string()]).status();
+        let _ = Command::new("kill")
+            .args(["-INT", &self.0.id().to_string()])
+            .status();
         let _ = self.0.wait();
     }
 }
@@ -45,7 +47,11 @@ impl Server {
     /// start.
     pub fn start() -> Result<Self> {
         let this = match std::env::var("AIRSIDE_TEST_POSTGRES") {
-            Ok(url) => Self { url, _process: None, _folder: None },
+            Ok(url) => Self {
+                url,
+                _process: None,
+                _folder: None,
+            },
             Err(_) => Self::start_private()?,
         };
         let make_role = format!(
@@ -62,7 +68,9 @@ impl Server {
 
     fn start_private() -> Result<Self> {
         let programs = programs()?;
-        let folder = tempfile::Builder::new().prefix("airside-postgres-").tempdir()?;
+        let folder = tempfile::Builder::new()
+            .prefix("airside-postgres-")
+            .tempdir()?;
         let as_root = is_root();
         if as_root {
             run(Command::new("chown").arg("postgres").arg(folder.path()))?;
@@ -70,7 +78,16 @@ impl Server {
         let data = folder.path().join("data");
         let mut initdb = user_command(&programs.join("initdb"), as_root);
         run(initdb
-            .args(["--no-sync", "--no-instructions", "-A", "trust", "-U", "postgres", "-E", "UTF8"])
+            .args([
+                "--no-sync",
+                "--no-instructions",
+                "-A",
+                "trust",
+                "-U",
+                "postgres",
+                "-E",
+                "UTF8",
+            ])
             .args(["--locale=C.UTF-8", "-D"])
             .arg(&data))?;
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
@@ -92,7 +109,11 @@ impl Server {
             ready.args(["-q", "-h", "127.0.0.1", "-p", &port.to_string(), "-t", "5"]);
             if ready.status()?.success() {
                 let url = format!("postgres://postgres@127.0.0.1:{port}/postgres");
-                return Ok(Self { url, _process: Some(process), _folder: Some(folder) });
+                return Ok(Self {
+                    url,
+                    _process: Some(process),
+                    _folder: Some(folder),
+                });
             }
             if let Some(status) = process.0.try_wait()? {
                 let log = fs::read_to_string(folder.path().join("log"))?;
@@ -109,11 +130,17 @@ impl Server {
     ///
     /// When the server refuses.
     pub fn database(&self, name: &str) -> Result<Database> {
-        ensure!(name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'));
+        ensure!(
+            name.bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        );
         let name = format!("{name}_{}", std::process::id());
         self.run(&format!("DROP DATABASE IF EXISTS {name}"))?;
         self.run(&format!("CREATE DATABASE {name}"))?;
-        let (base, _) = self.url.rsplit_once('/').context("the URL names a database")?;
+        let (base, _) = self
+            .url
+            .rsplit_once('/')
+            .context("the URL names a database")?;
         let (scheme, rest) = base.split_once("://").context("the URL has a scheme")?;
         let address = rest.rsplit_once('@').map_or(rest, |(_, address)| address);
         Ok(Database {
@@ -158,7 +185,9 @@ fn psql(url: &str, sql: &str) -> Result<()> {
 }
 
 fn run(command: &mut Command) -> Result<()> {
-    let output = command.output().with_context(|| format!("cannot run {command:?}"))?;
+    let output = command
+        .output()
+        .with_context(|| format!("cannot run {command:?}"))?;
     let text = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{command:?} failed: {text}");
     Ok(())
@@ -171,13 +200,17 @@ fn programs() -> Result<PathBuf> {
     let mut found: Vec<(u32, PathBuf)> = Vec::new();
     for version in versions {
         let path = version?.path();
-        let number = path.file_name().and_then(|name| name.to_str()?.parse().ok());
+        let number = path
+            .file_name()
+            .and_then(|name| name.to_str()?.parse().ok());
         if let Some(number) = number.filter(|_| path.join("bin/postgres").exists()) {
             found.push((number, path.join("bin")));
         }
     }
     let newest = found.into_iter().max();
-    newest.map(|(_, path)| path).context("no server in /usr/lib/postgresql")
+    newest
+        .map(|(_, path)| path)
+        .context("no server in /usr/lib/postgresql")
 }
 
 /// The server refuses to run as root.
@@ -187,7 +220,12 @@ fn user_command(program: &Path, as_root: bool) -> Command {
     }
     let mut command = Command::new("setpriv");
     command
-        .args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "--"])
+        .args([
+            "--reuid=postgres",
+            "--regid=postgres",
+            "--clear-groups",
+            "--",
+        ])
         .arg(program)
         .current_dir("/");
     command

@@ -96,11 +96,9 @@ impl OpenError {
                 "the URL of the database cannot be read",
             )
             .with_hint("write postgres://user:password@host/database"),
-            Self::Connect(_) | Self::Failed { .. } => Fault::new(
-                Kind::Unavailable,
-                "LED-031",
-                "the database cannot be used",
-            ),
+            Self::Connect(_) | Self::Failed { .. } => {
+                Fault::new(Kind::Unavailable, "LED-031", "the database cannot be used")
+            }
             Self::Absent => Fault::new(
                 Kind::NotFound,
                 "LED-032",
@@ -161,7 +159,13 @@ impl Postgres {
         schema::check(&client).await?;
         drop(client);
         let commits = watch::Sender::new(0);
-        listen::start(config(url)?, pool.clone(), commits.clone(), clock, supervisor);
+        listen::start(
+            config(url)?,
+            pool.clone(),
+            commits.clone(),
+            clock,
+            supervisor,
+        );
         Ok(Self {
             pool,
             commits,

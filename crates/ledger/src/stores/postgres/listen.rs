@@ -97,7 +97,10 @@ async fn listen(config: &Config, commits: &watch::Sender<u64>) {
 async fn total(pool: &Pool) -> Option<i64> {
     let client = connection(pool).await.ok()?;
     let row = client
-        .query_one("SELECT coalesce(sum(seq), 0)::bigint FROM airside.chain", &[])
+        .query_one(
+            "SELECT coalesce(sum(seq), 0)::bigint FROM airside.chain",
+            &[],
+        )
         .await;
     Some(row.ok()?.get(0))
 }

@@ -106,7 +106,8 @@ fn checked_tip(tenant: &TenantId, row: &tokio_postgres::Row) -> Result<Tip, Stor
     Ok(Tip {
         head: Head {
             seq,
-            hash: to_hash(hash).ok_or_else(|| damaged("the hash of the head is not 32 bytes long"))?,
+            hash: to_hash(hash)
+                .ok_or_else(|| damaged("the hash of the head is not 32 bytes long"))?,
         },
         time: Timestamp::from_microsecond(time)
             .map_err(|_| damaged("the time of the head is out of range"))?,
@@ -134,7 +135,10 @@ pub(super) async fn entries(client: &Object, wanted: &Query) -> Result<Vec<Entry
             values.len()
         ));
     }
-    let below = wanted.kind.as_ref().map(|kind| (&**kind, format!("{kind}.")));
+    let below = wanted
+        .kind
+        .as_ref()
+        .map(|kind| (&**kind, format!("{kind}.")));
     if let Some((kind, below)) = &below {
         values.push(kind);
         values.push(below);
@@ -168,9 +172,8 @@ fn decode(tenant: &TenantId, row: &tokio_postgres::Row) -> Result<Entry, StoreEr
         seq,
         what: what.to_owned(),
     };
-    let hash = |column| {
-        to_hash(row.get(column)).ok_or_else(|| damaged("a hash is not 32 bytes long"))
-    };
+    let hash =
+        |column| to_hash(row.get(column)).ok_or_else(|| damaged("a hash is not 32 bytes long"));
     Ok(Entry {
         seq,
         time: Timestamp::from_microsecond(row.get(1))

@@ -3,11 +3,7 @@ use airside_testkit::postgres::{Database, ROLE, Server};
 use bytes::Bytes;
 
 use super::*;
-use crate::{
-    Draft, Ledger, Options,
-    entry::Kind,
-    store::contract,
-};
+use crate::{Draft, Ledger, Options, entry::Kind, store::contract};
 
 /// A database with tables, for one test.
 async fn prepared(server: &Server, name: &str) -> Database {
@@ -66,7 +62,9 @@ async fn powerful_role_is_refused() {
     let supervisor = Supervisor::new();
     let mut database = prepared(&server, "powerful").await;
     database.url.clone_from(&database.owner_url);
-    let error = open(&database, &supervisor).await.expect_err("the owner may change entries");
+    let error = open(&database, &supervisor)
+        .await
+        .expect_err("the owner may change entries");
     assert!(matches!(error, OpenError::Privileged { .. }), "{error:?}");
 }
 
@@ -79,12 +77,24 @@ async fn missing_and_foreign_tables_are_named() {
     assert!(matches!(error, OpenError::Absent), "{error:?}");
 
     let database = prepared(&server, "newer").await;
-    database.run("INSERT INTO airside.version VALUES (99)").unwrap();
-    let error = open(&database, &supervisor).await.expect_err("a later version");
-    assert!(matches!(error, OpenError::Version { found: 99, .. }), "{error:?}");
+    database
+        .run("INSERT INTO airside.version VALUES (99)")
+        .unwrap();
+    let error = open(&database, &supervisor)
+        .await
+        .expect_err("a later version");
+    assert!(
+        matches!(error, OpenError::Version { found: 99, .. }),
+        "{error:?}"
+    );
     let owner = Redacted::new(database.owner_url.clone());
-    let error = Postgres::initialize(&owner, ROLE).await.expect_err("no downgrade");
-    assert!(matches!(error, OpenError::Version { found: 99, .. }), "{error:?}");
+    let error = Postgres::initialize(&owner, ROLE)
+        .await
+        .expect_err("no downgrade");
+    assert!(
+        matches!(error, OpenError::Version { found: 99, .. }),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
@@ -102,7 +112,9 @@ async fn initialising_twice_changes_nothing() {
 async fn started(database: &Database, supervisor: &Supervisor) -> Ledger {
     let store = Arc::new(open(database, supervisor).await.unwrap());
     let clock = Arc::new(SystemClock::new());
-    Ledger::open(store, clock, supervisor, Options::default()).await.unwrap()
+    Ledger::open(store, clock, supervisor, Options::default())
+        .await
+        .unwrap()
 }
 
 /// Two nodes append to one chain at the same time: every acknowledged entry is
@@ -112,17 +124,25 @@ async fn two_nodes_share_a_chain_without_forks() {
     let server = Server::start().unwrap();
     let supervisor = Supervisor::new();
     let database = prepared(&server, "two_nodes").await;
-    let nodes = [started(&database, &supervisor).await, started(&database, &supervisor).await];
+    let nodes = [
+        started(&database, &supervisor).await,
+        started(&database, &supervisor).await,
+    ];
     let writers = (0..40).map(|number| {
         let node = nodes[number % 2].clone();
         async move {
             for turn in 0..5 {
-                node.append(vec![draft(&format!("{number}/{turn}"))]).await.unwrap();
+                node.append(vec![draft(&format!("{number}/{turn}"))])
+                    .await
+                    .unwrap();
             }
         }
     });
     futures_util::future::join_all(writers).await;
-    let entries = nodes[0].read(crate::Query::new(TenantId::default())).await.unwrap();
+    let entries = nodes[0]
+        .read(crate::Query::new(TenantId::default()))
+        .await
+        .unwrap();
     let mut subjects: Vec<_> = entries.iter().map(|entry| entry.subject.clone()).collect();
     subjects.sort();
     subjects.dedup();
@@ -172,13 +192,31 @@ async fn damaged_rows_are_named() {
     let server = Server::start().unwrap();
     let supervisor = Supervisor::new();
     for (name, damage) in [
-        ("body", "UPDATE airside.entry SET body = '{\"a\":1}' WHERE seq = 2"),
-        ("hash", "UPDATE airside.entry SET hash = '\\x00' WHERE seq = 2"),
-        ("prev", "UPDATE airside.entry SET prev = sha256('x') WHERE seq = 2"),
-        ("time", "UPDATE airside.entry SET time = time + 1 WHERE seq = 2"),
+        (
+            "body",
+            "UPDATE airside.entry SET body = '{\"a\":1}' WHERE seq = 2",
+        ),
+        (
+            "hash",
+            "UPDATE airside.entry SET hash = '\\x00' WHERE seq = 2",
+        ),
+        (
+            "prev",
+            "UPDATE airside.entry SET prev = sha256('x') WHERE seq = 2",
+        ),
+        (
+            "time",
+            "UPDATE airside.entry SET time = time + 1 WHERE seq = 2",
+        ),
         ("kind", "UPDATE airside.entry SET kind = 'x' WHERE seq = 2"),
-        ("subject", "UPDATE airside.entry SET subject = 'x' WHERE seq = 2"),
-        ("version", "UPDATE airside.entry SET version = 2 WHERE seq = 2"),
+        (
+            "subject",
+            "UPDATE airside.entry SET subject = 'x' WHERE seq = 2",
+        ),
+        (
+            "version",
+            "UPDATE airside.entry SET version = 2 WHERE seq = 2",
+        ),
         ("gap", "DELETE FROM airside.entry WHERE seq = 2"),
         ("tail", "DELETE FROM airside.entry WHERE seq = 3"),
         ("head", "UPDATE airside.chain SET seq = 4"),
@@ -186,7 +224,10 @@ async fn damaged_rows_are_named() {
     ] {
         let database = prepared(&server, &format!("damage_{name}")).await;
         let ledger = started(&database, &supervisor).await;
-        ledger.append(vec![draft("a"), draft("b"), draft("c")]).await.unwrap();
+        ledger
+            .append(vec![draft("a"), draft("b"), draft("c")])
+            .await
+            .unwrap();
         ledger.verify(&|_| {}).await.unwrap();
         database.run(damage).unwrap();
         ledger.verify(&|_| {}).await.expect_err(name);
@@ -200,6 +241,13 @@ async fn unreachable_database_is_an_error_without_the_password() {
     let opened = Postgres::open(&url, Arc::new(SystemClock::new()), &supervisor).await;
     let error = opened.expect_err("nobody listens");
     assert!(matches!(error, OpenError::Connect(_)), "{error:?}");
-    let texts = [format!("{error}"), format!("{error:?}"), format!("{:?}", error.fault())];
-    assert!(texts.iter().all(|text| !text.contains("hunter2")), "{texts:?}");
+    let texts = [
+        format!("{error}"),
+        format!("{error:?}"),
+        format!("{:?}", error.fault()),
+    ];
+    assert!(
+        texts.iter().all(|text| !text.contains("hunter2")),
+        "{texts:?}"
+    );
 }
