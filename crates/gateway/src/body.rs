@@ -23,6 +23,30 @@ where
         .map_err(|_| Rejection::BodyTimeout)?
 }
 
+/// Takes in what is still to come of the body of a refused request, within bounds. A
+/// client that is cut off while it sends may never read why (RFC 9112, section 9.6).
+pub(crate) async fn discard<B>(mut body: B)
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    const MAX_BYTES: usize = 16 << 20;
+    const MAX_TIME: Duration = Duration::from_secs(1);
+    if body.is_end_stream() || body.size_hint().lower() > MAX_BYTES as u64 {
+        return;
+    }
+    let taking = async {
+        let mut taken = 0;
+        while let Ok(Some(piece)) = next(&mut body).await {
+            taken += piece.len();
+            if taken > MAX_BYTES {
+                break;
+            }
+        }
+    };
+    // Whatever is left when the time is over is cut off.
+    let _ = timeout(MAX_TIME, taking).await;
+}
+
 async fn collect<B>(mut body: B, limit: usize) -> Result<Bytes, Rejection>
 where
     B: Body<Data = Bytes> + Unpin,

@@ -61,7 +61,7 @@ impl Default for Listen {
 }
 
 /// One upstream MCP server. Exactly one of `url`, `command` and `builtin` is given.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Upstream {
     /// Name of the server: in the ledger, in policies, and as the prefix of its

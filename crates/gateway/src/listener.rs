@@ -228,10 +228,12 @@ impl Worker {
         }
         stop.cancel();
         connections.close();
-        if tokio::time::timeout(self.drain, connections.wait())
-            .await
-            .is_err()
-        {
+        let ended = async {
+            connections.wait().await;
+            // Effects whose clients went away.
+            self.node.recorder.settled().await;
+        };
+        if tokio::time::timeout(self.drain, ended).await.is_err() {
             let left = connections.len();
             tracing::warn!(left, "connections were closed in the middle of a call");
         }

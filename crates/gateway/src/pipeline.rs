@@ -21,7 +21,11 @@ use airside_mcp::{
 use airside_policy::{Permit, Refusal};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode, header::WWW_AUTHENTICATE};
+use http::{
+    HeaderValue, Request, Response, StatusCode,
+    header::{EXPECT, WWW_AUTHENTICATE},
+    request::Parts,
+};
 
 use crate::{
     body,
@@ -56,20 +60,31 @@ pub(crate) async fn serve<B>(node: &Node, link: Link, request: Request<B>) -> Re
 where
     B: http_body::Body<Data = Bytes> + Unpin,
 {
-    match admit(node, link, request).await {
+    let (head, mut body) = request.into_parts();
+    let waits = head.headers.contains_key(EXPECT);
+    match admit(node, link, head, &mut body).await {
         Ok(response) => response,
-        Err(refused) => refused.answer(),
+        Err(refused) => {
+            if !waits {
+                body::discard(body).await;
+            }
+            refused.answer()
+        }
     }
 }
 
 /// From the head to a message of a known caller.
-async fn admit<B>(node: &Node, link: Link, request: Request<B>) -> Result<Response<Body>, Refused>
+async fn admit<B>(
+    node: &Node,
+    link: Link,
+    head: Parts,
+    body: &mut B,
+) -> Result<Response<Body>, Refused>
 where
     B: http_body::Body<Data = Bytes> + Unpin,
 {
     let started = node.clock.monotonic();
     let snapshot = node.snapshot.load_full();
-    let (head, body) = request.into_parts();
 
     // Is it meant for us, and for which endpoint? A browser on a foreign page ends here.
     let verb = snapshot.gate.admit(&head, link.local.ip())?;

@@ -287,6 +287,12 @@ impl Recorder {
         }
     }
 
+    /// Resolves when no call is followed for which nobody waits.
+    pub(crate) async fn settled(&self) {
+        let all = u32::try_from(MAX_FOLLOWED).expect("a small number");
+        let _ = self.followed.acquire_many(all).await;
+    }
+
     /// Goes on with `work` although nobody waits for it, if not too much goes on.
     fn go_on(&self, work: impl Future<Output = ()> + Send + 'static) {
         // Without a runtime the process is ending: what was not answered by now is

@@ -40,6 +40,17 @@ pub struct Parts<'a> {
     pub recording: config::Recording,
     /// The rules.
     pub policies: &'a Policies,
+    /// What is in use until now. Upstream servers whose configuration is the same
+    /// are taken over, with their connections and child processes.
+    pub previous: Option<&'a Snapshot>,
+}
+
+impl Parts<'_> {
+    fn find_previous(&self, config: &config::Upstream, engine: &Engine) -> Option<Upstream> {
+        let known = &self.previous?.upstreams;
+        let same = known.iter().find(|known| *known.id() == config.name)?;
+        same.renewed(config, housekeeping(engine))
+    }
 }
 
 /// Everything that one request is judged by.
@@ -112,13 +123,14 @@ impl Snapshot {
                 .into());
             }
             let engine = parts.policies.engine(&config.name);
-            let transport = transport(config, parts.listen, builtins, &tls)?;
-            let upstream = Arc::new(Upstream::new(
-                config,
-                transport,
-                housekeeping(&engine),
-                clock.clone(),
-            ));
+            let upstream = match parts.find_previous(config, &engine) {
+                Some(upstream) => upstream,
+                None => {
+                    let transport = transport(config, parts.listen, builtins, &tls)?;
+                    Upstream::new(config, transport, housekeeping(&engine), clock.clone())
+                }
+            };
+            let upstream = Arc::new(upstream);
             peers.push((Peer::new(upstream.clone(), shared), engine));
             upstreams.push(upstream);
         }

@@ -50,8 +50,8 @@ pub struct Outbound {
 /// One upstream server.
 #[derive(Debug)]
 pub struct Upstream {
-    id: ServerId,
-    transport: Transport,
+    config: config::Upstream,
+    transport: Arc<Transport>,
     limits: Limits,
     slots: Arc<Semaphore>,
     breaker: Arc<Breaker>,
@@ -96,8 +96,8 @@ impl Upstream {
         // Above this tokio's semaphore panics; nobody has that many sockets.
         let slots = config.max_connections.min(Semaphore::MAX_PERMITS);
         Self {
-            id: config.name.clone(),
-            transport,
+            config: config.clone(),
+            transport: Arc::new(transport),
             limits: Limits {
                 first_byte: ms(config.first_byte_timeout_ms),
                 deadline: ms(config.deadline_ms),
@@ -112,10 +112,28 @@ impl Upstream {
         }
     }
 
+    /// Returns the same server under new rules, if `config` is what it was made of.
+    /// Connections, child process, open calls and breaker are shared with this one.
+    #[must_use]
+    pub fn renewed(
+        &self,
+        config: &config::Upstream,
+        housekeeping: Option<Permit<Outbound>>,
+    ) -> Option<Self> {
+        (self.config == *config).then(|| Self {
+            config: config.clone(),
+            transport: self.transport.clone(),
+            limits: self.limits,
+            slots: self.slots.clone(),
+            breaker: self.breaker.clone(),
+            housekeeping,
+        })
+    }
+
     /// Returns its name.
     #[must_use]
     pub fn id(&self) -> &ServerId {
-        &self.id
+        &self.config.name
     }
 
     /// Returns what admits the gateway's own requests, if policy does.
@@ -128,7 +146,7 @@ impl Upstream {
     #[must_use]
     pub fn status(&self) -> Status {
         Status {
-            id: self.id.clone(),
+            id: self.config.name.clone(),
             kind: self.transport.kind(),
             breaker: self.breaker.state(),
             in_flight: self.limits.slots - self.slots.available_permits(),
