@@ -6,7 +6,9 @@ use airside_base::ServerId;
 use cedar_policy::{Authorizer, Decision, PolicySet, Response};
 
 use crate::{
-    Facts, Permit, PolicyId, Reason, Refusal, Target, memo::Memo, permit::Verdict,
+    Facts, Permit, PolicyId, Reason, Refusal, Target,
+    memo::{Memo, Names},
+    permit::Verdict,
     vocabulary::Vocabulary,
 };
 
@@ -18,25 +20,46 @@ pub struct Engine(Arc<Inner>);
 struct Inner {
     server: ServerId,
     vocabulary: Arc<Vocabulary>,
-    set: PolicySet,
+    /// What can apply, in the order of [`Action::ALL`](crate::Action::ALL).
+    parts: Vec<Part>,
     ids: HashMap<cedar_policy::PolicyId, PolicyId>,
     authorizer: Authorizer,
     memo: Memo,
 }
 
+/// The policies that can apply to one action.
+#[derive(Debug)]
+struct Part {
+    set: PolicySet,
+    names: Names,
+}
+
 impl Engine {
-    /// Returns an engine over `set`, which has to hold every policy that can apply
-    /// to `server`.
-    pub(crate) fn new(server: ServerId, vocabulary: Arc<Vocabulary>, set: PolicySet) -> Self {
+    /// Returns an engine over `sets`. They have the order of
+    /// [`Action::ALL`](crate::Action::ALL), and hold every policy that can apply to
+    /// that action at `server`.
+    pub(crate) fn new(server: ServerId, vocabulary: Arc<Vocabulary>, sets: Vec<PolicySet>) -> Self {
         let id = |policy: &cedar_policy::Policy| {
             let id: &str = policy.id().as_ref();
             (policy.id().clone(), PolicyId::new(id))
         };
+        let ids = sets.iter().flat_map(PolicySet::policies).map(id).collect();
+        let part = |set: PolicySet| {
+            let named = set
+                .policies()
+                .any(|policy| vocabulary.names_a_target(policy));
+            let names = if named {
+                Names::Matter
+            } else {
+                Names::AreAlike
+            };
+            Part { set, names }
+        };
         Self(Arc::new(Inner {
             server,
+            parts: sets.into_iter().map(part).collect(),
+            ids,
             vocabulary,
-            ids: set.policies().map(id).collect(),
-            set,
             authorizer: Authorizer::new(),
             memo: Memo::default(),
         }))
@@ -61,7 +84,8 @@ impl Engine {
     /// A [`Refusal`] if no policy permits it, if one forbids it, or if one cannot
     /// be evaluated.
     pub fn decide<T>(&self, facts: &Facts<'_>, value: T) -> Result<Permit<T>, Refusal> {
-        let verdict = self.0.memo.recall(facts, || self.judge(facts));
+        let names = self.part(facts).names;
+        let verdict = self.0.memo.recall(facts, names, || self.judge(facts));
         verdict.about(value)
     }
 
@@ -70,10 +94,10 @@ impl Engine {
         let Inner {
             server,
             vocabulary,
-            set,
             authorizer,
             ..
         } = &*self.0;
+        let set = &self.part(facts).set;
         let (request, entities) = vocabulary.question(server, facts, None);
         let response = authorizer.is_authorized(&request, set, &entities);
         let errors: Vec<_> = response.diagnostics().errors().collect();
@@ -97,6 +121,10 @@ impl Engine {
         }
     }
 
+    fn part(&self, facts: &Facts<'_>) -> &Part {
+        &self.0.parts[facts.action as usize]
+    }
+
     fn refusal(
         &self,
         facts: &Facts<'_>,
@@ -118,7 +146,7 @@ impl Engine {
         let mut hints: Vec<_> = response
             .diagnostics()
             .reason()
-            .filter_map(|id| self.0.set.annotation(id, "hint"))
+            .filter_map(|id| self.part(facts).set.annotation(id, "hint"))
             .collect();
         hints.sort_unstable();
         let hint = (!hints.is_empty()).then(|| hints.join("; "));

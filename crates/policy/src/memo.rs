@@ -4,16 +4,22 @@
 //!
 //! A decision is a function of the policies and the facts. An engine never
 //! changes its policies (a new configuration makes new engines), and the key here
-//! is *all* of the facts, written so that different facts have different keys.
-//! Nothing else enters: Cedar's context is empty, and there is no clock and no
-//! counter. A fact that varies with time must be left out of this, and the
-//! exhaustive destructuring in [`Key::of`] forces whoever adds one to decide.
+//! is all of the facts that can matter, written so that different facts have
+//! different keys. Nothing else enters: Cedar's context is empty, and there is no
+//! clock and no counter. A fact that varies with time must be left out of this,
+//! and the exhaustive destructuring in [`Key::of`] forces whoever adds one to
+//! decide.
+//!
+//! The name of a tool, resource or prompt can matter only where a policy names one
+//! ([`Names::Matter`]): Cedar has no operation that reads an id, so two entities
+//! with equal attributes and parents are told apart by comparison with a literal
+//! and by nothing else.
 //!
 //! # Invariants
 //!
-//! * Bounded: only targets from a bounded set (the server, and tools it lists) are
-//!   remembered, up to [`CAPACITY`]; then all is forgotten and begins anew. What a
-//!   client can invent (unknown tools, URIs, prompt names) is decided each time.
+//! * Bounded: up to [`CAPACITY`] decisions; then all is forgotten and begins anew.
+//! * What a client can invent (unknown tools, URIs, prompt names) takes no room:
+//!   either its name does not matter, or it is decided each time.
 
 use std::{
     collections::HashMap,
@@ -25,6 +31,15 @@ use crate::{Facts, Principal, Target, ToolTraits, permit::Verdict};
 /// Most decisions remembered by one engine: some 200 bytes each.
 const CAPACITY: usize = 4096;
 
+/// Whether a decision can depend on the name of a tool, resource or prompt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Names {
+    /// A policy names one.
+    Matter,
+    /// No policy does.
+    AreAlike,
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Memo {
     verdicts: RwLock<HashMap<Key, Verdict>>,
@@ -32,8 +47,13 @@ pub(crate) struct Memo {
 
 impl Memo {
     /// Returns the remembered decision, or makes and remembers it.
-    pub(crate) fn recall(&self, facts: &Facts<'_>, decide: impl FnOnce() -> Verdict) -> Verdict {
-        let Some(key) = Key::of(facts) else {
+    pub(crate) fn recall(
+        &self,
+        facts: &Facts<'_>,
+        names: Names,
+        decide: impl FnOnce() -> Verdict,
+    ) -> Verdict {
+        let Some(key) = Key::of(facts, names) else {
             return decide();
         };
         // A poisoned map is still right: entries are inserted whole.
@@ -60,12 +80,13 @@ impl Memo {
     }
 }
 
-/// All facts as bytes. Texts carry their length, so no two facts share a key.
+/// All facts that can matter, as bytes. Texts carry their length, so no two share a
+/// key.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Key(Vec<u8>);
 
 impl Key {
-    fn of(facts: &Facts<'_>) -> Option<Self> {
+    fn of(facts: &Facts<'_>, names: Names) -> Option<Self> {
         let Facts {
             principal,
             action,
@@ -80,14 +101,29 @@ impl Key {
         } = principal;
         let mut key = Self(Vec::with_capacity(192));
         key.byte(*action as u8);
-        match target {
-            Target::Server => key.byte(0),
-            Target::Tool { name, traits } if traits.known => {
+        let name = match target {
+            Target::Server => {
+                key.byte(0);
+                None
+            }
+            Target::Tool { name, traits } => {
                 key.byte(1);
                 key.traits(*traits);
-                key.text(name);
+                Some((name, traits.known))
             }
-            Target::Tool { .. } | Target::Resource { .. } | Target::Prompt { .. } => return None,
+            Target::Resource { uri } => {
+                key.byte(2);
+                Some((uri, false))
+            }
+            Target::Prompt { name } => {
+                key.byte(3);
+                Some((name, false))
+            }
+        };
+        match (names, name) {
+            (Names::AreAlike, _) | (Names::Matter, None) => {}
+            (Names::Matter, Some((name, true))) => key.text(name),
+            (Names::Matter, Some((_, false))) => return None,
         }
         key.byte(*attestation);
         key.text(kind);

@@ -7,13 +7,11 @@ use std::{
 };
 
 use airside_base::ServerId;
-use cedar_policy::{
-    EntityUid, Policy, PolicySet, ResourceConstraint, Schema, ValidationMode, Validator,
-};
+use cedar_policy::{Policy, PolicySet, Schema, ValidationMode, Validator};
 use miette::Diagnostic;
 
 use crate::{
-    Engine,
+    Action, Engine,
     load_error::{LoadError, Place, Problem},
     vocabulary::Vocabulary,
 };
@@ -81,43 +79,31 @@ impl Policies {
 
     /// Returns an engine that decides for `server`.
     ///
-    /// Cedar evaluates every policy it is given, so the engine gets only those
-    /// that can apply: not the ones whose scope names another server.
+    /// Cedar evaluates every policy it is given, so for each action the engine gets
+    /// only those that can apply: not the ones whose scope names another server or
+    /// another action.
     #[must_use]
     pub fn engine(&self, server: &ServerId) -> Engine {
-        let own = self.vocabulary.server(server);
-        let applies = |policy: &&Policy| self.can_apply(&policy.resource_constraint(), &own);
-        let set = PolicySet::from_policies(self.set.policies().filter(applies).cloned())
-            .expect("ids stay unique in a part of a set");
-        Engine::new(server.clone(), self.vocabulary.clone(), set)
+        let words = &self.vocabulary;
+        let own = |policy: &&Policy| words.is_of(&policy.resource_constraint(), server);
+        let own: Vec<_> = self.set.policies().filter(own).collect();
+        let cut = |action| {
+            let about = own
+                .iter()
+                .filter(|policy| words.is_about(&policy.action_constraint(), action));
+            PolicySet::from_policies(about.map(|policy| (*policy).clone()))
+                .expect("ids stay unique in a part of a set")
+        };
+        let sets = Action::ALL.into_iter().map(cut).collect();
+        Engine::new(server.clone(), words.clone(), sets)
     }
 
-    /// Returns an engine that is given every policy. The yardstick for the cut.
+    /// Returns an engine that is given every policy for every action. The yardstick
+    /// for the cut.
     #[cfg(test)]
     pub(crate) fn whole(&self, server: &ServerId) -> Engine {
-        Engine::new(server.clone(), self.vocabulary.clone(), (*self.set).clone())
-    }
-
-    /// Returns whether a policy with this scope can match something of server `own`.
-    fn can_apply(&self, scope: &ResourceConstraint, own: &EntityUid) -> bool {
-        match scope {
-            ResourceConstraint::Any | ResourceConstraint::Is(_) => true,
-            // Only what is inside a server has a parent, and only a server is one;
-            // everything is also in itself.
-            ResourceConstraint::Eq(named)
-            | ResourceConstraint::In(named)
-            | ResourceConstraint::IsIn(_, named) => self.server_of(named) == own.id().unescaped(),
-        }
-    }
-
-    /// Returns the server an entity belongs to: the text before the first `/`, for
-    /// a server name has none.
-    fn server_of<'a>(&self, entity: &'a EntityUid) -> &'a str {
-        let id = entity.id().unescaped();
-        if *entity.type_name() == self.vocabulary.server {
-            return id;
-        }
-        id.split_once('/').map_or(id, |(server, _)| server)
+        let sets = Action::ALL.map(|_| (*self.set).clone());
+        Engine::new(server.clone(), self.vocabulary.clone(), sets.into())
     }
 }
 

@@ -1,15 +1,15 @@
 //! Facts in Cedar's terms.
 //!
-//! One decision needs three entities: who asks, what is done, what it is done to.
-//! Groups, tenants and servers have no attributes, so it is enough that they
+//! One decision needs at most three entities: who asks, what is done, what it is done
+//! to. Groups, tenants and servers have no attributes, so it is enough that they
 //! appear as parents.
 
 use std::collections::{HashMap, HashSet};
 
 use airside_base::ServerId;
 use cedar_policy::{
-    Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression,
-    Schema,
+    ActionConstraint, Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Policy,
+    Request, ResourceConstraint, RestrictedExpression, Schema,
 };
 
 use crate::{Action, Facts, Principal, Target, ToolTraits};
@@ -20,12 +20,22 @@ pub(crate) struct Vocabulary {
     caller: EntityTypeName,
     group: EntityTypeName,
     tenant: EntityTypeName,
-    pub(crate) server: EntityTypeName,
-    pub(crate) tool: EntityTypeName,
-    pub(crate) resource: EntityTypeName,
-    pub(crate) prompt: EntityTypeName,
-    /// In the order of [`Action::ALL`], with the groups each belongs to.
-    actions: Vec<Entity>,
+    server: EntityTypeName,
+    tool: EntityTypeName,
+    resource: EntityTypeName,
+    prompt: EntityTypeName,
+    /// In the order of [`Action::ALL`].
+    actions: Vec<Known>,
+}
+
+/// An action of the schema.
+#[derive(Debug)]
+struct Known {
+    uid: EntityUid,
+    /// It and the groups it belongs to.
+    within: HashSet<EntityUid>,
+    /// What Cedar has to be told of it; nothing if it is in no group.
+    entity: Option<Entity>,
 }
 
 impl Vocabulary {
@@ -38,11 +48,15 @@ impl Vocabulary {
             .action_entities()
             .expect("the schema's actions form a hierarchy");
         let action = |action: &Action| {
-            let id = EntityUid::from_type_name_and_id(
-                action_type.clone(),
-                EntityId::new(action.as_str()),
-            );
-            known.get(&id).expect("the schema has every action").clone()
+            let uid = uid(&action_type, action.as_str());
+            let entity = known.get(&uid).expect("the schema has every action");
+            let groups = known.ancestors(&uid).into_iter().flatten().cloned();
+            let within: HashSet<_> = groups.chain([uid.clone()]).collect();
+            Known {
+                entity: (within.len() > 1).then(|| entity.clone()),
+                within,
+                uid,
+            }
         };
         Self {
             caller: name("Caller"),
@@ -56,9 +70,50 @@ impl Vocabulary {
         }
     }
 
-    /// Returns the entity of a server.
-    pub(crate) fn server(&self, server: &ServerId) -> EntityUid {
+    fn server(&self, server: &ServerId) -> EntityUid {
         uid(&self.server, server.as_str())
+    }
+
+    /// Returns whether a policy with this scope can match `action`.
+    pub(crate) fn is_about(&self, scope: &ActionConstraint, action: Action) -> bool {
+        let action = &self.actions[action as usize];
+        match scope {
+            ActionConstraint::Any => true,
+            ActionConstraint::Eq(named) => *named == action.uid,
+            ActionConstraint::In(named) => named.iter().any(|named| action.within.contains(named)),
+        }
+    }
+
+    /// Returns whether a policy with this scope can match `server` or something in
+    /// it.
+    pub(crate) fn is_of(&self, scope: &ResourceConstraint, server: &ServerId) -> bool {
+        match scope {
+            ResourceConstraint::Any | ResourceConstraint::Is(_) => true,
+            // Only what is inside a server has a parent, and only a server is one;
+            // everything is also in itself.
+            ResourceConstraint::Eq(named)
+            | ResourceConstraint::In(named)
+            | ResourceConstraint::IsIn(_, named) => self.server_of(named) == server.as_str(),
+        }
+    }
+
+    /// Returns whether `policy` names a tool, resource or prompt.
+    pub(crate) fn names_a_target(&self, policy: &Policy) -> bool {
+        let kinds = [&self.tool, &self.resource, &self.prompt];
+        let literals = policy.entity_literals();
+        literals
+            .iter()
+            .any(|named| kinds.contains(&named.type_name()))
+    }
+
+    /// Returns the server an entity belongs to: the text before the first `/`, for
+    /// a server name has none.
+    fn server_of<'a>(&self, entity: &'a EntityUid) -> &'a str {
+        let id = entity.id().unescaped();
+        if *entity.type_name() == self.server {
+            return id;
+        }
+        id.split_once('/').map_or(id, |(server, _)| server)
     }
 
     /// Returns the question in Cedar's terms. With a schema it is checked, which
@@ -70,18 +125,21 @@ impl Vocabulary {
         schema: Option<&Schema>,
     ) -> (Request, Entities) {
         let principal = self.principal(&facts.principal);
-        let action = self.actions[facts.action as usize].clone();
+        let action = &self.actions[facts.action as usize];
         let target = self.target(server, &facts.target);
         let request = Request::new(
             principal.uid(),
-            action.uid(),
+            action.uid.clone(),
             target.uid(),
             Context::empty(),
             schema,
         )
         .expect("facts fit the schema");
-        let entities = Entities::from_entities([principal, action, target], schema)
-            .expect("the three entities differ in type and fit the schema");
+        let entities = Entities::from_entities(
+            [principal, target].into_iter().chain(action.entity.clone()),
+            schema,
+        )
+        .expect("the entities differ in type and fit the schema");
         (request, entities)
     }
 

@@ -41,7 +41,7 @@ fn the_same_facts_are_decided_once() {
     };
     let mut asked = 0;
     for _ in 0..3 {
-        let _ = memo.recall(&facts, || {
+        let _ = memo.recall(&facts, Names::Matter, || {
             asked += 1;
             permitted()
         });
@@ -50,27 +50,28 @@ fn the_same_facts_are_decided_once() {
 }
 
 #[test]
-fn what_a_client_can_invent_is_not_remembered() {
+fn what_a_client_can_invent_takes_no_room() {
     let tenant = TenantId::default();
-    let memo = Memo::default();
-    for target in [
-        Target::Tool {
-            name: "invented",
-            traits: ToolTraits::default(),
-        },
-        Target::Resource {
-            uri: "file:///invented",
-        },
-        Target::Prompt { name: "invented" },
-    ] {
-        let facts = Facts {
-            principal: principal("ci", &tenant, &[]),
-            action: Action::CallTool,
-            target,
-        };
-        let _ = memo.recall(&facts, permitted);
+    let (by_name, alike) = (Memo::default(), Memo::default());
+    for name in ["one", "another", "and so on"] {
+        for target in [
+            Target::Tool {
+                name,
+                traits: ToolTraits::default(),
+            },
+            Target::Resource { uri: name },
+            Target::Prompt { name },
+        ] {
+            let facts = Facts {
+                principal: principal("ci", &tenant, &[]),
+                action: Action::CallTool,
+                target,
+            };
+            let _ = by_name.recall(&facts, Names::Matter, permitted);
+            let _ = alike.recall(&facts, Names::AreAlike, permitted);
+        }
     }
-    assert_eq!(memo.len(), 0);
+    assert_eq!((by_name.len(), alike.len()), (0, 3));
 }
 
 #[test]
@@ -84,7 +85,7 @@ fn memory_is_bounded() {
             action: Action::List,
             target: Target::Server,
         };
-        let _ = memo.recall(&facts, permitted);
+        let _ = memo.recall(&facts, Names::Matter, permitted);
         assert!(memo.len() <= CAPACITY);
     }
     assert_eq!(memo.len(), 1, "all was forgotten when it was full");
@@ -102,7 +103,7 @@ struct Owned {
 }
 
 impl Owned {
-    fn key(&self) -> Option<Key> {
+    fn key(&self, names: Names) -> Option<Key> {
         let target = match &self.tool {
             None => Target::Server,
             Some((name, [read_only, destructive, idempotent, open_world])) => Target::Tool {
@@ -116,7 +117,7 @@ impl Owned {
                 },
             },
         };
-        Key::of(&Facts {
+        let facts = Facts {
             principal: Principal {
                 kind: &self.kind,
                 id: &self.id,
@@ -126,7 +127,15 @@ impl Owned {
             },
             action: Action::ALL[self.action],
             target,
-        })
+        };
+        Key::of(&facts, names)
+    }
+
+    fn without_name(mut self) -> Self {
+        if let Some((name, _)) = &mut self.tool {
+            name.clear();
+        }
+        self
     }
 }
 
@@ -164,7 +173,8 @@ proptest! {
     /// The soundness of remembering: keys are equal exactly where the facts are.
     #[test]
     fn keys_are_equal_exactly_where_facts_are(one in facts(), other in facts()) {
-        prop_assert_eq!(one.key() == other.key(), one == other);
-        prop_assert_eq!(one.key(), one.clone().key());
+        let equal = |names| one.key(names) == other.key(names);
+        prop_assert_eq!(equal(Names::Matter), one == other);
+        prop_assert_eq!(equal(Names::AreAlike), one.clone().without_name() == other.clone().without_name());
     }
 }
