@@ -5,9 +5,13 @@
 //!   before it.
 //! * [`postgres`]: a real PostgreSQL for tests, one database for each.
 //! * [`load`]: the load generator and what it measures.
+//! * [`harness`]: starts and stops the built binary.
+//! * [`tour`]: runs what a page shows.
 
 pub mod fixture;
+pub mod harness;
 pub mod load;
 pub mod postgres;
+pub mod tour;
 pub mod upstream;
 mod wire;

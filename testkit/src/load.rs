@@ -14,6 +14,7 @@
 //!   it could be sent.
 
 mod drive;
+mod gateway;
 mod histogram;
 mod machine;
 mod report;
@@ -21,6 +22,7 @@ mod session;
 mod slices;
 
 pub use drive::{Error, Pace};
+pub use gateway::{Error as GatewayError, Matrix, Report, measure};
 pub use histogram::Histogram;
 pub use machine::{Process, pin};
 pub use report::{Peer, peers, table};

@@ -3,7 +3,7 @@
 use std::{io::Write as _, path::PathBuf, time::Duration};
 
 use airside_base::SystemClock;
-use airside_testkit::load::{self, Era, Pace, Plan, Process, Shape, Target};
+use airside_testkit::load::{self, Era, Matrix, Pace, Plan, Process, Shape, Target};
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 
@@ -18,6 +18,8 @@ struct Arguments {
 enum Command {
     /// Calls a tool of one or more targets that take turns.
     Run(Run),
+    /// Starts a gateway before the cheap upstream and measures both in turns.
+    Gateway(Gateway),
     /// Opens sessions, measures the memory they take, and closes them.
     Hold {
         /// `NAME=URL@PID`.
@@ -67,9 +69,29 @@ struct Run {
     json: Option<PathBuf>,
 }
 
+#[derive(Args)]
+struct Gateway {
+    /// The gateway's binary.
+    #[arg(long)]
+    airside: PathBuf,
+    /// The upstream's binary.
+    #[arg(long)]
+    upstream: PathBuf,
+    /// Page with the figures of others.
+    #[arg(long)]
+    peers: PathBuf,
+    /// Folder that the figures are written to.
+    #[arg(long)]
+    results: PathBuf,
+    /// Takes short turns: shows that it works, not how fast.
+    #[arg(long)]
+    quick: bool,
+}
+
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Run(arguments) => run(&arguments),
+        Command::Gateway(arguments) => gateway(arguments),
         Command::Hold {
             target: named,
             sessions,
@@ -113,6 +135,41 @@ fn run(arguments: &Run) -> anyhow::Result<()> {
         std::fs::write(path, serde_json::to_vec_pretty(&rows)?)
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
+    Ok(())
+}
+
+fn gateway(arguments: Gateway) -> anyhow::Result<()> {
+    let peers = std::fs::read_to_string(&arguments.peers)
+        .with_context(|| format!("cannot read {}", arguments.peers.display()))?;
+    let matrix = Matrix {
+        airside: arguments.airside,
+        upstream: arguments.upstream,
+        quick: arguments.quick,
+    };
+    let report = load::measure(&matrix, &SystemClock::new(), &mut |what| {
+        let _ = writeln!(std::io::stderr(), "measuring {what}");
+    })?;
+    let mut out = std::io::stdout().lock();
+    write!(out, "{}", load::table(&report.rows, &load::peers(&peers)))?;
+    let held = &report.held;
+    writeln!(
+        out,
+        "\n{} on {} processors; gateway at rest {:.1} MiB; {} open sessions take {:.1} KiB each, \
+         {:.1} MiB stay after they are closed",
+        report.processor,
+        report.cores,
+        report.idle_mib,
+        held.sessions,
+        held.per_session_kib,
+        held.after_mib(),
+    )?;
+    let day: String = report.time.chars().take_while(|c| *c != '.').collect();
+    let file = arguments
+        .results
+        .join(format!("gateway-{}.json", day.replace(':', "")));
+    std::fs::write(&file, serde_json::to_vec_pretty(&report)?)
+        .with_context(|| format!("cannot write {}", file.display()))?;
+    writeln!(out, "written to {}", file.display())?;
     Ok(())
 }
 

@@ -233,12 +233,12 @@ fn ratio(count: u64, of: u64) -> f64 {
     count as f64 / of as f64
 }
 
-fn mib(kib: u64) -> f64 {
+pub(super) fn mib(kib: u64) -> f64 {
     ratio(kib, 1024)
 }
 
 /// Memory that open sessions take.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Held {
     /// Name of the target.
     pub target: String,
@@ -252,6 +252,14 @@ pub struct Held {
     pub after_kib: u64,
     /// Resident memory per session, in KiB.
     pub per_session_kib: f64,
+}
+
+impl Held {
+    /// Returns the resident memory after all were closed, in MiB.
+    #[must_use]
+    pub fn after_mib(&self) -> f64 {
+        mib(self.after_kib)
+    }
 }
 
 /// Opens `sessions` handshake sessions at `target`, one after the other over one

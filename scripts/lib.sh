@@ -1,0 +1,126 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2034 # what is found here, the callers use
+# What the scripts share: where things are, how tools are installed, how servers
+# are started and stopped. Sourced, not run.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# Tools of the tests are kept here between runs and between clones.
+tools=${AIRSIDE_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/airside}
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/airside.XXXXXX")
+servers=()
+
+# Stops what was started, newest first.
+stop_servers() {
+  local index
+  for ((index = ${#servers[@]} - 1; index >= 0; index--)); do
+    stop_server "${servers[index]}"
+  done
+}
+clean_up() {
+  stop_servers
+  rm -rf "$scratch"
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+say() { printf '%s\n' "$*"; }
+fail() {
+  printf 'error: %s\n' "$1" >&2
+  if [ $# -gt 1 ]; then printf 'hint: %s\n' "$2" >&2; fi
+  exit 1
+}
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# need_packages COMMAND=PACKAGE…: installs Debian packages whose command is missing.
+need_packages() {
+  local pair missing=()
+  for pair in "$@"; do
+    have "${pair%%=*}" || missing+=("${pair#*=}")
+  done
+  [ ${#missing[@]} -eq 0 ] && return
+  have apt-get || fail "missing: ${missing[*]}" "install these packages and run again"
+  local become=()
+  [ "$(id -u)" -eq 0 ] || become=(sudo)
+  say "installing ${missing[*]}"
+  "${become[@]}" apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive "${become[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# What the build needs: cargo itself, a C compiler and make (SQLite, aws-lc), git.
+need_build_tools() {
+  need_packages cc=gcc g++=g++ make=make cmake=cmake git=git
+  have cargo || fail "cargo is missing" "install Rust 1.95 or newer, see https://rustup.rs"
+}
+
+# need_cargo_tool NAME VERSION: puts a tool of that version, built from source,
+# on the path, unless the machine has it.
+need_cargo_tool() {
+  local name=$1 version=$2
+  if have "$name" && "$name" --version 2>/dev/null | grep -qF "$version"; then return; fi
+  if ! "$tools/cargo/bin/$name" --version 2>/dev/null | grep -qF "$version"; then
+    say "installing $name $version"
+    CARGO_TARGET_DIR="$tools/build" cargo install --quiet --locked --root "$tools/cargo" "$name@$version"
+    rm -rf "$tools/build"
+  fi
+  PATH="$tools/cargo/bin:$PATH"
+}
+
+# Installs what the tests take from npm and puts Node 22 and the conformance
+# suite on the path.
+need_node_tools() {
+  need_packages npm=npm
+  local source="$root/testkit/clients" folder="$tools/node"
+  mkdir -p "$folder"
+  if ! cmp -s "$source/package-lock.json" "$folder/installed.json"; then
+    say "installing Node 22, the conformance suite and the TypeScript client"
+    cp "$source/package.json" "$source/package-lock.json" "$folder/"
+    (cd "$folder" && npm ci --no-audit --no-fund --loglevel=error >/dev/null)
+    cp "$source/package-lock.json" "$folder/installed.json"
+  fi
+  node_path="$folder/node_modules/node/bin:$folder/node_modules/.bin"
+  "$folder/node_modules/node/bin/node" --version >/dev/null ||
+    fail "Node 22 does not run" "remove $folder and run again"
+}
+
+# Installs what the tests take from PyPI into an environment of its own.
+need_python_tools() {
+  need_packages python3=python3
+  local source="$root/testkit/clients/requirements.txt" folder="$tools/python"
+  if ! cmp -s "$source" "$folder/installed.txt"; then
+    say "installing the Python client"
+    rm -rf "$folder"
+    if ! python3 -m venv "$folder" 2>/dev/null; then
+      need_packages "no-such-command=python3-venv"
+      python3 -m venv --clear "$folder"
+    fi
+    "$folder/bin/pip" install --quiet --disable-pip-version-check -r "$source"
+    cp "$source" "$folder/installed.txt"
+  fi
+  python="$folder/bin/python"
+}
+
+# start_server NAME PREFIX COMMAND…: starts a server and waits until it prints a
+# line that begins with PREFIX. The URL at the end of that line becomes $url.
+start_server() {
+  local name=$1 prefix=$2 line fd
+  shift 2
+  exec {fd}< <(exec "$@" 2>"$scratch/$name.log")
+  servers+=($!)
+  while IFS= read -r -t 120 -u "$fd" line; do
+    case $line in
+    "$prefix"*)
+      url=${line##* }
+      return
+      ;;
+    esac
+  done
+  cat "$scratch/$name.log" >&2
+  fail "$name did not become ready"
+}
+
+# stop_server PID: asks it to stop and waits; a server that does not is killed.
+stop_server() {
+  kill -TERM "$1" 2>/dev/null || return 0
+  timeout 10 tail --pid="$1" -f /dev/null || kill -KILL "$1" 2>/dev/null || true
+}

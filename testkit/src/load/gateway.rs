@@ -1,0 +1,252 @@
+//! The whole measurement of a gateway: it starts the upstream and the gateway,
+//! each on processors of its own, and takes the matrix.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use airside_base::Clock;
+use serde::Serialize;
+
+use super::{
+    drive::{self, Pace},
+    machine::{Process, pin},
+    session::{Era, Shape},
+    slices::{Held, Measured, Plan, Target, hold, run},
+};
+use crate::harness::{self, Node};
+
+/// Why there are no figures.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A server did not start.
+    #[error("cannot start a server")]
+    Start(#[from] harness::Error),
+    /// A run ended early.
+    #[error("the measurement of {what} ended early")]
+    Run {
+        /// Which part of the matrix.
+        what: String,
+        /// Why.
+        source: drive::Error,
+    },
+    /// The system refused something.
+    #[error("cannot prepare the measurement")]
+    System(#[from] io::Error),
+}
+
+/// What is measured, and with what.
+#[derive(Debug)]
+pub struct Matrix {
+    /// The gateway's binary.
+    pub airside: PathBuf,
+    /// The upstream's binary.
+    pub upstream: PathBuf,
+    /// Takes short turns: shows that it works, not how fast.
+    pub quick: bool,
+}
+
+/// What came out.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// When it was measured.
+    pub time: String,
+    /// Processor of the machine, as the system names it.
+    pub processor: String,
+    /// How many processors there are.
+    pub cores: usize,
+    /// Resident memory of the gateway before the first call, in MiB.
+    pub idle_mib: f64,
+    /// The matrix.
+    pub rows: Vec<Measured>,
+    /// Memory of open sessions.
+    pub held: Held,
+}
+
+/// Takes the matrix. `progress` is told each part before it is measured.
+///
+/// # Errors
+///
+/// When a server does not start, or answers wrongly.
+pub fn measure(
+    matrix: &Matrix,
+    clock: &dyn Clock,
+    progress: &mut dyn FnMut(&str),
+) -> Result<Report, Error> {
+    let folder = tempfile::tempdir()?;
+    let all = super::pin(&[0])?;
+    let places = Places::new(&all);
+    let upstream = start_upstream(matrix, &places, folder.path())?;
+    let gateway = start_gateway(matrix, &places, folder.path(), &upstream)?;
+    pin(&places.generator)?;
+    let process = Process(gateway.pid());
+    let target =
+        |name: &str, node: &Node| Target::new(name, node.url().as_str(), Some(Process(node.pid())));
+    let failed = |what: &str, source| Error::Run {
+        what: what.to_owned(),
+        source,
+    };
+    let direct = target("direct", &upstream).map_err(|error| failed("the upstream", error))?;
+    let through = target("airside", &gateway).map_err(|error| failed("the gateway", error))?;
+    let mut report = Report {
+        time: clock.now().to_string(),
+        processor: processor(),
+        cores: all.len(),
+        idle_mib: super::slices::mib(process.resident_kib()?),
+        rows: Vec::new(),
+        held: Held::default(),
+    };
+    for plan in plans(matrix.quick, &[direct, through.clone()], &upstream) {
+        let what = describe(&plan);
+        progress(&what);
+        let rows = run(&plan, clock).map_err(|error| failed(&what, error))?;
+        report.rows.extend(rows);
+    }
+    let sessions = if matrix.quick { 1_000 } else { 10_000 };
+    let what = format!("{sessions} open sessions");
+    progress(&what);
+    report.held = hold(&through, sessions).map_err(|error| failed(&what, error))?;
+    pin(&all)?;
+    Ok(report)
+}
+
+/// Which processors each part runs on.
+struct Places {
+    upstream: usize,
+    gateway: Vec<usize>,
+    generator: Vec<usize>,
+}
+
+impl Places {
+    /// Four are one for the upstream, two for the gateway and one for the
+    /// generator. With fewer, parts share.
+    fn new(all: &[usize]) -> Self {
+        let at = |place: usize| all[place % all.len()];
+        let mut gateway = vec![at(1), at(2)];
+        gateway.dedup();
+        Self {
+            upstream: at(0),
+            gateway,
+            generator: vec![at(3)],
+        }
+    }
+}
+
+fn start_upstream(matrix: &Matrix, places: &Places, folder: &Path) -> Result<Node, Error> {
+    let core = places.upstream.to_string();
+    let log = folder.join("upstream.log");
+    let arguments = ["--core", &core];
+    Ok(Node::start_until(
+        "listening on ",
+        &matrix.upstream,
+        &arguments,
+        &log,
+    )?)
+}
+
+/// Starts the gateway as a customer would, with its default policy and its
+/// ledger on. It inherits its processors from this thread.
+fn start_gateway(
+    matrix: &Matrix,
+    places: &Places,
+    folder: &Path,
+    upstream: &Node,
+) -> Result<Node, Error> {
+    let config = folder.join("airside.toml");
+    let text = format!(
+        r#"data-dir = "data"
+
+[listen]
+address = "127.0.0.1:0"
+
+[identity]
+anonymous-loopback = true
+
+[[upstream]]
+name = "load"
+url = "{}"
+
+[[endpoint]]
+path = "/mcp"
+upstreams = ["load"]
+"#,
+        upstream.url()
+    );
+    fs::write(&config, text)?;
+    pin(&places.gateway)?;
+    let config = config.to_string_lossy();
+    let log = folder.join("gateway.log");
+    Ok(Node::start(
+        &matrix.airside,
+        &["serve", "--config", &config],
+        &log,
+    )?)
+}
+
+fn plans(quick: bool, targets: &[Target], upstream: &Node) -> Vec<Plan> {
+    let plan = |era, bytes, sessions, pace| Plan {
+        targets: targets.to_vec(),
+        sessions,
+        shape: Shape {
+            era,
+            tool: "look_00".to_owned(),
+            bytes,
+        },
+        pace,
+        slice: Duration::from_millis(if quick { 200 } else { 1500 }),
+        rounds: if quick { 2 } else { 4 },
+        helpers: vec![Process(upstream.pid())],
+    };
+    let mut plans = Vec::new();
+    for era in [Era::Handshake, Era::Modern] {
+        for bytes in [1024, 32 * 1024] {
+            for sessions in [1, 32, 256] {
+                plans.push(plan(era, bytes, sessions, Pace::Closed));
+            }
+        }
+        plans.push(plan(era, 1024, 64, Pace::Open(2000.0)));
+    }
+    plans
+}
+
+fn describe(plan: &Plan) -> String {
+    let pace = match plan.pace {
+        Pace::Closed => String::new(),
+        Pace::Open(rate) => format!(", {rate:.0} calls a second offered"),
+    };
+    let kib = plan.shape.bytes / 1024;
+    format!(
+        "{:?} era, {kib} KiB, {} sessions{pace}",
+        plan.shape.era, plan.sessions
+    )
+}
+
+fn processor() -> String {
+    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    info.lines()
+        .find_map(|line| line.strip_prefix("model name"))
+        .map_or_else(String::new, |name| {
+            name.trim_start_matches([' ', '\t', ':']).to_owned()
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn four_processors_are_not_shared() {
+        let places = Places::new(&[0, 1, 2, 3]);
+        assert_eq!(places.upstream, 0);
+        assert_eq!(places.gateway, [1, 2]);
+        assert_eq!(places.generator, [3]);
+    }
+
+    #[test]
+    fn one_processor_is_enough_to_run() {
+        let places = Places::new(&[5]);
+        assert_eq!((places.upstream, &places.gateway[..]), (5, &[5][..]));
+    }
+}
