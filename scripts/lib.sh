@@ -100,6 +100,56 @@ need_python_tools() {
   python="$folder/bin/python"
 }
 
+# Starts a PostgreSQL server of its own, without durability, and sets
+# AIRSIDE_TEST_POSTGRES to the URL of its superuser. Tests make databases in it.
+start_postgres() {
+  local bin data="$scratch/postgres" port become=() log="$scratch/postgres.log"
+  bin=$(newest_postgres)
+  if [ -z "$bin" ]; then
+    # The distribution would start a cluster of its own, which nobody asked for.
+    if [ "$(id -u)" -eq 0 ] && [ ! -e /etc/postgresql-common/createcluster.conf ]; then
+      mkdir -p /etc/postgresql-common
+      echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf
+    fi
+    need_packages no-such-command=postgresql
+    bin=$(newest_postgres)
+    [ -n "$bin" ] || fail "PostgreSQL was installed but is not found"
+  fi
+  mkdir "$data"
+  if [ "$(id -u)" -eq 0 ]; then
+    # PostgreSQL refuses to run as root.
+    chmod 711 "$scratch"
+    chown postgres "$data"
+    become=(setpriv --reuid=postgres --regid=postgres --clear-groups)
+  fi
+  "${become[@]}" "$bin/initdb" --no-sync --auth=trust --username=postgres --encoding=UTF8 \
+    --locale=C.UTF-8 --pgdata="$data" >"$log" 2>&1 || { cat "$log" >&2; fail "initdb failed"; }
+  port=$(free_port)
+  # SIGINT is its quick way to stop: clients are not waited for.
+  "${become[@]}" "$bin/postgres" -D "$data" -c fsync=off -c full_page_writes=off \
+    -c listen_addresses=127.0.0.1 -p "$port" -c unix_socket_directories="" -c max_connections=300 \
+    >>"$log" 2>&1 &
+  servers+=($!)
+  timeout 60 bash -c "until '$bin/pg_isready' -q -h 127.0.0.1 -p $port; do sleep 0.1; done" ||
+    { cat "$log" >&2; fail "PostgreSQL did not become ready"; }
+  export AIRSIDE_TEST_POSTGRES="postgres://postgres@127.0.0.1:$port/postgres"
+}
+
+# Prints the folder of the newest PostgreSQL's programs, if there is one.
+newest_postgres() {
+  local bin newest=
+  for bin in /usr/lib/postgresql/*/bin; do
+    [ -x "$bin/initdb" ] && newest=$bin
+  done
+  if [ -z "$newest" ] && have initdb; then newest=$(dirname "$(command -v initdb)"); fi
+  printf '%s' "$newest"
+}
+
+# Prints a port of the loopback address that nobody uses at the moment.
+free_port() {
+  python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
 # start_server NAME PREFIX COMMAND…: starts a server and waits until it prints a
 # line that begins with PREFIX. The URL at the end of that line becomes $url.
 start_server() {
@@ -121,6 +171,13 @@ start_server() {
 
 # stop_server PID: asks it to stop and waits; a server that does not is killed.
 stop_server() {
+  local waits state
   kill -TERM "$1" 2>/dev/null || return 0
-  timeout 10 tail --pid="$1" -f /dev/null || kill -KILL "$1" 2>/dev/null || true
+  for ((waits = 0; waits < 100; waits++)); do
+    # Ended, or ended and not yet waited for by this shell.
+    state=$(sed 's/.*) //' "/proc/$1/stat" 2>/dev/null) || return 0
+    [ "${state:0:1}" != Z ] || return 0
+    sleep 0.1
+  done
+  kill -KILL "$1" 2>/dev/null || true
 }
