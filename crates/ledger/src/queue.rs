@@ -227,3 +227,74 @@ impl Queue {
             .expect("no panic happens while the lock is held")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use airside_base::TenantId;
+    use futures_util::FutureExt as _;
+
+    use super::*;
+    use crate::entry::Kind;
+
+    fn draft() -> Draft {
+        let kind = Kind::new("a.b");
+        Draft::new(TenantId::default(), kind, 1, "", &serde_json::json!({})).unwrap()
+    }
+
+    fn queue(group: usize) -> Queue {
+        Queue::new(Bounds {
+            requests: 100,
+            bytes: 100_000,
+            group,
+            group_bytes: 100_000,
+        })
+    }
+
+    fn wakes(queue: &Queue) -> bool {
+        queue.woken().now_or_never().is_some()
+    }
+
+    #[test]
+    fn record_wakes_only_a_parked_sequencer_or_for_a_whole_group() {
+        let queue = queue(5);
+        assert!(queue.park());
+        let woken: Vec<bool> = (0..7)
+            .map(|_| {
+                queue.record(draft()).unwrap();
+                wakes(&queue)
+            })
+            .collect();
+        assert_eq!(woken, [true, false, false, false, true, false, false]);
+        assert!(!queue.park(), "there is work");
+    }
+
+    #[test]
+    fn append_always_wakes() {
+        let queue = queue(5);
+        for _ in 0..2 {
+            let _answer = queue.append(vec![draft()].into()).unwrap();
+            assert!(wakes(&queue));
+        }
+        assert_eq!(queue.load(), Load::Urgent);
+    }
+
+    #[test]
+    fn bytes_are_bounded_until_they_are_settled() {
+        let queue = Queue::new(Bounds {
+            bytes: 2 * draft().weight(),
+            ..queue(5).bounds
+        });
+        queue.record(draft()).unwrap();
+        queue.record(draft()).unwrap();
+        let mut group = Vec::new();
+        queue.take(&mut group);
+        assert!(matches!(queue.record(draft()), Err(AppendError::QueueFull)));
+        queue.settle(group.iter());
+        queue.record(draft()).unwrap();
+        let large = vec![draft(); 3].into();
+        assert!(matches!(
+            queue.append(large),
+            Err(AppendError::TooLarge { .. })
+        ));
+    }
+}

@@ -9,8 +9,10 @@
 //!   steps back makes time crawl by microseconds, never turn.
 //! * A head that another node has moved is read again and the group is placed
 //!   behind it; nothing is written behind a head that was not the last.
-//! * A draft taken from the queue is written, or kept for the next attempt, or
-//!   its failure is told to whoever waits for it.
+//! * A draft taken from the queue is written once, or kept for the next attempt,
+//!   or its failure is told to whoever waits for it. After a commit whose outcome
+//!   is unknown the store is asked for its entries before anything is repeated,
+//!   and again if the head moves meanwhile: it may still be on its way.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -24,10 +26,10 @@ use airside_base::{Clock, Supervisor, TenantId, Timestamp};
 use crate::{
     batch::{Batch, Receipt},
     encoding::seal,
-    entry::Entry,
+    entry::{Entry, Head},
     error::AppendError,
     queue::{Answer, Load, Queue, Request},
-    store::{Commit, Segment, Store, StoreError, Tip, Unit, Write},
+    store::{Commit, Query, Segment, Store, StoreError, Tip, Unit, Write},
 };
 
 /// Empty rounds of the timer after which it stops.
@@ -55,6 +57,8 @@ pub(crate) struct Sequencer {
     buffer: Vec<u8>,
     /// Drafts whose commit failed and that nobody waits for.
     backlog: Vec<Request>,
+    /// Where the backlog starts if one of its commits became durable after all.
+    doubts: Vec<(TenantId, Head)>,
 }
 
 impl Sequencer {
@@ -75,6 +79,7 @@ impl Sequencer {
             clock_is_behind: false,
             buffer: Vec::new(),
             backlog: Vec::new(),
+            doubts: Vec::new(),
         }
     }
 
@@ -162,8 +167,14 @@ impl Sequencer {
     /// Writes one group. After an error the drafts that nobody waits for are in
     /// the backlog and everybody who waits has been told.
     async fn write_group(&mut self) -> Result<(), StoreError> {
+        if let Err(error) = self.resolve_doubts().await {
+            self.refuse_waiting(Vec::new(), &error);
+            return Err(error);
+        }
         let mut group = mem::take(&mut self.backlog);
-        self.queue.take(&mut group);
+        if self.doubts.is_empty() {
+            self.queue.take(&mut group);
+        }
         let mut lost_races = 0;
         while !group.is_empty() {
             let written = match self.seal(&group).await {
@@ -172,6 +183,7 @@ impl Sequencer {
             };
             match written {
                 Ok(receipts) => {
+                    self.doubts.clear();
                     self.queue.settle(group.iter());
                     for (request, receipt) in group.into_iter().zip(receipts) {
                         answer(request, Ok(receipt));
@@ -186,26 +198,57 @@ impl Sequencer {
                     group = self.dismiss(group, |index| reasons.remove(&index));
                 }
                 // Nothing was written, and drafts do not depend on what they follow.
-                Err(StoreError::Conflict { .. }) if lost_races < RACES => {
+                Err(StoreError::Conflict { .. })
+                    if lost_races < RACES && self.doubts.is_empty() =>
+                {
                     lost_races += 1;
                     self.tips.clear();
                 }
                 Err(error) => {
-                    self.tips.clear();
-                    let told = AppendError::Store(error.clone());
-                    group.append(&mut self.queue.take_appends());
-                    let waits = |request: &Request| matches!(request, Request::Append(..));
-                    let waiting: HashSet<usize> = (0..group.len())
-                        .filter(|index| waits(&group[*index]))
-                        .collect();
-                    self.backlog = self.dismiss(group, |index| {
-                        waiting.contains(&index).then(|| told.clone())
-                    });
+                    self.refuse_waiting(group, &error);
                     return Err(error);
                 }
             }
         }
         Ok(())
+    }
+
+    /// Tells `error` to everybody who waits, in `group` or in the queue, and
+    /// keeps the rest of `group` for the next attempt.
+    fn refuse_waiting(&mut self, mut group: Vec<Request>, error: &StoreError) {
+        self.tips.clear();
+        group.append(&mut self.queue.take_appends());
+        let waiting: HashSet<usize> = (0..group.len())
+            .filter(|index| matches!(group[*index], Request::Append(..)))
+            .collect();
+        let kept = self.dismiss(group, |index| {
+            let told = || AppendError::Store(error.clone());
+            waiting.contains(&index).then(told)
+        });
+        self.backlog.extend(kept);
+        if self.backlog.is_empty() {
+            self.doubts.clear();
+        }
+    }
+
+    /// Settles the backlog if one of its commits became durable after all.
+    async fn resolve_doubts(&mut self) -> Result<(), StoreError> {
+        for place in &self.doubts {
+            if self.holds(place).await? {
+                self.queue.settle(mem::take(&mut self.backlog).iter());
+                self.doubts.clear();
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns whether the entry at `place` is in the store.
+    async fn holds(&self, place: &(TenantId, Head)) -> Result<bool, StoreError> {
+        let (tenant, head) = place;
+        let query = Query::new(tenant.clone()).after(head.seq - 1).limit(1);
+        let found = self.store.read(query).await?;
+        Ok(found.first().is_some_and(|entry| entry.head() == *head))
     }
 
     /// Answers the requests for which there is a reason, returns the others.
@@ -232,7 +275,18 @@ impl Sequencer {
             return Ok(());
         }
         let commit = Arc::new(commit);
-        self.store.commit(commit.clone()).await?;
+        if let Err(error) = self.store.commit(commit.clone()).await {
+            let first = commit.segments.first();
+            let place = first.map(|s| (s.tenant().clone(), s.entries()[0].head()));
+            let (StoreError::Failed { .. }, Some(place)) = (&error, place) else {
+                return Err(error);
+            };
+            // Not there now may still come.
+            self.doubts.push(place.clone());
+            if !self.holds(&place).await.unwrap_or(false) {
+                return Err(error);
+            }
+        }
         for segment in &commit.segments {
             self.tips.insert(segment.tenant().clone(), segment.tip());
         }

@@ -36,6 +36,17 @@ pub struct Fact<'a> {
     pub body: &'a [u8],
 }
 
+impl Fact<'_> {
+    /// Decodes the body.
+    ///
+    /// # Errors
+    ///
+    /// When the body has another shape.
+    pub fn decode<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_slice(self.body)
+    }
+}
+
 impl<'a> From<&'a Draft> for Fact<'a> {
     fn from(draft: &'a Draft) -> Self {
         Self {

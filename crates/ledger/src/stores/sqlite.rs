@@ -174,6 +174,8 @@ impl Sqlite {
         create_folder(folder).map_err(at_folder)?;
         let lock = lock(folder)?;
         let file = folder.join(FILE);
+        // SQLite gives its other files the rights of this one.
+        create_file(&file).map_err(at_folder)?;
         let connection = schema::open_writer(&file)?;
         sync_folder(folder).map_err(at_folder)?;
 
@@ -396,17 +398,21 @@ fn create_folder(folder: &Path) -> io::Result<()> {
     builder.create(folder)
 }
 
+/// Opens `file`, and creates it for this user alone if it is missing.
+fn create_file(file: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(file)
+}
+
 fn lock(folder: &Path) -> Result<File, OpenError> {
     let at_folder = |source| OpenError::Folder {
         folder: folder.to_owned(),
         source,
     };
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(folder.join(LOCK))
-        .map_err(at_folder)?;
+    let file = create_file(&folder.join(LOCK)).map_err(at_folder)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OpenError::Locked {

@@ -15,11 +15,25 @@ use tokio::sync::watch;
 
 use crate::harness::{Rig, draft, numbers, tenant};
 
-/// Refuses commits while it is told to.
-#[derive(Debug)]
+/// Misbehaves while it is told to.
+#[derive(Debug, Default)]
 struct Failing {
     store: Memory,
+    /// Commits are refused.
     full: AtomicBool,
+    /// Commits succeed but their answer is lost.
+    silent: AtomicBool,
+    /// Reads fail.
+    unreadable: AtomicBool,
+}
+
+fn lost<T: Send + 'static>() -> BoxFuture<'static, Result<T, StoreError>> {
+    let source = Arc::new(std::io::Error::from(std::io::ErrorKind::ConnectionReset));
+    let doing = "hear from the store";
+    Box::pin(std::future::ready(Err(StoreError::Failed {
+        doing,
+        source,
+    })))
 }
 
 impl Store for Failing {
@@ -28,7 +42,11 @@ impl Store for Failing {
             let cause = Arc::new(std::io::Error::from(std::io::ErrorKind::StorageFull));
             return Box::pin(std::future::ready(Err(StoreError::Full(cause))));
         }
-        self.store.commit(commit)
+        let done = self.store.commit(commit);
+        if self.silent.load(Ordering::SeqCst) {
+            return lost();
+        }
+        done
     }
 
     fn tip(&self, tenant: TenantId) -> BoxFuture<'_, Result<Tip, StoreError>> {
@@ -40,6 +58,9 @@ impl Store for Failing {
     }
 
     fn read(&self, query: Query) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>> {
+        if self.unreadable.load(Ordering::SeqCst) {
+            return lost();
+        }
         self.store.read(query)
     }
 
@@ -75,10 +96,8 @@ impl Store for Failing {
 
 #[tokio::test(start_paused = true)]
 async fn full_store_refuses_appends_keeps_records_and_recovers() {
-    let store = Arc::new(Failing {
-        store: Memory::new(),
-        full: AtomicBool::new(true),
-    });
+    let store = Arc::new(Failing::default());
+    store.full.store(true, Ordering::SeqCst);
     let options = Options {
         queue_requests: 10,
         ..Options::default()
@@ -115,21 +134,40 @@ async fn full_store_refuses_appends_keeps_records_and_recovers() {
 }
 
 #[tokio::test]
-async fn another_writer_is_noticed_and_the_chain_does_not_fork() {
+async fn writer_that_lost_a_race_continues_behind_the_other() {
     let store = Memory::new();
     let one = Rig::on(Arc::new(store.clone())).await;
     let two = Rig::on(Arc::new(store)).await;
     two.ledger.append(vec![draft("a", 0)]).await.unwrap();
     one.ledger.append(vec![draft("a", 1)]).await.unwrap();
-    let lost = two.ledger.append(vec![draft("a", 2)]).await;
-    assert!(
-        matches!(lost, Err(AppendError::Store(StoreError::Conflict { .. }))),
-        "{lost:?}"
-    );
-    two.ledger.append(vec![draft("a", 3)]).await.unwrap();
+    two.ledger.append(vec![draft("a", 2)]).await.unwrap();
     let entries = one.ledger.read(Query::new(tenant("a"))).await.unwrap();
-    assert_eq!(numbers(&entries), [0, 1, 3]);
+    assert_eq!(numbers(&entries), [0, 1, 2]);
     one.ledger.verify(&|_| {}).await.unwrap();
     one.stop().await;
     two.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn lost_answer_neither_loses_nor_repeats_an_entry() {
+    let store = Arc::new(Failing::default());
+    let rig = Rig::on(store.clone()).await;
+    store.silent.store(true, Ordering::SeqCst);
+    rig.ledger.record(draft("a", 0)).unwrap();
+    rig.ledger.append(vec![draft("a", 1)]).await.unwrap();
+
+    store.unreadable.store(true, Ordering::SeqCst);
+    rig.ledger.record(draft("a", 2)).unwrap();
+    let unknown = rig.ledger.append(vec![draft("a", 3)]).await;
+    assert!(
+        matches!(unknown, Err(AppendError::Store(StoreError::Failed { .. }))),
+        "{unknown:?}"
+    );
+    store.silent.store(false, Ordering::SeqCst);
+    store.unreadable.store(false, Ordering::SeqCst);
+    rig.ledger.append(vec![draft("a", 4)]).await.unwrap();
+    let entries = rig.ledger.read(Query::new(tenant("a"))).await.unwrap();
+    assert_eq!(numbers(&entries), [0, 1, 2, 3, 4]);
+    rig.ledger.verify(&|_| {}).await.unwrap();
+    rig.stop().await;
 }

@@ -79,7 +79,7 @@ impl Schema for Holds {
         if *fact.kind == RELEASED {
             return None;
         }
-        let change: Hold = serde_json::from_slice(fact.body).expect("a known body");
+        let change: Hold = fact.decode().expect("a known body");
         Some(Hold {
             rooms: change.rooms + prior.map_or(0, |prior| prior.rooms),
             ..change

@@ -8,7 +8,7 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior, config::DbConfig};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior, config::DbConfig, ffi};
 
 use super::OpenError;
 
@@ -83,9 +83,13 @@ fn configure_writer(connection: &Connection) -> rusqlite::Result<()> {
     // 1 MiB: the writer touches the ends of a few B-trees.
     connection.pragma_update(None, "cache_size", -1024)?;
     connection.pragma_update_and_check(None, "journal_mode", "wal", |row| {
-        let mode: String = row.get(0)?;
-        assert_eq!(mode, "wal", "a local file system supports WAL");
-        Ok(())
+        if row.get::<_, String>(0)? == "wal" {
+            return Ok(());
+        }
+        Err(rusqlite::Error::SqliteFailure(
+            ffi::Error::new(ffi::SQLITE_CANTOPEN),
+            Some("the file system does not support write-ahead logging".to_owned()),
+        ))
     })?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "fullfsync", true)?;
