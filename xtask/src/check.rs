@@ -70,13 +70,14 @@ impl fmt::Display for Violation {
 type Rule = fn(&Repository<'_>) -> Vec<Violation>;
 
 /// Every rule; the order is that of the report.
-const RULES: [Rule; 16] = [
+const RULES: [Rule; 17] = [
     crates::known,
     crates::names,
     crates::edges,
     crates::restricted,
     crates::manifests,
     crates::unused,
+    crates::unused_versions,
     sizes::files,
     sizes::inline_tests,
     sizes::crates,

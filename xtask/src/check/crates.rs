@@ -210,6 +210,46 @@ pub(super) fn unused(repository: &Repository<'_>) -> Vec<Violation> {
     found
 }
 
+/// Every version in the root manifest is somebody's.
+pub(super) fn unused_versions(repository: &Repository<'_>) -> Vec<Violation> {
+    let root = repository.tree.find("Cargo.toml");
+    let root = root.and_then(|text| text.parse::<toml::Table>().ok());
+    let versions = root
+        .as_ref()
+        .and_then(|root| root.get("workspace")?.get("dependencies")?.as_table());
+    let manifests: Vec<_> = repository
+        .graph
+        .crates
+        .values()
+        .filter_map(|member| {
+            repository
+                .tree
+                .find(&format!("{}/Cargo.toml", member.folder))
+        })
+        .collect();
+    let is_used = |name: &str| {
+        manifests.iter().any(|text| {
+            text.lines().any(|line| {
+                let rest = line.strip_prefix(name);
+                rest.is_some_and(|rest| rest.starts_with([' ', '.', '=']))
+            })
+        })
+    };
+    versions
+        .into_iter()
+        .flat_map(|versions| versions.keys())
+        .filter(|name| !is_used(name))
+        .map(|name| {
+            Violation::new(
+                "unused-version",
+                name,
+                "[workspace.dependencies] has a version that no crate uses",
+                "remove it from the Cargo.toml of the workspace",
+            )
+        })
+        .collect()
+}
+
 /// Returns every word in the shipped code of a crate.
 fn words_of<'a>(repository: &'a Repository<'_>, member: &Crate) -> BTreeSet<&'a str> {
     let folder = format!("{}/src/", member.folder);

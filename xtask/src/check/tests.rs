@@ -261,6 +261,16 @@ fn dependencies_that_nobody_names_fail() {
 }
 
 #[test]
+fn versions_that_no_crate_uses_fail() {
+    Fixture::good()
+        .file(
+            "Cargo.toml",
+            "[workspace.dependencies]\nsql = \"1\"\nsq = \"1\"\n",
+        )
+        .check(&["unused-version sq"]);
+}
+
+#[test]
 fn long_files_fail_and_their_tests_do_not_count() {
     let base = "crates/base/src/lib.rs";
     let code = format!("use sql::Q;\n{}", "fn a() {}\n".repeat(12));
