@@ -1,27 +1,85 @@
-//! Where a call goes behind an endpoint.
+//! Servers behind one endpoint: where a call goes, under which name, in which era,
+//! and how the answers of several become one.
+//!
+//! An endpoint with one server passes names and bytes through unchanged. One with
+//! several gives everything a name that leads back to its server (`names`), merges
+//! what is listed (`lists`), what is introduced (`discover`) and what is listened to
+//! ([`crate::listen`]).
+//!
+//! # Invariants
+//!
+//! * Nothing is sent without the permit that came with the call; what the gateway
+//!   asks for itself has a permit of its own.
+//! * One server that fails or hangs costs the others nothing but its deadline: what
+//!   is merged names it under `airside/unavailable` and goes without it.
+//! * No call is repeated.
 
-use std::sync::Arc;
+pub(crate) mod answer;
+mod audience;
+pub mod batch;
+pub(crate) mod cursor;
+pub(crate) mod discover;
+mod error;
+pub(crate) mod legacy;
+pub(crate) mod lists;
+pub(crate) mod merge;
+pub(crate) mod modern;
+pub(crate) mod names;
+pub(crate) mod peer;
+pub(crate) mod raw;
+pub(crate) mod rewrite;
 
-use airside_base::{Clock, ServerId, Supervisor};
-use airside_identity::Caller;
-use airside_mcp::{Call, Era, Failure, Incoming, ParamHeaders, era::Session};
-use airside_policy::Permit;
-use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response};
-
-use crate::{
-    catalog::Facts,
-    head,
-    transport::Body,
-    upstream::{self, Outbound, Upstream},
+use std::{
+    sync::{
+        Arc, Mutex, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
+
+use airside_base::{Clock, OnFailure, ServerId, Supervisor};
+use airside_identity::Caller;
+use airside_mcp::{Call, Era, Incoming, ParamHeaders, era, header};
+use airside_policy::Permit;
+use http::{HeaderMap, Response};
+
+use self::rewrite::Reference;
+pub use self::{
+    audience::{Audience, Item, Sees},
+    error::Error,
+    peer::Peer,
+};
+use crate::{
+    cache::Cache,
+    catalog::Facts,
+    session::{Session, Table},
+    transport::Body,
+    upstream::Outbound,
+};
+
+/// How Airside introduces itself.
+pub(crate) const OWN_INFO: &str = concat!(
+    r#"{"name":"airside","title":"Airside","version":""#,
+    env!("CARGO_PKG_VERSION"),
+    r#""}"#
+);
+/// Longest wait for one of several servers whose answers are merged.
+pub(crate) const FAN_OUT: Duration = Duration::from_secs(8);
+/// Most sessions that are open at the same time.
+const MAX_SESSIONS: usize = 10_000;
+/// How long a session may be unused.
+const SESSION_IDLE: Duration = Duration::from_secs(30 * 60);
+/// How often idle sessions are looked for, at most.
+const SWEEP: Duration = Duration::from_secs(30);
+/// Room for results that may be reused, in bytes.
+const CACHE_BYTES: usize = 32 << 20;
 
 /// Where a call goes and what is known of what it acts on.
 #[derive(Debug, Clone)]
 pub struct Route {
     /// The server; absent where all of the endpoint are asked.
     pub server: Option<ServerId>,
-    /// The server's own name of the tool or prompt, or the URI.
+    /// The server's own name of the tool or prompt, its URI or task id.
     pub name: Option<Box<str>>,
     /// What the server says of the tool.
     pub facts: Facts,
@@ -51,152 +109,276 @@ impl Route {
     }
 }
 
-/// What is shared by all endpoints of a process.
-#[derive(Debug)]
-pub struct Shared {}
-
-impl Shared {
-    /// Returns the state of a process.
-    #[must_use]
-    pub fn new(_clock: Arc<dyn Clock>, _supervisor: Supervisor) -> Arc<Self> {
-        Arc::new(Self {})
-    }
-}
-
-/// One upstream with what is known of it.
-#[derive(Debug)]
-pub struct Peer(Arc<Upstream>);
-
-impl Peer {
-    /// Returns the peer.
-    #[must_use]
-    pub fn new(upstream: Arc<Upstream>, _shared: &Arc<Shared>) -> Arc<Self> {
-        Arc::new(Self(upstream))
-    }
-}
-
-/// Who visits an endpoint.
+/// Who visits an endpoint, and how.
 #[derive(Debug)]
 pub struct Visit {
     /// The caller.
     pub caller: Caller,
-    /// Its headers.
+    /// The headers of its request.
     pub headers: HeaderMap,
-    /// Era.
+    /// The era of its request.
     pub era: Era,
+    /// Whose lists it sees.
+    pub audience: Audience,
 }
 
-/// Servers behind one path.
-#[derive(Debug)]
-pub struct Endpoint(Vec<Arc<Peer>>);
-
-/// Why not.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// Upstream.
-    #[error(transparent)]
-    Upstream(#[from] upstream::Error),
+/// What all endpoints of a process share. It survives a change of configuration.
+pub struct Shared {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) supervisor: Supervisor,
+    pub(crate) cache: Cache,
+    pub(crate) sessions: Table,
+    peers: Mutex<Vec<Weak<Peer>>>,
+    /// Milliseconds of the monotonic clock at the last look for idle sessions.
+    swept: AtomicU64,
 }
 
-impl Error {
-    /// Upstream.
+impl Shared {
+    /// Returns the state of a process that has served nobody yet.
     #[must_use]
-    pub fn upstream(&self) -> Option<&upstream::Error> {
-        match self {
-            Self::Upstream(e) => Some(e),
-        }
-    }
-
-    /// Answer.
-    #[must_use]
-    pub fn failure(&self) -> Failure {
-        match self {
-            Self::Upstream(e) => e.failure(),
-        }
-    }
-}
-
-impl Endpoint {
-    /// New.
-    #[must_use]
-    pub fn new(peers: Vec<Arc<Peer>>, _shared: Arc<Shared>) -> Self {
-        Self(peers)
-    }
-
-    /// Session.
-    #[must_use]
-    pub fn session(&self, _headers: &HeaderMap, _caller: &Caller) -> Session {
-        Session::Absent
-    }
-
-    /// Route.
-    pub async fn route(&self, call: &Call) -> Result<Route, Error> {
-        Ok(Route {
-            server: Some(self.0[0].0.id().clone()),
-            name: call.name().map(Into::into),
-            facts: Facts::unknown(),
-            params: None,
+    pub fn new(clock: Arc<dyn Clock>, supervisor: Supervisor) -> Arc<Self> {
+        Arc::new(Self {
+            cache: Cache::new(CACHE_BYTES, Arc::clone(&clock)),
+            sessions: Table::new(MAX_SESSIONS, SESSION_IDLE, Arc::clone(&clock)),
+            peers: Mutex::default(),
+            swept: AtomicU64::new(0),
+            clock,
+            supervisor,
         })
     }
 
-    /// Dispatch.
+    /// Returns how many sessions of clients are open.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
+    pub(crate) fn enter(&self, peer: &Arc<Peer>) {
+        let mut peers = self.peers.lock().expect("the lock is not poisoned");
+        peers.retain(|known| known.strong_count() > 0);
+        peers.push(Arc::downgrade(peer));
+    }
+
+    /// Ends the sessions that nobody used. Called with every request, since without
+    /// requests nothing grows.
+    fn sweep(self: &Arc<Self>) {
+        let now = u64::try_from(self.clock.monotonic().as_millis()).unwrap_or(u64::MAX);
+        let last = self.swept.load(Ordering::Relaxed);
+        let due = now.saturating_sub(last) >= SWEEP.as_millis() as u64;
+        if !due || self.swept.swap(now, Ordering::Relaxed) != last {
+            return;
+        }
+        for session in self.sessions.expire() {
+            self.end(session);
+        }
+    }
+
+    /// Ends what a session has opened at servers, beside the request that led to it.
+    pub(crate) fn end(self: &Arc<Self>, session: Arc<Session>) {
+        let peers: Vec<_> = {
+            let peers = self.peers.lock().expect("the lock is not poisoned");
+            peers.iter().filter_map(Weak::upgrade).collect()
+        };
+        let task = async move {
+            for (server, link) in session.links().await {
+                if let Some(peer) = peers.iter().find(|peer| *peer.id() == server)
+                    && let Some(permit) = peer.upstream().housekeeping()
+                {
+                    peer.close(permit, &link).await;
+                }
+            }
+        };
+        self.supervisor.spawn("session end", OnFailure::Log, task);
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared")
+            .field("cache", &self.cache)
+            .field("sessions", &self.sessions.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Servers behind one path.
+pub struct Endpoint {
+    pub(crate) peers: Vec<Arc<Peer>>,
+    pub(crate) shared: Arc<Shared>,
+    /// The same for the same servers, so that sessions survive a new configuration.
+    pub(crate) key: u64,
+}
+
+impl Endpoint {
+    /// Returns the endpoint of `peers`, in the order in which lists show them.
+    #[must_use]
+    pub fn new(peers: Vec<Arc<Peer>>, shared: Arc<Shared>) -> Self {
+        let names: Vec<_> = peers.iter().map(|peer| peer.id().as_str()).collect();
+        let key = crate::cache::Key::of(&[names.join(",").as_bytes()]).prefix();
+        Self { peers, shared, key }
+    }
+
+    /// Returns what is known of the session that a request of `caller` names.
+    #[must_use]
+    pub fn session(&self, headers: &HeaderMap, caller: &Caller) -> era::Session {
+        self.shared.sweep();
+        let Some(id) = headers.get(&header::SESSION_ID) else {
+            return era::Session::Absent;
+        };
+        match id.to_str().ok().and_then(|id| self.find(id, caller)) {
+            Some(session) => era::Session::Known(session.revision),
+            None => era::Session::Unknown,
+        }
+    }
+
+    /// Returns where `call` goes and what is known of what it acts on.
+    ///
+    /// # Errors
+    ///
+    /// When the call names something that no server of the endpoint can have.
+    pub async fn route(&self, call: &Call) -> Result<Route, Error> {
+        let (peer, name) = match &self.peers[..] {
+            [peer] => (peer, call.name().map(ToOwned::to_owned)),
+            _ => match self.target(call)? {
+                Some((peer, name)) => (peer, Some(name)),
+                None => {
+                    return Ok(Route {
+                        facts: Facts::reading(),
+                        ..Route::anywhere()
+                    });
+                }
+            },
+        };
+        let mut route = Route {
+            name: name.map(Into::into),
+            facts: Facts::reading(),
+            ..Route::to(peer.id().clone())
+        };
+        if call.method() == "tools/call" {
+            let name = route.name.as_deref().unwrap_or_default();
+            let tool = peer.tool(name).await;
+            route.facts = tool.facts;
+            route.params = tool.params;
+        }
+        Ok(route)
+    }
+
+    /// Returns the server that a call names and the name it has there; none for
+    /// calls that are for all.
+    fn target(&self, call: &Call) -> Result<Option<(&Arc<Peer>, String)>, Error> {
+        let unknown = || Error::Target {
+            method: call.method().to_owned(),
+        };
+        let by_uri =
+            |uri: &str| names::untag_uri(uri).map(|(server, uri)| (server.to_owned(), uri));
+        let by_name = |name: &str| {
+            names::untag(name).map(|(server, name)| (server.to_owned(), name.to_owned()))
+        };
+        let found = match call.method() {
+            "tools/call" | "prompts/get" => call.name().and_then(by_name),
+            "resources/read" | "resources/subscribe" | "resources/unsubscribe" => {
+                call.name().and_then(by_uri)
+            }
+            "completion/complete" => match rewrite::reference(call).map(|(_, what)| what) {
+                Some(Reference::Prompt(name)) => by_name(&name),
+                Some(Reference::Uri(uri)) => by_uri(&uri),
+                None => None,
+            },
+            method if method.starts_with("tasks/") && method != "tasks/list" => {
+                call.name().and_then(by_name)
+            }
+            _ => return Ok(None),
+        };
+        let (server, name) = found.ok_or_else(unknown)?;
+        let peer = self.peer(&server).ok_or_else(unknown)?;
+        Ok(Some((peer, name)))
+    }
+
+    pub(crate) fn peer(&self, server: &str) -> Option<&Arc<Peer>> {
+        self.peers.iter().find(|peer| peer.id().as_str() == server)
+    }
+
+    /// Carries out a call that policy admitted.
+    ///
+    /// # Errors
+    ///
+    /// When no server answered, or the call cannot be carried to the one it is for.
     pub async fn dispatch(
         &self,
         permit: &Permit<Outbound>,
         visit: &Visit,
     ) -> Result<Response<Body>, Error> {
-        let bytes = permit
-            .value()
-            .call
-            .as_ref()
-            .map(|call| call.bytes().clone());
-        self.send(permit, visit, Method::POST, bytes.unwrap_or_default())
-            .await
+        let outbound = permit.value();
+        let Some(call) = &outbound.call else {
+            return Err(Error::Method {
+                method: String::new(),
+            });
+        };
+        match visit.era {
+            Era::Modern(_) => modern::serve(self, permit, call, visit).await,
+            Era::Initialize => legacy::initialize(self, permit, call, visit).await,
+            Era::InSession(_) => legacy::serve(self, permit, call, visit).await,
+            Era::Stream(_) | Era::End(_) => Err(Error::NoStream),
+        }
     }
 
-    /// Deliver.
+    /// Passes on a notification, or a client's answer to a request of a server.
+    ///
+    /// # Errors
+    ///
+    /// When it is for nobody here, or the server does not take it.
     pub async fn deliver(
         &self,
         permit: &Permit<Outbound>,
         message: &Incoming,
         visit: &Visit,
     ) -> Result<Response<Body>, Error> {
-        let bytes = match message {
-            Incoming::Request(c) | Incoming::Notification(c) => c.bytes().clone(),
-            Incoming::Response(r) => r.bytes().clone(),
-            Incoming::Batch(_) => Bytes::new(),
-        };
-        self.send(permit, visit, Method::POST, bytes).await
+        match visit.era {
+            Era::InSession(_) => legacy::deliver(self, permit, message, visit).await,
+            Era::Modern(_) | Era::Initialize | Era::Stream(_) | Era::End(_) => {
+                modern::deliver(self, permit, message, visit).await
+            }
+        }
     }
 
-    /// Stream.
+    /// Opens the stream of a session (GET).
+    ///
+    /// # Errors
+    ///
+    /// When there is no such session, or its server has no stream.
     pub async fn stream(
         &self,
         permit: &Permit<Outbound>,
         visit: &Visit,
     ) -> Result<Response<Body>, Error> {
-        self.send(permit, visit, Method::GET, Bytes::new()).await
+        legacy::stream(self, permit, visit).await
     }
 
-    /// Close.
+    /// Ends a session (DELETE).
+    ///
+    /// # Errors
+    ///
+    /// When there is no such session.
     pub async fn close(
         &self,
         permit: &Permit<Outbound>,
         visit: &Visit,
     ) -> Result<Response<Body>, Error> {
-        self.send(permit, visit, Method::DELETE, Bytes::new()).await
+        legacy::close(self, permit, visit).await
     }
 
-    async fn send(
-        &self,
-        permit: &Permit<Outbound>,
-        visit: &Visit,
-        method: Method,
-        bytes: Bytes,
-    ) -> Result<Response<Body>, Error> {
-        let mut request = Request::new(bytes);
-        *request.method_mut() = method;
-        *request.headers_mut() = head::forwarded(&visit.headers);
-        Ok(self.0[0].0.send(permit, request).await?)
+    pub(crate) fn find(&self, id: &str, caller: &Caller) -> Option<Arc<Session>> {
+        self.shared.sessions.find(id, caller, self.key)
     }
 }
+
+impl std::fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("peers", &self.peers)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -10,15 +10,19 @@
 //! * Every queue, table and buffer has a bound, and every wait a deadline.
 
 mod body;
+mod bridge;
+mod cache;
 pub mod catalog;
 pub mod config;
 pub mod event;
 mod faults;
 pub mod federation;
 mod head;
+mod listen;
 mod listener;
 mod pipeline;
 mod record;
+mod session;
 mod snapshot;
 pub mod transport;
 mod upstream;

@@ -32,7 +32,7 @@ use crate::{
     config::WhenFull,
     event::Outcome,
     faults::{self, Rejection},
-    federation::{self, Route, Visit},
+    federation::{self, Audience, Route, Visit},
     head::Verb,
     record::{Origin, Record, Recorder},
     snapshot::{Mount, Snapshot},
@@ -124,6 +124,7 @@ where
             caller,
             headers: head.headers,
             era,
+            audience: Audience::everyone(),
         },
     };
     match message {

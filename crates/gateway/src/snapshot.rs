@@ -23,7 +23,7 @@ use crate::{
     config::{self, Kind, WhenFull},
     federation::{Endpoint, Peer, Route, Shared},
     head::Gate,
-    transport::{Http, Local, Transport, UrlError},
+    transport::{Http, Local, Stdio, Transport, UrlError, stdio},
     upstream::{Outbound, Status, Upstream},
 };
 
@@ -126,7 +126,7 @@ impl Snapshot {
             let upstream = match parts.find_previous(config, &engine) {
                 Some(upstream) => upstream,
                 None => {
-                    let transport = transport(config, parts.listen, builtins, &tls)?;
+                    let transport = transport(config, parts.listen, builtins, &tls, shared)?;
                     Upstream::new(config, transport, housekeeping(&engine), clock.clone())
                 }
             };
@@ -316,6 +316,7 @@ fn transport(
     listen: &config::Listen,
     builtins: &BTreeMap<String, Arc<dyn airside_mcp::Local>>,
     tls: &Arc<ClientConfig>,
+    shared: &Shared,
 ) -> Result<Transport, BuildError> {
     match config.kind()? {
         Kind::Http(url) => {
@@ -335,10 +336,16 @@ fn transport(
             }
             .into()),
         },
-        Kind::Stdio { .. } => Err(config::Error::NoKind {
-            name: config.name.clone(),
+        Kind::Stdio { program, arguments } => {
+            let options = stdio::Options {
+                env: config.env.clone(),
+                directory: config.directory.clone(),
+                ..stdio::Options::new(program, arguments.to_vec())
+            };
+            let (clock, supervisor) = (shared.clock.clone(), &shared.supervisor);
+            let process = Stdio::start(options, clock, supervisor);
+            Ok(Transport::Stdio(process))
         }
-        .into()),
     }
 }
 

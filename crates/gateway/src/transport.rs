@@ -11,6 +11,7 @@
 
 mod http;
 mod local;
+pub mod stdio;
 
 pub use airside_mcp::{Body, BoxError};
 use bytes::Bytes;
@@ -19,6 +20,7 @@ pub(crate) use self::http::bind_thread;
 pub use self::{
     http::{Http, UrlError},
     local::Local,
+    stdio::Stdio,
 };
 
 /// One way to reach one server.
@@ -28,6 +30,8 @@ pub enum Transport {
     Http(Http),
     /// A server inside this process.
     Local(Local),
+    /// A child process.
+    Stdio(Stdio),
 }
 
 impl Transport {
@@ -37,6 +41,7 @@ impl Transport {
         match self {
             Self::Http(_) => "http",
             Self::Local(_) => "local",
+            Self::Stdio(_) => "stdio",
         }
     }
 
@@ -44,7 +49,7 @@ impl Transport {
     pub(crate) fn sweep(&self) {
         match self {
             Self::Http(http) => http.sweep(),
-            Self::Local(_) => {}
+            Self::Local(_) | Self::Stdio(_) => {}
         }
     }
 
@@ -62,6 +67,7 @@ impl Transport {
         match self {
             Self::Http(http) => http.send(request).await,
             Self::Local(local) => local.send(request).await,
+            Self::Stdio(stdio) => stdio.send(request).await,
         }
     }
 }

@@ -1,0 +1,472 @@
+//! One upstream server with what Airside knows of it: which revisions it speaks, what
+//! it offers, what tools it has.
+//!
+//! # Invariants
+//!
+//! * What is known is read by the gateway itself, under a permit of its own; where
+//!   policy refuses that, nothing is known and every tool counts as an effect.
+//! * One request at a time asks for the same thing. While it is old, what is known is
+//!   used and refreshed beside; a failed attempt is not repeated for a while, so a
+//!   server that hangs holds up one call and not every one.
+
+use std::{sync::Arc, time::Duration};
+
+use airside_base::{BoxFuture, OnFailure, ServerId};
+use airside_mcp::{Revision, header, reply::List};
+use airside_policy::Permit;
+use arc_swap::ArcSwapOption;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header as h};
+use tokio::time::timeout;
+
+use super::{Shared, answer, raw};
+use crate::{
+    catalog::{self, Catalog, Facts, Tool},
+    session::{Hello, Link},
+    transport::Body,
+    upstream::{self, Outbound, Upstream},
+};
+
+/// Longest time that one reading of profile or catalogue may take.
+const LONGEST_READING: Duration = Duration::from_secs(10);
+/// How long a failed reading is not repeated.
+const PAUSE: Duration = Duration::from_secs(5);
+/// How long a profile is used (the cached era of the server).
+const PROFILE_AGE: Duration = Duration::from_secs(600);
+
+/// Which revisions a server speaks, and what it says of itself.
+#[derive(Debug)]
+pub(crate) struct Profile {
+    /// Whether it speaks 2026-07-28.
+    pub(crate) modern: bool,
+    /// Whether it takes a handshake.
+    pub(crate) legacy: bool,
+    /// Text of the result of `server/discover`, or of `initialize`.
+    pub(crate) result: String,
+}
+
+impl Profile {
+    /// Returns whether it offers what `capability` stands for.
+    pub(crate) fn has(&self, capability: &str) -> bool {
+        raw::at(&self.result, &["capabilities", capability]).is_some()
+    }
+
+    /// Returns the newest revision that it speaks.
+    pub(crate) fn newest(&self) -> &'static str {
+        match self.modern {
+            true => Revision::LATEST.as_str(),
+            false => Revision::LATEST_LEGACY.as_str(),
+        }
+    }
+
+    /// Returns whether it speaks `revision` itself.
+    pub(crate) fn speaks(&self, revision: Revision) -> bool {
+        match revision.is_modern() {
+            true => self.modern,
+            false => self.legacy,
+        }
+    }
+}
+
+/// Reads something from a server, with how long it may be used.
+type Reading<T> = fn(Arc<Peer>) -> BoxFuture<'static, Option<(T, Duration)>>;
+
+/// Something that is read from a server and used for a while.
+struct Known<T> {
+    current: ArcSwapOption<Held<T>>,
+    /// When the last attempt failed.
+    reading: tokio::sync::Mutex<Option<Duration>>,
+}
+
+struct Held<T> {
+    value: Arc<T>,
+    since: Duration,
+    until: Duration,
+}
+
+impl<T> Default for Known<T> {
+    fn default() -> Self {
+        Self {
+            current: ArcSwapOption::empty(),
+            reading: tokio::sync::Mutex::new(None),
+        }
+    }
+}
+
+/// One upstream server.
+pub struct Peer {
+    upstream: Arc<Upstream>,
+    shared: Arc<Shared>,
+    profile: Known<Profile>,
+    catalog: Known<Catalog>,
+}
+
+impl Peer {
+    /// Returns the peer for `upstream`.
+    #[must_use]
+    pub fn new(upstream: Arc<Upstream>, shared: &Arc<Shared>) -> Arc<Self> {
+        let peer = Arc::new(Self {
+            upstream,
+            shared: Arc::clone(shared),
+            profile: Known::default(),
+            catalog: Known::default(),
+        });
+        shared.enter(&peer);
+        peer
+    }
+
+    /// Returns its name.
+    #[must_use]
+    pub fn id(&self) -> &ServerId {
+        self.upstream.id()
+    }
+
+    /// Returns the upstream.
+    #[must_use]
+    pub fn upstream(&self) -> &Arc<Upstream> {
+        &self.upstream
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Sends one request under `permit`.
+    pub(crate) async fn send(
+        &self,
+        permit: &Permit<Outbound>,
+        request: Request<Bytes>,
+    ) -> Result<Response<Body>, upstream::Error> {
+        self.upstream.send(permit, request).await
+    }
+
+    /// Returns what the server speaks and offers, if it can be found out.
+    pub(crate) async fn profile(self: &Arc<Self>) -> Option<Arc<Profile>> {
+        self.known(
+            |peer| &peer.profile,
+            |peer| Box::pin(async move { peer.read_profile().await.map(|p| (p, PROFILE_AGE)) }),
+        )
+        .await
+        .map(|held| Arc::clone(&held.value))
+    }
+
+    /// Returns what is known of a tool. A name that is missing from the catalogue
+    /// makes it be read again, at most once in a while.
+    pub(crate) async fn tool(self: &Arc<Self>, name: &str) -> Tool {
+        let unknown = Tool {
+            facts: Facts::unknown(),
+            params: None,
+        };
+        let Some(held) = self.catalog().await else {
+            return unknown;
+        };
+        if let Some(tool) = held.value.find(name) {
+            return tool.clone();
+        }
+        let now = self.shared.clock.monotonic();
+        if now.saturating_sub(held.since) >= PAUSE {
+            self.forget_catalog();
+            if let Some(held) = self.catalog().await
+                && let Some(tool) = held.value.find(name)
+            {
+                return tool.clone();
+            }
+        }
+        unknown
+    }
+
+    async fn catalog(self: &Arc<Self>) -> Option<Arc<Held<Catalog>>> {
+        self.known(
+            |peer| &peer.catalog,
+            |peer| {
+                Box::pin(async move {
+                    let catalog = peer.read_catalog().await?;
+                    let age = catalog.age();
+                    Some((catalog, age))
+                })
+            },
+        )
+        .await
+    }
+
+    /// Forgets the catalogue: the server says that it has changed, or behaves so.
+    pub(crate) fn forget_catalog(&self) {
+        self.catalog.current.store(None);
+    }
+
+    /// Forgets everything that the server said: it announced a change.
+    pub(crate) fn changed(&self) {
+        self.forget_catalog();
+        self.shared.cache.invalidate(self.id());
+    }
+
+    /// Forgets what the server speaks: it behaves otherwise.
+    pub(crate) fn forget_profile(&self) {
+        self.profile.current.store(None);
+    }
+
+    async fn known<T: Send + Sync + 'static>(
+        self: &Arc<Self>,
+        place: fn(&Self) -> &Known<T>,
+        read: Reading<T>,
+    ) -> Option<Arc<Held<T>>> {
+        let known = place(self);
+        let now = self.shared.clock.monotonic();
+        match known.current.load_full() {
+            Some(held) if held.until > now => return Some(held),
+            Some(held) => {
+                let this = Arc::clone(self);
+                if known.reading.try_lock().is_ok() {
+                    let task = async move { drop(this.read(place, read).await) };
+                    self.shared
+                        .supervisor
+                        .spawn("server profile", OnFailure::Log, task);
+                }
+                return Some(held);
+            }
+            None => {}
+        }
+        self.read(place, read).await
+    }
+
+    async fn read<T>(
+        self: &Arc<Self>,
+        place: fn(&Self) -> &Known<T>,
+        read: Reading<T>,
+    ) -> Option<Arc<Held<T>>> {
+        let known = place(self);
+        let clock = &self.shared.clock;
+        let asked = clock.monotonic();
+        let mut failed = known.reading.lock().await;
+        if let Some(held) = known.current.load_full().filter(|held| held.until > asked) {
+            return Some(held);
+        }
+        if failed.is_some_and(|at| clock.monotonic().saturating_sub(at) < PAUSE) {
+            return known.current.load_full();
+        }
+        let found = timeout(LONGEST_READING, read(Arc::clone(self)))
+            .await
+            .ok()
+            .flatten();
+        let now = clock.monotonic();
+        let Some((value, age)) = found else {
+            *failed = Some(now);
+            tracing::warn!(server.id = %self.id(), "the server could not be asked what it offers");
+            return known.current.load_full();
+        };
+        *failed = None;
+        let held = Arc::new(Held {
+            value: Arc::new(value),
+            since: now,
+            until: now + age,
+        });
+        known.current.store(Some(Arc::clone(&held)));
+        Some(held)
+    }
+
+    async fn read_profile(&self) -> Option<Profile> {
+        let permit = self.upstream.housekeeping()?;
+        let talk = Talk::Modern;
+        let answer = self.ask(permit, &talk, "server/discover", "").await?;
+        if let Some(result) = raw::find(&answer, "result") {
+            let versions = raw::find(result, "supportedVersions")?;
+            let versions: Vec<_> = (raw::elements(versions).ok()?.into_iter())
+                .filter_map(|version| Revision::find(&raw::string(version)?))
+                .collect();
+            let modern = versions.iter().any(|version| version.is_modern());
+            let legacy = versions.iter().any(|version| !version.is_modern());
+            if modern {
+                return Some(Profile {
+                    modern,
+                    legacy,
+                    result: result.to_owned(),
+                });
+            }
+        }
+        let hello = Hello::default();
+        let (link, result) = self.open(permit, Revision::LATEST_LEGACY, &hello).await?;
+        self.close(permit, &link).await;
+        Some(Profile {
+            modern: false,
+            legacy: true,
+            result,
+        })
+    }
+
+    async fn read_catalog(self: &Arc<Self>) -> Option<Catalog> {
+        let permit = self.upstream.housekeeping()?;
+        let profile = self.profile().await?;
+        if !profile.has("tools") {
+            return Some(Catalog::read(self.id(), &[]));
+        }
+        let talk = match profile.modern {
+            true => Talk::Modern,
+            false => {
+                let hello = Hello::default();
+                Talk::Legacy(self.open(permit, Revision::LATEST_LEGACY, &hello).await?.0)
+            }
+        };
+        let pages = self.read_pages(permit, &talk).await;
+        if let Talk::Legacy(link) = &talk {
+            self.close(permit, link).await;
+        }
+        pages.map(|pages| Catalog::read(self.id(), &pages))
+    }
+
+    async fn read_pages(&self, permit: &Permit<Outbound>, talk: &Talk) -> Option<Vec<String>> {
+        let (mut pages, mut bytes) = (Vec::new(), 0);
+        let mut params = String::new();
+        while pages.len() < catalog::MAX_PAGES && bytes < catalog::MAX_BYTES {
+            let answer = self
+                .ask(permit, talk, List::Tools.method(), &params)
+                .await?;
+            let result = raw::find(&answer, "result")?;
+            bytes += result.len();
+            let next = raw::find(result, "nextCursor").map(ToOwned::to_owned);
+            pages.push(result.to_owned());
+            match next.filter(|cursor| cursor.starts_with('"')) {
+                Some(cursor) => params = format!("\"cursor\":{cursor}"),
+                None => return Some(pages),
+            }
+        }
+        tracing::warn!(server.id = %self.id(), "the server's list of tools is longer than is read");
+        Some(pages)
+    }
+
+    /// Opens a handshake-era session in the name of the client that `hello` describes.
+    /// Returns it with the text of the server's result.
+    pub(crate) async fn open(
+        &self,
+        permit: &Permit<Outbound>,
+        revision: Revision,
+        hello: &Hello,
+    ) -> Option<(Link, String)> {
+        let or = |text: &str, default: &str| match text.is_empty() {
+            true => default.to_owned(),
+            false => text.to_owned(),
+        };
+        let body = format!(
+            r#"{{"jsonrpc":"2.0","id":0,"method":"initialize","params":{{"protocolVersion":"{revision}","capabilities":{},"clientInfo":{}}}}}"#,
+            or(&hello.capabilities, "{}"),
+            or(&hello.client_info, super::OWN_INFO),
+        );
+        let response = self
+            .send(permit, post(HeaderMap::new(), body.into()))
+            .await
+            .ok()?;
+        let session = response.headers().get(&header::SESSION_ID).cloned();
+        let answer = answer::message(response, answer::MAX_MESSAGE).await?;
+        let result = raw::find(&answer, "result")?.to_owned();
+        let agreed = raw::string(raw::find(&result, "protocolVersion")?)?;
+        let link = Link {
+            id: session.and_then(|id| id.to_str().ok().map(Into::into)),
+            revision: Revision::find(&agreed).unwrap_or(Revision::V2025_03_26),
+        };
+        let note = Bytes::from_static(INITIALIZED.as_bytes());
+        self.send(permit, post(session_headers(&link), note))
+            .await
+            .ok()?;
+        Some((link, result))
+    }
+
+    /// Ends a session at the server, which may not care.
+    pub(crate) async fn close(&self, permit: &Permit<Outbound>, link: &Link) -> StatusCode {
+        if link.id.is_none() {
+            return StatusCode::NO_CONTENT;
+        }
+        let mut request = Request::new(Bytes::new());
+        *request.method_mut() = http::Method::DELETE;
+        *request.headers_mut() = session_headers(link);
+        match self.send(permit, request).await {
+            Ok(response) => response.status(),
+            Err(error) => {
+                tracing::debug!(server.id = %self.id(), %error, "a session could not be ended");
+                StatusCode::NO_CONTENT
+            }
+        }
+    }
+
+    /// Asks something in the gateway's own name. `params` are members of an object.
+    async fn ask(
+        &self,
+        permit: &Permit<Outbound>,
+        talk: &Talk,
+        method: &str,
+        params: &str,
+    ) -> Option<String> {
+        let comma = if params.is_empty() { "" } else { "," };
+        let (headers, meta) = match talk {
+            Talk::Modern => {
+                let mut headers = HeaderMap::new();
+                let version = HeaderValue::from_static(Revision::LATEST.as_str());
+                headers.insert(&header::PROTOCOL_VERSION, version);
+                headers.insert(&header::METHOD, HeaderValue::from_str(method).ok()?);
+                (headers, format!("{comma}{OWN_META}"))
+            }
+            Talk::Legacy(link) => (session_headers(link), String::new()),
+        };
+        let body = format!(
+            r#"{{"jsonrpc":"2.0","id":0,"method":"{method}","params":{{{params}{meta}}}}}"#
+        );
+        let response = self.send(permit, post(headers, body.into())).await.ok()?;
+        let status = response.status();
+        let answer = answer::message(response, catalog::MAX_BYTES).await;
+        // Some servers refuse what they do not know without a JSON-RPC error.
+        match answer.filter(|text| answer::is_answer(text)) {
+            Some(text) => Some(text),
+            None if status.is_client_error() => Some(NO_ANSWER.to_owned()),
+            None => None,
+        }
+    }
+}
+
+impl std::fmt::Debug for Peer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Peer")
+            .field("id", self.id())
+            .finish_non_exhaustive()
+    }
+}
+
+enum Talk {
+    Modern,
+    Legacy(Link),
+}
+
+const INITIALIZED: &str = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+const NO_ANSWER: &str = r#"{"error":{}}"#;
+const OWN_META: &str = concat!(
+    r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{},"#,
+    r#""io.modelcontextprotocol/clientInfo":{"name":"airside","version":""#,
+    env!("CARGO_PKG_VERSION"),
+    r#""}}"#
+);
+
+/// Returns a POST with the headers that every message has.
+pub(crate) fn post(mut headers: HeaderMap, body: Bytes) -> Request<Bytes> {
+    headers.insert(
+        h::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    let both = HeaderValue::from_static("application/json, text/event-stream");
+    headers.insert(h::ACCEPT, both);
+    let mut request = Request::new(body);
+    *request.method_mut() = http::Method::POST;
+    *request.headers_mut() = headers;
+    request
+}
+
+/// Returns the headers of a message in a session at a server.
+pub(crate) fn session_headers(link: &Link) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    if link.revision > Revision::V2025_03_26 {
+        let version = HeaderValue::from_static(link.revision.as_str());
+        headers.insert(&header::PROTOCOL_VERSION, version);
+    }
+    if let Some(id) = &link.id
+        && let Ok(id) = HeaderValue::from_str(id)
+    {
+        headers.insert(&header::SESSION_ID, id);
+    }
+    headers
+}
