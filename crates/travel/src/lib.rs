@@ -17,6 +17,7 @@ mod levy;
 mod money;
 mod night;
 mod places;
+mod prompt;
 mod property;
 mod quote;
 mod reference;

@@ -13,7 +13,8 @@ use airside_mcp::{Body, Local, body::boxed};
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
-        CacheScope, CallToolRequestParams, CallToolResponse, DiscoverResult, Implementation,
+        CacheScope, CallToolRequestParams, CallToolResponse, DiscoverResult,
+        GetPromptRequestParams, GetPromptResponse, Implementation, ListPromptsResult,
         ListResourcesResult, ListToolsResult, PaginatedRequestParams, ProtocolVersion,
         ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, Resource,
         ResourceContents, ServerCapabilities, ServerConfig, Tool,
@@ -26,6 +27,7 @@ use rmcp::{
 };
 
 use crate::{
+    prompt,
     property::Size,
     shop::Hotels,
     tools::{Desk, TOOLS},
@@ -43,6 +45,9 @@ const INSTRUCTIONS: &str = "Hotel search for cities worldwide. Start with search
      YYYY-MM-DD in the hotel's calendar; amounts are integers in minor units. Nothing is booked here; \
      never ask for card numbers. The inventory is a demonstration. Tell travellers that they talk to \
      an AI.";
+
+/// A page that this machine itself serves, an inspector for example.
+const LOOPBACK_ORIGINS: [&str; 3] = ["http://localhost:*", "http://127.0.0.1:*", "http://[::1]:*"];
 
 const NOTICE_URI: &str = "airside://travel/notice";
 const NOTICE: &str = include_str!("../assets/notice.md");
@@ -64,8 +69,8 @@ pub enum Exposure {
     /// Only this process: the gateway in front has checked host and origin.
     #[default]
     InProcess,
-    /// Anybody on this machine, browsers included: other hosts than loopback and
-    /// every `Origin` are refused (DNS rebinding).
+    /// Anybody on this machine, browsers included: hosts and origins other than
+    /// loopback are refused (DNS rebinding).
     Loopback,
 }
 
@@ -95,7 +100,7 @@ impl Travel {
         config.max_request_body_bytes = MAX_BODY_BYTES;
         let config = match options.exposure {
             Exposure::InProcess => config.disable_allowed_hosts(),
-            Exposure::Loopback => config.enforce_origin_validation(),
+            Exposure::Loopback => config.with_allowed_origins(LOOPBACK_ORIGINS),
         };
         let sessions = Arc::new(NeverSessionManager::default());
         Self {
@@ -120,6 +125,7 @@ impl ServerHandler for Handler {
         let capabilities = ServerCapabilities::builder()
             .enable_tools()
             .enable_resources()
+            .enable_prompts()
             .build();
         let mut identity = Implementation::new("airside-travel", env!("CARGO_PKG_VERSION"));
         identity.title = Some("Airside hotels".to_owned());
@@ -175,6 +181,27 @@ impl ServerHandler for Handler {
                 "there is no tool of this name",
                 None,
             )),
+        }
+    }
+
+    async fn list_prompts(
+        &self,
+        _page: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        Ok(ListPromptsResult::with_all_items(prompt::list())
+            .with_ttl_ms(LIST_TTL_MS)
+            .with_cache_scope(CacheScope::Public))
+    }
+
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        match prompt::get(&request.name, request.arguments.as_ref()) {
+            Ok(result) => Ok(result.into()),
+            Err(error) => Err(ErrorData::invalid_params(error.to_string(), None)),
         }
     }
 

@@ -43,7 +43,7 @@ pub(crate) struct Search {
     #[schemars(length(min = 1, max = 9))]
     pub rooms: Option<Vec<Room>>,
     /// ISO 4217 code the traveller thinks in. Prices are always quoted in the hotel's currency and are never converted.
-    #[schemars(length(equal = 3))]
+    #[schemars(length(equal = 3), extend("x-mcp-header" = "Currency"))]
     pub currency: Option<String>,
     /// Least number of stars.
     #[schemars(range(min = 1, max = 5))]
@@ -126,7 +126,7 @@ pub(crate) struct Check {
     #[schemars(length(min = 1, max = 9))]
     pub rooms: Option<Vec<Room>>,
     /// ISO 4217 code the traveller thinks in. Prices are always quoted in the hotel's currency and are never converted.
-    #[schemars(length(equal = 3))]
+    #[schemars(length(equal = 3), extend("x-mcp-header" = "Currency"))]
     pub currency: Option<String>,
 }
 

@@ -147,6 +147,7 @@ async fn discovery_and_lists_may_be_cached_by_everybody() {
     for (method, params) in [
         ("server/discover", json!({})),
         ("tools/list", json!({})),
+        ("prompts/list", json!({})),
         ("resources/list", json!({})),
         ("resources/read", notice),
     ] {
@@ -179,7 +180,8 @@ async fn protocol_errors_have_the_codes_of_the_specification() {
             200,
             -32602,
         ),
-        ("prompts/list", json!({}), 404, -32601),
+        ("prompts/get", json!({ "name": "book" }), 200, -32602),
+        ("completion/complete", json!({}), 404, -32601),
         ("hotels/list", json!({}), 404, -32601),
     ] {
         let (seen, message) = send(&travel, "2026-07-28", method, params).await;
