@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(arguments: serde_json::Value, expected: Result<&str, PromptError>) {
+    fn check(arguments: &serde_json::Value, expected: Result<&str, PromptError>) {
         let arguments = arguments.as_object().cloned();
         let seen = get(NAME, arguments.as_ref()).map(|result| json!(result).to_string());
         match expected {
@@ -81,19 +81,19 @@ mod tests {
     #[test]
     fn words_of_the_traveller_are_put_in() {
         check(
-            json!({ "place": "Boston", "dates": "next weekend", "guests": "two adults" }),
+            &json!({ "place": "Boston", "dates": "next weekend", "guests": "two adults" }),
             Ok("Find me a hotel in Boston, next weekend, for two adults. Ask"),
         );
         check(
-            json!({ "place": "Boston\n\u{1b}[31m" }),
+            &json!({ "place": "Boston\n\u{1b}[31m" }),
             Ok("Boston[31m. Ask"),
         );
     }
 
     #[test]
     fn place_and_name_are_needed() {
-        check(json!({}), Err(PromptError::NoPlace));
-        check(json!({ "place": " " }), Err(PromptError::NoPlace));
+        check(&json!({}), Err(PromptError::NoPlace));
+        check(&json!({ "place": " " }), Err(PromptError::NoPlace));
         assert_eq!(get("book", None), Err(PromptError::Unknown));
     }
 }

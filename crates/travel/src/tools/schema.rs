@@ -7,7 +7,9 @@ use schemars::{JsonSchema, Schema, generate::SchemaSettings, transform::Recursiv
 use serde_json::Value;
 
 /// Returns the schema of `T` (2020-12) without references, so that a client needs
-/// no resolver, and without the formats that name Rust's number types.
+/// no resolver; without the formats that name Rust's number types; and without
+/// `null`, which optional members never are in results and need not be in
+/// arguments. A member that is mirrored into a header must have one plain type.
 pub(crate) fn of<T: JsonSchema>() -> Arc<JsonObject> {
     let settings = SchemaSettings::draft2020_12()
         .with(|settings| settings.inline_subschemas = true)
@@ -28,4 +30,56 @@ fn tidy(schema: &mut Schema) {
         schema.remove("format");
     }
     schema.remove("title");
+    drop_null(schema);
+    list_constants(schema);
+}
+
+/// Turns `oneOf` constants, which schemars makes of an enum with documented
+/// variants, into an `enum`: some model APIs read only that.
+fn list_constants(schema: &mut Schema) {
+    let Some(Value::Array(branches)) = schema.get("oneOf") else {
+        return;
+    };
+    let constant = |branch: &Value| Some(branch.get("const")?.as_str()?.to_owned());
+    let Some(names) = branches.iter().map(constant).collect::<Option<Vec<_>>>() else {
+        return;
+    };
+    let about = |branch: &Value| branch.get("description")?.as_str().map(str::to_owned);
+    let mut description = match schema.get("description") {
+        Some(Value::String(text)) => text.clone(),
+        _ => String::new(),
+    };
+    for (name, about) in names.iter().zip(branches.iter().map(about)) {
+        if let Some(about) = about {
+            description = format!("{description} {name}: {about}");
+        }
+    }
+    schema.remove("oneOf");
+    schema.insert("type".to_owned(), "string".into());
+    schema.insert("enum".to_owned(), names.into());
+    schema.insert("description".to_owned(), description.trim().into());
+}
+
+fn drop_null(schema: &mut Schema) {
+    if let Some(Value::Array(types)) = schema.get_mut("type") {
+        types.retain(|name| name != "null");
+        if let [only] = types.as_slice() {
+            let only = only.clone();
+            schema.insert("type".to_owned(), only);
+        }
+    }
+    let Some(Value::Array(branches)) = schema.get_mut("anyOf") else {
+        return;
+    };
+    branches.retain(|branch| branch.get("type").is_none_or(|name| name != "null"));
+    if let [Value::Object(only)] = branches.as_slice() {
+        let only = only.clone();
+        schema.remove("anyOf");
+        for (key, value) in only {
+            // What is said about the member is nearer than what is said about its type.
+            if schema.get(&key).is_none() {
+                schema.insert(key, value);
+            }
+        }
+    }
 }

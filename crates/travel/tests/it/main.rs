@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod client;
 mod contract;
 mod rejections;
 mod search;
@@ -46,6 +47,10 @@ async fn send(travel: &Travel, revision: &str, method: &str, params: Value) -> (
         request = request.header("mcp-method", method);
         if let Some(name) = params.get("name").or_else(|| params.get("uri")) {
             request = request.header("mcp-name", name.as_str().unwrap());
+        }
+        if let Some(Value::String(currency)) = params.pointer("/arguments/currency") {
+            let mirrored = airside_mcp::header::encode(currency).into_owned();
+            request = request.header("mcp-param-currency", mirrored);
         }
     }
     let message = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
