@@ -20,6 +20,7 @@ pub mod federation;
 mod head;
 mod listen;
 mod listener;
+mod parting;
 mod pipeline;
 mod record;
 mod session;

@@ -246,16 +246,16 @@ impl Worker {
         stop: &CancellationToken,
     ) {
         let open = Open(self.open.clone());
-        let (link, stream) = match prepare(socket) {
+        let (link, stream) = match prepare(socket, stop) {
             Ok(prepared) => prepared,
             Err(error) => {
                 tracing::debug!(%error, "a connection ended before it began");
                 return;
             }
         };
-        let (node, http, stop) = (self.node.clone(), self.http.clone(), stop.clone());
+        let (node, http) = (self.node.clone(), self.http.clone());
         let serving = connections.track_future(async move {
-            connection(node, link, http, stream, stop).await;
+            connection(node, link, http, stream).await;
             drop(open);
         });
         self.supervisor.spawn("connection", OnFailure::Log, serving);
@@ -271,10 +271,11 @@ impl Drop for Open {
     }
 }
 
-fn prepare(socket: std::net::TcpStream) -> io::Result<(Link, TcpStream)> {
+fn prepare(socket: std::net::TcpStream, stop: &CancellationToken) -> io::Result<(Link, TcpStream)> {
     let link = Link {
         peer: socket.peer_addr()?,
         local: socket.local_addr()?,
+        stop: stop.clone(),
     };
     socket.set_nodelay(true)?;
     SockRef::from(&socket).set_tcp_user_timeout(Some(USER_TIMEOUT))?;
@@ -286,11 +287,12 @@ async fn connection(
     link: Link,
     http: Builder,
     stream: TcpStream,
-    stop: CancellationToken,
 ) {
+    let stop = link.stop.clone();
+    let link = Arc::new(link);
     let service = service_fn(move |request: hyper::Request<Incoming>| {
-        let node = node.clone();
-        async move { Ok::<_, Infallible>(pipeline::serve(&node, link, request).await) }
+        let (node, link) = (node.clone(), link.clone());
+        async move { Ok::<_, Infallible>(pipeline::serve(&node, &link, request).await) }
     });
     let mut serving = std::pin::pin!(http.serve_connection(TokioIo::new(stream), service));
     let served = tokio::select! {

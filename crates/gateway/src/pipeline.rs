@@ -12,32 +12,37 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use airside_base::{Clock, Kind};
-use airside_identity as identity;
+use airside_identity::{self as identity, Caller};
 use airside_mcp::{
-    Call, Era, Failure, Incoming, Limits, ParseError, Revision, codes,
+    Call, Era, Failure, Incoming, Limits, ParseError, Revision,
+    body::empty_response,
+    codes,
     era::{self, EraError},
-    header,
+    header, result_body,
+    sse::Event,
 };
 use airside_policy::{Permit, Refusal};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{
-    HeaderValue, Request, Response, StatusCode,
+    HeaderMap, HeaderValue, Request, Response, StatusCode,
     header::{EXPECT, WWW_AUTHENTICATE},
     request::Parts,
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     body,
     config::WhenFull,
     event::Outcome,
     faults::{self, Rejection},
-    federation::{self, Audience, Route, Visit},
+    federation::{self, Audience, Route, Visit, batch},
     head::Verb,
+    parting,
     record::{Origin, Record, Recorder},
     snapshot::{Mount, Snapshot},
     transport::Body,
-    upstream::Outbound,
+    upstream::{Outbound, is_event_stream},
 };
 
 /// What all requests of a process share.
@@ -48,15 +53,17 @@ pub(crate) struct Node {
     pub(crate) clock: Arc<dyn Clock>,
 }
 
-/// The two ends of a connection.
-#[derive(Debug, Clone, Copy)]
+/// The connection of a request.
+#[derive(Debug, Clone)]
 pub(crate) struct Link {
     pub(crate) peer: SocketAddr,
     pub(crate) local: SocketAddr,
+    /// Told when the thread that serves it stops.
+    pub(crate) stop: CancellationToken,
 }
 
 /// Answers one request.
-pub(crate) async fn serve<B>(node: &Node, link: Link, request: Request<B>) -> Response<Body>
+pub(crate) async fn serve<B>(node: &Node, link: &Link, request: Request<B>) -> Response<Body>
 where
     B: http_body::Body<Data = Bytes> + Unpin,
 {
@@ -76,7 +83,7 @@ where
 /// From the head to a message of a known caller.
 async fn admit<B>(
     node: &Node,
-    link: Link,
+    link: &Link,
     head: Parts,
     body: &mut B,
 ) -> Result<Response<Body>, Refused>
@@ -119,28 +126,31 @@ where
         started,
         when_full: snapshot.when_full,
         recorder: node.recorder.clone(),
+        stop: link.stop.clone(),
         mount,
-        visit: Visit {
-            caller,
-            headers: head.headers,
-            era,
-            audience: Audience::everyone(),
-        },
+        caller,
+        headers: head.headers,
+        era,
     };
     match message {
         Some(Incoming::Request(call)) => visitor.call(call).await,
+        Some(Incoming::Batch(messages)) => visitor.batch(messages).await,
         Some(message) => visitor.deliver(message).await,
         None => visitor.attend(verb).await,
     }
 }
 
 /// Somebody known, at an endpoint.
+#[derive(Clone)]
 struct Visitor {
     started: Duration,
     when_full: WhenFull,
     recorder: Arc<Recorder>,
+    stop: CancellationToken,
     mount: Arc<Mount>,
-    visit: Visit,
+    caller: Caller,
+    headers: HeaderMap,
+    era: Era,
 }
 
 impl Visitor {
@@ -152,8 +162,8 @@ impl Visitor {
         // Where does it go, and what does the server say of the tool?
         let route = self.mount.endpoint.route(&call).await;
         let route = route.map_err(|error| refuse(error.failure()))?;
-        if let Era::Modern(_) = self.visit.era {
-            header::check(&self.visit.headers, &call, route.params.as_deref())
+        if let Era::Modern(_) = self.era {
+            header::check(&self.headers, &call, route.params.as_deref())
                 .map_err(|mismatch| refuse(mismatch.failure()))?;
         }
         let mut record = self.begin(&call, &route);
@@ -165,7 +175,7 @@ impl Visitor {
             call: Some(call),
             route,
         };
-        let permit = match self.mount.decide(&self.visit.caller, &method, outbound) {
+        let permit = match self.mount.decide(&self.caller, &method, outbound) {
             Ok(permit) => permit,
             Err(refusal) => {
                 let failure = forbidden(&refusal);
@@ -206,7 +216,20 @@ impl Visitor {
         id: Option<Box<str>>,
         effect: bool,
     ) -> Response<Body> {
-        match self.mount.endpoint.dispatch(&permit, &self.visit).await {
+        let call = permit.value().call.as_ref();
+        let method = call.map_or("", Call::method);
+        let listens = method == "subscriptions/listen";
+        let audience = match method.ends_with("/list") {
+            true => self.mount.audience(&self.caller),
+            false => Audience::everyone(),
+        };
+        let (mount, stop) = (self.mount.clone(), self.stop.clone());
+        let visit = self.visit(audience);
+        match mount.endpoint.dispatch(&permit, &visit).await {
+            Ok(response) if listens && is_event_stream(response.headers()) => {
+                let farewell = farewell(id.as_deref());
+                record.follow(parting::at_stop(response, &stop, farewell), effect)
+            }
             Ok(response) => record.follow(response, effect),
             Err(error) => {
                 let failure = error.failure();
@@ -220,6 +243,26 @@ impl Visitor {
         }
     }
 
+    /// Several messages of a session of 2025-03-26: each goes the whole way alone, in
+    /// their order, and what they are answered is joined.
+    async fn batch(self, messages: Vec<Incoming>) -> Result<Response<Body>, Refused> {
+        let mut answers = Vec::new();
+        for message in messages {
+            match message {
+                Incoming::Request(call) => {
+                    let answer = self.clone().call(call).await;
+                    answers.push(answer.unwrap_or_else(Refused::answer));
+                }
+                // Without an id there is nothing to answer.
+                message => drop(self.clone().deliver(message).await),
+            }
+        }
+        match answers.is_empty() {
+            true => Ok(empty_response(StatusCode::ACCEPTED)),
+            false => Ok(batch::join(answers).await),
+        }
+    }
+
     /// A notification, or an answer to a request of the server's.
     async fn deliver(self, message: Incoming) -> Result<Response<Body>, Refused> {
         let method = match &message {
@@ -227,11 +270,9 @@ impl Visitor {
             Incoming::Request(_) | Incoming::Response(_) | Incoming::Batch(_) => "notifications/",
         };
         let permit = self.admit_to_endpoint(method)?;
-        let delivered = self
-            .mount
-            .endpoint
-            .deliver(&permit, &message, &self.visit)
-            .await;
+        let mount = self.mount.clone();
+        let visit = self.visit(Audience::everyone());
+        let delivered = mount.endpoint.deliver(&permit, &message, &visit).await;
         delivered.map_err(|error| Refused::new(None, error.failure()))
     }
 
@@ -240,11 +281,16 @@ impl Visitor {
         let attended = match verb {
             Verb::Get => {
                 let permit = self.admit_to_endpoint("subscriptions/listen")?;
-                self.mount.endpoint.stream(&permit, &self.visit).await
+                let (mount, stop) = (self.mount.clone(), self.stop.clone());
+                let visit = self.visit(Audience::everyone());
+                let stream = mount.endpoint.stream(&permit, &visit).await;
+                stream.map(|stream| parting::at_stop(stream, &stop, Bytes::new()))
             }
             Verb::Post | Verb::Delete => {
                 let permit = self.admit_to_endpoint("initialize")?;
-                self.mount.endpoint.close(&permit, &self.visit).await
+                let mount = self.mount.clone();
+                let visit = self.visit(Audience::everyone());
+                mount.endpoint.close(&permit, &visit).await
             }
         };
         attended.map_err(|error| Refused::new(None, error.failure()))
@@ -256,12 +302,21 @@ impl Visitor {
             route: Route::anywhere(),
         };
         self.mount
-            .decide(&self.visit.caller, method, outbound)
+            .decide(&self.caller, method, outbound)
             .map_err(|refusal| Refused::new(None, forbidden(&refusal)))
     }
 
+    fn visit(self, audience: Audience) -> Visit {
+        Visit {
+            caller: self.caller,
+            headers: self.headers,
+            era: self.era,
+            audience,
+        }
+    }
+
     fn begin(&self, call: &Call, route: &Route) -> Record {
-        let revision = match self.visit.era {
+        let revision = match self.era {
             Era::Modern(revision)
             | Era::InSession(revision)
             | Era::Stream(revision)
@@ -269,7 +324,7 @@ impl Visitor {
             Era::Initialize => None,
         };
         let origin = Origin {
-            caller: &self.visit.caller,
+            caller: &self.caller,
             endpoint: &self.mount.path,
             revision,
             started: self.started,
@@ -277,6 +332,17 @@ impl Visitor {
         let server = route.server.as_ref();
         Record::begin(&self.recorder, origin, call, server, route.name.as_deref())
     }
+}
+
+/// The end of a subscription, as its server would say it.
+fn farewell(id: Option<&str>) -> Bytes {
+    let Some(id) = id else {
+        return Bytes::new();
+    };
+    let result = format!(
+        r#"{{"resultType":"complete","_meta":{{"io.modelcontextprotocol/subscriptionId":{id}}}}}"#
+    );
+    Event::message(result_body(id, result.as_bytes())).encode()
 }
 
 /// How a call that was permitted ended without an answer; none if it was not sent

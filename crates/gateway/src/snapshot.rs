@@ -8,8 +8,12 @@
 //!   bytes through unchanged.
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
+    collections::{BTreeMap, HashMap, hash_map::DefaultHasher},
+    hash::{Hash as _, Hasher as _},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -21,11 +25,14 @@ use rustls::{ClientConfig, RootCertStore};
 use crate::{
     catalog::Facts,
     config::{self, Kind, WhenFull},
-    federation::{Endpoint, Peer, Route, Shared},
+    federation::{Audience, Endpoint, Item, Peer, Route, Shared},
     head::Gate,
     transport::{Http, Local, Stdio, Transport, UrlError, stdio},
     upstream::{Outbound, Status, Upstream},
 };
+
+/// How many snapshots this process has made.
+static GENERATIONS: AtomicU64 = AtomicU64::new(0);
 
 /// What a snapshot is made of.
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +68,7 @@ pub struct Snapshot {
     pub(crate) when_full: WhenFull,
     pub(crate) max_body_bytes: usize,
     pub(crate) body_timeout: Duration,
+    generation: u64,
     mounts: HashMap<Box<str>, Arc<Mount>>,
     upstreams: Vec<Arc<Upstream>>,
 }
@@ -72,6 +80,8 @@ pub(crate) struct Mount {
     pub(crate) endpoint: Endpoint,
     /// One for each of its servers, in order.
     engines: Vec<Engine>,
+    /// Of the snapshot: what was made by other rules is not for the same audience.
+    generation: u64,
 }
 
 /// Why no snapshot can be made.
@@ -140,6 +150,7 @@ impl Snapshot {
             when_full: parts.recording.when_full,
             max_body_bytes: parts.listen.max_body_bytes,
             body_timeout: Duration::from_millis(parts.listen.body_timeout_ms),
+            generation: GENERATIONS.fetch_add(1, Ordering::Relaxed),
             mounts: HashMap::new(),
             upstreams,
         };
@@ -198,6 +209,7 @@ impl Snapshot {
             path: path.into(),
             endpoint: Endpoint::new(peers, shared.clone()),
             engines,
+            generation: self.generation,
         };
         self.mounts.insert(path.into(), Arc::new(mount));
     }
@@ -229,20 +241,10 @@ impl Mount {
     ) -> Result<Permit<Outbound>, Refusal> {
         let route = &outbound.route;
         let name = route.name.clone();
-        let action = Action::of_method(method);
-        let target = match (action, name.as_deref()) {
-            (Action::CallTool, Some(name)) => Target::Tool {
-                name,
-                traits: traits(route.facts),
-            },
-            (Action::ReadResource, Some(uri)) => Target::Resource { uri },
-            (Action::GetPrompt, Some(name)) => Target::Prompt { name },
-            _ => Target::Server,
-        };
         let facts = airside_policy::Facts {
             principal: principal(caller),
-            action,
-            target,
+            action: Action::of_method(method),
+            target: target(method, name.as_deref(), route.facts),
         };
         let server = route.server.clone();
         self.judge(server.as_ref(), &facts, outbound)
@@ -265,6 +267,43 @@ impl Mount {
         };
         let engine = chosen.unwrap_or(&self.engines[0]);
         engine.decide(facts, outbound)
+    }
+}
+
+impl Mount {
+    /// Returns those who see of a list what `caller` does: what policy would let it use.
+    pub(crate) fn audience(self: &Arc<Self>, caller: &Caller) -> Audience {
+        let mut class = DefaultHasher::new();
+        self.generation.hash(&mut class);
+        caller.kind().as_str().hash(&mut class);
+        caller.id().hash(&mut class);
+        caller.tenant().as_str().hash(&mut class);
+        caller.attestation().level().hash(&mut class);
+        caller.groups().hash(&mut class);
+        let (mount, caller) = (self.clone(), caller.clone());
+        let sees = move |item: &Item<'_>| {
+            let engine = mount.engines.iter().find(|engine| engine.server() == item.server);
+            let facts = airside_policy::Facts {
+                principal: principal(&caller),
+                action: Action::of_method(item.method),
+                target: target(item.method, Some(item.name), item.facts),
+            };
+            engine.is_some_and(|engine| engine.decide(&facts, ()).is_ok())
+        };
+        Audience::of(class.finish(), Arc::new(sees))
+    }
+}
+
+/// Returns what `method` is done to.
+fn target<'a>(method: &str, name: Option<&'a str>, facts: Facts) -> Target<'a> {
+    match (Action::of_method(method), name) {
+        (Action::CallTool, Some(name)) => Target::Tool {
+            name,
+            traits: traits(facts),
+        },
+        (Action::ReadResource, Some(uri)) => Target::Resource { uri },
+        (Action::GetPrompt, Some(name)) => Target::Prompt { name },
+        _ => Target::Server,
     }
 }
 

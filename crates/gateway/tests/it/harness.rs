@@ -1,0 +1,560 @@
+//! A gateway, an upstream server under the test's control, and a plain client.
+
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    net::{SocketAddr, TcpListener},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use airside_base::{Clock, OnFailure, Supervisor, SystemClock, TenantId};
+use airside_gateway::{Parts, Shared, Snapshot, config, serve};
+use airside_identity::Identity;
+use airside_ledger::{Entry, Ledger, stores::memory::Memory};
+use airside_mcp::{Body, BoxError, Incoming, Limits, body};
+use airside_policy::{Policies, Source};
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body::Frame;
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use hyper::{body::Incoming as Arriving, client, server, service::service_fn};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    sync::{mpsc, oneshot, watch},
+};
+
+/// Longest wait for anything that has to happen.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What everything but the tool `secret` is permitted by.
+const POLICY: &str = r#"
+@id("test-all") permit (principal, action, resource);
+@id("test-secret") forbid (principal, action == Action::"call_tool", resource is Tool)
+  when { resource == Tool::"hotels/secret" };
+"#;
+
+/// What the upstream does when one of its tools is called.
+pub(crate) enum Act {
+    /// Answers with this status, media type and body.
+    Answer(u16, &'static str, Bytes),
+    /// Answers once the test says so.
+    After(oneshot::Receiver<()>, Box<Act>),
+    /// Never begins to answer.
+    Silent,
+    /// Sends this much, then nothing more.
+    Stall(&'static str, Bytes),
+    /// Sends this much, then breaks the connection when the test says so.
+    Break(&'static str, Bytes, oneshot::Receiver<()>),
+    /// Sends this, and more as the test says.
+    Stream(&'static str, mpsc::Receiver<Bytes>),
+}
+
+/// One request as the upstream saw it.
+#[derive(Debug, Clone)]
+pub(crate) struct Seen {
+    pub(crate) method: http::Method,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+/// An upstream server under control.
+#[derive(Clone)]
+pub(crate) struct Fake {
+    pub(crate) address: SocketAddr,
+    acts: Arc<Mutex<BTreeMap<String, Vec<Act>>>>,
+    seen: Arc<Mutex<Vec<Seen>>>,
+    calls: watch::Sender<usize>,
+    /// Calls whose answers are not complete.
+    pub(crate) open: watch::Sender<usize>,
+    pub(crate) connections: Arc<AtomicUsize>,
+}
+
+const DISCOVERED: &str = r#"{"jsonrpc":"2.0","id":ID,"result":{"resultType":"complete","ttlMs":60000,"cacheScope":"public",
+ "supportedVersions":["2026-07-28"],"capabilities":{"tools":{}}}}"#;
+
+const ANNOTATED: &str = r#"{"jsonrpc":"2.0","id":ID,"result":{"resultType":"complete","ttlMs":60000,"cacheScope":"public","tools":[
+ {"name":"search","inputSchema":{"type":"object"},"annotations":{"readOnlyHint":true}},
+ {"name":"secret","inputSchema":{"type":"object"},"annotations":{"readOnlyHint":true}},
+ {"name":"book","inputSchema":{"type":"object"},"annotations":{"readOnlyHint":false}}]}}"#;
+
+impl Fake {
+    async fn start(supervisor: &Supervisor) -> Self {
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
+            .await
+            .unwrap();
+        let fake = Self {
+            address: listener.local_addr().unwrap(),
+            acts: Arc::default(),
+            seen: Arc::default(),
+            calls: watch::Sender::new(0),
+            open: watch::Sender::new(0),
+            connections: Arc::default(),
+        };
+        let (this, tasks) = (fake.clone(), supervisor.clone());
+        supervisor.spawn("fake upstream", OnFailure::Log, async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                this.connections.fetch_add(1, Ordering::SeqCst);
+                let this = this.clone();
+                let service = service_fn(move |request| {
+                    let this = this.clone();
+                    async move { Ok::<_, Infallible>(this.answer(request).await) }
+                });
+                let serving = server::conn::http1::Builder::new()
+                    .serve_connection(TokioIo::new(stream), service);
+                tasks.spawn("fake connection", OnFailure::Log, async move {
+                    let _ = serving.await;
+                });
+            }
+        });
+        fake
+    }
+
+    /// The next call of `tool` is answered so.
+    pub(crate) fn next(&self, tool: &str, act: Act) {
+        let mut acts = self.acts.lock().unwrap();
+        acts.entry(tool.to_owned()).or_default().push(act);
+    }
+
+    /// Calls of tools, in the order they came.
+    pub(crate) fn calls(&self) -> Vec<Seen> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    /// Resolves when this many calls of tools have come.
+    pub(crate) async fn called(&self, times: usize) {
+        within(self.calls.subscribe().wait_for(|calls| *calls >= times))
+            .await
+            .unwrap();
+    }
+
+    /// Resolves when no call is open.
+    pub(crate) async fn idle(&self) {
+        within(self.open.subscribe().wait_for(|open| *open == 0))
+            .await
+            .unwrap();
+    }
+
+    async fn answer(&self, request: Request<Arriving>) -> Response<Body> {
+        let (head, body) = request.into_parts();
+        let body = body
+            .collect()
+            .await
+            .map(|body| body.to_bytes())
+            .unwrap_or_default();
+        let message = Incoming::parse(&body, &Limits::DEFAULT);
+        let (id, method, tool) = match &message {
+            Ok(Incoming::Request(call)) => (call.id(), call.method(), call.name()),
+            _ => (None, "", None),
+        };
+        let (id, tool) = (id.unwrap_or("null"), tool.unwrap_or_default());
+        if method == "tools/list" {
+            return json_answer(200, ANNOTATED.replace("ID", id));
+        }
+        if method == "server/discover" {
+            return json_answer(200, DISCOVERED.replace("ID", id));
+        }
+        let open = Open::new(&self.open);
+        self.seen.lock().unwrap().push(Seen {
+            method: head.method,
+            headers: head.headers,
+            body: body.clone(),
+        });
+        self.calls.send_modify(|calls| *calls += 1);
+        let act = {
+            let mut acts = self.acts.lock().unwrap();
+            acts.get_mut(tool)
+                .filter(|acts| !acts.is_empty())
+                .map(|acts| acts.remove(0))
+        };
+        let act = act.unwrap_or_else(|| {
+            let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"content":[]}}}}"#);
+            Act::Answer(200, "application/json", text.into())
+        });
+        self.play(act, open).await
+    }
+
+    async fn play(&self, act: Act, open: Open) -> Response<Body> {
+        let act = match act {
+            Act::After(said, act) => {
+                let _ = said.await;
+                *act
+            }
+            act => act,
+        };
+        let (status, media, body) = match act {
+            Act::Answer(status, media, bytes) => (status, media, body::full(bytes)),
+            Act::Silent | Act::After(..) => {
+                std::future::pending::<()>().await;
+                drop(open);
+                unreachable!("the connection is closed first")
+            }
+            Act::Stall(media, bytes) => {
+                let rest = futures_util::stream::pending();
+                (
+                    200,
+                    media,
+                    streamed(open, futures_util::stream::iter([Ok(bytes)]).chain(rest)),
+                )
+            }
+            Act::Break(media, bytes, said) => {
+                let breaks = futures_util::stream::once(async {
+                    let _ = said.await;
+                    Err("broken on purpose".into())
+                });
+                let pieces = futures_util::stream::iter([Ok(bytes)]).chain(breaks);
+                (200, media, streamed(open, pieces))
+            }
+            Act::Stream(media, receiver) => {
+                let pieces = futures_util::stream::unfold(receiver, |mut receiver| async move {
+                    receiver.recv().await.map(|bytes| (Ok(bytes), receiver))
+                });
+                (200, media, streamed(open, pieces))
+            }
+        };
+        Response::builder()
+            .status(status)
+            .header("content-type", media)
+            .header("set-cookie", "upstream=secret")
+            .header("x-upstream", "internal")
+            .body(body)
+            .unwrap()
+    }
+}
+
+/// Counts one call as open.
+struct Open(watch::Sender<usize>);
+
+impl Open {
+    fn new(open: &watch::Sender<usize>) -> Self {
+        open.send_modify(|open| *open += 1);
+        Self(open.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.send_modify(|open| *open -= 1);
+    }
+}
+
+fn streamed<S>(open: Open, pieces: S) -> Body
+where
+    S: futures_util::Stream<Item = Result<Bytes, BoxError>> + Send + 'static,
+{
+    let frames = pieces.map(move |piece| {
+        let _: &Open = &open;
+        piece.map(Frame::data)
+    });
+    StreamBody::new(Box::pin(frames)).boxed_unsync()
+}
+
+fn json_answer(status: u16, text: String) -> Response<Body> {
+    body::json_response(StatusCode::from_u16(status).unwrap(), text)
+}
+
+/// A gateway with one upstream, `hotels`.
+pub(crate) struct House {
+    pub(crate) address: SocketAddr,
+    pub(crate) upstream: Fake,
+    pub(crate) ledger: Ledger,
+    pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
+    pub(crate) supervisor: Supervisor,
+    /// Of the ledger and the fake: they outlive the gateway.
+    pub(crate) outside: Supervisor,
+    clients: Mutex<Vec<tokio::task::AbortHandle>>,
+}
+
+/// What a test changes.
+pub(crate) struct Setup {
+    pub(crate) listen: config::Listen,
+    pub(crate) upstream: Box<dyn FnOnce(&mut config::Upstream)>,
+    pub(crate) recording: config::Recording,
+    pub(crate) ledger: airside_ledger::Options,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            listen: config::Listen {
+                threads: 2,
+                drain_ms: 15_000,
+                ..config::Listen::default()
+            },
+            upstream: Box::new(|_| {}),
+            recording: config::Recording::default(),
+            ledger: airside_ledger::Options::default(),
+        }
+    }
+}
+
+impl House {
+    pub(crate) async fn open() -> Self {
+        Self::with(Setup::default()).await
+    }
+
+    pub(crate) async fn with(setup: Setup) -> Self {
+        let (supervisor, outside) = (Supervisor::new(), Supervisor::new());
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let upstream = Fake::start(&outside).await;
+        let ledger = Ledger::open(
+            Arc::new(Memory::new()),
+            clock.clone(),
+            &outside,
+            setup.ledger,
+        )
+        .await
+        .unwrap();
+        let url = format!("http://{}/inner/mcp?site=1", upstream.address)
+            .parse()
+            .unwrap();
+        let mut hotels = config::Upstream::http("hotels".parse().unwrap(), url);
+        (setup.upstream)(&mut hotels);
+        let endpoint = config::Endpoint {
+            path: "/mcp".to_owned(),
+            upstreams: vec![hotels.name.clone()],
+        };
+        let policies = Policies::load(&[Source {
+            name: "test.cedar",
+            text: POLICY,
+        }])
+        .unwrap();
+        let identity = airside_identity::Config {
+            anonymous_loopback: true,
+            ..airside_identity::Config::default()
+        };
+        let snapshot = Snapshot::build(
+            Parts {
+                listen: &setup.listen,
+                upstreams: &[hotels],
+                endpoints: &[endpoint],
+                recording: setup.recording,
+                policies: &policies,
+                previous: None,
+            },
+            Identity::new(&identity, clock.clone()).unwrap(),
+            &BTreeMap::new(),
+            &Shared::new(clock.clone(), supervisor.clone()),
+            &clock,
+        )
+        .unwrap();
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
+        let (node, parts) = (snapshot.clone(), (ledger.clone(), supervisor.clone()));
+        let listen = setup.listen.clone();
+        outside.spawn("gateway", OnFailure::Log, async move {
+            serve(vec![listener], &listen, node, parts.0, parts.1, clock)
+                .await
+                .unwrap();
+        });
+        Self {
+            address,
+            upstream,
+            ledger,
+            snapshot,
+            supervisor,
+            outside,
+            clients: Mutex::default(),
+        }
+    }
+
+    /// Calls `tool` as a client of 2026-07-28 does.
+    pub(crate) async fn call(&self, tool: &str) -> Reply {
+        self.post(&headers("tools/call", tool), call(tool)).await
+    }
+
+    /// Posts `body` with `fields` to the endpoint.
+    pub(crate) async fn post(&self, fields: &[(&str, &str)], body: impl Into<Bytes>) -> Reply {
+        self.send("POST", "/mcp", fields, body.into()).await
+    }
+
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        fields: &[(&str, &str)],
+        body: Bytes,
+    ) -> Reply {
+        within(self.start(method, path, fields, body))
+            .await
+            .whole()
+            .await
+    }
+
+    /// Sends a request and returns the answer with its body to come.
+    pub(crate) async fn start(
+        &self,
+        method: &str,
+        path: &str,
+        fields: &[(&str, &str)],
+        body: Bytes,
+    ) -> Answer {
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        let (mut sender, connection) = client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .unwrap();
+        let task = self.outside.spawn("client", OnFailure::Log, async move {
+            let _ = connection.await;
+        });
+        self.clients.lock().unwrap().push(task.abort_handle());
+        let mut request = Request::builder().method(method).uri(path);
+        if !fields
+            .iter()
+            .any(|(name, _)| name.eq_ignore_ascii_case("host"))
+        {
+            request = request.header("host", self.address.to_string());
+        }
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(body)).unwrap();
+        let response = sender.send_request(request).await.unwrap();
+        Answer {
+            response,
+            connection: task,
+        }
+    }
+
+    /// Breaks the connections of all clients.
+    pub(crate) fn hang_up_clients(&self) {
+        let clients = std::mem::take(&mut *self.clients.lock().unwrap());
+        for client in clients {
+            client.abort();
+        }
+    }
+
+    /// Sends `bytes` as they are and returns what comes back until the gateway closes.
+    pub(crate) async fn raw(&self, bytes: &[u8]) -> String {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(bytes).await.unwrap();
+        let mut all = Vec::new();
+        // A reset after the answer is how a server refuses the rest of a request.
+        let _ = within(stream.read_to_end(&mut all)).await;
+        String::from_utf8_lossy(&all).into_owned()
+    }
+
+    /// Returns the first `count` entries of the ledger, as kind and body.
+    pub(crate) async fn entries(&self, count: usize) -> Vec<(String, Value)> {
+        let mut follower = self.ledger.follow(TenantId::default(), 0);
+        let mut entries: Vec<Entry> = Vec::new();
+        while entries.len() < count {
+            entries.extend(within(follower.next()).await.unwrap());
+        }
+        let read = |entry: &Entry| {
+            let body = serde_json::from_slice(&entry.body).unwrap();
+            (entry.kind.as_str().to_owned(), body)
+        };
+        entries.iter().map(read).collect()
+    }
+
+    /// Returns how the only call so far ended: kind, outcome or decision, and code.
+    pub(crate) async fn ending(&self, count: usize) -> String {
+        let entries = self.entries(count).await;
+        let (kind, body) = &entries[count - 1];
+        let how = body["outcome"]
+            .as_str()
+            .or(body["decision"].as_str())
+            .unwrap();
+        let code = body["error_code"].as_str().unwrap_or("-");
+        format!("{kind} {how} {code}")
+    }
+}
+
+/// An answer whose body is still to come.
+pub(crate) struct Answer {
+    pub(crate) response: Response<Arriving>,
+    connection: tokio::task::JoinHandle<()>,
+}
+
+impl Answer {
+    pub(crate) async fn whole(self) -> Reply {
+        let (head, body) = self.response.into_parts();
+        let body = within(body.collect()).await;
+        Reply {
+            status: head.status.as_u16(),
+            headers: head.headers,
+            broken: body.is_err(),
+            body: body.map(|body| body.to_bytes()).unwrap_or_default(),
+        }
+    }
+
+    /// Returns the next piece of the body, or none at its end.
+    pub(crate) async fn piece(&mut self) -> Option<Result<Bytes, hyper::Error>> {
+        let frame = within(self.response.body_mut().frame()).await?;
+        Some(frame.map(|frame| frame.into_data().unwrap_or_default()))
+    }
+
+    /// Goes away.
+    pub(crate) async fn hang_up(self) {
+        self.connection.abort();
+        let _ = self.connection.await;
+    }
+}
+
+/// A whole answer.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    /// The body ended early.
+    pub(crate) broken: bool,
+}
+
+impl Reply {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    /// Returns status, JSON-RPC code and stable code.
+    pub(crate) fn verdict(&self) -> String {
+        let json = self.json();
+        let code = json["error"]["code"].as_i64().unwrap_or_default();
+        let stable = json["error"]["data"]["code"].as_str().unwrap_or("-");
+        format!("{} {code} {stable}", self.status)
+    }
+}
+
+pub(crate) async fn within<F: Future>(future: F) -> F::Output {
+    tokio::time::timeout(PATIENCE, future)
+        .await
+        .expect("what has to happen did not")
+}
+
+const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{},"io.modelcontextprotocol/clientInfo":{"name":"tests","version":"1"}}"#;
+
+/// Returns a call of `tool` with odd but valid notation.
+pub(crate) fn call(tool: &str) -> String {
+    format!(
+        r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{{"name":"{tool}","arguments":{{}},{META}}}}}"#
+    )
+}
+
+/// Returns a request of `method` with these further members of `params`.
+pub(crate) fn request(method: &str, params: &str) -> String {
+    let comma = if params.is_empty() { "" } else { "," };
+    format!(r#"{{"jsonrpc":"2.0","id":7,"method":"{method}","params":{{{params}{comma}{META}}}}}"#)
+}
+
+/// Returns the header fields of a modern request.
+pub(crate) fn headers<'a>(method: &'a str, name: &'a str) -> Vec<(&'a str, &'a str)> {
+    let mut fields = vec![
+        ("content-type", "application/json"),
+        ("accept", "application/json, text/event-stream"),
+        ("mcp-protocol-version", "2026-07-28"),
+        ("mcp-method", method),
+    ];
+    if !name.is_empty() {
+        fields.push(("mcp-name", name));
+    }
+    fields
+}

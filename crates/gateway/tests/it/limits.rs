@@ -1,0 +1,314 @@
+//! Deadlines, the breaker, disconnects, and the end of the gateway.
+
+use std::time::Duration;
+
+use airside_gateway::{State, config::WhenFull};
+use bytes::Bytes;
+use tokio::{net::TcpStream, sync::mpsc};
+
+use crate::harness::{Act, House, Setup, call, headers, within};
+
+const JSON: &str = "application/json";
+const EVENTS: &str = "text/event-stream";
+
+async fn house(change: impl FnOnce(&mut airside_gateway::config::Upstream) + 'static) -> House {
+    House::with(Setup {
+        upstream: Box::new(change),
+        ..Setup::default()
+    })
+    .await
+}
+
+#[tokio::test]
+async fn silent_upstream_is_a_timeout() {
+    let house = house(|upstream| upstream.first_byte_timeout_ms = 100).await;
+    house.upstream.next("search", Act::Silent);
+    assert_eq!(house.call("search").await.verdict(), "504 50400 GW-021");
+    house.upstream.idle().await;
+    assert_eq!(house.ending(1).await, "call.completed timeout GW-021");
+}
+
+#[tokio::test]
+async fn deadline_covers_a_stalled_body() {
+    let house = house(|upstream| upstream.deadline_ms = 100).await;
+    house.upstream.next("search", Act::Stall(JSON, "{".into()));
+    let reply = house.call("search").await;
+    assert!(reply.broken, "{reply:?}");
+    house.upstream.idle().await;
+    assert_eq!(house.ending(1).await, "call.completed timeout GW-021");
+}
+
+#[tokio::test]
+async fn silence_within_a_stream_has_a_limit_and_the_stream_has_none() {
+    let house = house(|upstream| {
+        upstream.deadline_ms = 1;
+        upstream.idle_timeout_ms = 200;
+    })
+    .await;
+    house
+        .upstream
+        .next("search", Act::Stall(EVENTS, "data: {}\n\n".into()));
+    let reply = house.call("search").await;
+    assert!(reply.broken);
+    assert_eq!(house.ending(1).await, "call.completed timeout GW-021");
+}
+
+#[tokio::test]
+async fn answer_over_the_limit_is_broken_off() {
+    let house = house(|upstream| upstream.max_response_bytes = 1000).await;
+    let large = Bytes::from(vec![b' '; 1001]);
+    house
+        .upstream
+        .next("search", Act::Answer(200, JSON, large.clone()));
+    assert_eq!(house.call("search").await.verdict(), "502 50200 GW-025");
+    let (sender, receiver) = mpsc::channel(1);
+    house.upstream.next("search", Act::Stream(JSON, receiver));
+    sender.send("{".into()).await.unwrap();
+    let fields = headers("tools/call", "search");
+    let mut answer = house
+        .start("POST", "/mcp", &fields, call("search").into())
+        .await;
+    answer.piece().await.unwrap().unwrap();
+    sender.send(large).await.unwrap();
+    assert!(answer.piece().await.unwrap().is_err());
+    assert_eq!(house.ending(2).await, "call.completed broken GW-025");
+}
+
+#[tokio::test]
+async fn unreachable_upstream_opens_the_breaker() {
+    let house = house(|upstream| {
+        // Nobody listens there: the port was taken from the system and given back.
+        let free = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let url = format!("http://{}/mcp", free.local_addr().unwrap());
+        upstream.url = Some(url.parse().unwrap());
+        upstream.breaker_failures = 2;
+        upstream.breaker_open_ms = 60_000;
+    })
+    .await;
+    let mut verdicts = Vec::new();
+    let last = loop {
+        let reply = house.call("search").await;
+        verdicts.push(reply.verdict());
+        if reply.status == 503 || verdicts.len() > 3 {
+            break reply;
+        }
+    };
+    assert_eq!(last.verdict(), "503 50300 GW-023", "{verdicts:?}");
+    let wait = last.json()["error"]["data"]["retry_after_ms"]
+        .as_u64()
+        .unwrap();
+    assert!((1..=60_000).contains(&wait));
+    let seconds: u64 = last.headers["retry-after"]
+        .to_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!((1..=60).contains(&seconds));
+    assert_eq!(
+        house.snapshot.load().upstreams().next().unwrap().breaker,
+        State::Open
+    );
+}
+
+#[tokio::test]
+async fn breaker_closes_when_the_upstream_is_well_again() {
+    let house = house(|upstream| {
+        upstream.breaker_failures = 1;
+        upstream.breaker_open_ms = 50;
+    })
+    .await;
+    assert_eq!(house.call("search").await.status, 200);
+    house
+        .upstream
+        .next("search", Act::Answer(503, JSON, "{}".into()));
+    assert_eq!(house.call("search").await.status, 503);
+    let well = async {
+        while house.call("search").await.status != 200 {
+            tokio::task::yield_now().await;
+        }
+    };
+    within(well).await;
+    assert_eq!(
+        house.snapshot.load().upstreams().next().unwrap().breaker,
+        State::Closed
+    );
+}
+
+#[tokio::test]
+async fn calls_over_the_connection_limit_wait_and_are_refused() {
+    let house = house(|upstream| {
+        upstream.max_connections = 1;
+        upstream.queue_timeout_ms = 100;
+    })
+    .await;
+    assert_eq!(house.call("search").await.status, 200);
+    let (sender, receiver) = mpsc::channel(1);
+    house.upstream.next("search", Act::Stream(EVENTS, receiver));
+    sender.send("data: {}\n\n".into()).await.unwrap();
+    let fields = headers("tools/call", "search");
+    let mut first = house
+        .start("POST", "/mcp", &fields, call("search").into())
+        .await;
+    first.piece().await.unwrap().unwrap();
+    assert_eq!(house.call("search").await.verdict(), "503 50300 GW-022");
+    drop(sender);
+    assert!(first.piece().await.is_none());
+    assert_eq!(house.call("search").await.status, 200);
+}
+
+#[tokio::test]
+async fn client_that_goes_away_cancels_a_read() {
+    let house = House::open().await;
+    let (sender, receiver) = mpsc::channel(1);
+    house.upstream.next("search", Act::Stream(EVENTS, receiver));
+    sender.send("data: {}\n\n".into()).await.unwrap();
+    let fields = headers("tools/call", "search");
+    let mut answer = house
+        .start("POST", "/mcp", &fields, call("search").into())
+        .await;
+    answer.piece().await.unwrap().unwrap();
+    answer.hang_up().await;
+    house.upstream.idle().await;
+    assert_eq!(house.ending(1).await, "call.completed cancelled -");
+}
+
+#[tokio::test]
+async fn effect_is_followed_to_its_end_when_the_client_goes_away() {
+    let house = House::open().await;
+    let (sender, receiver) = mpsc::channel(1);
+    house.upstream.next("book", Act::Stream(JSON, receiver));
+    sender
+        .send(r#"{"jsonrpc":"2.0","id":7,"#.into())
+        .await
+        .unwrap();
+    let fields = headers("tools/call", "book");
+    let mut answer = house
+        .start("POST", "/mcp", &fields, call("book").into())
+        .await;
+    answer.piece().await.unwrap().unwrap();
+    answer.hang_up().await;
+    sender
+        .send(r#""result":{"isError":true}}"#.into())
+        .await
+        .unwrap();
+    drop(sender);
+    assert_eq!(house.ending(2).await, "call.completed tool_error -");
+}
+
+#[tokio::test]
+async fn effect_is_followed_before_it_is_answered_too() {
+    let house = House::open().await;
+    let (sender, receiver) = mpsc::channel(1);
+    let (gate, open) = tokio::sync::oneshot::channel::<()>();
+    house.upstream.next(
+        "book",
+        Act::After(open, Box::new(Act::Stream(JSON, receiver))),
+    );
+    let fields = headers("tools/call", "book");
+    {
+        let client = std::pin::pin!(house.start("POST", "/mcp", &fields, call("book").into()));
+        tokio::select! {
+            _ = client => panic!("nobody answers"),
+            () = house.upstream.called(1) => {}
+        }
+    }
+    house.hang_up_clients();
+    gate.send(()).unwrap();
+    sender
+        .send(r#"{"jsonrpc":"2.0","id":7,"result":{}}"#.into())
+        .await
+        .unwrap();
+    drop(sender);
+    assert_eq!(house.ending(2).await, "call.completed ok -");
+}
+
+#[tokio::test]
+async fn upstream_that_breaks_off_breaks_the_answer_visibly() {
+    let house = House::open().await;
+    let (breaks, said) = tokio::sync::oneshot::channel();
+    let act = Act::Break(EVENTS, "data: {}\n\n".into(), said);
+    house.upstream.next("search", act);
+    let fields = headers("tools/call", "search");
+    let mut answer = house
+        .start("POST", "/mcp", &fields, call("search").into())
+        .await;
+    answer.piece().await.unwrap().unwrap();
+    breaks.send(()).unwrap();
+    assert!(answer.piece().await.unwrap().is_err());
+    assert_eq!(house.ending(1).await, "call.completed broken GW-024");
+}
+
+#[tokio::test]
+async fn nothing_happens_without_room_for_its_record() {
+    for (when_full, expected) in [(WhenFull::Refuse, 503), (WhenFull::Serve, 200)] {
+        let mut setup = Setup::default();
+        setup.recording.when_full = when_full;
+        setup.ledger.queue_requests = 0;
+        let house = House::with(setup).await;
+        assert_eq!(house.call("book").await.verdict(), "503 50300 GW-030");
+        assert!(house.upstream.calls().is_empty());
+        assert_eq!(house.call("search").await.status, expected);
+    }
+}
+
+#[tokio::test]
+async fn connections_over_the_limit_are_closed() {
+    let mut setup = Setup::default();
+    setup.listen.max_connections = 1;
+    let house = House::with(setup).await;
+    let first = TcpStream::connect(house.address).await.unwrap();
+    // Accepted in order: when the second is closed, the first has been counted.
+    assert_eq!(house.raw(b"").await, "");
+    drop(first);
+    let served = async {
+        loop {
+            let answer = house
+                .raw(b"GET /mcp HTTP/1.0\r\nhost: localhost\r\n\r\n")
+                .await;
+            if answer.starts_with("HTTP/1.") {
+                break;
+            }
+        }
+    };
+    within(served).await;
+}
+
+#[tokio::test]
+async fn calls_in_flight_are_finished_when_the_gateway_stops() {
+    let house = House::open().await;
+    let (sender, receiver) = mpsc::channel(1);
+    house.upstream.next("search", Act::Stream(JSON, receiver));
+    sender.send("{".into()).await.unwrap();
+    let fields = headers("tools/call", "search");
+    let mut answer = house
+        .start("POST", "/mcp", &fields, call("search").into())
+        .await;
+    answer.piece().await.unwrap().unwrap();
+    house.supervisor.request_stop();
+    let closed = async { while TcpStream::connect(house.address).await.is_ok() {} };
+    within(closed).await;
+    sender.send("}".into()).await.unwrap();
+    drop(sender);
+    assert_eq!(answer.piece().await.unwrap().unwrap(), "}");
+    assert!(answer.piece().await.is_none());
+    assert_eq!(house.supervisor.stop(Duration::from_secs(10)).await, 0);
+}
+
+#[tokio::test]
+async fn what_does_not_end_is_closed_after_the_grace_period() {
+    let mut setup = Setup::default();
+    setup.listen.drain_ms = 100;
+    let house = House::with(setup).await;
+    house
+        .upstream
+        .next("search", Act::Stall(EVENTS, "data: {}\n\n".into()));
+    let fields = headers("tools/call", "search");
+    let mut answer = house
+        .start("POST", "/mcp", &fields, call("search").into())
+        .await;
+    answer.piece().await.unwrap().unwrap();
+    house.supervisor.request_stop();
+    assert!(answer.piece().await.unwrap().is_err());
+    assert_eq!(house.supervisor.stop(Duration::from_secs(10)).await, 0);
+    assert_eq!(house.ending(1).await, "call.completed cancelled -");
+}

@@ -1,0 +1,8 @@
+//! The gateway in front of a server that does what a test tells it to.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod flow;
+mod harness;
+mod hostile;
+mod limits;
