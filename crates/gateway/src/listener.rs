@@ -282,12 +282,7 @@ fn prepare(socket: std::net::TcpStream, stop: &CancellationToken) -> io::Result<
     Ok((link, TcpStream::from_std(socket)?))
 }
 
-async fn connection(
-    node: Arc<Node>,
-    link: Link,
-    http: Builder,
-    stream: TcpStream,
-) {
+async fn connection(node: Arc<Node>, link: Link, http: Builder, stream: TcpStream) {
     let stop = link.stop.clone();
     let link = Arc::new(link);
     let service = service_fn(move |request: hyper::Request<Incoming>| {

@@ -93,7 +93,11 @@ mod tests {
             .collect();
         let body = StreamBody::new(stream::iter(frames).chain(stream::pending())).boxed_unsync();
         let stop = CancellationToken::new();
-        let response = at_stop(Response::new(body), &stop, Bytes::from_static(b"data: bye\n\n"));
+        let response = at_stop(
+            Response::new(body),
+            &stop,
+            Bytes::from_static(b"data: bye\n\n"),
+        );
         let mut body = response.into_body();
         let mut all = Vec::new();
         for _ in pieces {

@@ -282,7 +282,10 @@ impl Mount {
         caller.groups().hash(&mut class);
         let (mount, caller) = (self.clone(), caller.clone());
         let sees = move |item: &Item<'_>| {
-            let engine = mount.engines.iter().find(|engine| engine.server() == item.server);
+            let engine = mount
+                .engines
+                .iter()
+                .find(|engine| engine.server() == item.server);
             let facts = airside_policy::Facts {
                 principal: principal(&caller),
                 action: Action::of_method(item.method),

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::harness::{Act, House, call, headers};
+use crate::harness::{Act, House, call, headers, request};
 
 const JSON: &str = "application/json";
 const EVENTS: &str = "text/event-stream";
@@ -222,7 +222,21 @@ async fn statuses_and_errors_of_the_upstream_pass_through() {
     house
         .upstream
         .next("", Act::Answer(404, JSON, error.into()));
-    let body = crate::harness::request("future/method", "");
+    let body = request("future/method", "");
     let reply = house.post(&headers("future/method", ""), body).await;
     assert_eq!((reply.status, &reply.body[..]), (404, error.as_bytes()));
+}
+
+#[tokio::test]
+async fn what_may_not_be_called_is_not_listed() {
+    let house = House::open().await;
+    let body = request("tools/list", "");
+    let reply = house.post(&headers("tools/list", ""), body).await;
+    let json = reply.json();
+    let tools = json["result"]["tools"].as_array().unwrap();
+    let names: Vec<_> = tools
+        .iter()
+        .map(|tool| tool["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["search", "book"]);
 }

@@ -6,7 +6,7 @@ use airside_gateway::{State, config::WhenFull};
 use bytes::Bytes;
 use tokio::{net::TcpStream, sync::mpsc};
 
-use crate::harness::{Act, House, Setup, call, headers, within};
+use crate::harness::{Act, House, Setup, call, headers, request, within};
 
 const JSON: &str = "application/json";
 const EVENTS: &str = "text/event-stream";
@@ -311,4 +311,32 @@ async fn what_does_not_end_is_closed_after_the_grace_period() {
     assert!(answer.piece().await.unwrap().is_err());
     assert_eq!(house.supervisor.stop(Duration::from_secs(10)).await, 0);
     assert_eq!(house.ending(1).await, "call.completed cancelled -");
+}
+
+#[tokio::test]
+async fn subscription_ends_with_its_result_when_the_gateway_stops() {
+    let house = House::open().await;
+    let (sender, receiver) = mpsc::channel(1);
+    house.upstream.next("", Act::Stream(EVENTS, receiver));
+    let acknowledged = r#"data: {"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"notifications":{"toolsListChanged":true},"_meta":{"io.modelcontextprotocol/subscriptionId":7}}}"#;
+    sender
+        .send(format!("{acknowledged}\n\n").into())
+        .await
+        .unwrap();
+    let fields = headers("subscriptions/listen", "");
+    let body = request(
+        "subscriptions/listen",
+        r#""notifications":{"toolsListChanged":true}"#,
+    );
+    let mut answer = house.start("POST", "/mcp", &fields, body.into()).await;
+    answer.piece().await.unwrap().unwrap();
+    house.supervisor.request_stop();
+    let rest = answer.whole().await;
+    let text = String::from_utf8_lossy(&rest.body).into_owned();
+    let event = text.trim_end().rsplit("data: ").next().unwrap();
+    let last: serde_json::Value = serde_json::from_str(event).unwrap();
+    assert_eq!(last["id"], 7);
+    assert_eq!(last["result"]["resultType"], "complete");
+    assert!(!rest.broken);
+    house.upstream.idle().await;
 }
