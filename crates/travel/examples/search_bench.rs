@@ -26,6 +26,13 @@ fn now() -> Instant {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut out = std::io::stdout().lock();
+    let start = now();
+    Search::new(Size::Small, "Boston", 1).ok_or("the city is known")?;
+    writeln!(
+        out,
+        "decode the cities: {:.1} ms",
+        micros(start.elapsed()) / 1e3
+    )?;
     writeln!(
         out,
         "{:<8} {:<10} {:>7} {:>8} {:>12}",

@@ -415,3 +415,6 @@ fn refuse(rejection: &Rejection) -> CallToolResult {
     reply.is_error = Some(true);
     reply
 }
+
+#[cfg(test)]
+mod tests;
