@@ -98,7 +98,7 @@ pub(crate) struct Atlas {
 }
 
 impl Atlas {
-    /// Decodes the city table. Takes some 20 ms.
+    /// Decodes the city table. Takes some 40 ms, once.
     pub(crate) fn decode() -> Self {
         let mut atlas = Self {
             cities: Vec::new(),
