@@ -3,13 +3,13 @@
 use std::net::SocketAddr;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::Role;
 
 /// The control API over TCP. The Unix socket in the data folder is always there
 /// and needs no configuration.
-#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Config {
     /// Loopback address and port where the control API also listens. Without it
@@ -21,7 +21,7 @@ pub struct Config {
 }
 
 /// A role granted to a group.
-#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Grant {
     /// Group of callers, as named by the `groups` of their keys.

@@ -154,6 +154,9 @@ async fn head(Extract(state): Extract<State>, asked: Asked) -> Response {
         Ok(chain) => chain,
         Err(refused) => return refused.into_response(),
     };
+    if let Err(error) = state.ledger.flush().await {
+        return Answer(error.fault()).into_response();
+    }
     match state.ledger.head(&chain.tenant).await {
         Ok(head) => json(&wire::Head {
             tenant: chain.tenant.to_string(),
@@ -172,6 +175,10 @@ async fn entries(Extract(state): Extract<State>, asked: Asked) -> Response {
     let query = LedgerQuery::new(chain.tenant)
         .after(chain.after)
         .limit(chain.limit.clamp(1, MAX_PAGE));
+    // Calls that have ended are shown, whether or not their group was written.
+    if let Err(error) = state.ledger.flush().await {
+        return Answer(error.fault()).into_response();
+    }
     match state.ledger.read(query).await {
         Ok(read) => json(&wire::Entries {
             entries: read.into_iter().map(wire::Entry::from).collect(),

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use url::Url;
 
 /// Where and how the gateway listens.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Listen {
     /// Address and port to listen on. Port 0 takes a free one.

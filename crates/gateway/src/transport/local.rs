@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use airside_mcp::body::full;
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, header};
 
 use super::{Body, Error};
 
@@ -26,7 +26,11 @@ impl Local {
     ///
     /// None today: an in-process server always answers. The result keeps the
     /// signature of all transports.
-    pub async fn send(&self, request: Request<Bytes>) -> Result<Response<Body>, Error> {
+    pub async fn send(&self, mut request: Request<Bytes>) -> Result<Response<Body>, Error> {
+        // A request without it is invalid (RFC 9112, section 3.2), and servers
+        // refuse it. The client's own was checked and stays behind.
+        let host = HeaderValue::from_static("localhost");
+        request.headers_mut().insert(header::HOST, host);
         Ok(self.0.call(request.map(full)).await)
     }
 }

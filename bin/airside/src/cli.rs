@@ -1,0 +1,312 @@
+//! The command line.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use airside_base::TenantId;
+use clap::{Args, Parser, Subcommand, ValueEnum, builder::Styles};
+use url::Url;
+
+/// Where a node keeps its ledger unless told otherwise.
+pub(crate) const DATA_DIR: &str = "airside-data";
+
+const AFTER_HELP: &str = "\
+Results go to standard output, everything else to standard error. Every command
+that prints results takes --json. Exit codes: 0 done, 1 failed, 2 usage, 3 configuration,
+4 no node, 5 refused by tool or policy, 6 ledger broken, 7 in use.
+
+Examples:
+  airside up                                       a governed travel endpoint on this machine
+  airside call search_hotels place=Boston          call a tool through it
+  airside ledger tail --follow                     watch what happens
+  airside explain CFG-003                          what an error code means";
+
+/// One governed gateway between AI assistants and a travel company's MCP servers.
+#[derive(Debug, Parser)]
+#[command(name = "airside", version, after_help = AFTER_HELP, styles = Styles::plain())]
+#[command(
+    subcommand_required = true,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags of every command.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Common {
+    /// Print results as JSON.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// What to log to standard error: error, warn, info, debug, trace, or
+    /// directives such as `info,airside_gateway=debug`. RUST_LOG does the same.
+    #[arg(long, global = true, value_name = "LEVEL", env = "RUST_LOG")]
+    #[arg(hide_env_values = true)]
+    pub(crate) log_level: Option<String>,
+    /// How to write the log.
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    #[arg(env = "AIRSIDE_LOG_FORMAT", value_name = "FORMAT")]
+    pub(crate) log_format: LogFormat,
+}
+
+/// How to write the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start a node on this machine with the built-in travel server
+    Up(Up),
+    /// Start a node from a configuration file
+    Serve(Serve),
+    /// Call a tool
+    Call(Call),
+    /// List the tools and what they take
+    Tools(Tools),
+    /// Show the state of a running node
+    Status(NodeArgs),
+    /// Read and verify the ledger
+    #[command(subcommand)]
+    Ledger(Ledger),
+    /// Check and document the configuration
+    #[command(subcommand)]
+    Config(Config),
+    /// Make keys for callers
+    #[command(subcommand)]
+    Key(Key),
+    /// Explain an error code
+    Explain(Explain),
+}
+
+const UP_HELP: &str = "\
+The node keeps its ledger in the data folder, serves anonymous callers of this machine
+only, and stops on Ctrl-C or SIGTERM after the running calls have ended; a second signal
+hurries. The last line on standard output is `ready: URL`.
+
+Examples:
+  airside up
+  airside up --data-dir /var/lib/airside --port 8080
+  airside up --port 0 --json          any free port; one JSON line when ready";
+
+/// Start a node on this machine with the built-in travel server.
+#[derive(Debug, Args)]
+#[command(after_help = UP_HELP)]
+pub(crate) struct Up {
+    /// Folder of the ledger; made if it is not there.
+    #[arg(long, value_name = "DIR", default_value = DATA_DIR, env = "AIRSIDE_DATA_DIR")]
+    pub(crate) data_dir: PathBuf,
+    /// Port on 127.0.0.1; 0 takes any. Without it 7400, or a free one if that is taken.
+    #[arg(long, value_name = "N")]
+    pub(crate) port: Option<u16>,
+}
+
+const SERVE_HELP: &str = "\
+SIGHUP or `airside config reload` reads the file again: a good one replaces the present
+configuration for new calls, a bad one is reported and changes nothing.
+
+Examples:
+  airside config check airside.toml && airside serve --config airside.toml";
+
+/// Start a node from a configuration file.
+#[derive(Debug, Args)]
+#[command(after_help = SERVE_HELP)]
+pub(crate) struct Serve {
+    /// Configuration in TOML.
+    #[arg(long, value_name = "FILE", default_value = "airside.toml")]
+    pub(crate) config: PathBuf,
+    /// Folder of the ledger, instead of the one in the file.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+/// Which MCP endpoint to use.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Target {
+    /// Folder of the running node.
+    #[arg(long, value_name = "DIR", default_value = DATA_DIR, env = "AIRSIDE_DATA_DIR")]
+    pub(crate) data_dir: PathBuf,
+    /// MCP endpoint to use instead of the node's own.
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<Url>,
+    /// File with the API key to show, or `-` for standard input.
+    #[arg(long, value_name = "FILE", env = "AIRSIDE_KEY_FILE")]
+    pub(crate) key_file: Option<PathBuf>,
+}
+
+const CALL_HELP: &str = "\
+Values are read by the tool's own input schema: numbers, true/false, lists as a,b,c or
+JSON, objects as JSON or with dots (stay.check_in=2026-12-01). A key that is given twice
+makes a list. The exit code is 5 when the tool reports an error.
+
+Examples:
+  airside call search_hotels place=Boston check_in=2026-12-01 check_out=2026-12-03
+  airside call get_hotel hotel_id=… --json
+  airside call search_hotels --arguments '{\"place\": \"Boston\"}'
+  airside call echo text=hi --url https://mcp.example.com/mcp --key-file key.txt";
+
+/// Call a tool.
+#[derive(Debug, Args)]
+#[command(after_help = CALL_HELP)]
+pub(crate) struct Call {
+    /// Name of the tool.
+    pub(crate) tool: String,
+    /// Arguments of the tool.
+    #[arg(value_name = "KEY=VALUE", value_parser = pair)]
+    pub(crate) pairs: Vec<(String, String)>,
+    /// Arguments as one JSON object; KEY=VALUE overrides its members.
+    #[arg(long, value_name = "JSON")]
+    pub(crate) arguments: Option<String>,
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("write it as key=value".to_owned()),
+    }
+}
+
+/// List the tools and what they take.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  airside tools\n  airside tools --json")]
+pub(crate) struct Tools {
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+/// Which node to ask.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct NodeArgs {
+    /// Folder of the node.
+    #[arg(long, value_name = "DIR", default_value = DATA_DIR, env = "AIRSIDE_DATA_DIR")]
+    pub(crate) data_dir: PathBuf,
+    /// Control address of a node elsewhere, such as one at the end of a tunnel.
+    #[arg(long, value_name = "ADDRESS:PORT", requires = "key_file")]
+    pub(crate) control: Option<SocketAddr>,
+    /// File with the API key to show, or `-` for standard input.
+    #[arg(long, value_name = "FILE", env = "AIRSIDE_KEY_FILE")]
+    pub(crate) key_file: Option<PathBuf>,
+}
+
+const LEDGER_HELP: &str = "\
+A running node is asked through the control socket in its data folder. When none runs
+the files are opened directly.
+
+Examples:
+  airside ledger tail -n 50
+  airside ledger tail --follow --json | jq .kind
+  airside ledger verify";
+
+#[derive(Debug, Subcommand)]
+#[command(after_help = LEDGER_HELP)]
+pub(crate) enum Ledger {
+    /// Show the newest entries
+    Tail(Tail),
+    /// Check every entry and its place in the chain
+    Verify(NodeArgs),
+    /// Show the newest position of a chain
+    Head(Head),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Tail {
+    /// How many entries.
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
+    pub(crate) lines: u64,
+    /// Go on showing entries as they are made.
+    #[arg(short = 'f', long)]
+    pub(crate) follow: bool,
+    #[command(flatten)]
+    pub(crate) chain: ChainArgs,
+    #[command(flatten)]
+    pub(crate) node: NodeArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Head {
+    #[command(flatten)]
+    pub(crate) chain: ChainArgs,
+    #[command(flatten)]
+    pub(crate) node: NodeArgs,
+}
+
+/// Which chain.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ChainArgs {
+    /// Tenant whose chain is meant.
+    #[arg(long, value_name = "NAME", default_value_t)]
+    pub(crate) tenant: TenantId,
+}
+
+#[derive(Debug, Subcommand)]
+#[command(
+    after_help = "Examples:\n  airside config check airside.toml\n  airside config schema > airside.schema.json"
+)]
+pub(crate) enum Config {
+    /// Check a configuration file without starting anything
+    Check {
+        /// Configuration in TOML.
+        #[arg(value_name = "FILE", default_value = "airside.toml")]
+        file: PathBuf,
+    },
+    /// Print the JSON Schema of the configuration, or its reference page
+    Schema {
+        /// Print the reference page instead.
+        #[arg(long)]
+        markdown: bool,
+    },
+    /// Make the running node read its configuration again
+    Reload(NodeArgs),
+}
+
+const KEY_HELP: &str = "\
+The key is shown once, on standard output, and stored nowhere. The block below it goes
+into the configuration and holds only its SHA-256.
+
+Examples:
+  airside key new --name front-desk
+  airside key new --name ci --group operators --json";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Key {
+    /// Mint an API key
+    #[command(after_help = KEY_HELP)]
+    New {
+        /// Name of the caller that will hold it.
+        #[arg(long)]
+        name: String,
+        /// Group of the caller; may be repeated.
+        #[arg(long = "group", value_name = "GROUP")]
+        groups: Vec<String>,
+        /// Tenant of the caller.
+        #[arg(long, value_name = "NAME", default_value_t)]
+        tenant: TenantId,
+    },
+}
+
+/// Explain an error code.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  airside explain CFG-003\n  airside explain --json LED-001")]
+pub(crate) struct Explain {
+    /// Code, as printed in brackets after `error`.
+    pub(crate) code: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn definition_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,225 @@
+//! The configuration file.
+//!
+//! # Invariants
+//!
+//! * A [`Config`] that [`load`] returns has passed every check: what is unsafe or
+//!   cannot work is refused before anything starts, with file, line and column.
+//! * Relative paths in it have been resolved against its file.
+
+pub(crate) mod check;
+pub(crate) mod command;
+pub(crate) mod problem;
+pub(crate) mod reference;
+pub(crate) mod source;
+
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+};
+
+use airside_gateway::config::{Endpoint, Listen, Recording, Upstream};
+use airside_identity::Digest;
+use airside_policy::Policies;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::{
+    cli,
+    config::{
+        problem::{Problem, Problems},
+        source::{Source, Step},
+    },
+};
+
+/// Largest configuration or policy file, in bytes.
+const MAX_FILE: u64 = 4 << 20;
+
+/// Configuration of an Airside node.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Config {
+    /// Folder of the ledger and the control socket. Only its owner may enter it.
+    #[serde(default = "default_data_dir")]
+    pub(crate) data_dir: PathBuf,
+    /// Where and how the gateway listens.
+    #[serde(default)]
+    pub(crate) listen: Listen,
+    /// Upstream MCP servers, each `[[upstream]]`.
+    #[serde(default)]
+    pub(crate) upstream: Vec<Upstream>,
+    /// Endpoints for clients, each `[[endpoint]]`. The first is the one that
+    /// `airside call` uses.
+    #[serde(default)]
+    pub(crate) endpoint: Vec<Endpoint>,
+    /// Who may call, and how callers prove who they are.
+    #[serde(default)]
+    pub(crate) identity: airside_identity::Config,
+    /// What callers may do.
+    #[serde(default)]
+    pub(crate) policy: PolicyFiles,
+    /// How calls are recorded.
+    #[serde(default)]
+    pub(crate) recording: Recording,
+    /// The built-in travel server.
+    #[serde(default)]
+    pub(crate) travel: TravelServer,
+    /// The control API over TCP.
+    #[serde(default)]
+    pub(crate) control: airside_api::Config,
+}
+
+/// What callers may do.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct PolicyFiles {
+    /// Files with Cedar policies, which replace the built-in ones. What no policy
+    /// permits is refused.
+    pub(crate) files: Vec<PathBuf>,
+}
+
+/// The built-in travel server.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct TravelServer {
+    /// Number from which hotels, rates and availability are generated. The same
+    /// number gives the same hotels.
+    pub(crate) seed: u64,
+}
+
+impl Default for TravelServer {
+    fn default() -> Self {
+        Self { seed: 1 }
+    }
+}
+
+fn default_data_dir() -> PathBuf {
+    cli::DATA_DIR.into()
+}
+
+/// A configuration that is good to use.
+#[derive(Debug, Clone)]
+pub(crate) struct Loaded {
+    pub(crate) config: Config,
+    pub(crate) policies: Policies,
+    /// SHA-256 of the configuration and its policies.
+    pub(crate) digest: Digest,
+}
+
+/// The configuration of `airside up`.
+const UP: &str = r#"
+[identity]
+anonymous-loopback = true
+
+[[upstream]]
+name = "travel"
+builtin = "travel"
+
+[[endpoint]]
+path = "/mcp"
+upstreams = ["travel"]
+"#;
+
+/// Returns the configuration of `airside up`.
+pub(crate) fn embedded(data_dir: &Path) -> Result<Loaded, Problems> {
+    let source = Source {
+        path: PathBuf::from("airside up"),
+        text: UP.to_owned(),
+    };
+    let mut loaded = read(&source)?;
+    data_dir.clone_into(&mut loaded.config.data_dir);
+    Ok(loaded)
+}
+
+/// Reads the configuration in `file`.
+pub(crate) fn load(file: &Path) -> Result<Loaded, Problems> {
+    let text = read_text(file).map_err(|error| Problems {
+        file: file.to_owned(),
+        list: vec![Problem::unreadable(file, &error)],
+    })?;
+    read(&Source {
+        path: file.to_owned(),
+        text,
+    })
+}
+
+fn read(source: &Source) -> Result<Loaded, Problems> {
+    let refused = |list| Problems {
+        file: source.path.clone(),
+        list,
+    };
+    if let Err(error) = toml::de::DeTable::parse(&source.text) {
+        return Err(refused(vec![Problem::from_syntax(source, &error)]));
+    }
+    let mut config: Config = toml::from_str(&source.text)
+        .map_err(|error| refused(vec![Problem::from_value(source, &error)]))?;
+    resolve(&mut config, source.folder());
+    let mut list = check::check(source, &config);
+    let texts = read_policies(source, &config, &mut list);
+    let policies = check::policies(&texts, &mut list);
+    let Some(policies) = policies.filter(|_| list.is_empty()) else {
+        return Err(refused(list));
+    };
+    let mut all = source.text.clone();
+    for text in texts {
+        all.push('\0');
+        all.push_str(&text.text);
+    }
+    let digest = Digest::of(all.as_bytes());
+    Ok(Loaded {
+        config,
+        policies,
+        digest,
+    })
+}
+
+fn read_policies(source: &Source, config: &Config, list: &mut Vec<Problem>) -> Vec<Source> {
+    let mut texts = Vec::new();
+    for (index, file) in config.policy.files.iter().enumerate() {
+        let path = [Step::Key("policy"), Step::Key("files"), Step::Index(index)];
+        match read_text(file) {
+            Ok(text) => texts.push(Source {
+                path: file.clone(),
+                text,
+            }),
+            Err(error) => {
+                let mut problem = Problem::unreadable(file, &error);
+                problem.place = Some(source.place(&source.span(&path)));
+                list.push(problem);
+            }
+        }
+    }
+    texts
+}
+
+/// Reads a whole file of bounded size.
+fn read_text(file: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(file)?.take(MAX_FILE).read_to_string(&mut text)?;
+    if text.len() as u64 == MAX_FILE {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("larger than {MAX_FILE} bytes"),
+        ));
+    }
+    Ok(text)
+}
+
+/// Makes relative paths start at `folder`, wherever the process was started.
+fn resolve(config: &mut Config, folder: &Path) {
+    config.data_dir = folder.join(&config.data_dir);
+    for file in &mut config.policy.files {
+        *file = folder.join(&*file);
+    }
+    for upstream in &mut config.upstream {
+        if let Some(directory) = &mut upstream.directory {
+            *directory = folder.join(&*directory);
+        }
+        // A program with a slash is a path; without one it is looked up in PATH.
+        if let Some(program) = upstream.command.first_mut()
+            && program.contains('/')
+        {
+            *program = folder.join(&*program).to_string_lossy().into_owned();
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! Refuses configurations that are unsafe or cannot work.
+
+use std::{collections::HashSet, net::SocketAddr};
+
+use airside_gateway::config::{self as gateway, Endpoint, Kind, Upstream};
+use airside_identity::ConfigError;
+use airside_policy::Policies;
+
+use crate::{
+    config::{
+        Config,
+        problem::Problem,
+        source::{Source, Step},
+    },
+    text::nearest,
+};
+
+/// Names of the servers that are part of this program.
+pub(crate) const BUILTINS: [&str; 1] = ["travel"];
+
+/// Returns everything that is wrong with `config`, which was read from `source`.
+pub(crate) fn check(source: &Source, config: &Config) -> Vec<Problem> {
+    let mut list = Vec::new();
+    listener(source, config, &mut list);
+    upstreams(source, &config.upstream, &mut list);
+    endpoints(source, config, &mut list);
+    identity(source, config, &mut list);
+    control(source, config, &mut list);
+    list
+}
+
+fn listener(source: &Source, config: &Config, list: &mut Vec<Problem>) {
+    let address = config.listen.address;
+    if config.identity.anonymous_loopback && !address.ip().is_loopback() {
+        list.push(Problem::at(
+            source,
+            &[Step::Key("listen"), Step::Key("address")],
+            "CFG-006",
+            format!("anonymous access is on and {address} can be reached from other machines"),
+            "listen on 127.0.0.1, or remove `anonymous-loopback` and give callers keys",
+        ));
+    }
+    if let Err(error) = config.listen.check() {
+        let problem = of_gateway(source, &[Step::Key("listen")], &error);
+        list.push(problem);
+    }
+}
+
+fn upstreams(source: &Source, upstreams: &[Upstream], list: &mut Vec<Problem>) {
+    let mut names = HashSet::new();
+    for (index, upstream) in upstreams.iter().enumerate() {
+        let path = [Step::Key("upstream"), Step::Index(index)];
+        if !names.insert(&upstream.name) {
+            let error = gateway::Error::SameName {
+                name: upstream.name.clone(),
+            };
+            list.push(of_gateway(source, &path, &error));
+        }
+        match upstream.kind() {
+            Ok(Kind::Builtin(builtin)) if !BUILTINS.contains(&builtin) => {
+                let error = gateway::Error::UnknownBuiltin {
+                    name: upstream.name.clone(),
+                    builtin: builtin.to_owned(),
+                };
+                list.push(of_gateway(source, &path, &error));
+            }
+            Ok(_) => {}
+            Err(error) => list.push(of_gateway(source, &path, &error)),
+        }
+    }
+}
+
+fn endpoints(source: &Source, config: &Config, list: &mut Vec<Problem>) {
+    if config.endpoint.is_empty() {
+        list.push(Problem::at(
+            source,
+            &[],
+            "CFG-014",
+            "there is no endpoint, so nothing would be served".to_owned(),
+            "add [[endpoint]] with `path = \"/mcp\"` and `upstreams = [\"…\"]`",
+        ));
+    }
+    let mut paths = HashSet::new();
+    for (index, endpoint) in config.endpoint.iter().enumerate() {
+        let path = [Step::Key("endpoint"), Step::Index(index)];
+        if !paths.insert(&endpoint.path) {
+            let error = gateway::Error::SamePath {
+                path: endpoint.path.clone(),
+            };
+            list.push(of_gateway(source, &path, &error));
+        }
+        if endpoint.upstreams.is_empty() {
+            let error = gateway::Error::NoUpstream {
+                path: endpoint.path.clone(),
+            };
+            list.push(of_gateway(source, &path, &error));
+        }
+        known_upstreams(source, config, (index, endpoint), list);
+    }
+}
+
+fn known_upstreams(
+    source: &Source,
+    config: &Config,
+    (index, endpoint): (usize, &Endpoint),
+    list: &mut Vec<Problem>,
+) {
+    let names = || {
+        config
+            .upstream
+            .iter()
+            .map(|upstream| upstream.name.as_str())
+    };
+    for (position, name) in endpoint.upstreams.iter().enumerate() {
+        if names().any(|known| known == name.as_str()) {
+            continue;
+        }
+        let hint = match nearest(name.as_str(), names()) {
+            Some(known) => format!("did you mean `{known}`?"),
+            None => format!("add [[upstream]] with `name = \"{name}\"`"),
+        };
+        list.push(Problem::at(
+            source,
+            &[
+                Step::Key("endpoint"),
+                Step::Index(index),
+                Step::Key("upstreams"),
+                Step::Index(position),
+            ],
+            "CFG-009",
+            format!("there is no upstream `{name}`"),
+            hint,
+        ));
+    }
+}
+
+fn identity(source: &Source, config: &Config, list: &mut Vec<Problem>) {
+    let Err(error) = config.identity.check() else {
+        return;
+    };
+    let keys = [Step::Key("identity"), Step::Key("api-key")];
+    let position = match &error {
+        ConfigError::DuplicateName { name, .. } | ConfigError::DuplicateKey { name } => config
+            .identity
+            .api_key
+            .iter()
+            .rposition(|key| key.name == *name),
+        ConfigError::Name { .. } => None,
+    };
+    let mut path = keys.to_vec();
+    path.extend(position.map(Step::Index));
+    let fault = error.fault();
+    list.push(Problem::at(
+        source,
+        &path,
+        fault.code(),
+        fault.public().to_owned(),
+        fault
+            .hint()
+            .unwrap_or("use letters, digits, `-`, `_` and `.`")
+            .to_owned(),
+    ));
+}
+
+fn control(source: &Source, config: &Config, list: &mut Vec<Problem>) {
+    let path = [Step::Key("control"), Step::Key("address")];
+    let Some(address) = config.control.address else {
+        return;
+    };
+    if !address.ip().is_loopback() {
+        list.push(Problem::at(
+            source,
+            &path,
+            "CFG-013",
+            format!("the control API may only listen on a loopback address, not {address}"),
+            "use 127.0.0.1 and reach it from elsewhere through a tunnel",
+        ));
+    }
+    if config.control.grant.is_empty() {
+        list.push(Problem::at(
+            source,
+            &path,
+            "CFG-015",
+            "nobody holds a role, so the control API over TCP would refuse everyone".to_owned(),
+            "add [[control.grant]] with a group of an API key, or remove `address`",
+        ));
+    }
+    if same_port(address, config.listen.address) {
+        list.push(Problem::at(
+            source,
+            &path,
+            "CFG-016",
+            format!("the control API and the gateway cannot both listen on {address}"),
+            "choose another port",
+        ));
+    }
+}
+
+fn same_port(one: SocketAddr, other: SocketAddr) -> bool {
+    one.port() != 0
+        && one.port() == other.port()
+        && (one.ip() == other.ip() || other.ip().is_unspecified())
+}
+
+/// Returns the policies of `texts`, or the built-in ones if there are none.
+pub(crate) fn policies(texts: &[Source], list: &mut Vec<Problem>) -> Option<Policies> {
+    if texts.is_empty() {
+        return Some(Policies::builtin());
+    }
+    let names: Vec<String> = texts
+        .iter()
+        .map(|text| text.path.display().to_string())
+        .collect();
+    let sources: Vec<airside_policy::Source<'_>> = names
+        .iter()
+        .zip(texts)
+        .map(|(name, text)| airside_policy::Source {
+            name,
+            text: &text.text,
+        })
+        .collect();
+    match Policies::load(&sources) {
+        Ok(policies) => Some(policies),
+        Err(error) => {
+            list.extend(error.problems().map(|problem| of_policy(texts, problem)));
+            None
+        }
+    }
+}
+
+/// Places what the policy loader says.
+fn of_policy(texts: &[Source], problem: &airside_policy::Problem) -> Problem {
+    use airside_policy::Problem as Found;
+    let at = match problem {
+        Found::Syntax { place, .. }
+        | Found::Schema { place, .. }
+        | Found::Unnamed { place }
+        | Found::Duplicate { place, .. }
+        | Found::Template { place } => Some(place),
+        Found::TooLarge { .. } => None,
+    };
+    let text = problem.to_string();
+    let (message, hint) = text.split_once("\n  hint: ").unwrap_or((&text, ""));
+    let message = match at {
+        Some(place) => message
+            .strip_prefix(&format!("{place}: "))
+            .unwrap_or(message),
+        None => message,
+    };
+    let source = at.and_then(|place| {
+        texts
+            .iter()
+            .find(|text| text.path.as_os_str() == place.file.as_str())
+    });
+    Problem {
+        code: problem.code(),
+        message: message.to_owned(),
+        hint: match hint {
+            "" => format!("airside explain {}", problem.code()),
+            hint => hint.to_owned(),
+        },
+        place: at
+            .zip(source)
+            .map(|(place, source)| source.line(place.line, place.column)),
+    }
+}
+
+/// Places what the gateway says about the table at `path`.
+fn of_gateway(source: &Source, path: &[Step<'_>], error: &gateway::Error) -> Problem {
+    use gateway::Error;
+    let (code, key, hint) = match error {
+        Error::NoKind { .. } | Error::SeveralKinds { .. } => (
+            "CFG-012",
+            None,
+            "give `url`, or `command`, or `builtin = \"travel\"`, and one of them only".to_owned(),
+        ),
+        Error::UrlParts { .. } | Error::Scheme { .. } => (
+            "CFG-017",
+            Some("url"),
+            "write it as https://host/path".to_owned(),
+        ),
+        Error::PlainHttp { .. } => (
+            "CFG-007",
+            Some("url"),
+            "use https, or set `allow-plain-http = true` where the network is trusted".to_owned(),
+        ),
+        Error::Zero { key } => (
+            "CFG-018",
+            Some(*key),
+            "remove the key to take the default".to_owned(),
+        ),
+        Error::HeaderBuffer => (
+            "CFG-018",
+            Some("max-header-bytes"),
+            "remove the key to take the default".to_owned(),
+        ),
+        Error::Path { .. } => (
+            "CFG-019",
+            Some("path"),
+            "write it as /mcp or /mcp/name".to_owned(),
+        ),
+        Error::SamePath { .. } => (
+            "CFG-008",
+            Some("path"),
+            "give each endpoint a path of its own".to_owned(),
+        ),
+        Error::SameName { .. } => (
+            "CFG-010",
+            Some("name"),
+            "give each upstream a name of its own".to_owned(),
+        ),
+        Error::NoUpstream { .. } => (
+            "CFG-014",
+            Some("upstreams"),
+            "name at least one upstream".to_owned(),
+        ),
+        Error::UnknownUpstream { .. } => (
+            "CFG-009",
+            Some("upstreams"),
+            "add [[upstream]] with this name".to_owned(),
+        ),
+        Error::UnknownBuiltin { .. } => (
+            "CFG-020",
+            Some("builtin"),
+            format!("there is: {}", BUILTINS.join(", ")),
+        ),
+        Error::Origin { .. } => (
+            "CFG-021",
+            Some("allowed-origins"),
+            "write scheme, host and port only, such as https://app.example".to_owned(),
+        ),
+    };
+    let mut path = path.to_vec();
+    path.extend(key.map(Step::Key));
+    Problem::at(source, &path, code, error.to_string(), hint)
+}

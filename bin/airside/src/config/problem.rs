@@ -1,0 +1,164 @@
+//! What is wrong with a configuration, said so that it can be put right.
+
+use std::{
+    fmt::Write as _,
+    io,
+    path::{Path, PathBuf},
+};
+
+use serde_json::json;
+
+use crate::{
+    config::source::{Place, Source, Step},
+    failure::Rendered,
+    text::{nearest, printable},
+};
+
+/// One thing that is wrong.
+#[derive(Debug, Clone)]
+pub(crate) struct Problem {
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+    pub(crate) hint: String,
+    pub(crate) place: Option<Place>,
+}
+
+/// All that is wrong with one file.
+#[derive(Debug, Clone)]
+pub(crate) struct Problems {
+    pub(crate) file: PathBuf,
+    pub(crate) list: Vec<Problem>,
+}
+
+impl Problem {
+    /// Returns a problem with the value at `path` of `source`.
+    pub(crate) fn at(
+        source: &Source,
+        path: &[Step<'_>],
+        code: &'static str,
+        message: String,
+        hint: impl Into<String>,
+    ) -> Self {
+        Self {
+            code,
+            message,
+            hint: hint.into(),
+            place: Some(source.place(&source.span(path))),
+        }
+    }
+
+    /// Returns why `file` cannot be read.
+    pub(crate) fn unreadable(file: &Path, error: &io::Error) -> Self {
+        Self {
+            code: "CFG-001",
+            message: format!("cannot read {}: {error}", file.display()),
+            hint: "check the name, and that this user may read the file".to_owned(),
+            place: None,
+        }
+    }
+
+    /// Returns where the text of `source` is not TOML.
+    pub(crate) fn from_syntax(source: &Source, error: &toml::de::Error) -> Self {
+        Self {
+            code: "CFG-002",
+            message: format!("not TOML: {}", error.message()),
+            hint: "see https://toml.io/en/v1.0.0 for the format".to_owned(),
+            place: error.span().map(|span| source.place(&span)),
+        }
+    }
+
+    /// Returns which key or value of `source` is wrong.
+    pub(crate) fn from_value(source: &Source, error: &toml::de::Error) -> Self {
+        let (code, message, hint) = classify(error.message());
+        Self {
+            code,
+            message,
+            hint,
+            place: error.span().map(|span| source.place(&span)),
+        }
+    }
+}
+
+/// Sorts a message of the reader by what the user has to do.
+fn classify(message: &str) -> (&'static str, String, String) {
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let schema = "see `airside config schema` or docs/configuration.md";
+    if message.starts_with("unknown field") {
+        let given = quoted.next().unwrap_or_default();
+        let known: Vec<&str> = quoted.collect();
+        let hint = match nearest(given, known.iter().copied()) {
+            Some(word) => format!("did you mean `{word}`?"),
+            None if known.is_empty() => "no key is allowed here".to_owned(),
+            None => format!("known here: {}", known.join(", ")),
+        };
+        return ("CFG-003", format!("unknown key `{given}`"), hint);
+    }
+    if message.starts_with("missing field") {
+        let wanted = quoted.next().unwrap_or_default();
+        let hint = format!("add `{wanted} = …`; {schema}");
+        return ("CFG-004", format!("the key `{wanted}` is missing"), hint);
+    }
+    if message.starts_with("unknown variant") {
+        let given = quoted.next().unwrap_or_default();
+        let known: Vec<&str> = quoted.collect();
+        let hint = match nearest(given, known.iter().copied()) {
+            Some(word) => format!("did you mean `{word}`?"),
+            None => format!("use one of: {}", known.join(", ")),
+        };
+        return ("CFG-005", format!("`{given}` is not possible here"), hint);
+    }
+    ("CFG-005", message.to_owned(), schema.to_owned())
+}
+
+impl Rendered for Problems {
+    fn text(&self) -> String {
+        let mut text = String::new();
+        for problem in &self.list {
+            render(&mut text, self, problem).expect("writing to a string cannot fail");
+        }
+        text
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let list: Vec<_> = self
+            .list
+            .iter()
+            .map(|problem| {
+                json!({
+                    "code": problem.code,
+                    "message": problem.message,
+                    "hint": problem.hint,
+                    "file": problem.place.as_ref().map_or(&self.file, |place| &place.file),
+                    "line": problem.place.as_ref().map(|place| place.line),
+                    "column": problem.place.as_ref().map(|place| place.column),
+                })
+            })
+            .collect();
+        json!({ "problems": list })
+    }
+}
+
+fn render(text: &mut String, all: &Problems, problem: &Problem) -> std::fmt::Result {
+    writeln!(
+        text,
+        "error[{}]: {}",
+        problem.code,
+        printable(&problem.message)
+    )?;
+    match &problem.place {
+        Some(place) => {
+            let file = place.file.display();
+            let number = place.line.to_string();
+            let gutter = " ".repeat(number.len());
+            let indent = " ".repeat(place.column - 1);
+            writeln!(text, "{gutter}--> {file}:{}:{}", place.line, place.column)?;
+            writeln!(text, "{gutter} |")?;
+            // A tab would shift the marker below.
+            let excerpt = printable(&place.excerpt.replace('\t', " "));
+            writeln!(text, "{number} | {excerpt}")?;
+            writeln!(text, "{gutter} | {indent}{}", "^".repeat(place.width))?;
+        }
+        None => writeln!(text, " --> {}", all.file.display())?,
+    }
+    writeln!(text, "hint: {}", printable(&problem.hint))
+}

@@ -1,0 +1,156 @@
+//! A configuration file and places in it.
+
+use std::{
+    ops::Range,
+    path::{Path, PathBuf},
+};
+
+use toml::de::{DeTable, DeValue};
+
+/// A file that was read, or text that stands for one.
+#[derive(Debug, Clone)]
+pub(crate) struct Source {
+    pub(crate) path: PathBuf,
+    pub(crate) text: String,
+}
+
+/// One step on the way to a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step<'a> {
+    Key(&'a str),
+    Index(usize),
+}
+
+/// Line and column, both from 1, and the line itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) file: PathBuf,
+    pub(crate) line: usize,
+    pub(crate) column: usize,
+    pub(crate) excerpt: String,
+    /// How many characters of the line are meant, at least 1.
+    pub(crate) width: usize,
+}
+
+impl Source {
+    /// Returns the folder that relative paths in the file start from.
+    pub(crate) fn folder(&self) -> &Path {
+        match self.path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        }
+    }
+
+    /// Returns where bytes `span` of the text are.
+    pub(crate) fn place(&self, span: &Range<usize>) -> Place {
+        let start = floor_boundary(&self.text, span.start);
+        let end = floor_boundary(&self.text, span.end.max(start));
+        let line_start = self.text[..start].rfind('\n').map_or(0, |at| at + 1);
+        let line_end = self.text[start..]
+            .find('\n')
+            .map_or(self.text.len(), |at| start + at);
+        let excerpt = self.text[line_start..line_end].trim_end_matches('\r');
+        Place {
+            file: self.path.clone(),
+            line: self.text[..start].matches('\n').count() + 1,
+            column: self.text[line_start..start].chars().count() + 1,
+            excerpt: excerpt.to_owned(),
+            width: self.text[start..end.min(line_end).max(start)]
+                .chars()
+                .count()
+                .max(1),
+        }
+    }
+
+    /// Returns the place at a line and column, both from 1.
+    pub(crate) fn line(&self, line: usize, column: usize) -> Place {
+        let excerpt = self.text.lines().nth(line.saturating_sub(1));
+        Place {
+            file: self.path.clone(),
+            line,
+            column: column.max(1),
+            excerpt: excerpt.unwrap_or_default().to_owned(),
+            width: 1,
+        }
+    }
+
+    /// Returns the bytes of the value at `path`, or of its nearest parent that is
+    /// in the text.
+    pub(crate) fn span(&self, path: &[Step<'_>]) -> Range<usize> {
+        let Ok(root) = DeTable::parse(&self.text) else {
+            return 0..0;
+        };
+        let mut span = root.span();
+        let mut table = Some(root.get_ref());
+        let mut value: Option<&DeValue<'_>> = None;
+        for step in path {
+            let next = match (*step, table, value) {
+                (Step::Key(key), Some(table), _) => table.get(key),
+                (Step::Index(index), None, Some(DeValue::Array(items))) => items.get(index),
+                _ => None,
+            };
+            let Some(next) = next else { break };
+            span = next.span();
+            value = Some(next.get_ref());
+            table = match next.get_ref() {
+                DeValue::Table(table) => Some(table),
+                _ => None,
+            };
+        }
+        span
+    }
+}
+
+fn floor_boundary(text: &str, at: usize) -> usize {
+    let mut at = at.min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, path: &[Step<'_>], expected: (usize, usize, &str)) {
+        let source = Source {
+            path: "a.toml".into(),
+            text: text.to_owned(),
+        };
+        let span = source.span(path);
+        let place = source.place(&span);
+        let meant: String = place
+            .excerpt
+            .chars()
+            .skip(place.column - 1)
+            .take(place.width)
+            .collect();
+        assert_eq!((place.line, place.column, meant.as_str()), expected);
+    }
+
+    #[test]
+    fn values_are_found_in_tables_and_lists() {
+        let text =
+            "[listen]\naddress = \"x\"\n[[upstream]]\nname = \"ä\"\n[[upstream]]\nname = \"b\"\n";
+        check(
+            text,
+            &[Step::Key("listen"), Step::Key("address")],
+            (2, 11, "\"x\""),
+        );
+        check(
+            text,
+            &[Step::Key("upstream"), Step::Index(1), Step::Key("name")],
+            (6, 8, "\"b\""),
+        );
+    }
+
+    #[test]
+    fn missing_value_is_placed_at_its_parent() {
+        check(
+            "[listen]\na = 1\n",
+            &[Step::Key("listen"), Step::Key("port")],
+            (1, 1, "[listen]"),
+        );
+    }
+}

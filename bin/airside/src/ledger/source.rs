@@ -1,0 +1,162 @@
+//! Where a command reads the ledger: from the running node, or from its files.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use airside_api::{Client, client, wire};
+use airside_base::{Fault, Kind, Supervisor, SystemClock, TenantId};
+use airside_ledger::{
+    Ledger, Options, Progress, Query,
+    stores::sqlite::{self, Sqlite},
+};
+
+use crate::{
+    cli,
+    failure::{Exit, Failure},
+    node::folder,
+    target,
+};
+
+/// Longest wait for the ledger's own tasks to end.
+const CLOSE: Duration = Duration::from_secs(5);
+
+/// An open ledger.
+pub(crate) enum Source {
+    /// Behind the control API of a node.
+    Node(Client),
+    /// Opened here, since no node runs.
+    Files(Box<Files>),
+}
+
+pub(crate) struct Files {
+    ledger: Ledger,
+    supervisor: Supervisor,
+}
+
+impl Source {
+    /// Opens what `args` name.
+    pub(crate) async fn open(args: &cli::NodeArgs) -> Result<Self, Failure> {
+        let key = target::read_key(args.key_file.as_deref())?;
+        let client = target::control(args, key, &Supervisor::new());
+        match client.status().await {
+            Ok(_) => Ok(Self::Node(client)),
+            Err(client::Error::NotRunning { .. })
+                if args.control.is_none() && args.data_dir.join(folder::LEDGER).exists() =>
+            {
+                open_files(&args.data_dir).await
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(crate) async fn head(&self, tenant: &TenantId) -> Result<wire::Head, Failure> {
+        match self {
+            Self::Node(client) => Ok(client.head(tenant).await?),
+            Self::Files(files) => {
+                let head = files.ledger.head(tenant).await;
+                let head = head.map_err(|error| unreadable(&error.fault()))?;
+                Ok(wire::Head {
+                    tenant: tenant.to_string(),
+                    seq: head.seq,
+                    hash: head.hash.to_string(),
+                })
+            }
+        }
+    }
+
+    /// Returns some entries after position `after`; none only at the end.
+    pub(crate) async fn entries(
+        &self,
+        tenant: &TenantId,
+        after: u64,
+    ) -> Result<Vec<wire::Entry>, Failure> {
+        match self {
+            Self::Node(client) => Ok(client.entries(tenant, after, PAGE).await?),
+            Self::Files(files) => {
+                let query = Query::new(tenant.clone()).after(after).limit(PAGE);
+                let read = files.ledger.read(query).await;
+                let read = read.map_err(|error| unreadable(&error.fault()))?;
+                Ok(read.into_iter().map(wire::Entry::from).collect())
+            }
+        }
+    }
+
+    /// Checks every entry; the last word is the result.
+    pub(crate) async fn verify(
+        &self,
+        progress: &(dyn Fn(u64, u64) + Send + Sync),
+    ) -> Result<wire::Verify, Failure> {
+        match self {
+            Self::Node(client) => {
+                let mut lines = client.verify().await?;
+                let mut last = wire::Verify::Progress { done: 0, total: 0 };
+                while let Some(event) = lines.next().await? {
+                    if let wire::Verify::Progress { done, total } = event {
+                        progress(done, total);
+                    }
+                    last = event;
+                }
+                Ok(last)
+            }
+            Self::Files(files) => {
+                let report = |step: Progress| progress(step.done, step.total);
+                Ok(wire::Verify::from(files.ledger.verify(&report).await))
+            }
+        }
+    }
+
+    /// Lets go of the files.
+    pub(crate) async fn close(self) {
+        if let Self::Files(files) = self {
+            let Files { ledger, supervisor } = *files;
+            drop(ledger);
+            supervisor.stop(CLOSE).await;
+        }
+    }
+}
+
+/// Entries asked for at once.
+const PAGE: usize = airside_api::MAX_PAGE;
+
+async fn open_files(folder: &Path) -> Result<Source, Failure> {
+    let supervisor = Supervisor::new();
+    let store = Sqlite::inspect(folder).map_err(|error| refused(folder, &error))?;
+    let ledger = open(store, &supervisor).await?;
+    Ok(Source::Files(Box::new(Files { ledger, supervisor })))
+}
+
+/// Opens the ledger in `folder` for a node, which has it for itself from now on.
+pub(crate) async fn own(folder: &Path, supervisor: &Supervisor) -> Result<Ledger, Failure> {
+    let store = Sqlite::open(folder, supervisor).map_err(|error| refused(folder, &error))?;
+    open(store, supervisor).await
+}
+
+async fn open(store: Sqlite, supervisor: &Supervisor) -> Result<Ledger, Failure> {
+    let clock = Arc::new(SystemClock::new());
+    let opened = Ledger::open(Arc::new(store), clock, supervisor, Options::default()).await;
+    opened.map_err(|error| unreadable(&error.fault()))
+}
+
+fn refused(folder: &Path, error: &sqlite::OpenError) -> Failure {
+    if !matches!(error, sqlite::OpenError::Locked { .. }) {
+        return unreadable(&error.fault());
+    }
+    let fault = Fault::new(
+        Kind::Conflict,
+        "CLI-005",
+        format!(
+            "another process works in the data folder {}",
+            folder.display()
+        ),
+    );
+    let hint = "see `airside status`; stop that node, or name another folder with --data-dir";
+    Failure::new(Exit::InUse, fault.with_hint(hint))
+}
+
+/// What the ledger says about itself; its operator is the one who reads this.
+fn unreadable(fault: &Fault) -> Failure {
+    let failure = Failure::new(Exit::Failed, fault.clone());
+    match fault.private() {
+        Some(cause) => failure.with_detail(format!("cause: {cause}")),
+        None => failure,
+    }
+}

@@ -1,0 +1,287 @@
+//! A running node: `airside up` and `airside serve`.
+//!
+//! # Invariants
+//!
+//! * The ledger is opened first and closed last, by a supervisor of its own: what
+//!   happens while the gateway drains is recorded.
+//! * Nothing is served before the entry that names the configuration is durable.
+
+mod event;
+pub(crate) mod folder;
+mod listen;
+mod running;
+mod signals;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use airside_api::{Access, State, serve_socket, serve_tcp, socket};
+use airside_base::{Fault, Kind, Supervisor, SystemClock};
+use airside_gateway::ServeError;
+use airside_ledger::Ledger;
+use serde_json::json;
+
+use crate::{
+    cli, config,
+    failure::{Exit, Failure},
+    ledger::source,
+    node::{
+        event::Event,
+        listen::WhenTaken,
+        running::{Origin, Place, Running},
+        signals::{Asked, Signals},
+    },
+    output::Out,
+    snippets,
+    target::no_runtime,
+};
+
+/// Threads beside those of the gateway: control API, signals, reloads.
+const BACKGROUND_THREADS: usize = 2;
+/// Longest wait for tasks to end after the gateway has drained.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Where the configuration of a node comes from and how it starts.
+struct Plan {
+    loaded: config::Loaded,
+    origin: Origin,
+    when_taken: WhenTaken,
+    snippets: bool,
+}
+
+/// Runs `airside up`.
+pub(crate) fn up(args: &cli::Up, out: &mut Out) -> Result<(), Failure> {
+    let origin = Origin::Embedded {
+        data_dir: args.data_dir.clone(),
+        port: args.port,
+    };
+    let loaded = origin
+        .load()
+        .map_err(|problems| Failure::rendered(Exit::Config, problems))?;
+    let when_taken = match args.port {
+        Some(_) => WhenTaken::Refuse,
+        None => WhenTaken::TakeAnother,
+    };
+    run(
+        Plan {
+            loaded,
+            origin,
+            when_taken,
+            snippets: true,
+        },
+        out,
+    )
+}
+
+/// Runs `airside serve`.
+pub(crate) fn serve(args: &cli::Serve, out: &mut Out) -> Result<(), Failure> {
+    let origin = Origin::File {
+        file: args.config.clone(),
+        data_dir: args.data_dir.clone(),
+    };
+    let loaded = origin
+        .load()
+        .map_err(|problems| Failure::rendered(Exit::Config, problems))?;
+    run(
+        Plan {
+            loaded,
+            origin,
+            when_taken: WhenTaken::Refuse,
+            snippets: false,
+        },
+        out,
+    )
+}
+
+fn run(plan: Plan, out: &mut Out) -> Result<(), Failure> {
+    let folder = plan.loaded.config.data_dir.clone();
+    folder::prepare(&folder)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(BACKGROUND_THREADS)
+        .thread_name("background")
+        .enable_all()
+        .build()
+        .map_err(|error| no_runtime(&error))?;
+    let ended = runtime.block_on(with_ledger(folder, plan, out));
+    // A blocked thread must not keep the process.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    ended
+}
+
+async fn with_ledger(folder: PathBuf, plan: Plan, out: &mut Out) -> Result<(), Failure> {
+    let mut signals = Signals::listen()?;
+    let scribe = Supervisor::new();
+    let ledger = source::own(&folder, &scribe).await?;
+    let ended = live(plan, ledger.clone(), &scribe, &mut signals, out).await;
+    let flushed = ledger.flush().await;
+    drop(ledger);
+    if scribe.stop(GRACE).await > 0 {
+        tracing::error!("the ledger did not close in time");
+    }
+    ended?;
+    flushed.map_err(|error| Failure::new(Exit::Failed, error.fault()))
+}
+
+/// Serves until a signal; returns when the running calls have ended.
+async fn live(
+    plan: Plan,
+    ledger: Ledger,
+    scribe: &Supervisor,
+    signals: &mut Signals,
+    out: &mut Out,
+) -> Result<(), Failure> {
+    let tasks = Supervisor::new();
+    let listen = plan.loaded.config.listen.clone();
+    let listener = listen::bind(listen.address, plan.when_taken)?;
+    let place = Place {
+        address: listener.local_addr().map_err(|error| no_runtime(&error))?,
+        origin: plan.origin,
+        clock: Arc::new(SystemClock::new()),
+    };
+    let node = Running::start(plan.loaded, place, &ledger, &tasks).await?;
+    let node = Arc::new(node);
+    control(&node, &ledger, &tasks)?;
+    announce(&node, plan.snippets, out)?;
+    let gateway = airside_gateway::serve(
+        vec![listener],
+        &listen,
+        node.snapshot(),
+        ledger.clone(),
+        tasks.clone(),
+        node.clock(),
+    );
+    let drained = until_stopped(gateway, &node, scribe, (signals, &tasks)).await;
+    record_stop(&node, &ledger, matches!(drained, Ok(true))).await;
+    if tasks.stop(GRACE).await > 0 {
+        tracing::warn!("some tasks did not end in time");
+    }
+    drained.map(|_| ())
+}
+
+/// Opens the control API.
+fn control(node: &Arc<Running>, ledger: &Ledger, tasks: &Supervisor) -> Result<(), Failure> {
+    let config = node.config();
+    let folder = &config.data_dir;
+    let state = State::new(node.clone(), ledger.clone(), tasks.clone());
+    let socket = socket::bind(folder).map_err(|error| folder::unusable(folder, &error))?;
+    serve_socket(socket, state.clone(), tasks);
+    let Some(address) = config.control.address else {
+        return Ok(());
+    };
+    let listener = listen::bind(address, WhenTaken::Refuse)?;
+    let listener = listener
+        .set_nonblocking(true)
+        .and_then(|()| tokio::net::TcpListener::from_std(listener))
+        .map_err(|error| no_runtime(&error))?;
+    let access = Access::Keys {
+        identity: node.identity(),
+        grants: config.control.grant.clone().into(),
+    };
+    tracing::info!(%address, "the control API listens");
+    serve_tcp(listener, state, &access, tasks);
+    Ok(())
+}
+
+/// Serves until a signal or a failure. Returns whether all running calls ended.
+async fn until_stopped(
+    gateway: impl Future<Output = Result<(), ServeError>>,
+    node: &Running,
+    scribe: &Supervisor,
+    (signals, tasks): (&mut Signals, &Supervisor),
+) -> Result<bool, Failure> {
+    tokio::pin!(gateway);
+    loop {
+        let asked = tokio::select! {
+            served = &mut gateway => return Err(failed(served.err())),
+            () = scribe.stopping() => return Err(failed(None)),
+            asked = signals.next() => asked,
+        };
+        match asked {
+            Asked::Stop => break,
+            Asked::Reload => node.reload_and_log().await,
+        }
+    }
+    tracing::info!("stopping: running calls may end, a second signal hurries");
+    tasks.request_stop();
+    tokio::select! {
+        served = &mut gateway => match served {
+            Ok(()) => Ok(true),
+            Err(error) => Err(failed(Some(error))),
+        },
+        () = signals.stop() => {
+            tracing::warn!("hurried: running calls are cut off");
+            Ok(false)
+        }
+    }
+}
+
+/// A part that the node cannot work without has ended.
+fn failed(error: Option<ServeError>) -> Failure {
+    let cause = error.map(|error| match std::error::Error::source(&error) {
+        Some(source) => format!(": {error}: {source}"),
+        None => format!(": {error}"),
+    });
+    let fault = Fault::new(
+        Kind::Internal,
+        "CLI-021",
+        format!("the node failed{}", cause.unwrap_or_default()),
+    );
+    Failure::new(
+        Exit::Failed,
+        fault.with_hint("see the log above, then start it again"),
+    )
+}
+
+async fn record_stop(node: &Running, ledger: &Ledger, drained: bool) {
+    let stopped = Event::Stopped {
+        node: node.id(),
+        drained,
+    };
+    let appended = match stopped.draft() {
+        Ok(draft) => ledger
+            .append(vec![draft])
+            .await
+            .map_err(|error| error.fault()),
+        Err(error) => Err(error.fault()),
+    };
+    match appended {
+        Ok(_) => tracing::info!(drained, "stopped"),
+        Err(fault) => tracing::error!(%fault, "the stop could not be recorded"),
+    }
+}
+
+/// Says where the node is. The last line is what scripts wait for.
+fn announce(node: &Running, snippets: bool, out: &mut Out) -> Result<(), Failure> {
+    let status = airside_api::Node::status(node);
+    let url = status
+        .endpoints
+        .first()
+        .map_or("", |endpoint| &endpoint.url);
+    if out.is_json() {
+        let ready = json!({
+            "event": "ready",
+            "endpoint": url,
+            "endpoints": &status.endpoints,
+            "data_dir": &status.data_dir,
+            "node": &status.node,
+            "pid": status.pid,
+        });
+        out.json_line(&ready)?;
+        return out.flush();
+    }
+    out.line(&format!(
+        "airside {} · data folder {}\n",
+        status.version, status.data_dir
+    ))?;
+    for endpoint in &status.endpoints {
+        out.line(&format!(
+            "{} → {}",
+            endpoint.url,
+            endpoint.upstreams.join(", ")
+        ))?;
+    }
+    if snippets {
+        out.line(&format!("\n{}", snippets::text(url)))?;
+    }
+    out.line(&format!("ready: {url}"))?;
+    out.flush()
+}

@@ -1,0 +1,387 @@
+//! The configuration in use, and how it is replaced.
+//!
+//! # Invariants
+//!
+//! * A configuration is used whole or not at all: everything is built before the
+//!   snapshot is swapped, and a call sees one snapshot from begin to end.
+//! * What calls were judged by is in the ledger: `config.loaded` names the digest,
+//!   durably before the first call that it judges.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
+    sync::{Arc, Mutex},
+};
+
+use airside_api::{Node, wire};
+use airside_base::{BoxFuture, Clock, Fault, Kind, NodeId, Supervisor, Timestamp};
+use airside_gateway::{BuildError, Parts, Shared, Snapshot};
+use airside_identity::Identity;
+use airside_ledger::Ledger;
+use airside_mcp::Local;
+use airside_travel::{Options, Travel};
+use arc_swap::ArcSwap;
+
+use crate::{
+    config::{
+        self, Config, Loaded,
+        problem::{Problem, Problems},
+    },
+    failure::{Exit, Failure},
+    node::event::Event,
+};
+
+/// Where a configuration comes from, so that it can be read again.
+#[derive(Debug, Clone)]
+pub(crate) enum Origin {
+    /// The one of `airside up`.
+    Embedded {
+        /// Folder that was asked for.
+        data_dir: PathBuf,
+        /// Port that was asked for.
+        port: Option<u16>,
+    },
+    /// A file.
+    File {
+        /// The file.
+        file: PathBuf,
+        /// Folder that was asked for instead of the one in the file.
+        data_dir: Option<PathBuf>,
+    },
+}
+
+impl Origin {
+    /// Reads and checks the configuration.
+    pub(crate) fn load(&self) -> Result<Loaded, Problems> {
+        match self {
+            Self::Embedded { data_dir, port } => {
+                let mut loaded = config::embedded(data_dir)?;
+                if let Some(port) = port {
+                    loaded.config.listen.address.set_port(*port);
+                }
+                Ok(loaded)
+            }
+            Self::File { file, data_dir } => {
+                let mut loaded = config::load(file)?;
+                if let Some(data_dir) = data_dir {
+                    data_dir.clone_into(&mut loaded.config.data_dir);
+                }
+                Ok(loaded)
+            }
+        }
+    }
+
+    fn name(&self) -> String {
+        match self {
+            Self::Embedded { .. } => "airside up".to_owned(),
+            Self::File { file, .. } => file.display().to_string(),
+        }
+    }
+}
+
+/// What a node is started with besides its configuration.
+pub(crate) struct Place {
+    /// Where the gateway listens.
+    pub(crate) address: SocketAddr,
+    pub(crate) origin: Origin,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// A node that serves.
+pub(crate) struct Running {
+    id: NodeId,
+    started: Timestamp,
+    place: Place,
+    ledger: Ledger,
+    shared: Arc<Shared>,
+    snapshot: Arc<ArcSwap<Snapshot>>,
+    current: Mutex<Current>,
+    /// One reload at a time, so that entries and swaps have one order.
+    reloading: tokio::sync::Mutex<()>,
+}
+
+/// The configuration in use and what was made of it.
+#[derive(Clone)]
+struct Current {
+    loaded: Arc<Loaded>,
+    identity: Identity,
+    travel: Arc<dyn Local>,
+}
+
+impl Running {
+    /// Builds what serves `loaded` and records that it will.
+    pub(crate) async fn start(
+        loaded: Loaded,
+        place: Place,
+        ledger: &Ledger,
+        tasks: &Supervisor,
+    ) -> Result<Self, Failure> {
+        let id = NodeId::generate(&*place.clock);
+        let shared = Shared::new(place.clock.clone(), tasks.clone());
+        let current = current(loaded, None, &place.clock).map_err(refused)?;
+        let snapshot = build(&current, None, &shared, &place.clock).map_err(refused)?;
+        let started = place.clock.now();
+        let running = Self {
+            id,
+            started,
+            place,
+            ledger: ledger.clone(),
+            shared,
+            snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
+            current: Mutex::new(current),
+            reloading: tokio::sync::Mutex::default(),
+        };
+        let begin = Event::Started {
+            node: running.id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            endpoints: running.endpoints().into_iter().map(|at| at.url).collect(),
+        };
+        let loaded = running.loaded_event(&running.current().loaded);
+        running
+            .record(&[begin, loaded])
+            .await
+            .map_err(|fault| Failure::new(Exit::Failed, fault))?;
+        Ok(running)
+    }
+
+    pub(crate) fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        self.place.clock.clone()
+    }
+
+    pub(crate) fn snapshot(&self) -> Arc<ArcSwap<Snapshot>> {
+        self.snapshot.clone()
+    }
+
+    pub(crate) fn identity(&self) -> Identity {
+        self.current().identity
+    }
+
+    pub(crate) fn config(&self) -> Config {
+        self.current().loaded.config.clone()
+    }
+
+    /// Reloads because of a signal: nobody waits for the answer but the log.
+    pub(crate) async fn reload_and_log(&self) {
+        match self.replace().await {
+            Ok(reloaded) => tracing::info!(
+                digest = reloaded.digest,
+                changed = reloaded.changed,
+                "the configuration was read again"
+            ),
+            Err(fault) => tracing::error!(
+                code = fault.code(),
+                reason = fault.public(),
+                hint = fault.hint(),
+                "the configuration is refused; the one before stays in use"
+            ),
+        }
+    }
+
+    async fn replace(&self) -> Result<wire::Reloaded, Fault> {
+        let _one = self.reloading.lock().await;
+        let before = self.current();
+        let loaded = self.place.origin.load().map_err(|found| found.fault())?;
+        let digest = loaded.digest.to_string();
+        if loaded.digest == before.loaded.digest {
+            return Ok(wire::Reloaded {
+                digest,
+                changed: false,
+            });
+        }
+        fixed(&before.loaded.config, &loaded.config)?;
+        let next = current(loaded, Some(&before), &self.place.clock)?;
+        let snapshot = build(
+            &next,
+            Some(&self.snapshot.load()),
+            &self.shared,
+            &self.place.clock,
+        )?;
+        self.record(&[self.loaded_event(&next.loaded)]).await?;
+        self.snapshot.store(Arc::new(snapshot));
+        *self.lock() = next;
+        Ok(wire::Reloaded {
+            digest,
+            changed: true,
+        })
+    }
+
+    fn loaded_event(&self, loaded: &Loaded) -> Event {
+        Event::ConfigLoaded {
+            node: self.id(),
+            digest: loaded.digest.to_string(),
+            source: self.place.origin.name(),
+        }
+    }
+
+    async fn record(&self, events: &[Event]) -> Result<(), Fault> {
+        let drafts = events.iter().map(Event::draft).collect::<Result<_, _>>();
+        let drafts = drafts.map_err(|error| error.fault())?;
+        let appended = self.ledger.append(drafts).await;
+        appended.map(|_| ()).map_err(|error| error.fault())
+    }
+
+    fn endpoints(&self) -> Vec<wire::Endpoint> {
+        let current = self.current();
+        let endpoints = current.loaded.config.endpoint.iter();
+        let address = reachable(self.place.address);
+        endpoints
+            .map(|endpoint| wire::Endpoint {
+                url: format!("http://{address}{}", endpoint.path),
+                upstreams: endpoint.upstreams.iter().map(ToString::to_string).collect(),
+            })
+            .collect()
+    }
+
+    fn current(&self) -> Current {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Current> {
+        self.current
+            .lock()
+            .expect("no panic happens while the lock is held")
+    }
+}
+
+impl Node for Running {
+    fn status(&self) -> wire::Status {
+        let current = self.current();
+        let upstreams = self.snapshot.load();
+        let upstreams = upstreams.upstreams().map(|upstream| wire::Upstream {
+            name: upstream.id.to_string(),
+            kind: upstream.kind.to_owned(),
+            state: upstream.breaker.as_str().to_owned(),
+        });
+        wire::Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            node: self.id(),
+            pid: std::process::id(),
+            started: self.started,
+            data_dir: current.loaded.config.data_dir.display().to_string(),
+            endpoints: self.endpoints(),
+            upstreams: upstreams.collect(),
+            config_digest: current.loaded.digest.to_string(),
+        }
+    }
+
+    fn reload(&self) -> BoxFuture<'_, Result<wire::Reloaded, Fault>> {
+        Box::pin(self.replace())
+    }
+}
+
+/// Makes what `loaded` asks for. A travel server whose seed stays is kept.
+fn current(
+    loaded: Loaded,
+    before: Option<&Current>,
+    clock: &Arc<dyn Clock>,
+) -> Result<Current, Fault> {
+    let identity = Identity::new(&loaded.config.identity, clock.clone());
+    let identity = identity.map_err(|error| error.fault())?;
+    let seed = loaded.config.travel.seed;
+    let travel = match before {
+        Some(before) if before.loaded.config.travel.seed == seed => before.travel.clone(),
+        _ => {
+            let options = Options {
+                seed,
+                ..Options::default()
+            };
+            Arc::new(Travel::new(options, clock.clone()))
+        }
+    };
+    Ok(Current {
+        loaded: Arc::new(loaded),
+        identity,
+        travel,
+    })
+}
+
+fn build(
+    current: &Current,
+    previous: Option<&Snapshot>,
+    shared: &Arc<Shared>,
+    clock: &Arc<dyn Clock>,
+) -> Result<Snapshot, Fault> {
+    let config = &current.loaded.config;
+    let parts = Parts {
+        listen: &config.listen,
+        upstreams: &config.upstream,
+        endpoints: &config.endpoint,
+        recording: config.recording,
+        policies: &current.loaded.policies,
+        previous,
+    };
+    let builtins = BTreeMap::from([("travel".to_owned(), current.travel.clone())]);
+    let identity = current.identity.clone();
+    Snapshot::build(parts, identity, &builtins, shared, clock).map_err(|error| unusable(&error))
+}
+
+fn unusable(error: &BuildError) -> Fault {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    Fault::new(Kind::Invalid, "CFG-023", text)
+        .with_hint("correct the upstream that is named, then try again")
+}
+
+fn refused(fault: Fault) -> Failure {
+    Failure::new(Exit::Config, fault)
+}
+
+/// Refuses a change of what a node is built on.
+fn fixed(before: &Config, after: &Config) -> Result<(), Fault> {
+    let changed = [
+        ("data-dir", before.data_dir != after.data_dir),
+        ("listen", before.listen != after.listen),
+        ("control", before.control != after.control),
+    ];
+    match changed.iter().find(|(_, changed)| *changed) {
+        None => Ok(()),
+        Some((key, _)) => Err(Fault::new(
+            Kind::Conflict,
+            "CFG-022",
+            format!("a change of `{key}` needs a restart of the node"),
+        )
+        .with_hint("restart the node, or undo the change")),
+    }
+}
+
+/// Returns where a client on this machine reaches a listener at `address`.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+impl Problems {
+    /// Returns the first problem, with its place, as one fault.
+    pub(crate) fn fault(&self) -> Fault {
+        let Some(first) = self.list.first() else {
+            return Fault::new(Kind::Invalid, "CFG-001", "the configuration is refused");
+        };
+        let Problem {
+            code,
+            message,
+            hint,
+            place,
+        } = first;
+        let text = match place {
+            Some(place) => {
+                let file = place.file.display();
+                format!("{file}:{}:{}: {message}", place.line, place.column)
+            }
+            None => message.clone(),
+        };
+        Fault::new(Kind::Invalid, code, text).with_hint(hint.clone())
+    }
+}

@@ -1,0 +1,34 @@
+//! `airside status`.
+
+use crate::{cli, failure::Failure, output::Out, target, text::printable};
+
+/// Shows the state of a running node.
+pub(crate) fn run(args: &cli::NodeArgs, out: &mut Out) -> Result<(), Failure> {
+    let status = target::with_control(args, async |client| Ok(client.status().await?))?;
+    if out.is_json() {
+        return out.json_pretty(&status);
+    }
+    let mut facts = vec![
+        ("node", status.node),
+        ("version", status.version),
+        ("process", status.pid.to_string()),
+        ("started", format!("{:.0}", status.started)),
+        ("data folder", status.data_dir),
+        ("configuration", status.config_digest),
+    ];
+    for endpoint in status.endpoints {
+        let behind = endpoint.upstreams.join(", ");
+        facts.push(("endpoint", format!("{} → {behind}", endpoint.url)));
+    }
+    for upstream in status.upstreams {
+        let state = format!(
+            "{} ({}, circuit {})",
+            upstream.name, upstream.kind, upstream.state
+        );
+        facts.push(("upstream", state));
+    }
+    for (name, value) in facts {
+        out.line(&format!("{name:<14} {}", printable(&value)))?;
+    }
+    Ok(())
+}
