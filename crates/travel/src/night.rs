@@ -130,7 +130,7 @@ impl World {
             + WEEKDAY_DEMAND[day.weekday]
             + city_wide.at(Domain::Noise, 0).between(-80, 80)
             + own.at(Domain::Noise, 0).between(-70, 70)
-            + if event { 220 } else { 0 };
+            + if event { 130 } else { 0 };
         let surge = if event { 1_250 } else { 1_000 };
         let season = SEASON[character][month] * WEEKDAY[character][day.weekday] / 1_000;
         HotelNight {
