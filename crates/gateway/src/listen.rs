@@ -7,8 +7,10 @@
 //!   carry the client's subscription id and names that lead back.
 //! * A slow client holds up no server: what waits for it is bounded, and when that is
 //!   full its stream ends, so that it subscribes anew and misses nothing unknowingly.
-//! * A server that fails does not end the stream: the client is told who is missing
-//!   with the acknowledgement, and a later loss is logged and leaves the others.
+//! * A server that cannot be listened to leaves the others: the acknowledgement tells
+//!   who is missing. When one that was listened to ends its stream, the merged one
+//!   ends as well, since the client would miss its changes without knowing: the client
+//!   subscribes anew and is told who is left.
 //! * When the client goes, all requests to servers go.
 
 use std::sync::Arc;
@@ -237,18 +239,25 @@ fn merged(shared: &Shared, streams: Vec<(Arc<Peer>, Events)>, subscription: Subs
         shared
             .supervisor
             .spawn("listen", OnFailure::Log, async move {
-                tokio::select! {
-                    () = gone.cancelled() => {}
-                    () = follow(&peer, events, &sender, id.as_deref(), &gone) => {}
+                let end = tokio::select! {
+                    () = gone.cancelled() => return,
+                    end = follow(&peer, events, &sender, id.as_deref()) => end,
+                };
+                // A regular end takes its turn behind what was said before it.
+                if matches!(end, End::Lost) || sender.try_send(None).is_err() {
+                    gone.cancel();
                 }
             });
     }
+    // With nobody to listen to, the stream stays open until the client goes.
+    let keep = (id.is_some() && sender.strong_count() == 1).then_some(sender);
     let merged = Merged {
         first: first.map(|text| Event::message(text).encode()),
         receiver,
         id,
         gone: gone.clone(),
         _stop: gone.drop_guard(),
+        _keep: keep,
     };
     let frames = stream::unfold(Some(merged), |merged| async move {
         let mut merged = merged?;
@@ -262,9 +271,8 @@ fn merged(shared: &Shared, streams: Vec<(Arc<Peer>, Events)>, subscription: Subs
             next = merged.receiver.recv() => next,
         };
         match next {
-            Some(bytes) => Some((Ok(Frame::data(bytes)), Some(merged))),
-            None => {
-                // All servers have ended their streams: so does the gateway.
+            Some(Some(bytes)) => Some((Ok(Frame::data(bytes)), Some(merged))),
+            Some(None) | None => {
                 let id = merged.id.take()?;
                 let end = format!(
                     r#"{{"jsonrpc":"2.0","id":{id},"result":{{"resultType":"complete","_meta":{{"{SUBSCRIPTION}":{id}}}}}}}"#
@@ -278,46 +286,53 @@ fn merged(shared: &Shared, streams: Vec<(Arc<Peer>, Events)>, subscription: Subs
 
 struct Merged {
     first: Option<Bytes>,
-    receiver: mpsc::Receiver<Bytes>,
+    receiver: mpsc::Receiver<Said>,
     /// The raw id of a subscription.
     id: Option<String>,
     gone: CancellationToken,
     _stop: DropGuard,
+    _keep: Option<mpsc::Sender<Said>>,
+}
+
+/// What a server said; none when it has ended its stream.
+type Said = Option<Bytes>;
+
+/// How the stream of a server ended.
+enum End {
+    Regular,
+    /// Something that was said may be lost.
+    Lost,
 }
 
 /// Passes on what one server says until its stream ends.
 async fn follow(
     peer: &Peer,
     mut events: Events,
-    sender: &mpsc::Sender<Bytes>,
+    sender: &mpsc::Sender<Said>,
     id: Option<&str>,
-    gone: &CancellationToken,
-) {
+) -> End {
     loop {
-        let next = match events.try_next().await {
-            Ok(Some(next)) => next,
-            Ok(None) => return,
-            Err(error) => {
-                tracing::warn!(server.id = %peer.id(), %error, "the stream of a server has broken off");
-                return;
-            }
-        };
-        let bytes = match next {
-            Incoming::Pause => sse::keep_alive(),
-            Incoming::Event(event) => match passed(peer, event, id) {
+        let bytes = match events.try_next().await {
+            Ok(Some(Incoming::Pause)) => sse::keep_alive(),
+            Ok(Some(Incoming::Event(event))) => match passed(peer, event, id) {
                 Some(event) => event.encode(),
                 None => continue,
             },
+            Ok(None) => return End::Regular,
+            Err(error) => {
+                tracing::warn!(server.id = %peer.id(), %error, "the stream of a server has broken off");
+                return End::Lost;
+            }
         };
-        if sender.try_send(bytes).is_err() {
+        if sender.try_send(Some(bytes)).is_err() {
             tracing::warn!(server.id = %peer.id(), "a client reads its stream too slowly; it is ended");
-            gone.cancel();
-            return;
+            return End::Lost;
         }
     }
 }
 
-/// Returns an event as the client gets it; none for what ends only one of several.
+/// Returns an event as the client gets it; none for the answer that ends a server's
+/// stream, since the client gets one of ours.
 fn passed(peer: &Peer, event: Event, id: Option<&str>) -> Option<Event> {
     let text = raw::text(&event.data).ok()?;
     notice(peer, text);

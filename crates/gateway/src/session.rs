@@ -57,7 +57,8 @@ pub(crate) struct Session {
     endpoint: u64,
     pub(crate) revision: Revision,
     pub(crate) hello: Hello,
-    /// Few: the servers of one endpoint.
+    /// Few: the servers of one endpoint. Held while a link is opened, so that there is
+    /// only one.
     links: tokio::sync::Mutex<Vec<(ServerId, Arc<Link>)>>,
     /// Calls in flight that end when the client says so, by their raw id.
     in_flight: InFlight,

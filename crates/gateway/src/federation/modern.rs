@@ -128,7 +128,8 @@ pub(crate) async fn exchange(
 fn headers(visit: &Visit, call: &Call) -> Result<HeaderMap, Error> {
     let mut headers = head::forwarded(&visit.headers);
     if let Some(name) = call.name()
-        && headers.contains_key(&header::NAME)
+        && let Some(said) = headers.get(&header::NAME)
+        && said.as_bytes() != name.as_bytes()
     {
         let name = header::encode(name);
         let name = http::HeaderValue::from_str(&name).map_err(|_| unknown(call))?;

@@ -74,7 +74,8 @@ type Reading<T> = fn(Arc<Peer>) -> BoxFuture<'static, Option<(T, Duration)>>;
 /// Something that is read from a server and used for a while.
 struct Known<T> {
     current: ArcSwapOption<Held<T>>,
-    /// When the last attempt failed.
+    /// When the last attempt failed. Held while one is under way, as waiting for that
+    /// one is what others are to do.
     reading: tokio::sync::Mutex<Option<Duration>>,
 }
 

@@ -290,13 +290,18 @@ async fn subscriptions_are_merged() {
         1
     );
     bench.server("a").hang_up();
-    bench.server("b").hang_up();
     let end = stream.next().await.unwrap();
     assert_eq!(
         (&end["id"], &end["result"]["resultType"]),
         (&json!(1), &json!("complete"))
     );
     assert_eq!(stream.next().await, None);
+    let nothing = bench
+        .open("subscriptions/listen", r#""notifications":{},"#)
+        .await
+        .next()
+        .await;
+    assert_eq!(nothing.unwrap()["params"]["notifications"], json!({}));
 }
 
 #[tokio::test]
