@@ -149,7 +149,7 @@ async fn learned(peer: &Peer, response: Response<Body>) -> Response<Body> {
         .and_then(|text| raw::at(text, &["error", "code"]))
         .and_then(|code| code.parse::<i64>().ok());
     match code {
-        Some(codes::HEADER_MISMATCH) => peer.changed(),
+        Some(codes::HEADER_MISMATCH) => peer.suspected(),
         Some(codes::UNSUPPORTED_PROTOCOL_VERSION) => peer.forget_profile(),
         _ => {}
     }

@@ -71,6 +71,14 @@ impl Profile {
 /// Reads something from a server, with how long it may be used.
 type Reading<T> = fn(Arc<Peer>) -> BoxFuture<'static, Option<(T, Duration)>>;
 
+fn reading_catalog(peer: Arc<Peer>) -> BoxFuture<'static, Option<(Catalog, Duration)>> {
+    Box::pin(async move {
+        let catalog = peer.read_catalog().await?;
+        let age = catalog.age();
+        Some((catalog, age))
+    })
+}
+
 /// Something that is read from a server and used for a while.
 struct Known<T> {
     current: ArcSwapOption<Held<T>>,
@@ -166,8 +174,9 @@ impl Peer {
         }
         let now = self.shared.clock.monotonic();
         if now.saturating_sub(held.since) >= PAUSE {
-            self.forget_catalog();
-            if let Some(held) = self.catalog().await
+            // Beside the catalogue in use, so that nobody else waits for it.
+            let read = self.read(|peer| &peer.catalog, reading_catalog, Some(held.since));
+            if let Some(held) = read.await
                 && let Some(tool) = held.value.find(name)
             {
                 return tool.clone();
@@ -177,28 +186,23 @@ impl Peer {
     }
 
     async fn catalog(self: &Arc<Self>) -> Option<Arc<Held<Catalog>>> {
-        self.known(
-            |peer| &peer.catalog,
-            |peer| {
-                Box::pin(async move {
-                    let catalog = peer.read_catalog().await?;
-                    let age = catalog.age();
-                    Some((catalog, age))
-                })
-            },
-        )
-        .await
-    }
-
-    /// Forgets the catalogue: the server says that it has changed, or behaves so.
-    pub(crate) fn forget_catalog(&self) {
-        self.catalog.current.store(None);
+        self.known(|peer| &peer.catalog, reading_catalog).await
     }
 
     /// Forgets everything that the server said: it announced a change.
     pub(crate) fn changed(&self) {
-        self.forget_catalog();
+        self.catalog.current.store(None);
         self.shared.cache.invalidate(self.id());
+    }
+
+    /// Does as after a change when the server behaves as if there had been one. A
+    /// client can provoke that, so it has no effect shortly after a reading.
+    pub(crate) fn suspected(&self) {
+        let now = self.shared.clock.monotonic();
+        let held = self.catalog.current.load_full();
+        if held.is_none_or(|held| now.saturating_sub(held.since) >= PAUSE) {
+            self.changed();
+        }
     }
 
     /// Forgets what the server speaks: it behaves otherwise.
@@ -218,7 +222,7 @@ impl Peer {
             Some(held) => {
                 let this = Arc::clone(self);
                 if known.reading.try_lock().is_ok() {
-                    let task = async move { drop(this.read(place, read).await) };
+                    let task = async move { drop(this.read(place, read, None).await) };
                     self.shared
                         .supervisor
                         .spawn("server profile", OnFailure::Log, task);
@@ -227,19 +231,23 @@ impl Peer {
             }
             None => {}
         }
-        self.read(place, read).await
+        self.read(place, read, None).await
     }
 
     async fn read<T>(
         self: &Arc<Self>,
         place: fn(&Self) -> &Known<T>,
         read: Reading<T>,
+        newer_than: Option<Duration>,
     ) -> Option<Arc<Held<T>>> {
         let known = place(self);
         let clock = &self.shared.clock;
         let asked = clock.monotonic();
         let mut failed = known.reading.lock().await;
-        if let Some(held) = known.current.load_full().filter(|held| held.until > asked) {
+        let good = |held: &Arc<Held<T>>| {
+            held.until > asked && newer_than.is_none_or(|than| held.since > than)
+        };
+        if let Some(held) = known.current.load_full().filter(good) {
             return Some(held);
         }
         if failed.is_some_and(|at| clock.monotonic().saturating_sub(at) < PAUSE) {

@@ -234,6 +234,31 @@ async fn tool_is_known_by_what_its_server_says_of_it() {
 }
 
 #[tokio::test]
+async fn server_that_finds_other_headers_is_asked_again_what_it_has() {
+    let bench = Bench::new(&[("a", Speaks::Both)]);
+    bench.ask("tools/list", "").await;
+    for (pause, lists) in [(0, 2), (6, 3)] {
+        bench.clock.advance(Duration::from_secs(pause));
+        let refused = bench
+            .ask("tools/call", r#""name":"put","arguments":{"moved":true},"#)
+            .await;
+        assert_eq!(refused["error"]["code"], -32020);
+        bench.ask("tools/call", r#""name":"get","#).await;
+        assert_eq!(
+            bench.server("a").count("tools/list"),
+            lists,
+            "after {pause} s"
+        );
+    }
+    bench.ask("tools/list", "").await;
+    assert_eq!(
+        bench.server("a").count("tools/list"),
+        4,
+        "nothing is kept of it"
+    );
+}
+
+#[tokio::test]
 async fn rounds_of_a_call_and_tasks_pass_through() {
     let bench = Bench::new(&[("a", Speaks::Modern), ("b", Speaks::Modern)]);
     let first = bench.ask("tools/call", r#""name":"a_ask","#).await;

@@ -249,6 +249,9 @@ impl Script {
             "tools/call" => match name {
                 "hang" => return std::future::pending().await,
                 "none" => return refuse(message, -32602, 400),
+                "put" if params["arguments"]["moved"] == true => {
+                    return refuse(message, -32020, 400);
+                }
                 "ask" if modern => r#"{"resultType":"input_required","requestState":"sealed \"uri\"","inputRequests":{"k":{"method":"elicitation/create","params":{"uri":"x://1"}}}}"#.to_owned(),
                 "ask" => return ask(),
                 "work" => r#"{"resultType":"task","taskId":"t1","status":"working"}"#.to_owned(),

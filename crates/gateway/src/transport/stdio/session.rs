@@ -105,6 +105,9 @@ async fn call(
     let mut flight = live.submit(text, scope).await?;
     match flight.next().await {
         None => Err(broken("the server's process ended before it answered")),
+        Some(Message::Answer(bytes)) if method == "server/discover" => {
+            Ok(json_answer(stateless_only(bytes)))
+        }
         Some(Message::Answer(bytes)) => Ok(json_answer(bytes)),
         Some(Message::Note(first)) => Ok(events(first, flight)),
     }
@@ -193,6 +196,24 @@ async fn notify(
         (Era::Legacy { .. }, _) => {}
     }
     Ok(empty(StatusCode::ACCEPTED))
+}
+
+/// A process that knows both eras is spoken to in one: what it says of the other does
+/// not hold here.
+fn stateless_only(bytes: Bytes) -> Bytes {
+    let Ok(text) = raw::text(&bytes) else {
+        return bytes;
+    };
+    let Some(versions) = raw::at(text, &["result", "supportedVersions"]) else {
+        return bytes;
+    };
+    let mut edits = raw::Edits::default();
+    edits.replace(
+        text,
+        versions,
+        json!([Revision::LATEST.as_str()]).to_string(),
+    );
+    Bytes::from(edits.apply(text))
 }
 
 fn json_answer(bytes: Bytes) -> Response<Body> {

@@ -39,7 +39,7 @@ fn scripted_server() {
         let modern = role == "modern";
         match message["method"].as_str().unwrap_or_default() {
             "server/discover" if modern => {
-                reply(r#"{"supportedVersions":["2026-07-28"],"capabilities":{}}"#);
+                reply(r#"{"supportedVersions":["2026-07-28","2025-11-25"],"capabilities":{}}"#);
             }
             // As some handshake-era servers do.
             "server/discover" if role == "touchy" => return,
@@ -222,6 +222,12 @@ async fn handshake_is_refused_where_the_process_is_stateless() {
     );
     let get = bench.send(Method::GET, "").await.unwrap();
     assert_eq!(get.status(), StatusCode::METHOD_NOT_ALLOWED);
+    let (_, body) = bench.post(&request("1", "server/discover", "")).await;
+    let result = r#"{"supportedVersions":["2026-07-28"],"capabilities":{}}"#;
+    assert_eq!(
+        body,
+        format!(r#"{{"jsonrpc":"2.0","id":1,"result":{result}}}"#)
+    );
 }
 
 #[tokio::test]
