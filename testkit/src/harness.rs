@@ -120,6 +120,15 @@ impl Node {
         self.child.wait().map(drop)
     }
 
+    /// Waits until the process has ended.
+    ///
+    /// # Errors
+    ///
+    /// When the system cannot tell.
+    pub fn wait(mut self) -> io::Result<ExitStatus> {
+        self.child.wait()
+    }
+
     /// Asks the process to end (SIGTERM) and waits until it has.
     ///
     /// # Errors

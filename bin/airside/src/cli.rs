@@ -39,16 +39,17 @@ pub(crate) struct Cli {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Common {
     /// Print results as JSON.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Options of every command")]
     pub(crate) json: bool,
     /// What to log to standard error: error, warn, info, debug, trace, or
     /// directives such as `info,airside_gateway=debug`. RUST_LOG does the same.
     #[arg(long, global = true, value_name = "LEVEL", env = "RUST_LOG")]
-    #[arg(hide_env_values = true)]
+    #[arg(hide_env_values = true, help_heading = "Options of every command")]
     pub(crate) log_level: Option<String>,
     /// How to write the log.
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
     #[arg(env = "AIRSIDE_LOG_FORMAT", value_name = "FORMAT")]
+    #[arg(hide_env_values = true, help_heading = "Options of every command")]
     pub(crate) log_format: LogFormat,
 }
 

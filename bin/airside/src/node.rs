@@ -12,7 +12,7 @@ mod listen;
 mod running;
 mod signals;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{net::TcpListener, path::PathBuf, sync::Arc, time::Duration};
 
 use airside_api::{Access, State, serve_socket, serve_tcp, socket};
 use airside_base::{Fault, Kind, Supervisor, SystemClock};
@@ -132,14 +132,19 @@ async fn live(
     let tasks = Supervisor::new();
     let listen = plan.loaded.config.listen.clone();
     let listener = listen::bind(listen.address, plan.when_taken)?;
+    let control = plan.loaded.config.control.address;
+    let control = control.map(|address| listen::bind(address, WhenTaken::Refuse));
+    let control = control.transpose()?;
+    let bound = |listener: &TcpListener| listener.local_addr().map_err(|e| no_runtime(&e));
     let place = Place {
-        address: listener.local_addr().map_err(|error| no_runtime(&error))?,
+        address: bound(&listener)?,
+        control: control.as_ref().map(bound).transpose()?,
         origin: plan.origin,
         clock: Arc::new(SystemClock::new()),
     };
     let node = Running::start(plan.loaded, place, &ledger, &tasks).await?;
     let node = Arc::new(node);
-    control(&node, &ledger, &tasks)?;
+    serve_control(control, &node, &ledger, &tasks)?;
     announce(&node, plan.snippets, out)?;
     let gateway = airside_gateway::serve(
         vec![listener],
@@ -158,16 +163,20 @@ async fn live(
 }
 
 /// Opens the control API.
-fn control(node: &Arc<Running>, ledger: &Ledger, tasks: &Supervisor) -> Result<(), Failure> {
+fn serve_control(
+    listener: Option<TcpListener>,
+    node: &Arc<Running>,
+    ledger: &Ledger,
+    tasks: &Supervisor,
+) -> Result<(), Failure> {
     let config = node.config();
     let folder = &config.data_dir;
     let state = State::new(node.clone(), ledger.clone(), tasks.clone());
     let socket = socket::bind(folder).map_err(|error| folder::unusable(folder, &error))?;
     serve_socket(socket, state.clone(), tasks);
-    let Some(address) = config.control.address else {
+    let Some(listener) = listener else {
         return Ok(());
     };
-    let listener = listen::bind(address, WhenTaken::Refuse)?;
     let listener = listener
         .set_nonblocking(true)
         .and_then(|()| tokio::net::TcpListener::from_std(listener))
@@ -176,7 +185,6 @@ fn control(node: &Arc<Running>, ledger: &Ledger, tasks: &Supervisor) -> Result<(
         identity: node.identity(),
         grants: config.control.grant.clone().into(),
     };
-    tracing::info!(%address, "the control API listens");
     serve_tcp(listener, state, &access, tasks);
     Ok(())
 }

@@ -27,6 +27,9 @@ pub(crate) fn run(args: &cli::NodeArgs, out: &mut Out) -> Result<(), Failure> {
         );
         facts.push(("upstream", state));
     }
+    if let Some(control) = status.control {
+        facts.push(("control", control.to_string()));
+    }
     for (name, value) in facts {
         out.line(&format!("{name:<14} {}", printable(&value)))?;
     }

@@ -1,5 +1,7 @@
 //! What travels over the control API, as JSON.
 
+use std::net::SocketAddr;
+
 use airside_base::{Fault, Timestamp};
 use airside_ledger::{Verified, VerifyError};
 use serde::{Deserialize, Serialize};
@@ -22,6 +24,8 @@ pub struct Status {
     pub endpoints: Vec<Endpoint>,
     /// Servers behind the endpoints.
     pub upstreams: Vec<Upstream>,
+    /// Where the control API listens besides the socket, if it does.
+    pub control: Option<SocketAddr>,
     /// SHA-256 of the configuration in use, in hex.
     pub config_digest: String,
 }

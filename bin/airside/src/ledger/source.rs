@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use airside_api::{Client, client, wire};
 use airside_base::{Fault, Kind, Supervisor, SystemClock, TenantId};
 use airside_ledger::{
-    Ledger, Options, Progress, Query,
+    Ledger, OpenError, Options, Progress, Query, StoreError,
     stores::sqlite::{self, Sqlite},
 };
 
@@ -53,7 +53,7 @@ impl Source {
             Self::Node(client) => Ok(client.head(tenant).await?),
             Self::Files(files) => {
                 let head = files.ledger.head(tenant).await;
-                let head = head.map_err(|error| unreadable(&error.fault()))?;
+                let head = head.map_err(|error| unreadable(Exit::Failed, &error.fault()))?;
                 Ok(wire::Head {
                     tenant: tenant.to_string(),
                     seq: head.seq,
@@ -74,7 +74,7 @@ impl Source {
             Self::Files(files) => {
                 let query = Query::new(tenant.clone()).after(after).limit(PAGE);
                 let read = files.ledger.read(query).await;
-                let read = read.map_err(|error| unreadable(&error.fault()))?;
+                let read = read.map_err(|error| unreadable(Exit::Failed, &error.fault()))?;
                 Ok(read.into_iter().map(wire::Entry::from).collect())
             }
         }
@@ -133,12 +133,18 @@ pub(crate) async fn own(folder: &Path, supervisor: &Supervisor) -> Result<Ledger
 async fn open(store: Sqlite, supervisor: &Supervisor) -> Result<Ledger, Failure> {
     let clock = Arc::new(SystemClock::new());
     let opened = Ledger::open(Arc::new(store), clock, supervisor, Options::default()).await;
-    opened.map_err(|error| unreadable(&error.fault()))
+    opened.map_err(|error| {
+        let exit = match &error {
+            OpenError::Store(StoreError::Corrupt { .. }) => Exit::Broken,
+            OpenError::Store(_) => Exit::Failed,
+        };
+        unreadable(exit, &error.fault())
+    })
 }
 
 fn refused(folder: &Path, error: &sqlite::OpenError) -> Failure {
     if !matches!(error, sqlite::OpenError::Locked { .. }) {
-        return unreadable(&error.fault());
+        return unreadable(Exit::Failed, &error.fault());
     }
     let fault = Fault::new(
         Kind::Conflict,
@@ -153,8 +159,8 @@ fn refused(folder: &Path, error: &sqlite::OpenError) -> Failure {
 }
 
 /// What the ledger says about itself; its operator is the one who reads this.
-fn unreadable(fault: &Fault) -> Failure {
-    let failure = Failure::new(Exit::Failed, fault.clone());
+fn unreadable(exit: Exit, fault: &Fault) -> Failure {
+    let failure = Failure::new(exit, fault.clone());
     match fault.private() {
         Some(cause) => failure.with_detail(format!("cause: {cause}")),
         None => failure,

@@ -84,6 +84,8 @@ impl Origin {
 pub(crate) struct Place {
     /// Where the gateway listens.
     pub(crate) address: SocketAddr,
+    /// Where the control API listens besides the socket.
+    pub(crate) control: Option<SocketAddr>,
     pub(crate) origin: Origin,
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -265,6 +267,7 @@ impl Node for Running {
             data_dir: current.loaded.config.data_dir.display().to_string(),
             endpoints: self.endpoints(),
             upstreams: upstreams.collect(),
+            control: self.place.control,
             config_digest: current.loaded.digest.to_string(),
         }
     }

@@ -2,5 +2,9 @@
 
 mod commands;
 mod configuration;
+mod control;
+mod exits;
 mod node;
 mod run;
+mod signals;
+mod slow;

@@ -27,6 +27,7 @@ impl Node for Broken {
             data_dir: "d".into(),
             endpoints: vec![],
             upstreams: vec![],
+            control: None,
             config_digest: "c".into(),
         }
     }
