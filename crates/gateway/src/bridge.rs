@@ -96,7 +96,8 @@ pub(crate) async fn outward(
         opened.map(|(link, _)| link).ok_or_else(unreadable)
     };
     let link = session.link(peer.id(), open).await?;
-    let request = post(session_headers(&link), call.bytes().clone());
+    let body = without_meta(call).ok_or_else(unreadable)?;
+    let request = post(session_headers(&link), body);
     let response = peer.send(permit, request).await?;
     if response.status() == StatusCode::NOT_FOUND {
         // The next call opens a new one; this one may not be sent twice.
@@ -358,6 +359,30 @@ fn with_meta(call: &Call, hello: &Hello) -> Option<Call> {
     reparse(&Bytes::from(edits.apply(text)))
 }
 
+/// Returns the call without the metadata that makes it stateless, which a server with
+/// a handshake may refuse.
+fn without_meta(call: &Call) -> Option<Bytes> {
+    let text = raw::text(call.bytes()).ok()?;
+    let meta = raw::at(text, &["params", "_meta"])?;
+    let stateless = |key: &str| {
+        let key = key.strip_prefix("io.modelcontextprotocol/");
+        let known = [
+            "protocolVersion",
+            "clientCapabilities",
+            "clientInfo",
+            "logLevel",
+        ];
+        key.is_some_and(|key| known.contains(&key))
+    };
+    let kept: Vec<_> = (raw::members(meta).ok()?.into_iter())
+        .filter(|member| !stateless(&member.key))
+        .map(|member| format!("{}:{}", raw::quote(&member.key), member.value))
+        .collect();
+    let mut edits = raw::Edits::default();
+    edits.replace(text, meta, format!("{{{}}}", kept.join(",")));
+    Some(Bytes::from(edits.apply(text)))
+}
+
 fn failure(error: &Error, id: &str) -> String {
     let body = error.failure().body(Some(id));
     String::from_utf8(body.into()).expect("an error message is text")
@@ -378,6 +403,14 @@ impl Peer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_stateless_metadata_is_taken_off() {
+        let text = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x","arguments":{"p":1.50},"_meta":{META"progressToken":1.0,"x/y":{"z":1e2}}}}"#;
+        let meta = r#""io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{},"#;
+        let call = reparse(&text.replace("META", meta).into()).unwrap();
+        assert_eq!(without_meta(&call).unwrap(), text.replace("META", ""));
+    }
 
     #[test]
     fn metadata_is_added_wherever_the_call_has_room_for_it() {

@@ -190,6 +190,7 @@ impl Script {
             "initialize" => self.greet(&message),
             "server/discover" if self.speaks == Speaks::Legacy => refuse(&message, -32601, 400),
             _ if modern && self.speaks != Speaks::Legacy => self.answer(&message, true).await,
+            _ if modern => refuse(&message, -32022, 400),
             _ if known => match method.as_str() {
                 "GET" => self.listen(None),
                 "DELETE" => transport_empty(StatusCode::OK),
