@@ -4,6 +4,8 @@ mod commands;
 mod configuration;
 mod control;
 mod exits;
+#[cfg(test)]
+mod killed;
 mod node;
 mod run;
 mod signals;
