@@ -196,13 +196,11 @@ impl Outward {
     }
 }
 
-/// The result of `server/discover` for a server with a handshake.
-fn discovered(profile: &Profile) -> String {
-    let member =
-        |key| -> Option<Value> { serde_json::from_str(raw::find(&profile.result, key)?).ok() };
-    let mut capabilities = member("capabilities").unwrap_or_else(|| json!({}));
+/// Returns what is left of a server's capabilities behind the bridge.
+pub(crate) fn carried(capabilities: Option<Value>) -> Value {
+    let mut capabilities = capabilities.unwrap_or_else(|| json!({}));
     if let Value::Object(all) = &mut capabilities {
-        for lost in ["tasks", "logging"] {
+        for lost in ["tasks", "logging", "extensions"] {
             all.remove(lost);
         }
         for (_, own) in all.iter_mut() {
@@ -212,6 +210,14 @@ fn discovered(profile: &Profile) -> String {
             }
         }
     }
+    capabilities
+}
+
+/// The result of `server/discover` for a server with a handshake.
+fn discovered(profile: &Profile) -> String {
+    let member =
+        |key| -> Option<Value> { serde_json::from_str(raw::find(&profile.result, key)?).ok() };
+    let capabilities = carried(member("capabilities"));
     let mut meta = Map::new();
     if let Some(info) = member("serverInfo") {
         meta.insert("io.modelcontextprotocol/serverInfo".to_owned(), info);
@@ -235,18 +241,7 @@ pub(crate) fn greeting(profile: &Profile, revision: Revision) -> String {
     let member = |path: &[&str]| -> Option<Value> {
         serde_json::from_str(raw::at(&profile.result, path)?).ok()
     };
-    let mut capabilities = member(&["capabilities"]).unwrap_or_else(|| json!({}));
-    if let Value::Object(all) = &mut capabilities {
-        for lost in ["logging", "extensions"] {
-            all.remove(lost);
-        }
-        for (_, own) in all.iter_mut() {
-            if let Value::Object(own) = own {
-                own.remove("listChanged");
-                own.remove("subscribe");
-            }
-        }
-    }
+    let capabilities = carried(member(&["capabilities"]));
     let info = member(&["_meta", "io.modelcontextprotocol/serverInfo"]);
     let mut result = json!({
         "protocolVersion": revision.as_str(),

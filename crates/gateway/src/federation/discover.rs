@@ -21,7 +21,7 @@ use super::{
     peer::Profile,
     raw,
 };
-use crate::transport::Body;
+use crate::{bridge, transport::Body};
 
 /// Longest instructions, in characters.
 const MAX_INSTRUCTIONS: usize = 8_000;
@@ -53,13 +53,17 @@ impl Introductions {
         Ok(Self { known, unavailable })
     }
 
-    /// Returns the union of what they offer.
-    pub(crate) fn capabilities(&self) -> Value {
+    /// Returns the union of what they offer to clients of `revision`.
+    pub(crate) fn capabilities(&self, revision: Revision) -> Value {
         let mut all = Value::Object(Map::new());
         for (_, profile) in &self.known {
             let own = raw::find(&profile.result, "capabilities");
             let own = own.and_then(|text| serde_json::from_str(text).ok());
-            unite(&mut all, own.unwrap_or_default());
+            let own = match profile.speaks(revision) {
+                true => own.unwrap_or_default(),
+                false => bridge::carried(own),
+            };
+            unite(&mut all, own);
         }
         if let Value::Object(all) = &mut all {
             // The tasks of 2025-11-25 list across servers without saying whose they are.
@@ -141,7 +145,7 @@ pub(super) async fn merged(endpoint: &Endpoint, call: &Call) -> Result<Response<
     meta.insert("io.modelcontextprotocol/serverInfo".to_owned(), own_info());
     let mut result = json!({
         "supportedVersions": all.versions(),
-        "capabilities": all.capabilities(),
+        "capabilities": all.capabilities(Revision::LATEST),
         "resultType": "complete",
         "ttlMs": freshness.ttl_ms,
         "cacheScope": if freshness.public { "public" } else { "private" },
@@ -160,7 +164,7 @@ pub(super) async fn merged(endpoint: &Endpoint, call: &Call) -> Result<Response<
 pub(super) fn greeting(all: &Introductions, revision: Revision) -> Value {
     let mut result = json!({
         "protocolVersion": revision.as_str(),
-        "capabilities": all.capabilities(),
+        "capabilities": all.capabilities(revision),
         "serverInfo": own_info(),
     });
     let meta = all.meta();
@@ -196,7 +200,8 @@ mod tests {
             unavailable: Vec::new(),
         };
         assert_eq!(all.versions(), versions);
-        assert_eq!(all.capabilities().to_string(), capabilities);
+        let seen = all.capabilities(Revision::LATEST);
+        assert_eq!(seen.to_string(), capabilities);
     }
 
     #[test]
@@ -215,6 +220,18 @@ mod tests {
             r#"{"tools":{"listChanged":true},"extensions":{"x/y":{}}}"#,
         );
         check(&[(true, true, "{}"), (true, false, "{}")], &all[..1], "{}");
+        check(
+            &[
+                (true, true, r#"{"prompts":{}}"#),
+                (
+                    false,
+                    true,
+                    r#"{"logging":{},"tools":{"listChanged":true}}"#,
+                ),
+            ],
+            &all,
+            r#"{"prompts":{},"tools":{}}"#,
+        );
         check(&[(true, true, "{}"), (false, true, "7")], &all, "{}");
     }
 }
