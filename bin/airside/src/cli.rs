@@ -137,6 +137,10 @@ pub(crate) struct Target {
     /// MCP endpoint to use instead of the node's own.
     #[arg(long, value_name = "URL")]
     pub(crate) url: Option<Url>,
+    /// Longest wait for an answer.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(crate) timeout: u64,
     /// File with the API key to show, or `-` for standard input.
     #[arg(long, value_name = "FILE", env = "AIRSIDE_KEY_FILE")]
     pub(crate) key_file: Option<PathBuf>,
@@ -149,7 +153,7 @@ makes a list. The exit code is 5 when the tool reports an error.
 
 Examples:
   airside call search_hotels place=Boston check_in=2026-12-01 check_out=2026-12-03
-  airside call get_hotel hotel_id=… --json
+  airside call get_hotel property_id=htl_4930956_9 --json
   airside call search_hotels --arguments '{\"place\": \"Boston\"}'
   airside call echo text=hi --url https://mcp.example.com/mcp --key-file key.txt";
 

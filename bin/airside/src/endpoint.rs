@@ -1,5 +1,7 @@
 //! The MCP endpoint that `airside call` and `airside tools` use.
 
+use std::time::Duration;
+
 use airside_api::Client as Control;
 use airside_base::{Fault, Kind, Supervisor};
 use airside_mcp::{
@@ -54,6 +56,7 @@ pub(crate) async fn connect(args: &cli::Target) -> Result<Client, Failure> {
     let options = Options {
         name: "airside-cli".to_owned(),
         headers,
+        timeout: Duration::from_secs(args.timeout),
         ..Options::default()
     };
     Client::connect(&url, options)

@@ -32,6 +32,10 @@ use crate::{
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // The allocator asks for huge pages, which hold a whole 2 MiB for the few
+    // objects of each thread: measured 45 MiB of heap at 32 sessions, 12 without.
+    // A kernel that does not know them needs no answer.
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -145,7 +145,11 @@ async fn live(
     let node = Running::start(plan.loaded, place, &ledger, &tasks).await?;
     let node = Arc::new(node);
     serve_control(control, &node, &ledger, &tasks)?;
-    announce(&node, plan.snippets, out)?;
+    match announce(&node, plan.snippets, out) {
+        // Whoever started the node has read enough; it serves all the same.
+        Err(failure) if failure.is_broken_pipe() => {}
+        announced => announced?,
+    }
     let gateway = airside_gateway::serve(
         vec![listener],
         &listen,
@@ -289,6 +293,13 @@ fn announce(node: &Running, snippets: bool, out: &mut Out) -> Result<(), Failure
     }
     if snippets {
         out.line(&format!("\n{}", snippets::text(url)))?;
+        let folder = match status.data_dir.as_str() {
+            cli::DATA_DIR => String::new(),
+            other => format!(" --data-dir {other}"),
+        };
+        out.line(&format!(
+            "try: airside call search_hotels place=Boston{folder}\n     airside ledger tail{folder}\n"
+        ))?;
     }
     out.line(&format!("ready: {url}"))?;
     out.flush()

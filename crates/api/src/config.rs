@@ -20,7 +20,8 @@ pub struct Config {
     pub grant: Vec<Grant>,
 }
 
-/// A role granted to a group.
+/// A role granted to a group. Roles are for those who run the installation: they
+/// hold for the ledger chains of all tenants.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Grant {

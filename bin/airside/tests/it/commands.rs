@@ -134,3 +134,38 @@ fn url_names_an_endpoint_without_a_folder() {
     let ran = elsewhere.run(&["tools", "--url", &url]);
     assert_eq!(ran.code, Some(4), "{ran:?}");
 }
+
+#[test]
+fn failure_for_programs_is_one_json_object() {
+    let place = Place::new();
+    let ran = place.run(&["status", "--json", "--data-dir", &place.data()]);
+    assert_eq!(ran.code, Some(4), "{ran:?}");
+    let error: serde_json::Value = serde_json::from_str(&ran.stderr).unwrap();
+    assert_eq!(error["error"]["code"], "CLI-001");
+    assert!(error["error"]["hint"].is_string(), "{error}");
+    place.write("airside.toml", "lisen = 1");
+    let ran = place.run(&["config", "check", "--json"]);
+    let problems: serde_json::Value = serde_json::from_str(&ran.stderr).unwrap();
+    assert_eq!(problems["problems"][0]["line"], 1, "{problems}");
+}
+
+#[test]
+fn node_serves_on_when_nobody_reads_what_it_prints() {
+    let place = Place::new();
+    let data = place.data();
+    let arguments = ["up", "--data-dir", &data, "--port", "0"];
+    let mut command = crate::run::command(&place.path(""), &arguments);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut node = command
+        .stdout(writer)
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    // Nothing says that it is ready, so it is asked until it answers.
+    while place.run(&["status", "--data-dir", &data]).code != Some(0) {
+        assert!(node.try_wait().unwrap().is_none(), "the node has ended");
+    }
+    node.kill().unwrap();
+    node.wait().unwrap();
+}
