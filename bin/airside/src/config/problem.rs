@@ -70,11 +70,13 @@ impl Problem {
     /// Returns which key or value of `source` is wrong.
     pub(crate) fn from_value(source: &Source, error: &toml::de::Error) -> Self {
         let (code, message, hint) = classify(error.message());
+        // What follows a misspelt key may be a secret.
+        let place = error.span().map(|span| source.place(&span).cut());
         Self {
             code,
             message,
             hint,
-            place: error.span().map(|span| source.place(&span)),
+            place,
         }
     }
 }
@@ -107,7 +109,18 @@ fn classify(message: &str) -> (&'static str, String, String) {
         };
         return ("CFG-005", format!("`{given}` is not possible here"), hint);
     }
-    ("CFG-005", message.to_owned(), schema.to_owned())
+    ("CFG-005", without_value(message), schema.to_owned())
+}
+
+/// Takes the value out of `invalid type: string "…", expected …`: it may be a
+/// secret that was put in the wrong place, and this text is logged.
+fn without_value(message: &str) -> String {
+    match (message.find(" \""), message.rfind("\", expected ")) {
+        (Some(start), Some(end)) if start < end => {
+            format!("{}{}", &message[..start], &message[end + 1..])
+        }
+        _ => message.to_owned(),
+    }
 }
 
 impl Rendered for Problems {
@@ -152,6 +165,9 @@ fn render(text: &mut String, all: &Problems, problem: &Problem) -> std::fmt::Res
             let gutter = " ".repeat(number.len());
             let indent = " ".repeat(place.column - 1);
             writeln!(text, "{gutter}--> {file}:{}:{}", place.line, place.column)?;
+            if place.excerpt.is_empty() {
+                return writeln!(text, "hint: {}", printable(&problem.hint));
+            }
             writeln!(text, "{gutter} |")?;
             // A tab would shift the marker below.
             let excerpt = printable(&place.excerpt.replace('\t', " "));

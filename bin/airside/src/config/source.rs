@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use toml::de::{DeTable, DeValue};
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
 
 /// A file that was read, or text that stands for one.
 #[derive(Debug, Clone)]
@@ -32,6 +35,17 @@ pub(crate) struct Place {
     pub(crate) width: usize,
 }
 
+impl Place {
+    /// Leaves out what stands behind the meant part of the line.
+    pub(crate) fn cut(mut self) -> Self {
+        let end = self.column - 1 + self.width;
+        if let Some((at, _)) = self.excerpt.char_indices().nth(end) {
+            self.excerpt.truncate(at);
+        }
+        self
+    }
+}
+
 impl Source {
     /// Returns the folder that relative paths in the file start from.
     pub(crate) fn folder(&self) -> &Path {
@@ -49,7 +63,10 @@ impl Source {
         let line_end = self.text[start..]
             .find('\n')
             .map_or(self.text.len(), |at| start + at);
-        let excerpt = self.text[line_start..line_end].trim_end_matches('\r');
+        let excerpt = match self.is_secret(span) {
+            true => "",
+            false => self.text[line_start..line_end].trim_end_matches('\r'),
+        };
         Place {
             file: self.path.clone(),
             line: self.text[..start].matches('\n').count() + 1,
@@ -60,6 +77,41 @@ impl Source {
                 .count()
                 .max(1),
         }
+    }
+
+    /// Returns whether bytes `span` of the text may be part of a secret: the
+    /// environment of a program. Works for text that is not TOML, too.
+    fn is_secret(&self, span: &Range<usize>) -> bool {
+        let (root, _) = DeTable::parse_recoverable(&self.text);
+        let upstreams = match root.get_ref().get("upstream").map(Spanned::get_ref) {
+            Some(DeValue::Array(upstreams)) => upstreams.iter().collect(),
+            _ => Vec::new(),
+        };
+        let environments = upstreams
+            .iter()
+            .filter_map(|upstream| match upstream.get_ref() {
+                DeValue::Table(upstream) => upstream.get("env"),
+                _ => None,
+            });
+        let lines = |span: &Range<usize>| {
+            let line = |at: usize| {
+                self.text[..floor_boundary(&self.text, at)]
+                    .matches('\n')
+                    .count()
+            };
+            line(span.start)..=line(span.end)
+        };
+        let meant = lines(span);
+        environments
+            .flat_map(|environment| {
+                let inside = match environment.get_ref() {
+                    DeValue::Table(table) => table.values().map(Spanned::span).collect(),
+                    _ => Vec::new(),
+                };
+                inside.into_iter().chain([environment.span()])
+            })
+            .map(|span| lines(&span))
+            .any(|secret| secret.start() <= meant.end() && meant.start() <= secret.end())
     }
 
     /// Returns the place at a line and column, both from 1.

@@ -118,6 +118,23 @@ fn hostile_file_cannot_drive_the_terminal() {
 }
 
 #[test]
+fn secret_of_a_program_is_not_shown() {
+    let upstream = |env: &str| format!("[[upstream]]\nname = \"a\"\ncommand = [\"a\"]\n{env}\n");
+    for env in [
+        "env = \"hunter2\"",
+        "env = { TOKEN = [\"hunter2\"] }",
+        "[upstream.env]\nTOKEN = [\"hunter2\"]",
+        "env = { TOKEN = \"hunter2 }",
+        "[upstream.env]\nTOKEN = \"a\" \"hunter2\"",
+        "nev = { TOKEN = \"hunter2\" }",
+    ] {
+        let shown = check(&upstream(env));
+        assert!(shown.starts_with("exit 3\n"), "{shown}");
+        assert!(!shown.contains("hunter2"), "{env}: {shown}");
+    }
+}
+
+#[test]
 fn generated_documents_are_current() {
     let place = Place::new();
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs");

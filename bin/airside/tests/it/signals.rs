@@ -152,6 +152,30 @@ fn good_file_is_taken_and_a_bad_one_changes_nothing() {
 }
 
 #[test]
+fn hostile_server_cannot_drive_the_terminal() {
+    let (place, slow) = (Place::new(), Slow::start());
+    let _node = serve(&place, &config(&slow.url, ""));
+    let data = place.data();
+    for arguments in [
+        &["call", "shout"][..],
+        &["call", "shout", "fail=true"],
+        &["call", "shout", "--json"],
+        &["call", "shuot"],
+        &["tools"],
+        &["tools", "--json"],
+    ] {
+        let mut all = arguments.to_vec();
+        all.extend(["--data-dir", &data]);
+        let ran = place.run(&all);
+        let shown = ran.stdout + &ran.stderr;
+        let harmless =
+            |c: char| (c == '\n' || !c.is_control()) && !"\u{202e}\u{200b}\u{e0041}".contains(c);
+        assert!(shown.chars().all(harmless), "{arguments:?}: {shown:?}");
+        assert!(!shown.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
 fn hangup_reads_the_file_again() {
     let (place, slow) = (Place::new(), Slow::start());
     let node = serve(&place, &config(&slow.url, ""));

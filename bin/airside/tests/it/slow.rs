@@ -1,4 +1,4 @@
-//! An MCP server whose one tool answers when it is told to.
+//! An MCP server with a tool that answers when it is told to, and a hostile one.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
@@ -12,7 +12,8 @@ use std::{
 
 use serde_json::{Value, json};
 
-/// The server, and both ends of its tool `wait`.
+/// The server, and both ends of its tool `wait`. Its tool `shout` answers at once
+/// with what terminals act on.
 pub(crate) struct Slow {
     pub(crate) url: String,
     arrived: Receiver<()>,
@@ -56,6 +57,14 @@ impl Slow {
     }
 }
 
+/// What would clear a screen, colour it, ring, reorder and hide.
+const HOSTILE: &str = "a\u{1b}[2J\u{1b}]0;b\u{7}\u{9b}31m\u{202e}c\u{200b}\u{e0041}\r";
+
+fn tool(name: &str, description: &str) -> Value {
+    json!({"name": name, "description": description, "inputSchema": {"type": "object"},
+        "annotations": {"readOnlyHint": true}})
+}
+
 fn serve(stream: &TcpStream, arrive: &SyncSender<()>, going: &Mutex<Receiver<()>>) {
     let mut reader = BufReader::new(stream);
     while let Some(body) = read(&mut reader) {
@@ -67,8 +76,12 @@ fn serve(stream: &TcpStream, arrive: &SyncSender<()>, going: &Mutex<Receiver<()>
             }),
             Some("tools/list") => json!({
                 "resultType": "complete", "ttlMs": 60_000, "cacheScope": "public",
-                "tools": [{"name": "wait", "inputSchema": {"type": "object"},
-                    "annotations": {"readOnlyHint": true}}],
+                "tools": [tool("wait", "Waits."), tool("shout", HOSTILE)],
+            }),
+            Some("tools/call") if call["params"]["name"] == "shout" => json!({
+                "resultType": "complete", "content": [{"type": "text", "text": HOSTILE}],
+                "isError": call["params"]["arguments"]["fail"] == true,
+                "structuredContent": {HOSTILE: HOSTILE, "list": [{HOSTILE: HOSTILE}]},
             }),
             Some("tools/call") => {
                 let _ = arrive.send(());
