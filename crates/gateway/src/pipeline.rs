@@ -13,6 +13,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use airside_base::{Clock, Kind};
 use airside_identity::{self as identity, Caller};
+use airside_ledger::AppendError;
 use airside_mcp::{
     Call, Era, Failure, Incoming, Limits, ParseError, Revision,
     body::empty_response,
@@ -185,15 +186,10 @@ impl Visitor {
         };
         record.permitted(permit.policies());
 
-        // Is it on record? Effects durably, before they can happen.
-        if effect {
-            if let Err(error) = record.intend().await {
-                let failure = unrecorded(&error);
-                record.stopped(failure.fault().code(), failure.status());
-                return Err(refuse(failure));
-            }
-        } else if self.when_full == WhenFull::Refuse && !self.recorder.has_room() {
-            let failure = Rejection::LedgerFull.failure();
+        // Is it on record? Its end has to find room, and an effect is durable before it
+        // can happen.
+        if let Err(error) = self.put_on_record(&mut record, effect).await {
+            let failure = unrecorded(&error);
             record.stopped(failure.fault().code(), failure.status());
             return Err(refuse(failure));
         }
@@ -209,10 +205,18 @@ impl Visitor {
         }
     }
 
+    async fn put_on_record(&self, record: &mut Record, effect: bool) -> Result<(), AppendError> {
+        match record.make_room().await {
+            Err(AppendError::QueueFull) if !effect && self.when_full == WhenFull::Serve => Ok(()),
+            Ok(()) if effect => record.intend().await,
+            decided => decided,
+        }
+    }
+
     async fn send(
         self,
         permit: Permit<Outbound>,
-        record: Record,
+        mut record: Record,
         id: Option<Box<str>>,
         effect: bool,
     ) -> Response<Body> {
@@ -228,6 +232,7 @@ impl Visitor {
         match mount.endpoint.dispatch(&permit, &visit).await {
             Ok(response) if listens && is_event_stream(response.headers()) => {
                 let farewell = farewell(id.as_deref());
+                record.give_up_room();
                 record.follow(parting::at_stop(response, &stop, farewell), effect)
             }
             Ok(response) => record.follow(response, effect),
@@ -360,9 +365,9 @@ fn forbidden(refusal: &Refusal) -> Failure {
     Failure::new(status, codes::POLICY_REFUSED, fault)
 }
 
-fn unrecorded(error: &airside_ledger::AppendError) -> Failure {
+fn unrecorded(error: &AppendError) -> Failure {
     match error {
-        airside_ledger::AppendError::QueueFull => Rejection::LedgerFull.failure(),
+        AppendError::QueueFull => Rejection::LedgerFull.failure(),
         other => {
             tracing::error!(error = %other, "a call with an effect could not be recorded");
             Rejection::LedgerFailed.failure()

@@ -21,7 +21,7 @@ use std::{
 
 use airside_base::{CallId, Clock, OnFailure, ServerId, Supervisor};
 use airside_identity::Caller;
-use airside_ledger::{AppendError, Ledger};
+use airside_ledger::{AppendError, Ledger, Place};
 use airside_mcp::{
     Call, Limits,
     reply::{self, ResultType},
@@ -33,7 +33,7 @@ use http::{Response, StatusCode};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use serde::Deserialize;
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::timeout};
 
 use crate::{
     event::{self, Completed, Event, Intended, Outcome, Refused, Subject},
@@ -46,6 +46,12 @@ const MAX_READ: usize = 1 << 20;
 
 /// Longest names that are recorded, in characters.
 const MAX_LABEL: usize = 128;
+
+/// Longest wait for room in the queue of the ledger.
+const ROOM: Duration = Duration::from_secs(1);
+
+/// Longest wait until it is durable that a call will be sent.
+const DURABLE: Duration = Duration::from_secs(10);
 
 /// Calls with an effect whose clients went away and that are followed to their end.
 const MAX_FOLLOWED: usize = 1024;
@@ -71,19 +77,21 @@ impl Recorder {
         })
     }
 
-    /// Returns whether the record of one more call would be accepted.
-    pub(crate) fn has_room(&self) -> bool {
-        self.ledger.has_room()
-    }
-
-    fn write(&self, record: &Facts, event: &Event<'_>) {
+    fn write(&self, record: &Facts, place: Option<Place>, event: &Event<'_>) {
+        let put = |draft| match place {
+            Some(place) => place.record(draft),
+            None => self.ledger.record(draft),
+        };
         let written = event
             .draft(record.caller.tenant(), record.id)
             .map_err(|error| error.to_string())
-            .and_then(|draft| self.ledger.record(draft).map_err(|error| error.to_string()));
+            .and_then(|draft| put(draft).map_err(|error| error.to_string()));
         if let Err(error) = written {
             let lost = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
-            tracing::error!(call.id = %record.id, error, lost, "the record of a call was lost");
+            // Many at once must not fill the disk as well.
+            if lost.is_power_of_two() {
+                tracing::error!(call.id = %record.id, error, lost, "records of calls were lost");
+            }
         }
     }
 }
@@ -109,6 +117,8 @@ struct Facts {
 pub(crate) struct Record {
     recorder: Arc<Recorder>,
     facts: Option<Box<Facts>>,
+    /// Room for the record of how the call ends.
+    place: Option<Place>,
 }
 
 /// Where a call came in.
@@ -149,7 +159,32 @@ impl Record {
         Self {
             recorder: recorder.clone(),
             facts: Some(Box::new(facts)),
+            place: None,
         }
+    }
+
+    /// Makes sure that the end of the call can be recorded: keeps room for it, and
+    /// waits for that a little where calls come faster than they are written.
+    ///
+    /// # Errors
+    ///
+    /// When there is no room, so that the call must not be sent.
+    pub(crate) async fn make_room(&mut self) -> Result<(), AppendError> {
+        let ledger = &self.recorder.ledger;
+        let place = match ledger.reserve() {
+            Err(AppendError::QueueFull) => match timeout(ROOM, ledger.place()).await {
+                Ok(place) => place?,
+                Err(_) => return Err(AppendError::QueueFull),
+            },
+            decided => decided?,
+        };
+        self.place = Some(place);
+        Ok(())
+    }
+
+    /// Gives up the room for its end: that of a stream may be days away.
+    pub(crate) fn give_up_room(&mut self) {
+        self.place = None;
     }
 
     /// Policy has permitted the call.
@@ -175,7 +210,19 @@ impl Record {
         let Ok(draft) = event.draft(facts.caller.tenant(), facts.id) else {
             return Err(AppendError::Closed);
         };
-        self.recorder.ledger.append(vec![draft]).await.map(|_| ())
+        let ledger = &self.recorder.ledger;
+        let appending = async {
+            loop {
+                match ledger.append(vec![draft.clone()]).await {
+                    // Nothing was written; there is room again when a place is found.
+                    Err(AppendError::QueueFull) => drop(ledger.place().await?),
+                    decided => return decided.map(drop),
+                }
+            }
+        };
+        timeout(DURABLE, appending)
+            .await
+            .unwrap_or(Err(AppendError::QueueFull))
     }
 
     /// Policy has refused the call.
@@ -201,7 +248,7 @@ impl Record {
             http_status: status.as_u16(),
             duration_us: self.recorder.since(facts.started),
         });
-        self.recorder.write(&facts, &event);
+        self.recorder.write(&facts, self.place.take(), &event);
     }
 
     /// The call got no answer of the upstream's.
@@ -229,7 +276,7 @@ impl Record {
             duration_us: self.recorder.since(facts.started),
             response_bytes: end.response_bytes,
         });
-        self.recorder.write(&facts, &event);
+        self.recorder.write(&facts, self.place.take(), &event);
     }
 
     /// Follows `response` to its end. With `to_the_end`, also when the client goes
@@ -535,6 +582,7 @@ impl Drop for Followed {
             record: Record {
                 recorder: recorder.clone(),
                 facts: self.record.facts.take(),
+                place: self.record.place.take(),
             },
             reading: std::mem::replace(&mut self.reading, Reading::Given),
             status: self.status,

@@ -9,7 +9,7 @@ use crate::{
     entry::{Draft, Entry, Head},
     error::{AppendError, LeaseError, OpenError, ReadError, VerifyError},
     follow::Follower,
-    queue::{Bounds, Queue},
+    queue::{Bounds, Place, Queue},
     sequencer::Sequencer,
     store::{Claim, Claimed, Fence, Query, Store},
     verify::{self, Progress, Verified},
@@ -126,12 +126,24 @@ impl Ledger {
         self.queue.record(draft)
     }
 
-    /// Returns whether [`Ledger::record`] would accept a draft of a few KiB now. For
-    /// work that must not begin if its record would be refused; others may take the
-    /// room in between.
-    #[must_use]
-    pub fn has_room(&self) -> bool {
-        self.queue.has_room()
+    /// Keeps room for one draft, for work that must not begin if its record might
+    /// be refused afterwards. It costs the caller a lock.
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError::QueueFull`] when too much waits already,
+    /// [`AppendError::Closed`] after the end.
+    pub fn reserve(&self) -> Result<Place, AppendError> {
+        self.queue.reserve()
+    }
+
+    /// Resolves when room for one draft is kept, as by [`Ledger::reserve`].
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError::Closed`] after the end.
+    pub async fn place(&self) -> Result<Place, AppendError> {
+        self.queue.place().await
     }
 
     /// Resolves when everything recorded before is durable.

@@ -38,6 +38,7 @@ pub use entry::{
 pub use error::{AppendError, LeaseError, OpenError, ReadError, VerifyError};
 pub use follow::Follower;
 pub use ledger::{Lease, Ledger, Options};
+pub use queue::Place;
 pub use store::{Cell, Query, Store, StoreError};
 pub use table::{Column, Fact, Schema, Table, TableError, Versioned};
 pub use verify::{Defect, Progress, Verified, Wrong};

@@ -10,7 +10,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use tokio::sync::{Notify, oneshot};
@@ -62,6 +62,8 @@ pub(crate) struct Bounds {
 pub(crate) struct Queue {
     state: Mutex<State>,
     wake: Notify,
+    /// Somebody may find room again.
+    room: Notify,
     bounds: Bounds,
 }
 
@@ -88,11 +90,45 @@ pub(crate) enum Load {
     Urgent,
 }
 
+/// Room that is kept for one draft, in bytes: more than what most take.
+const PLACE_BYTES: usize = 2 << 10;
+
+/// Room in the queue of a ledger for one draft to come. Dropped, it is free again.
+#[derive(Debug)]
+#[must_use = "room is kept for as long as this lives"]
+pub struct Place {
+    queue: Option<Arc<Queue>>,
+}
+
+impl Place {
+    /// Accepts `draft` as [`Ledger::record`](crate::Ledger::record) does, but never
+    /// finds the queue full.
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError::Closed`] after the end, [`AppendError::TooLarge`].
+    pub fn record(mut self, draft: Draft) -> Result<(), AppendError> {
+        match self.queue.take() {
+            Some(queue) => queue.fill(draft),
+            None => Err(AppendError::Closed),
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(queue) = self.queue.take() {
+            queue.give_up_place();
+        }
+    }
+}
+
 impl Queue {
     pub(crate) fn new(bounds: Bounds) -> Self {
         Self {
             state: Mutex::default(),
             wake: Notify::new(),
+            room: Notify::new(),
             bounds,
         }
     }
@@ -140,12 +176,68 @@ impl Queue {
         Ok(())
     }
 
-    /// Returns whether a small draft would be accepted.
-    pub(crate) fn has_room(&self) -> bool {
-        const SMALL: usize = 8 << 10;
-        let state = self.lock();
-        let room = state.requests < self.bounds.requests;
-        room && !state.closed && state.bytes + SMALL <= self.bounds.bytes
+    /// Keeps room for one draft.
+    pub(crate) fn reserve(self: &Arc<Self>) -> Result<Place, AppendError> {
+        let mut state = self.lock();
+        if state.closed {
+            return Err(AppendError::Closed);
+        }
+        let full = state.requests >= self.bounds.requests;
+        if full || state.bytes + PLACE_BYTES > self.bounds.bytes {
+            return Err(AppendError::QueueFull);
+        }
+        state.requests += 1;
+        state.bytes += PLACE_BYTES;
+        Ok(Place {
+            queue: Some(Arc::clone(self)),
+        })
+    }
+
+    /// Keeps room for one draft as soon as there is some.
+    pub(crate) async fn place(self: &Arc<Self>) -> Result<Place, AppendError> {
+        loop {
+            let mut room = std::pin::pin!(self.room.notified());
+            // From here on no call is missed.
+            room.as_mut().enable();
+            match self.reserve() {
+                Err(AppendError::QueueFull) => room.await,
+                decided => return decided,
+            }
+        }
+    }
+
+    /// Puts a draft where room was kept for it, even if it is larger than that.
+    fn fill(&self, draft: Draft) -> Result<(), AppendError> {
+        let request = Request::Record(draft);
+        let (bytes, max) = (request.weight(), self.bounds.bytes);
+        let wake = {
+            let mut state = self.lock();
+            state.requests -= 1;
+            state.bytes -= PLACE_BYTES;
+            if state.closed {
+                return Err(AppendError::Closed);
+            }
+            if bytes > max {
+                return Err(AppendError::TooLarge { bytes, max });
+            }
+            state.requests += 1;
+            state.bytes += bytes;
+            state.waiting.push_back(request);
+            std::mem::take(&mut state.parked) || state.waiting.len() == self.bounds.group
+        };
+        if wake {
+            self.wake.notify_one();
+        }
+        Ok(())
+    }
+
+    fn give_up_place(&self) {
+        {
+            let mut state = self.lock();
+            state.requests -= 1;
+            state.bytes -= PLACE_BYTES;
+        }
+        self.room.notify_waiters();
     }
 
     /// Returns what is waiting.
@@ -211,14 +303,18 @@ impl Queue {
             requests += 1;
             bytes += request.weight();
         }
-        let mut state = self.lock();
-        state.requests -= requests;
-        state.bytes -= bytes;
+        {
+            let mut state = self.lock();
+            state.requests -= requests;
+            state.bytes -= bytes;
+        }
+        self.room.notify_waiters();
     }
 
     /// Refuses everything that comes from now on.
     pub(crate) fn close(&self) {
         self.lock().closed = true;
+        self.room.notify_waiters();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -296,5 +392,54 @@ mod tests {
             queue.append(large),
             Err(AppendError::TooLarge { .. })
         ));
+    }
+
+    #[test]
+    fn kept_room_is_there_when_the_queue_is_full() {
+        let queue = Arc::new(Queue::new(Bounds {
+            requests: 2,
+            ..queue(5).bounds
+        }));
+        let place = queue.reserve().unwrap();
+        queue.record(draft()).unwrap();
+        assert!(matches!(queue.record(draft()), Err(AppendError::QueueFull)));
+        assert!(matches!(queue.reserve(), Err(AppendError::QueueFull)));
+        place.record(draft()).unwrap();
+        let mut group = Vec::new();
+        queue.take(&mut group);
+        assert_eq!(group.len(), 2);
+        queue.settle(group.iter());
+        drop((queue.reserve().unwrap(), queue.reserve().unwrap()));
+        let state = queue.lock();
+        assert_eq!((state.requests, state.bytes), (0, 0));
+    }
+
+    #[test]
+    fn room_is_found_when_some_is_given_up_or_settled() {
+        let queue = Arc::new(Queue::new(Bounds {
+            requests: 1,
+            ..queue(5).bounds
+        }));
+        let first = queue.reserve().unwrap();
+        let mut second = Box::pin(queue.place());
+        assert!((&mut second).now_or_never().is_none());
+        drop(first);
+        drop(second.now_or_never().unwrap().unwrap());
+
+        queue.record(draft()).unwrap();
+        let mut third = Box::pin(queue.place());
+        assert!((&mut third).now_or_never().is_none());
+        let mut group = Vec::new();
+        queue.take(&mut group);
+        queue.settle(group.iter());
+        drop(third.now_or_never().unwrap().unwrap());
+
+        let last = queue.reserve().unwrap();
+        let mut never = Box::pin(queue.place());
+        assert!((&mut never).now_or_never().is_none());
+        queue.close();
+        let closed = never.now_or_never().unwrap();
+        assert!(matches!(closed, Err(AppendError::Closed)));
+        assert!(matches!(last.record(draft()), Err(AppendError::Closed)));
     }
 }
