@@ -11,7 +11,11 @@ use std::{borrow::Cow, fmt, str::FromStr, sync::Arc};
 
 use airside_base::{Fault, Kind as FaultKind, TenantId, Timestamp};
 use bytes::Bytes;
-use serde::{Serialize, Serializer, de::DeserializeOwned, ser::SerializeStruct as _};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{DeserializeOwned, Error as _},
+    ser::SerializeStruct as _,
+};
 use serde_json::value::RawValue;
 
 /// Longest body of one entry, in bytes.
@@ -54,6 +58,30 @@ impl fmt::Debug for Hash {
 impl Serialize for Hash {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Hash {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        let wrong = || D::Error::custom("a hash is 64 lower-case hexadecimal digits");
+        let digit = |byte: u8| match byte {
+            b'0'..=b'9' => Some(byte - b'0'),
+            b'a'..=b'f' => Some(byte - b'a' + 10),
+            _ => None,
+        };
+        let mut bytes = [0; 32];
+        if text.len() != 2 * bytes.len() {
+            return Err(wrong());
+        }
+        for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+            let (high, low) = (digit(pair[0]), digit(pair[1]));
+            *byte = high
+                .zip(low)
+                .map(|(high, low)| high << 4 | low)
+                .ok_or_else(wrong)?;
+        }
+        Ok(Self(bytes))
     }
 }
 

@@ -5,4 +5,5 @@ mod failing;
 mod harness;
 mod ledger;
 mod model;
+mod proof;
 mod state;
