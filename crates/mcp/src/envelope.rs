@@ -172,6 +172,15 @@ pub fn name_member(method: &str) -> Option<&'static str> {
     }
 }
 
+/// Returns whether `method`, which names what it acts on, is one that the modern
+/// era has removed. It mirrors no header.
+pub(crate) fn is_legacy_only(method: &str) -> bool {
+    matches!(
+        method,
+        "resources/subscribe" | "resources/unsubscribe" | "tasks/result"
+    )
+}
+
 impl Call {
     /// Returns the message as it came.
     #[must_use]

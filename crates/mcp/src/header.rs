@@ -17,7 +17,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 pub use param::{ParamHeader, ParamHeaders, SchemaError};
 pub use sentinel::{decode, encode};
 
-use crate::{Call, Failure, codes, name_member};
+use crate::{Call, Failure, codes, envelope::is_legacy_only, name_member};
 
 /// `MCP-Protocol-Version`.
 pub static PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
@@ -113,10 +113,7 @@ pub(crate) fn check_version(headers: &HeaderMap, version: &str) -> Result<(), Mi
 
 /// Returns whether `Mcp-Name` mirrors what `method` acts on.
 fn mirrors_name(method: &str) -> bool {
-    !matches!(
-        method,
-        "resources/subscribe" | "resources/unsubscribe" | "tasks/result"
-    ) && name_member(method).is_some()
+    !is_legacy_only(method) && name_member(method).is_some()
 }
 
 /// Compares the headers of a modern request with its body. For a notification only

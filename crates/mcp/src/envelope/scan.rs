@@ -5,7 +5,9 @@
 
 use bytes::Bytes;
 
-use super::{Call, Incoming, MetaSpans, ParamSpans, ParseError, Reason, Response, Text};
+use super::{
+    Call, Incoming, MetaSpans, ParamSpans, ParseError, Reason, Response, Text, is_legacy_only,
+};
 use crate::{
     Limits,
     json::{Fault, Key, Kind, Scanner, Value},
@@ -380,7 +382,11 @@ impl Draft {
             Some(slot) => params.typed(slot, "a string", is_string)?,
             None => None,
         };
-        if let (Some(slot), None) = (slot, name) {
+        // A method that the modern era has not is unknown there, whatever its members:
+        // that answer is the server's.
+        if let (Some(slot), None) = (slot, name)
+            && !is_legacy_only(method)
+        {
             let member = PARAMETERS[slot].path();
             return Err(Reason::Missing { member });
         }

@@ -258,6 +258,7 @@ fn target_depends_on_the_method() {
         &request(r#""method":"tools/call","params":{"name":null}"#),
         missing,
     );
+    check(&request(r#""method":"resources/subscribe""#), "request");
     check(
         &request(r#""method":"tools/call","params":{"name":1}"#),
         "MCP-006 -32602 `params.name` has to be a string",
@@ -556,7 +557,9 @@ fn model(message: &Value) -> Option<(Option<&Value>, &str, Option<&Value>)> {
     }
     let member = |key: &str| params.and_then(|params| params.get(key));
     let name = name_member(method).map(&member);
-    if let Some(name) = name {
+    if let Some(name) = name
+        && (present(name) || !is_legacy_only(method))
+    {
         name?.as_str()?;
     }
     if name_member(method) == Some("name") && present(member("arguments")) {
