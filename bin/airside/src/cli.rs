@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use airside_base::TenantId;
+use airside_ledger::note::Verifier;
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::Styles};
 use url::Url;
 
@@ -209,7 +210,9 @@ the files are opened directly.
 Examples:
   airside ledger tail -n 50
   airside ledger tail --follow --json | jq .kind
-  airside ledger verify";
+  airside ledger verify
+  airside ledger prove 42 -o entry-42.proof.json
+  airside ledger check entry-42.proof.json --key airside-…+…+…";
 
 #[derive(Debug, Subcommand)]
 #[command(after_help = LEDGER_HELP)]
@@ -220,6 +223,58 @@ pub(crate) enum Ledger {
     Verify(NodeArgs),
     /// Show the newest position of a chain
     Head(Head),
+    /// Prove one entry by a file that stands alone
+    Prove(Prove),
+    /// Check a proof, without a node and without the ledger
+    Check(Check),
+    /// Print the public key that proofs are checked with
+    Key(NodeArgs),
+    /// Make the tables of a PostgreSQL ledger and let a role append to them
+    Init(Init),
+}
+
+/// Prove one entry by a file that stands alone.
+#[derive(Debug, Args)]
+pub(crate) struct Prove {
+    /// Number of the entry.
+    pub(crate) seq: u64,
+    /// File to write; without it the proof goes to standard output.
+    #[arg(short = 'o', long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) chain: ChainArgs,
+    #[command(flatten)]
+    pub(crate) node: NodeArgs,
+}
+
+/// Check a proof, without a node and without the ledger.
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// File that `airside ledger prove` wrote.
+    pub(crate) file: PathBuf,
+    /// Public key of the ledger, as `airside ledger key` printed it at the source.
+    #[arg(long, value_name = "KEY")]
+    pub(crate) key: Verifier,
+}
+
+const INIT_HELP: &str = "\
+Run once, and again after an upgrade, as the owner of the database. The role has to exist;
+Airside runs as that role, which can append to the ledger and read it, and nothing else.
+
+Examples:
+  createuser airside_node
+  airside ledger init --url-file owner.url --role airside_node";
+
+/// Make the tables of a PostgreSQL ledger and let a role append to them.
+#[derive(Debug, Args)]
+#[command(after_help = INIT_HELP)]
+pub(crate) struct Init {
+    /// File that holds the URL of the database's owner, or `-` for standard input.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) url_file: PathBuf,
+    /// Role that Airside will run as.
+    #[arg(long, value_name = "ROLE")]
+    pub(crate) role: String,
 }
 
 #[derive(Debug, Args)]

@@ -42,6 +42,9 @@ pub(crate) struct Config {
     /// Folder of the ledger and the control socket. Only its owner may enter it.
     #[serde(default = "default_data_dir")]
     pub(crate) data_dir: PathBuf,
+    /// Where the ledger is kept.
+    #[serde(default)]
+    pub(crate) ledger: LedgerPlace,
     /// Where and how the gateway listens.
     #[serde(default)]
     pub(crate) listen: Listen,
@@ -67,6 +70,17 @@ pub(crate) struct Config {
     /// The control API over TCP.
     #[serde(default)]
     pub(crate) control: airside_api::Config,
+}
+
+/// Where the ledger is kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct LedgerPlace {
+    /// File that holds the URL of a PostgreSQL database,
+    /// `postgres://role:password@host/database`, shared by several nodes. Its
+    /// tables are made by `airside ledger init`. Without it the ledger is an
+    /// SQLite file in the data folder, for one node.
+    pub(crate) url_file: Option<PathBuf>,
 }
 
 /// What callers may do.
@@ -208,6 +222,9 @@ fn read_text(file: &Path) -> io::Result<String> {
 /// Makes relative paths start at `folder`, wherever the process was started.
 fn resolve(config: &mut Config, folder: &Path) {
     config.data_dir = folder.join(&config.data_dir);
+    if let Some(file) = &mut config.ledger.url_file {
+        *file = folder.join(&*file);
+    }
     for file in &mut config.policy.files {
         *file = folder.join(&*file);
     }

@@ -1,5 +1,6 @@
 //! `airside ledger …`.
 
+mod prove;
 mod rows;
 pub(crate) mod source;
 
@@ -27,8 +28,23 @@ pub(crate) fn run(args: &cli::Ledger, out: &mut Out) -> Result<(), Failure> {
             cli::Ledger::Tail(args) => tail(args, out).await,
             cli::Ledger::Verify(node) => verify(node, out).await,
             cli::Ledger::Head(args) => head(args, out).await,
+            cli::Ledger::Prove(args) => prove::prove(args, out).await,
+            cli::Ledger::Check(args) => prove::check(args, out),
+            cli::Ledger::Key(node) => prove::key(node, out).await,
+            cli::Ledger::Init(args) => init(args, out).await,
         }
     })
+}
+
+async fn init(args: &cli::Init, out: &mut Out) -> Result<(), Failure> {
+    source::initialize(&args.url_file, &args.role).await?;
+    if out.is_json() {
+        return out.json_pretty(&json!({ "ok": true, "role": &args.role }));
+    }
+    out.line(&format!(
+        "the ledger is ready; run Airside as {}",
+        printable(&args.role)
+    ))
 }
 
 async fn head(args: &cli::Head, out: &mut Out) -> Result<(), Failure> {

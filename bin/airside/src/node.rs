@@ -17,7 +17,7 @@ use std::{net::TcpListener, path::PathBuf, sync::Arc, time::Duration};
 use airside_api::{Access, State, serve_socket, serve_tcp, socket};
 use airside_base::{Fault, Kind, Supervisor, SystemClock};
 use airside_gateway::ServeError;
-use airside_ledger::Ledger;
+use airside_ledger::{Ledger, note::Signer, seal};
 use serde_json::json;
 
 use crate::{
@@ -110,8 +110,10 @@ fn run(plan: Plan, out: &mut Out) -> Result<(), Failure> {
 async fn with_ledger(folder: PathBuf, plan: Plan, out: &mut Out) -> Result<(), Failure> {
     let mut signals = Signals::listen()?;
     let scribe = Supervisor::new();
-    let ledger = source::own(&folder, &scribe).await?;
-    let ended = live(plan, ledger.clone(), &scribe, &mut signals, out).await;
+    let signer = folder::seal_key(&folder)?;
+    let place = &plan.loaded.config.ledger;
+    let ledger = source::own(&folder, place.url_file.as_deref(), &scribe).await?;
+    let ended = live(plan, (ledger.clone(), signer), &scribe, &mut signals, out).await;
     let flushed = ledger.flush().await;
     drop(ledger);
     if scribe.stop(GRACE).await > 0 {
@@ -124,7 +126,7 @@ async fn with_ledger(folder: PathBuf, plan: Plan, out: &mut Out) -> Result<(), F
 /// Serves until a signal; returns when the running calls have ended.
 async fn live(
     plan: Plan,
-    ledger: Ledger,
+    (ledger, signer): (Ledger, Signer),
     scribe: &Supervisor,
     signals: &mut Signals,
     out: &mut Out,
@@ -141,9 +143,11 @@ async fn live(
         control: control.as_ref().map(bound).transpose()?,
         origin: plan.origin,
         clock: Arc::new(SystemClock::new()),
+        seal_key: signer.verifier().to_string(),
     };
     let node = Running::start(plan.loaded, place, &ledger, &tasks).await?;
     let node = Arc::new(node);
+    seal::Sealer::new(ledger.clone(), signer, node.id()).start(node.clock(), &tasks);
     serve_control(control, &node, &ledger, &tasks)?;
     match announce(&node, plan.snippets, out) {
         // Whoever started the node has read enough; it serves all the same.
@@ -159,10 +163,10 @@ async fn live(
         node.clock(),
     );
     let drained = until_stopped(gateway, &node, scribe, (signals, &tasks)).await;
-    record_stop(&node, &ledger, matches!(drained, Ok(true))).await;
     if tasks.stop(GRACE).await > 0 {
         tracing::warn!("some tasks did not end in time");
     }
+    record_stop(&node, &ledger, matches!(drained, Ok(true))).await;
     drained.map(|_| ())
 }
 
@@ -245,7 +249,7 @@ fn failed(error: Option<ServeError>) -> Failure {
 
 async fn record_stop(node: &Running, ledger: &Ledger, drained: bool) {
     let stopped = Event::Stopped {
-        node: node.id(),
+        node: node.id().to_string(),
         drained,
     };
     let appended = match stopped.draft() {

@@ -15,6 +15,7 @@ pub(crate) fn run(args: &cli::NodeArgs, out: &mut Out) -> Result<(), Failure> {
         ("started", format!("{:.0}", status.started)),
         ("data folder", status.data_dir),
         ("configuration", status.config_digest),
+        ("seal key", status.seal_key),
     ];
     for endpoint in status.endpoints {
         let behind = endpoint.upstreams.join(", ");

@@ -63,7 +63,11 @@ pub(crate) fn control(
 /// Reads an API key from a file or, for `-`, from standard input. Never from the
 /// command line, which other users of the machine can see.
 pub(crate) fn read_key(file: Option<&Path>) -> Result<Option<Redacted<String>>, Failure> {
-    let Some(file) = file else { return Ok(None) };
+    file.map(read_secret).transpose()
+}
+
+/// Reads a secret from `file` or, for `-`, from standard input.
+pub(crate) fn read_secret(file: &Path) -> Result<Redacted<String>, Failure> {
     let mut text = String::new();
     let read = if file == Path::new("-") {
         io::stdin().lock().take(MAX_KEY).read_to_string(&mut text)
@@ -71,7 +75,7 @@ pub(crate) fn read_key(file: Option<&Path>) -> Result<Option<Redacted<String>>, 
         File::open(file).and_then(|file| file.take(MAX_KEY).read_to_string(&mut text))
     };
     match read {
-        Ok(_) => Ok(Some(Redacted::new(text.trim().to_owned()))),
+        Ok(_) => Ok(Redacted::new(text.trim().to_owned())),
         Err(error) => {
             let fault = Fault::new(
                 Kind::Invalid,

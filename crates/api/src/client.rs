@@ -7,6 +7,7 @@
 use std::{io, net::SocketAddr, path::PathBuf};
 
 use airside_base::{OnFailure, Redacted, Supervisor, TenantId};
+use airside_ledger::proof::Proof;
 use bytes::{Bytes, BytesMut};
 use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Empty, Limited};
@@ -108,6 +109,12 @@ impl Client {
     /// Verifies the ledger; the lines are [`wire::Verify`].
     pub async fn verify(&self) -> Result<Lines, Error> {
         self.stream(Method::POST, "/v1/ledger/verify").await
+    }
+
+    /// Proves entry `seq` of `tenant`.
+    pub async fn prove(&self, tenant: &TenantId, seq: u64) -> Result<Proof, Error> {
+        let path = format!("/v1/ledger/proof?tenant={tenant}&seq={seq}");
+        self.ask(Method::GET, &path).await
     }
 
     /// Makes the node read its configuration again.

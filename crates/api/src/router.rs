@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use airside_base::{BoxFuture, Fault, Supervisor, TenantId};
-use airside_ledger::{Ledger, Query as LedgerQuery};
+use airside_ledger::{Ledger, Query as LedgerQuery, proof};
 use axum::{
     Router,
     extract::{Query, State as Extract, rejection::QueryRejection},
@@ -81,6 +81,7 @@ fn table() -> Vec<(Endpoint, MethodRouter<State>)> {
             get(entries),
         ),
         route(Method::GET, "/v1/ledger/follow", Role::Auditor, get(follow)),
+        route(Method::GET, "/v1/ledger/proof", Role::Auditor, get(prove)),
         route(
             Method::POST,
             "/v1/ledger/verify",
@@ -183,6 +184,29 @@ async fn entries(Extract(state): Extract<State>, asked: Asked) -> Response {
         Ok(read) => json(&wire::Entries {
             entries: read.into_iter().map(wire::Entry::from).collect(),
         }),
+        Err(error) => Answer(error.fault()).into_response(),
+    }
+}
+
+/// Which entry.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    #[serde(default)]
+    tenant: TenantId,
+    seq: u64,
+}
+
+async fn prove(
+    Extract(state): Extract<State>,
+    asked: Result<Query<Wanted>, QueryRejection>,
+) -> Response {
+    let wanted = match asked {
+        Ok(Query(wanted)) => wanted,
+        Err(rejected) => return fault::bad_query(&rejected.body_text()).into_response(),
+    };
+    match proof::prove(&state.ledger, &wanted.tenant, wanted.seq).await {
+        Ok(proof) => json(&proof),
         Err(error) => Answer(error.fault()).into_response(),
     }
 }

@@ -28,6 +28,8 @@ pub struct Status {
     pub control: Option<SocketAddr>,
     /// SHA-256 of the configuration in use, in hex.
     pub config_digest: String,
+    /// Public key that the node seals the ledger with, as `name+id+key`.
+    pub seal_key: String,
 }
 
 /// One MCP endpoint of a node.

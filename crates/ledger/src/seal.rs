@@ -145,22 +145,22 @@ impl Sealer {
         }
     }
 
-    /// Seals every [`INTERVAL`] until `supervisor` stops, and once more then.
+    /// Seals every [`INTERVAL`] until `supervisor` stops.
     pub fn start(self, clock: Arc<dyn Clock>, supervisor: &Supervisor) {
         let stop = supervisor.clone();
         supervisor.spawn("ledger-seal", OnFailure::Log, async move {
             loop {
                 let rest = clock.sleep(INTERVAL);
                 futures_util::future::select(std::pin::pin!(stop.stopping()), rest).await;
+                if stop.is_stopping() {
+                    return;
+                }
                 match self.seal().await {
                     Ok(_) | Err(SealError::Lease(LeaseError::Taken { .. })) => {}
                     Err(error) => tracing::error!(
                         error = &error as &dyn std::error::Error,
                         "cannot seal the ledger"
                     ),
-                }
-                if stop.is_stopping() {
-                    return;
                 }
             }
         });

@@ -5,8 +5,12 @@ use std::{path::Path, sync::Arc, time::Duration};
 use airside_api::{Client, client, wire};
 use airside_base::{Fault, Kind, Supervisor, SystemClock, TenantId};
 use airside_ledger::{
-    Ledger, OpenError, Options, Progress, Query, StoreError,
-    stores::sqlite::{self, Sqlite},
+    Ledger, OpenError, Options, Progress, Query, Store, StoreError,
+    proof::{self, Proof},
+    stores::{
+        postgres::Postgres,
+        sqlite::{self, Sqlite},
+    },
 };
 
 use crate::{
@@ -104,6 +108,17 @@ impl Source {
         }
     }
 
+    /// Proves entry `seq` of the chain of `tenant`.
+    pub(crate) async fn prove(&self, tenant: &TenantId, seq: u64) -> Result<Proof, Failure> {
+        match self {
+            Self::Node(client) => Ok(client.prove(tenant, seq).await?),
+            Self::Files(files) => {
+                let proved = proof::prove(&files.ledger, tenant, seq).await;
+                proved.map_err(|error| unreadable(Exit::Failed, &error.fault()))
+            }
+        }
+    }
+
     /// Lets go of the files.
     pub(crate) async fn close(self) {
         if let Self::Files(files) = self {
@@ -120,19 +135,42 @@ const PAGE: usize = airside_api::MAX_PAGE;
 async fn open_files(folder: &Path) -> Result<Source, Failure> {
     let supervisor = Supervisor::new();
     let store = Sqlite::inspect(folder).map_err(|error| refused(folder, &error))?;
-    let ledger = open(store, &supervisor).await?;
+    let ledger = open(Arc::new(store), &supervisor).await?;
     Ok(Source::Files(Box::new(Files { ledger, supervisor })))
 }
 
-/// Opens the ledger in `folder` for a node, which has it for itself from now on.
-pub(crate) async fn own(folder: &Path, supervisor: &Supervisor) -> Result<Ledger, Failure> {
-    let store = Sqlite::open(folder, supervisor).map_err(|error| refused(folder, &error))?;
+/// Opens the ledger for a node: the database that `url_file` names, or the one in
+/// `folder`, which the node has for itself from now on.
+pub(crate) async fn own(
+    folder: &Path,
+    url_file: Option<&Path>,
+    supervisor: &Supervisor,
+) -> Result<Ledger, Failure> {
+    let store: Arc<dyn Store> = match url_file {
+        None => {
+            let opened = Sqlite::open(folder, supervisor);
+            Arc::new(opened.map_err(|error| refused(folder, &error))?)
+        }
+        Some(file) => {
+            let url = target::read_secret(file)?;
+            let clock = Arc::new(SystemClock::new());
+            let opened = Postgres::open(&url, clock, supervisor).await;
+            Arc::new(opened.map_err(|error| unreadable(Exit::Failed, &error.fault()))?)
+        }
+    };
     open(store, supervisor).await
 }
 
-async fn open(store: Sqlite, supervisor: &Supervisor) -> Result<Ledger, Failure> {
+/// Makes the tables of a PostgreSQL ledger.
+pub(crate) async fn initialize(url_file: &Path, role: &str) -> Result<(), Failure> {
+    let url = target::read_secret(url_file)?;
+    let made = Postgres::initialize(&url, role).await;
+    made.map_err(|error| unreadable(Exit::Failed, &error.fault()))
+}
+
+async fn open(store: Arc<dyn Store>, supervisor: &Supervisor) -> Result<Ledger, Failure> {
     let clock = Arc::new(SystemClock::new());
-    let opened = Ledger::open(Arc::new(store), clock, supervisor, Options::default()).await;
+    let opened = Ledger::open(store, clock, supervisor, Options::default()).await;
     opened.map_err(|error| {
         let exit = match &error {
             OpenError::Store(StoreError::Corrupt { .. }) => Exit::Broken,

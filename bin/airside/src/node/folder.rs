@@ -13,11 +13,15 @@ use std::{
 };
 
 use airside_base::{Fault, Kind};
+use airside_ledger::{note::Signer, seal::load_signer};
 
 use crate::failure::{Exit, Failure};
 
 /// File of the ledger in the data folder.
 pub(crate) const LEDGER: &str = "ledger.db";
+
+/// File of the private key that the ledger is sealed with.
+const SEAL_KEY: &str = "seal.key";
 
 /// Makes `folder` if it is not there, and sees to it that it is private.
 pub(crate) fn prepare(folder: &Path) -> Result<(), Failure> {
@@ -37,6 +41,11 @@ pub(crate) fn prepare(folder: &Path) -> Result<(), Failure> {
         }
         Err(error) => Err(unusable(folder, &error)),
     }
+}
+
+/// Returns the key that this node seals the ledger with.
+pub(crate) fn seal_key(folder: &Path) -> Result<Signer, Failure> {
+    load_signer(&folder.join(SEAL_KEY)).map_err(|error| unusable(folder, &error))
 }
 
 /// The data folder cannot be used.

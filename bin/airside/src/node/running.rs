@@ -88,6 +88,8 @@ pub(crate) struct Place {
     pub(crate) control: Option<SocketAddr>,
     pub(crate) origin: Origin,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Public key that the ledger is sealed with.
+    pub(crate) seal_key: String,
 }
 
 /// A node that serves.
@@ -135,7 +137,7 @@ impl Running {
             reloading: tokio::sync::Mutex::default(),
         };
         let begin = Event::Started {
-            node: running.id(),
+            node: running.id().to_string(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             endpoints: running.endpoints().into_iter().map(|at| at.url).collect(),
         };
@@ -147,8 +149,8 @@ impl Running {
         Ok(running)
     }
 
-    pub(crate) fn id(&self) -> String {
-        self.id.to_string()
+    pub(crate) fn id(&self) -> NodeId {
+        self.id
     }
 
     pub(crate) fn clock(&self) -> Arc<dyn Clock> {
@@ -214,7 +216,7 @@ impl Running {
 
     fn loaded_event(&self, loaded: &Loaded) -> Event {
         Event::ConfigLoaded {
-            node: self.id(),
+            node: self.id().to_string(),
             digest: loaded.digest.to_string(),
             source: self.place.origin.name(),
         }
@@ -261,7 +263,7 @@ impl Node for Running {
         });
         wire::Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            node: self.id(),
+            node: self.id().to_string(),
             pid: std::process::id(),
             started: self.started,
             data_dir: current.loaded.config.data_dir.display().to_string(),
@@ -269,6 +271,7 @@ impl Node for Running {
             upstreams: upstreams.collect(),
             control: self.place.control,
             config_digest: current.loaded.digest.to_string(),
+            seal_key: self.place.seal_key.clone(),
         }
     }
 
@@ -342,6 +345,7 @@ fn refused(fault: Fault) -> Failure {
 fn fixed(before: &Config, after: &Config) -> Result<(), Fault> {
     let changed = [
         ("data-dir", before.data_dir != after.data_dir),
+        ("ledger", before.ledger != after.ledger),
         ("listen", before.listen != after.listen),
         ("control", before.control != after.control),
     ];

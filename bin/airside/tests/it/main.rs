@@ -7,6 +7,8 @@ mod exits;
 #[cfg(test)]
 mod killed;
 mod node;
+mod postgres;
+mod proof;
 mod run;
 mod signals;
 mod slow;

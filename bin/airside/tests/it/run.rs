@@ -1,7 +1,7 @@
 //! Runs the binary and reads what it printed.
 
 use std::{
-    io::Write as _,
+    io::{BufRead as _, BufReader, Write as _},
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
@@ -87,6 +87,25 @@ impl Place {
         let _ = stdin.write_all(input.as_bytes());
         drop(stdin);
         Ran::of(child.wait_with_output().expect("the binary ends"))
+    }
+
+    /// Runs a command that does not end by itself until it prints a line with
+    /// `text`. Bounded by the limit that the test runner sets.
+    pub(crate) fn until(&self, arguments: &[&str], text: &str) {
+        let mut child = command(self.root.path(), arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the binary starts");
+        let lines = BufReader::new(child.stdout.take().expect("standard output is piped"));
+        let found = lines
+            .lines()
+            .map_while(Result::ok)
+            .any(|line| line.contains(text));
+        child.kill().expect("the command runs");
+        child.wait().expect("the command ends");
+        assert!(found, "{arguments:?} never printed {text:?}");
     }
 
     /// Starts `airside up` on the data folder and any port.

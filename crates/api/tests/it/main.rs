@@ -29,6 +29,7 @@ impl Node for Broken {
             upstreams: vec![],
             control: None,
             config_digest: "c".into(),
+            seal_key: "k".into(),
         }
     }
 
@@ -162,6 +163,7 @@ async fn every_route_needs_its_role() {
         "GET /v1/ledger/head Viewer",
         "GET /v1/ledger/entries Auditor",
         "GET /v1/ledger/follow Auditor",
+        "GET /v1/ledger/proof Auditor",
         "POST /v1/ledger/verify Auditor",
         "POST /v1/config/reload Operator",
     ];
