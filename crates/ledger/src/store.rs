@@ -397,7 +397,7 @@ pub trait Store: Send + Sync + Debug {
     fn release(&self, fence: Fence) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// Returns a counter that changes after every commit that became visible,
-    /// whoever made it.
+    /// whoever made it. It may change without one: whoever is woken looks.
     fn commits(&self) -> watch::Receiver<u64>;
 
     /// Finishes what is under way and refuses what comes later with
