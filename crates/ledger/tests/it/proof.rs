@@ -1,4 +1,5 @@
 //! Seals, and proofs that stand without the ledger.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
 use airside_base::NodeId;
 use airside_ledger::{
