@@ -12,7 +12,7 @@ use std::{
 };
 
 use airside_base::{Clock, OnFailure, Supervisor, SystemClock, TenantId};
-use airside_gateway::{Parts, Shared, Snapshot, config, serve};
+use airside_gateway::{Parts, Shared, Snapshot, State, config, serve};
 use airside_identity::Identity;
 use airside_ledger::{Entry, Ledger, stores::memory::Memory};
 use airside_mcp::{Body, BoxError, Incoming, Limits, body};
@@ -270,7 +270,57 @@ pub(crate) struct House {
     pub(crate) supervisor: Supervisor,
     /// Of the ledger and the fake: they outlive the gateway.
     pub(crate) outside: Supervisor,
+    world: World,
     clients: Mutex<Vec<tokio::task::AbortHandle>>,
+}
+
+/// What stays the same over a reload.
+struct World {
+    url: String,
+    listen: config::Listen,
+    recording: config::Recording,
+    shared: Arc<Shared>,
+    clock: Arc<dyn Clock>,
+}
+
+impl World {
+    fn snapshot(
+        &self,
+        policy: &str,
+        change: impl FnOnce(&mut config::Upstream),
+        previous: Option<&Snapshot>,
+    ) -> Snapshot {
+        let name = "hotels".parse().unwrap();
+        let mut hotels = config::Upstream::http(name, self.url.parse().unwrap());
+        change(&mut hotels);
+        let endpoint = config::Endpoint {
+            path: "/mcp".to_owned(),
+            upstreams: vec![hotels.name.clone()],
+        };
+        let source = Source {
+            name: "test.cedar",
+            text: policy,
+        };
+        let identity = airside_identity::Config {
+            anonymous_loopback: true,
+            ..airside_identity::Config::default()
+        };
+        Snapshot::build(
+            Parts {
+                listen: &self.listen,
+                upstreams: &[hotels],
+                endpoints: &[endpoint],
+                recording: self.recording,
+                policies: &Policies::load(&[source]).unwrap(),
+                previous,
+            },
+            Identity::new(&identity, self.clock.clone()).unwrap(),
+            &BTreeMap::new(),
+            &self.shared,
+            &self.clock,
+        )
+        .unwrap()
+    }
 }
 
 /// What a test changes.
@@ -313,39 +363,14 @@ impl House {
         )
         .await
         .unwrap();
-        let url = format!("http://{}/inner/mcp?site=1", upstream.address)
-            .parse()
-            .unwrap();
-        let mut hotels = config::Upstream::http("hotels".parse().unwrap(), url);
-        (setup.upstream)(&mut hotels);
-        let endpoint = config::Endpoint {
-            path: "/mcp".to_owned(),
-            upstreams: vec![hotels.name.clone()],
+        let world = World {
+            url: format!("http://{}/inner/mcp?site=1", upstream.address),
+            listen: setup.listen.clone(),
+            recording: setup.recording,
+            shared: Shared::new(clock.clone(), supervisor.clone()),
+            clock: clock.clone(),
         };
-        let policies = Policies::load(&[Source {
-            name: "test.cedar",
-            text: POLICY,
-        }])
-        .unwrap();
-        let identity = airside_identity::Config {
-            anonymous_loopback: true,
-            ..airside_identity::Config::default()
-        };
-        let snapshot = Snapshot::build(
-            Parts {
-                listen: &setup.listen,
-                upstreams: &[hotels],
-                endpoints: &[endpoint],
-                recording: setup.recording,
-                policies: &policies,
-                previous: None,
-            },
-            Identity::new(&identity, clock.clone()).unwrap(),
-            &BTreeMap::new(),
-            &Shared::new(clock.clone(), supervisor.clone()),
-            &clock,
-        )
-        .unwrap();
+        let snapshot = world.snapshot(POLICY, setup.upstream, None);
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
@@ -363,8 +388,23 @@ impl House {
             snapshot,
             supervisor,
             outside,
+            world,
             clients: Mutex::default(),
         }
+    }
+
+    /// Puts other rules and another configuration of the upstream in force.
+    pub(crate) fn reload(&self, policy: &str, change: impl FnOnce(&mut config::Upstream)) {
+        let previous = self.snapshot.load_full();
+        let next = self.world.snapshot(policy, change, Some(&previous));
+        self.snapshot.store(Arc::new(next));
+    }
+
+    /// Returns what the breaker of the upstream does.
+    pub(crate) fn breaker(&self) -> State {
+        let snapshot = self.snapshot.load();
+        let status = snapshot.upstreams().next().unwrap();
+        status.breaker
     }
 
     /// Calls `tool` as a client of 2026-07-28 does.

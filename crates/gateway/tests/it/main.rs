@@ -7,3 +7,5 @@ mod harness;
 mod hostile;
 mod limits;
 mod merged;
+mod reload;
+mod tls;
