@@ -25,6 +25,6 @@ pub use drive::{Error, Pace};
 pub use gateway::{Error as GatewayError, Matrix, Report, measure};
 pub use histogram::Histogram;
 pub use machine::{Process, pin};
-pub use report::{Peer, peers, table};
+pub use report::{Peer, peers, ratios, table};
 pub use session::{Era, Shape};
 pub use slices::{Held, Measured, Plan, Target, hold, run};

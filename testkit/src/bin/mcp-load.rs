@@ -150,11 +150,12 @@ fn gateway(arguments: Gateway) -> anyhow::Result<()> {
         let _ = writeln!(std::io::stderr(), "measuring {what}");
     })?;
     let mut out = std::io::stdout().lock();
-    write!(out, "{}", load::table(&report.rows, &load::peers(&peers)))?;
+    let table = load::table(&report.rows, &load::peers(&peers));
+    writeln!(out, "{table}\n{}", load::ratios(&report.rows))?;
     let held = &report.held;
     writeln!(
         out,
-        "\n{} on {} processors; gateway at rest {:.1} MiB; {} open sessions take {:.1} KiB each, \
+        "{} on {} processors; gateway at rest {:.1} MiB; {} open sessions take {:.1} KiB each, \
          {:.1} MiB stay after they are closed",
         report.processor,
         report.cores,

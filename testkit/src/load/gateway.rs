@@ -76,40 +76,46 @@ pub fn measure(
     progress: &mut dyn FnMut(&str),
 ) -> Result<Report, Error> {
     let folder = tempfile::tempdir()?;
-    let all = super::pin(&[0])?;
+    let all = pin(&[0])?;
     let places = Places::new(&all);
     let upstream = start_upstream(matrix, &places, folder.path())?;
-    let gateway = start_gateway(matrix, &places, folder.path(), &upstream)?;
-    pin(&places.generator)?;
-    let process = Process(gateway.pid());
-    let target =
-        |name: &str, node: &Node| Target::new(name, node.url().as_str(), Some(Process(node.pid())));
-    let failed = |what: &str, source| Error::Run {
-        what: what.to_owned(),
-        source,
-    };
-    let direct = target("direct", &upstream).map_err(|error| failed("the upstream", error))?;
-    let through = target("airside", &gateway).map_err(|error| failed("the gateway", error))?;
+    let direct = target("direct", &upstream)?;
     let mut report = Report {
         time: clock.now().to_string(),
         processor: processor(),
         cores: all.len(),
-        idle_mib: super::slices::mib(process.resident_kib()?),
+        idle_mib: 0.0,
         rows: Vec::new(),
         held: Held::default(),
     };
-    for plan in plans(matrix.quick, &[direct, through.clone()], &upstream) {
+    let plans = plans(matrix.quick, &direct, &upstream);
+    for (number, mut plan) in plans.into_iter().enumerate() {
         let what = describe(&plan);
         progress(&what);
-        let rows = run(&plan, clock).map_err(|error| failed(&what, error))?;
+        // A process of its own for each part: memory that one took is not told of
+        // the next.
+        let data = format!("data-{number}");
+        let gateway = start_gateway(matrix, &places, folder.path(), &upstream, &data)?;
+        report.idle_mib = super::slices::mib(Process(gateway.pid()).resident_kib()?);
+        plan.targets.push(target("airside", &gateway)?);
+        let rows = run(&plan, clock).map_err(|source| Error::Run { what, source })?;
         report.rows.extend(rows);
     }
     let sessions = if matrix.quick { 1_000 } else { 10_000 };
     let what = format!("{sessions} open sessions");
     progress(&what);
-    report.held = hold(&through, sessions).map_err(|error| failed(&what, error))?;
+    let gateway = start_gateway(matrix, &places, folder.path(), &upstream, "data-held")?;
+    report.held = hold(&target("airside", &gateway)?, sessions)
+        .map_err(|source| Error::Run { what, source })?;
     pin(&all)?;
     Ok(report)
+}
+
+fn target(name: &str, node: &Node) -> Result<Target, Error> {
+    Target::new(name, node.url().as_str(), Some(Process(node.pid()))).map_err(|source| Error::Run {
+        what: name.to_owned(),
+        source,
+    })
 }
 
 /// Which processors each part runs on.
@@ -147,16 +153,18 @@ fn start_upstream(matrix: &Matrix, places: &Places, folder: &Path) -> Result<Nod
 }
 
 /// Starts the gateway as a customer would, with its default policy and its
-/// ledger on. It inherits its processors from this thread.
+/// ledger on. It inherits its processors from this thread, which then goes back to
+/// those of the generator.
 fn start_gateway(
     matrix: &Matrix,
     places: &Places,
     folder: &Path,
     upstream: &Node,
+    data: &str,
 ) -> Result<Node, Error> {
     let config = folder.join("airside.toml");
     let text = format!(
-        r#"data-dir = "data"
+        r#"data-dir = "{data}"
 
 [listen]
 address = "127.0.0.1:0"
@@ -178,16 +186,14 @@ upstreams = ["load"]
     pin(&places.gateway)?;
     let config = config.to_string_lossy();
     let log = folder.join("gateway.log");
-    Ok(Node::start(
-        &matrix.airside,
-        &["serve", "--config", &config],
-        &log,
-    )?)
+    let gateway = Node::start(&matrix.airside, &["serve", "--config", &config], &log)?;
+    pin(&places.generator)?;
+    Ok(gateway)
 }
 
-fn plans(quick: bool, targets: &[Target], upstream: &Node) -> Vec<Plan> {
+fn plans(quick: bool, direct: &Target, upstream: &Node) -> Vec<Plan> {
     let plan = |era, bytes, sessions, pace| Plan {
-        targets: targets.to_vec(),
+        targets: vec![direct.clone()],
         sessions,
         shape: Shape {
             era,

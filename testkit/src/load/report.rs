@@ -105,6 +105,45 @@ pub fn table(rows: &[Measured], peers: &[Peer]) -> String {
     out
 }
 
+/// Compares each row with the direct one of the same work: the ratio of answered
+/// calls (median of the rounds, lowest and highest) and what is added to half of
+/// the calls.
+#[must_use]
+pub fn ratios(rows: &[Measured]) -> String {
+    let mut out = String::from(
+        "| work | sessions | target | throughput / direct | added p50 ms |\n\
+         | --- | ---: | --- | --- | ---: |\n",
+    );
+    for row in rows {
+        let direct = rows.iter().find(|other| {
+            other.target == "direct" && other.sessions == row.sessions && work(other) == work(row)
+        });
+        let Some(direct) = direct.filter(|_| row.target != "direct") else {
+            continue;
+        };
+        let mut ratios: Vec<f64> = row
+            .rounds_per_s
+            .iter()
+            .zip(&direct.rounds_per_s)
+            .map(|(through, direct)| through / direct)
+            .collect();
+        ratios.sort_by(f64::total_cmp);
+        let (Some(lowest), Some(highest)) = (ratios.first(), ratios.last()) else {
+            continue;
+        };
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} | {:.2} [{lowest:.2}–{highest:.2}] | {:.3} |",
+            work(row),
+            row.sessions,
+            row.target,
+            ratios[ratios.len() / 2],
+            row.p50_ms - direct.p50_ms,
+        );
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,6 +158,60 @@ mod tests {
         });
         let cpu = found.map(|peer| peer.figures[3].as_str());
         assert_eq!(cpu, Some("155"), "{peers:?}");
+    }
+
+    fn row(target: &str, rounds: &[f64], p50_ms: f64) -> Measured {
+        Measured {
+            target: target.to_owned(),
+            shape: super::super::Shape {
+                era: super::super::Era::Modern,
+                tool: "look_00".to_owned(),
+                bytes: 1024,
+            },
+            sessions: 32,
+            offered_per_s: None,
+            calls: 1,
+            per_s: 1.0,
+            rounds_per_s: rounds.to_vec(),
+            p50_ms,
+            p90_ms: 1.0,
+            p99_ms: 1.0,
+            p999_ms: 1.0,
+            cpu_us: Some(60.0),
+            resident_mib: None,
+            peak_mib: None,
+            other_cores: 0.0,
+        }
+    }
+
+    #[test]
+    fn gateway_is_compared_with_the_direct_row() {
+        let rows = [
+            row("direct", &[100.0, 200.0, 100.0], 0.05),
+            row("airside", &[50.0, 80.0, 30.0], 0.15),
+        ];
+        let ratios = ratios(&rows);
+        let last = ratios.lines().last().unwrap();
+        assert_eq!(
+            last,
+            "| call 2026-07-28 1 KiB | 32 | airside | 0.40 [0.30–0.50] | 0.100 |"
+        );
+    }
+
+    #[test]
+    fn peers_follow_the_rows_of_the_same_work() {
+        let peers = peers("| call 2026-07-28 1 KiB | 32 | other | 9 | 8 | 7 | 6 | 5 |");
+        let rows = [row("direct", &[1.0], 0.1), row("airside", &[1.0], 0.1)];
+        let table = table(&rows, &peers);
+        let targets: Vec<_> = table
+            .lines()
+            .skip(2)
+            .map(|line| line.split('|').nth(3))
+            .collect();
+        assert_eq!(
+            targets,
+            [Some(" direct "), Some(" airside "), Some(" *other* ")]
+        );
     }
 
     #[test]
