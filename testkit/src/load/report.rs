@@ -137,7 +137,7 @@ pub fn ratios(rows: &[Measured]) -> String {
             work(row),
             row.sessions,
             row.target,
-            ratios[ratios.len() / 2],
+            (ratios[(ratios.len() - 1) / 2] + ratios[ratios.len() / 2]) / 2.0,
             row.p50_ms - direct.p50_ms,
         );
     }
