@@ -6,8 +6,9 @@
 
 use airside_base::{TenantId, Timestamp};
 use aws_lc_rs::digest::{SHA256, digest};
+use bytes::Bytes;
 
-use crate::entry::{Draft, Entry, Hash, Head};
+use crate::entry::{Draft, Entry, Hash, Head, MAX_BODY_BYTES, MAX_SUBJECT_BYTES};
 
 /// Separates these hashes from every other use of SHA-256; the last byte is the
 /// version of the encoding.
@@ -52,10 +53,72 @@ impl Fields<'_> {
     /// Returns the hash. `buffer` only saves an allocation.
     pub(crate) fn hash(&self, buffer: &mut Vec<u8>) -> Hash {
         self.encode(buffer);
-        let mut bytes = [0; 32];
-        bytes.copy_from_slice(digest(&SHA256, buffer).as_ref());
-        Hash::from_bytes(bytes)
+        sha256(buffer)
     }
+}
+
+impl<'a> From<&'a Entry> for Fields<'a> {
+    fn from(entry: &'a Entry) -> Self {
+        Self {
+            tenant: &entry.tenant,
+            seq: entry.seq,
+            time: entry.time,
+            kind: entry.kind.as_str(),
+            version: entry.version,
+            subject: &entry.subject,
+            body: &entry.body,
+            prev: &entry.prev,
+        }
+    }
+}
+
+/// Returns the SHA-256 of `bytes`.
+pub(crate) fn sha256(bytes: &[u8]) -> Hash {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest(&SHA256, bytes).as_ref());
+    Hash::from_bytes(hash)
+}
+
+/// Returns the entry with this canonical encoding; its hash is computed. The body
+/// shares the memory of `bytes`.
+pub(crate) fn decode(bytes: &Bytes) -> Option<Entry> {
+    let mut at = DOMAIN.len() + 1;
+    if !bytes.starts_with(DOMAIN) || bytes.get(at - 1) != Some(&VERSION) {
+        return None;
+    }
+    let mut field = || {
+        let length = bytes.get(at..at + 4)?;
+        let length = u32::from_be_bytes(length.try_into().ok()?);
+        let start = at + 4;
+        at = start.checked_add(usize::try_from(length).ok()?)?;
+        (at <= bytes.len()).then(|| bytes.slice(start..at))
+    };
+    let tenant = text(&field()?)?.parse().ok()?;
+    let seq = u64::from_be_bytes(field()?[..].try_into().ok()?);
+    let time = i64::from_be_bytes(field()?[..].try_into().ok()?);
+    let kind = text(&field()?)?.parse().ok()?;
+    let version = u16::from_be_bytes(field()?[..].try_into().ok()?);
+    let subject = field()?;
+    let body = field()?;
+    let prev = Hash::from_bytes(field()?[..].try_into().ok()?);
+    if at != bytes.len() || subject.len() > MAX_SUBJECT_BYTES || body.len() > MAX_BODY_BYTES {
+        return None;
+    }
+    Some(Entry {
+        seq,
+        time: Timestamp::from_microsecond(time).ok()?,
+        tenant,
+        kind,
+        version,
+        subject: text(&subject)?.into(),
+        body,
+        prev,
+        hash: sha256(bytes),
+    })
+}
+
+fn text(bytes: &Bytes) -> Option<&str> {
+    std::str::from_utf8(bytes).ok()
 }
 
 /// Places `draft` behind `head`.
@@ -77,17 +140,7 @@ pub(crate) fn seal(draft: &Draft, head: Head, time: Timestamp, buffer: &mut Vec<
 
 /// Recomputes the hash of `entry`.
 pub(crate) fn entry_hash(entry: &Entry, buffer: &mut Vec<u8>) -> Hash {
-    Fields {
-        tenant: &entry.tenant,
-        seq: entry.seq,
-        time: entry.time,
-        kind: entry.kind.as_str(),
-        version: entry.version,
-        subject: &entry.subject,
-        body: &entry.body,
-        prev: &entry.prev,
-    }
-    .hash(buffer)
+    Fields::from(entry).hash(buffer)
 }
 
 #[cfg(test)]
@@ -130,6 +183,25 @@ mod tests {
             },
             "0ecec584707a7ac9710cb60635520d59b466909f92f147add20e74c1e1cf1f86",
         );
+    }
+
+    #[test]
+    fn encoding_is_read_back() {
+        let draft = Draft::from_json(
+            TenantId::default(),
+            crate::Kind::new("a.b"),
+            7,
+            "s \u{fc}",
+            Bytes::from_static(b"{ }"),
+        )
+        .unwrap();
+        let entry = seal(&draft, Head::default(), Timestamp::MIN, &mut Vec::new());
+        let mut bytes = Vec::new();
+        Fields::from(&entry).encode(&mut bytes);
+        for cut in 0..bytes.len() {
+            assert_eq!(decode(&Bytes::copy_from_slice(&bytes[..cut])), None);
+        }
+        assert_eq!(decode(&bytes.into()), Some(entry));
     }
 
     #[test]

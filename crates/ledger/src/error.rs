@@ -64,6 +64,9 @@ pub enum AppendError {
     /// The store did not write; see there what that means.
     #[error("cannot write to the ledger's storage")]
     Store(#[source] StoreError),
+    /// The entries are durable here, but the archive has not confirmed them in time.
+    #[error("the archive has not confirmed the entries in time")]
+    Unarchived,
 }
 
 impl AppendError {
@@ -96,6 +99,11 @@ impl AppendError {
                 Fault::new(Kind::Conflict, "LED-009", "the lease is not held any more")
             }
             Self::Store(error) => return store_fault(error),
+            Self::Unarchived => Fault::new(
+                Kind::Timeout,
+                "LED-061",
+                "the entry is written here, but not confirmed by the archive",
+            ),
         }
         .with_private(self)
     }

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use airside_base::{Clock, NodeId, OnFailure, Supervisor, TenantId, Timestamp};
 
 use crate::{
+    archive::Watch,
     batch::{Batch, Receipt},
     entry::{Draft, Entry, Head},
     error::{AppendError, LeaseError, OpenError, ReadError, VerifyError},
@@ -48,6 +49,8 @@ pub struct Ledger {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     queue: Arc<Queue>,
+    /// What appends wait for, and how long.
+    archived: Option<(Watch, Duration)>,
 }
 
 impl Ledger {
@@ -89,7 +92,17 @@ impl Ledger {
             store,
             clock,
             queue,
+            archived: None,
         })
+    }
+
+    /// Returns this ledger with appends that resolve only when the archive has their
+    /// entries too: then not even the loss of this site loses them. They fail with
+    /// [`AppendError::Unarchived`] after `limit`. Recorded drafts do not wait.
+    #[must_use]
+    pub fn with_remote_ack(mut self, archive: Watch, limit: Duration) -> Self {
+        self.archived = Some((archive, limit));
+        self
     }
 
     /// Appends `drafts` together or not at all; resolves when they are durable.
@@ -108,8 +121,23 @@ impl Ledger {
     ///
     /// See [`AppendError`], which says for each what was written.
     pub async fn commit(&self, batch: Batch) -> Result<Receipt, AppendError> {
+        let tenants: Vec<TenantId> = match self.archived {
+            Some(_) => batch.drafts.iter().map(|d| d.tenant.clone()).collect(),
+            None => Vec::new(),
+        };
         let answer = self.queue.append(batch)?;
-        answer.await.unwrap_or(Err(AppendError::Interrupted))
+        let receipt = answer.await.unwrap_or(Err(AppendError::Interrupted))?;
+        if let Some((archive, limit)) = &self.archived {
+            let mut archive = archive.clone();
+            let reached = async {
+                for (tenant, head) in tenants.iter().zip(&receipt.entries) {
+                    archive.reached(tenant, head.seq).await;
+                }
+            };
+            let reached = tokio::time::timeout(*limit, reached).await;
+            reached.map_err(|_| AppendError::Unarchived)?;
+        }
+        Ok(receipt)
     }
 
     /// Accepts `draft` to be written soon, without waiting for it.

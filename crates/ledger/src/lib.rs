@@ -15,8 +15,12 @@
 //!   that writes this entry, so they can always be folded again from the log.
 //! * Every queue is bounded; a full one is an error for the caller.
 //!
+//! [`archive`] copies the entries to a storage elsewhere as they come, and
+//! [`restore`](mod@restore) brings them back as they were at any moment.
+//!
 //! SQL occurs in [`stores::sqlite`] and nowhere else in the workspace.
 
+pub mod archive;
 mod batch;
 mod encoding;
 mod entry;
@@ -27,6 +31,7 @@ mod merkle;
 pub mod note;
 pub mod proof;
 mod queue;
+pub mod restore;
 pub mod seal;
 mod sequencer;
 pub mod store;

@@ -1,0 +1,515 @@
+//! The task that follows the ledger and writes the archive.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use airside_base::{Clock, NodeId, OnFailure, Supervisor, TenantId, Timestamp};
+use aws_lc_rs::aead::RandomizedNonceKey;
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use super::{
+    Archive, Tail,
+    error::Error,
+    manifest::{self, ChainEnd, Manifest, SegmentRef},
+    segment::{Builder, Header},
+};
+use crate::{
+    encoding::sha256,
+    entry::{Entry, Head},
+    error::{LeaseError, ReadError},
+    ledger::{Lease, Ledger},
+    store::{Query, StoreError, Tip},
+};
+
+const LEASE: &str = "archive";
+/// How long the right to write is held without renewal.
+const LEASE_TTL: Duration = Duration::from_secs(10);
+/// Pauses after a failure.
+const PAUSE_MIN: Duration = Duration::from_millis(250);
+const PAUSE_MAX: Duration = Duration::from_secs(10);
+/// Attempts to write what is left when the process stops.
+const LAST_ATTEMPTS: u32 = 3;
+
+/// How often the archive is written.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// How long an entry may wait for others.
+    pub flush: Duration,
+    /// The longest silence: then a manifest without entries is written, so that an
+    /// idle archive differs from one that is not written any more.
+    pub heartbeat: Duration,
+    /// Whether every commit is shipped at once, because appends wait for it.
+    pub eager: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            flush: Duration::from_millis(250),
+            heartbeat: Duration::from_secs(10),
+            eager: false,
+        }
+    }
+}
+
+/// What the archiver is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Another node writes the archive, or nothing has been tried yet.
+    Waiting,
+    /// The archive is being written.
+    Shipping,
+    /// The last attempt failed; it is repeated.
+    Failing(String),
+    /// An operator has to decide; nothing is written.
+    Stopped(String),
+}
+
+/// How the archive stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// What the archiver is doing.
+    pub state: State,
+    /// Number of the last manifest that this node has seen.
+    pub manifest: u64,
+    /// When it was written.
+    pub time: Option<Timestamp>,
+}
+
+/// What one attempt has written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shipped {
+    /// Entries.
+    pub entries: usize,
+    /// Whether more are waiting.
+    pub more: bool,
+}
+
+/// Tells how far the archive has come. Clones see the same.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    status: watch::Receiver<Status>,
+    archived: watch::Receiver<HashMap<TenantId, u64>>,
+}
+
+impl Watch {
+    /// Returns how the archive stands.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.status.borrow().clone()
+    }
+
+    /// Resolves when the archive holds the entry `seq` of `tenant`.
+    pub async fn reached(&mut self, tenant: &TenantId, seq: u64) {
+        let there = |archived: &HashMap<TenantId, u64>| archived.get(tenant) >= Some(&seq);
+        if self.archived.wait_for(there).await.is_err() {
+            // The archiver has ended and the entry will not come.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Writes the archive of one ledger.
+#[derive(Debug)]
+pub struct Archiver {
+    ledger: Ledger,
+    archive: Archive,
+    clock: Arc<dyn Clock>,
+    node: NodeId,
+    options: Options,
+    header: Header,
+    cipher: Arc<RandomizedNonceKey>,
+    held: Option<(Lease, Duration)>,
+    tail: Option<Tail>,
+    pending: Option<Pending>,
+    /// When the last manifest was written, on the monotonic clock.
+    beat: Option<Duration>,
+    status: watch::Sender<Status>,
+    archived: watch::Sender<HashMap<TenantId, u64>>,
+}
+
+/// Objects that are repeated byte for byte until they are written.
+#[derive(Clone, Debug)]
+struct Pending {
+    segment: Option<(String, Bytes)>,
+    manifest: (String, Bytes),
+    tail: Tail,
+    entries: usize,
+}
+
+impl Archiver {
+    /// Returns the archiver of `ledger` on `node`.
+    ///
+    /// # Errors
+    ///
+    /// When the vault makes no data key.
+    pub async fn new(
+        ledger: Ledger,
+        archive: Archive,
+        clock: Arc<dyn Clock>,
+        node: NodeId,
+        options: Options,
+    ) -> Result<Self, Error> {
+        let (header, cipher) = archive.data_key().await?;
+        let status = Status {
+            state: State::Waiting,
+            manifest: 0,
+            time: None,
+        };
+        Ok(Self {
+            ledger,
+            archive,
+            clock,
+            node,
+            options,
+            header,
+            cipher,
+            held: None,
+            tail: None,
+            pending: None,
+            beat: None,
+            status: watch::Sender::new(status),
+            archived: watch::Sender::default(),
+        })
+    }
+
+    /// Returns what tells how far the archive has come.
+    #[must_use]
+    pub fn watch(&self) -> Watch {
+        Watch {
+            status: self.status.subscribe(),
+            archived: self.archived.subscribe(),
+        }
+    }
+
+    /// Writes the archive until `supervisor` stops, then what is left.
+    ///
+    /// It should be a supervisor that is stopped after the ledger's, so that what was
+    /// written last is shipped too.
+    pub fn start(self, supervisor: &Supervisor) {
+        let stop = supervisor.clone();
+        supervisor.spawn("ledger-archive", OnFailure::Log, self.run(stop));
+    }
+
+    async fn run(mut self, supervisor: Supervisor) {
+        let mut commits = self.ledger.store().commits();
+        let mut pause = PAUSE_MIN;
+        while !supervisor.is_stopping() {
+            commits.borrow_and_update();
+            let rest = match self.ship().await {
+                Ok(Shipped { more: true, .. }) => continue,
+                Ok(_) => {
+                    pause = PAUSE_MIN;
+                    self.options.flush
+                }
+                Err(error) if error.is_final() => {
+                    self.stop(&error);
+                    return;
+                }
+                Err(error) => {
+                    self.fail(&error);
+                    pause = (pause * 2).min(PAUSE_MAX);
+                    pause
+                }
+            };
+            let failing = self.is_failing();
+            tokio::select! {
+                () = self.clock.sleep(rest) => {}
+                Ok(()) = commits.changed(), if self.options.eager && !failing => {}
+                () = supervisor.stopping() => {}
+            }
+        }
+        for attempt in 1..=LAST_ATTEMPTS {
+            match self.ship_held().await {
+                Ok(Shipped { more: false, .. }) => break,
+                Ok(_) => {}
+                Err(error) if attempt == LAST_ATTEMPTS || error.is_final() => {
+                    self.fail(&error);
+                    break;
+                }
+                Err(_) => self.clock.sleep(PAUSE_MIN).await,
+            }
+        }
+        if let Some((lease, _)) = self.held.take() {
+            // A closed ledger cannot take it back: then it ends by itself.
+            let _ = self.ledger.release(lease).await;
+        }
+    }
+
+    /// Writes the entries that are not in the archive yet, up to a full segment, or a
+    /// sign of life if it is time for one. What failed is repeated as it was.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]; after [`Error::Taken`] the end of the archive is read again.
+    pub async fn ship(&mut self) -> Result<Shipped, Error> {
+        match self.hold().await {
+            Err(Error::Lease(LeaseError::Taken { .. })) => {
+                self.status.send_modify(|s| s.state = State::Waiting);
+                return Ok(Shipped {
+                    entries: 0,
+                    more: false,
+                });
+            }
+            held => held?,
+        }
+        self.ship_held().await
+    }
+
+    async fn ship_held(&mut self) -> Result<Shipped, Error> {
+        if self.held.is_none() {
+            return Ok(Shipped {
+                entries: 0,
+                more: false,
+            });
+        }
+        if self.tail.is_none() {
+            let tail = self.resume().await?;
+            self.publish(&tail);
+            self.tail = Some(tail);
+        }
+        let mut more = false;
+        if self.pending.is_none() {
+            let (builder, rest) = self.collect().await?;
+            more = rest;
+            self.pending = self.prepare(builder).await?;
+        }
+        let Some(pending) = &self.pending else {
+            return Ok(Shipped { entries: 0, more });
+        };
+        let written = self.write(pending).await;
+        if let Err(error @ Error::Taken { .. }) = written {
+            // Whoever wrote it may be this ledger too: the next attempt compares.
+            self.pending = None;
+            self.tail = None;
+            self.held = None;
+            return Err(error);
+        }
+        written?;
+        let pending = self.pending.take().expect("it was written");
+        self.publish(&pending.tail);
+        self.tail = Some(pending.tail);
+        Ok(Shipped {
+            entries: pending.entries,
+            more,
+        })
+    }
+
+    /// Takes or renews the right to write.
+    async fn hold(&mut self) -> Result<(), Error> {
+        let now = self.clock.monotonic();
+        if let Some((_, since)) = &self.held
+            && now.saturating_sub(*since) < LEASE_TTL / 3
+        {
+            return Ok(());
+        }
+        match self.ledger.lease(LEASE, self.node, LEASE_TTL).await {
+            Ok(lease) => {
+                self.held = Some((lease, now));
+                Ok(())
+            }
+            Err(error) => {
+                // Another may write from now on.
+                if matches!(error, LeaseError::Taken { .. }) {
+                    self.held = None;
+                    self.tail = None;
+                    self.pending = None;
+                }
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Returns the end of the archive, if it is a prefix of the ledger.
+    async fn resume(&self) -> Result<Tail, Error> {
+        let mut tail = self.archive.tail().await?;
+        tail.epoch += 1;
+        let store = self.ledger.store();
+        let local: HashMap<TenantId, Tip> =
+            store.chains().await.map_err(read)?.into_iter().collect();
+        for (tenant, tip) in &tail.chains {
+            let head = tip.head;
+            let there = local.get(tenant).map_or(0, |tip| tip.head.seq);
+            if there < head.seq {
+                return Err(Error::Ahead {
+                    tenant: tenant.clone(),
+                    archived: head.seq,
+                    local: there,
+                });
+            }
+            let query = Query::new(tenant.clone()).after(head.seq - 1).limit(1);
+            let found = store.read(query).await.map_err(read)?;
+            if found.first().map(Entry::head) != Some(head) {
+                return Err(forked(tenant, head.seq));
+            }
+        }
+        Ok(tail)
+    }
+
+    /// Reads entries behind the tail, up to a full segment; tells whether more exist.
+    async fn collect(&self) -> Result<(Builder, bool), Error> {
+        let tail = self.tail.as_ref().expect("it was read");
+        let store = self.ledger.store();
+        let mut builder = Builder::default();
+        for (tenant, tip) in store.chains().await.map_err(read)? {
+            let mut head = tail.chains.get(&tenant).map_or(Head::default(), |t| t.head);
+            while head.seq < tip.head.seq {
+                if builder.is_full() {
+                    return Ok((builder, true));
+                }
+                let query = Query::new(tenant.clone()).after(head.seq);
+                let entries = store.read(query).await.map_err(read)?;
+                if entries.is_empty() {
+                    return Err(forked(&tenant, head.seq + 1));
+                }
+                for entry in entries {
+                    if builder.is_full() {
+                        return Ok((builder, true));
+                    }
+                    if entry.seq != head.seq + 1 || entry.prev != head.hash {
+                        return Err(forked(&tenant, entry.seq));
+                    }
+                    if !builder.push(&entry) {
+                        return Err(damaged(entry));
+                    }
+                    head = entry.head();
+                }
+            }
+        }
+        Ok((builder, false))
+    }
+
+    /// Makes the objects that add what `builder` holds; none if nothing is due.
+    async fn prepare(&self, builder: Builder) -> Result<Option<Pending>, Error> {
+        let tail = self.tail.as_ref().expect("it was read");
+        let entries = builder.entries();
+        let due = self.beat.is_none_or(|beat| {
+            self.clock.monotonic().saturating_sub(beat) >= self.options.heartbeat
+        });
+        if entries == 0 && !due {
+            return Ok(None);
+        }
+        let number = tail.number + 1;
+        let (id, time) = (self.archive.inner.id.clone(), self.clock.now());
+        let mut manifest = Manifest::new(id, number, tail.hash, time);
+        manifest.epoch = tail.epoch;
+        let mut chains = tail.chains.clone();
+        let mut grown = BTreeMap::new();
+        for (tenant, (head, time)) in builder.ends() {
+            let (head, time) = (*head, *time);
+            chains.insert(tenant.clone(), Tip { head, time });
+            grown.insert(tenant.clone(), Tip { head, time });
+        }
+        let named = if manifest.full { &chains } else { &grown };
+        manifest.chains = named.iter().map(chain_end).collect();
+        let mut segment = None;
+        if let Some(since) = builder.since() {
+            let (header, cipher) = (self.header.clone(), self.cipher.clone());
+            let seal = move || builder.seal(header, &cipher);
+            let bytes = tokio::task::spawn_blocking(seal)
+                .await
+                .map_err(|source| read(failed("compress a segment", source)))?;
+            let hash = sha256(&bytes);
+            let object = format!("segment/{number:020}-{}", &hash.to_string()[..16]);
+            manifest.segment = Some(SegmentRef {
+                object: object.clone(),
+                bytes: bytes.len(),
+                sha256: hash,
+                since,
+            });
+            segment = Some((object, bytes));
+        }
+        let (bytes, hash) = manifest.seal(&self.archive.inner.code);
+        Ok(Some(Pending {
+            segment,
+            manifest: (manifest::name(number), bytes),
+            tail: Tail {
+                number,
+                time,
+                chains,
+                hash,
+                epoch: tail.epoch,
+            },
+            entries,
+        }))
+    }
+
+    async fn write(&self, pending: &Pending) -> Result<(), Error> {
+        let objects = &self.archive.inner.objects;
+        if let Some((name, bytes)) = &pending.segment {
+            objects.create(name, bytes).await?;
+        }
+        let (name, bytes) = &pending.manifest;
+        objects.create(name, bytes).await
+    }
+
+    fn publish(&mut self, tail: &Tail) {
+        self.beat = Some(self.clock.monotonic());
+        self.status.send_replace(Status {
+            state: State::Shipping,
+            manifest: tail.number,
+            time: (tail.number > 0).then_some(tail.time),
+        });
+        self.archived.send_modify(|archived| {
+            for (tenant, tip) in &tail.chains {
+                archived.insert(tenant.clone(), tip.head.seq);
+            }
+        });
+    }
+
+    fn is_failing(&self) -> bool {
+        matches!(self.status.borrow().state, State::Failing(_))
+    }
+
+    fn fail(&self, error: &Error) {
+        let known = self.is_failing();
+        let state = State::Failing(error.fault().to_string());
+        self.status.send_modify(|status| status.state = state);
+        if !known {
+            let error = error as &dyn std::error::Error;
+            tracing::error!(error, "cannot write the archive; trying again");
+        }
+    }
+
+    fn stop(&self, error: &Error) {
+        let state = State::Stopped(error.fault().to_string());
+        self.status.send_modify(|status| status.state = state);
+        let error = error as &dyn std::error::Error;
+        tracing::error!(error, "the archive is not written any more");
+    }
+}
+
+fn chain_end((tenant, tip): (&TenantId, &Tip)) -> ChainEnd {
+    ChainEnd {
+        tenant: tenant.clone(),
+        seq: tip.head.seq,
+        hash: tip.head.hash,
+        time: tip.time,
+    }
+}
+
+fn read(error: StoreError) -> Error {
+    Error::Read(ReadError::Store(error))
+}
+
+fn failed(doing: &'static str, source: tokio::task::JoinError) -> StoreError {
+    let source = Arc::new(source);
+    StoreError::Failed { doing, source }
+}
+
+fn forked(tenant: &TenantId, seq: u64) -> Error {
+    let tenant = tenant.clone();
+    Error::Forked { tenant, seq }
+}
+
+fn damaged(entry: Entry) -> Error {
+    read(StoreError::Corrupt {
+        tenant: entry.tenant,
+        seq: entry.seq,
+        what: "its content does not have its hash".to_owned(),
+    })
+}

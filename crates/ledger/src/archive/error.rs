@@ -1,0 +1,178 @@
+//! Why the archive did not do what was asked.
+
+use std::sync::Arc;
+
+use airside_base::{Fault, Kind, TenantId};
+
+use super::vault::VaultError;
+use crate::error::{LeaseError, ReadError};
+
+/// Why the archive could not be written or read.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    /// The URL names no storage that can be used.
+    #[error("`{url}` is not the URL of a storage that can be used")]
+    Url {
+        /// The URL.
+        url: String,
+    },
+    /// The storage failed; whether a write happened is unknown.
+    #[error("cannot {doing} `{object}`")]
+    Storage {
+        /// What was attempted.
+        doing: &'static str,
+        /// With which object.
+        object: String,
+        /// What the storage says.
+        source: Arc<object_store::Error>,
+    },
+    /// The storage did not answer in time; whether a write happened is unknown.
+    #[error("the storage did not answer in time: cannot {doing} `{object}`")]
+    Timeout {
+        /// What was attempted.
+        doing: &'static str,
+        /// With which object.
+        object: String,
+    },
+    /// There is no archive.
+    #[error("there is no archive")]
+    Absent,
+    /// The archive was written with another key.
+    #[error("the archive was written with key `{written}`, not with `{given}`")]
+    WrongKey {
+        /// Name of its key.
+        written: String,
+        /// Name of the given key.
+        given: String,
+    },
+    /// The key cannot be used.
+    #[error("cannot use the key of the archive")]
+    Vault(#[source] VaultError),
+    /// An object is missing.
+    #[error("`{object}` is missing")]
+    Missing {
+        /// The object.
+        object: String,
+    },
+    /// An object is not what was written.
+    #[error("`{object}` is damaged: {what}")]
+    Damaged {
+        /// The object.
+        object: String,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// An object was written by a later version.
+    #[error("`{object}` was written by a later version")]
+    Version {
+        /// The object.
+        object: String,
+    },
+    /// Another has written where this writer was to continue.
+    #[error("another writer has written `{object}`")]
+    Taken {
+        /// The object.
+        object: String,
+    },
+    /// The archive holds other entries than the ledger.
+    #[error("the archive has another entry {seq} of `{tenant}` than the ledger")]
+    Forked {
+        /// Whose chain.
+        tenant: TenantId,
+        /// The first number that is known to differ.
+        seq: u64,
+    },
+    /// The archive holds entries that the ledger has lost.
+    #[error("the archive has entries of `{tenant}` up to {archived}, the ledger up to {local}")]
+    Ahead {
+        /// Whose chain.
+        tenant: TenantId,
+        /// The last number in the archive.
+        archived: u64,
+        /// The last number in the ledger.
+        local: u64,
+    },
+    /// Something behind a manifest cannot be read.
+    #[error("the archive is intact up to manifest {intact} only")]
+    Broken {
+        /// The last manifest up to which everything is intact.
+        intact: u64,
+        /// What is wrong behind it.
+        source: Box<Error>,
+    },
+    /// The ledger could not be read.
+    #[error("cannot read the ledger")]
+    Read(#[from] ReadError),
+    /// The right to write could not be obtained.
+    #[error("cannot take the lease of the archive")]
+    Lease(#[from] LeaseError),
+}
+
+impl Error {
+    /// What the caller may know.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        let told = |kind, code| Fault::new(kind, code, self.to_string());
+        match self {
+            Self::Url { .. } => told(Kind::Invalid, "LED-050")
+                .with_hint("write file:///folder, with the whole path of the folder"),
+            Self::Storage { source, .. } => {
+                return told(Kind::Unavailable, "LED-051").with_private(source);
+            }
+            Self::Timeout { .. } => told(Kind::Timeout, "LED-051"),
+            Self::Absent => told(Kind::NotFound, "LED-052")
+                .with_hint("look at the URL: an archive has an object `archive.json`"),
+            Self::WrongKey { .. } => told(Kind::Forbidden, "LED-053")
+                .with_hint("name the key file that the archive was written with"),
+            Self::Vault(error) => return error.fault(),
+            Self::Missing { .. } => told(Kind::NotFound, "LED-055"),
+            Self::Damaged { .. } => told(Kind::Internal, "LED-056"),
+            Self::Version { .. } => told(Kind::Unsupported, "LED-057"),
+            Self::Taken { .. } => told(Kind::Conflict, "LED-058"),
+            Self::Forked { .. } => told(Kind::Conflict, "LED-059")
+                .with_hint("let this ledger write to an archive of its own"),
+            Self::Ahead { .. } => told(Kind::Conflict, "LED-060")
+                .with_hint("restore the archive into an empty folder and start with that"),
+            Self::Broken { intact, source } => {
+                let fault = source.fault();
+                let text = format!("{}; everything in front of it is intact", fault.public());
+                let hint = match intact {
+                    0 => "nothing in front of it can be restored".to_owned(),
+                    _ => format!("`--to manifest:{intact}` restores what is in front of it"),
+                };
+                Fault::new(fault.kind(), fault.code(), text).with_hint(hint)
+            }
+            Self::Read(error) => return error.fault(),
+            Self::Lease(error) => return error.fault(),
+        }
+        .with_private(self)
+    }
+
+    /// Returns whether repeating cannot help: an operator has to decide.
+    pub(super) fn is_final(&self) -> bool {
+        match self {
+            Self::Forked { .. }
+            | Self::Ahead { .. }
+            | Self::Url { .. }
+            | Self::WrongKey { .. }
+            | Self::Version { .. }
+            | Self::Missing { .. }
+            | Self::Damaged { .. } => true,
+            Self::Broken { source, .. } => source.is_final(),
+            Self::Storage { .. }
+            | Self::Timeout { .. }
+            | Self::Absent
+            | Self::Vault(_)
+            | Self::Taken { .. }
+            | Self::Read(_)
+            | Self::Lease(_) => false,
+        }
+    }
+
+    pub(super) fn damaged(object: &str, what: impl Into<String>) -> Self {
+        Self::Damaged {
+            object: object.to_owned(),
+            what: what.into(),
+        }
+    }
+}

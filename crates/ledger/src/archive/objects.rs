@@ -1,0 +1,135 @@
+//! Create-only objects in a storage.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures_util::TryStreamExt as _;
+use object_store::{
+    GetOptions, ObjectStore, PutMode, PutOptions, local::LocalFileSystem, path::Path,
+};
+use url::Url;
+
+use super::error::Error;
+
+/// Longest wait for one answer of the storage.
+const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+
+/// A storage. Objects are made once and never changed or deleted.
+#[derive(Clone, Debug)]
+pub struct Objects {
+    store: Arc<dyn ObjectStore>,
+}
+
+impl Objects {
+    /// Returns the objects in `store`.
+    #[must_use]
+    pub fn new(store: Arc<dyn ObjectStore>) -> Self {
+        Self { store }
+    }
+
+    /// Returns the storage at `url`: `file:///folder`. The folder is made if it is
+    /// missing.
+    ///
+    /// # Errors
+    ///
+    /// When the URL is of another kind or the folder cannot be made.
+    pub fn open(url: &Url) -> Result<Self, Error> {
+        let wrong = || Error::Url {
+            url: url.to_string(),
+        };
+        if url.scheme() != "file" {
+            return Err(wrong());
+        }
+        let folder = url.to_file_path().map_err(|()| wrong())?;
+        std::fs::create_dir_all(&folder).map_err(|_| wrong())?;
+        let store = LocalFileSystem::new_with_prefix(&folder).map_err(|_| wrong())?;
+        Ok(Self::new(Arc::new(store.with_fsync(true))))
+    }
+
+    /// Makes `object`. Repeating with the same bytes is safe: what an earlier attempt
+    /// has written, though its answer was lost, counts as written.
+    pub(super) async fn create(&self, object: &str, bytes: &Bytes) -> Result<(), Error> {
+        let doing = "write";
+        let options = PutOptions {
+            mode: PutMode::Create,
+            ..PutOptions::default()
+        };
+        let path = Path::from(object);
+        let put = self.store.put_opts(&path, bytes.clone().into(), options);
+        match limited(doing, object, put).await {
+            Ok(_) => Ok(()),
+            Err(Error::Storage { source, .. })
+                if matches!(
+                    *source,
+                    object_store::Error::AlreadyExists { .. }
+                        | object_store::Error::Precondition { .. }
+                ) =>
+            {
+                let present = self.find(object, bytes.len()).await;
+                match present {
+                    Ok(Some(present)) if present == *bytes => Ok(()),
+                    Ok(_) | Err(Error::Damaged { .. }) => Err(Error::Taken {
+                        object: object.to_owned(),
+                    }),
+                    Err(error) => Err(error),
+                }
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Returns `object` if there is one; one of more than `max` bytes is damaged.
+    pub(super) async fn find(&self, object: &str, max: usize) -> Result<Option<Bytes>, Error> {
+        let doing = "read";
+        let path = Path::from(object);
+        let get = self.store.get_opts(&path, GetOptions::default());
+        let found = match limited(doing, object, get).await {
+            Ok(found) => found,
+            Err(Error::Storage { source, .. })
+                if matches!(*source, object_store::Error::NotFound { .. }) =>
+            {
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        if found.meta.size > max as u64 {
+            let what = format!("it has {} bytes instead of {max} at most", found.meta.size);
+            return Err(Error::damaged(object, what));
+        }
+        limited(doing, object, found.bytes()).await.map(Some)
+    }
+
+    /// Returns `object`.
+    pub(super) async fn read(&self, object: &str, max: usize) -> Result<Bytes, Error> {
+        let missing = || Error::Missing {
+            object: object.to_owned(),
+        };
+        self.find(object, max).await?.ok_or_else(missing)
+    }
+
+    /// Returns the names of the objects below `prefix` as the storage lists them:
+    /// a hint, since a list may be late.
+    pub(super) async fn list(&self, prefix: &str) -> Result<Vec<String>, Error> {
+        let listed = self.store.list(Some(&Path::from(prefix)));
+        let names = listed.map_ok(|meta| meta.location.to_string());
+        limited("list", prefix, names.try_collect()).await
+    }
+}
+
+async fn limited<T>(
+    doing: &'static str,
+    object: &str,
+    answer: impl Future<Output = object_store::Result<T>>,
+) -> Result<T, Error> {
+    match tokio::time::timeout(ANSWER_LIMIT, answer).await {
+        Ok(answer) => answer.map_err(|source| Error::Storage {
+            doing,
+            object: object.to_owned(),
+            source: Arc::new(source),
+        }),
+        Err(_) => Err(Error::Timeout {
+            doing,
+            object: object.to_owned(),
+        }),
+    }
+}

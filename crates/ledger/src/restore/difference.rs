@@ -1,0 +1,226 @@
+//! Comparing the state of two stores.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use airside_base::TenantId;
+use aws_lc_rs::digest::{Context, SHA256};
+use serde::Serialize;
+
+use super::{Folds, Hash};
+use crate::store::{Filter, MAX_READ, Row, Scan, Store, StoreError, Tip};
+
+/// Most documents that a [`Difference`] names.
+const MAX_NAMED: usize = 1000;
+
+/// Stands for the whole state of a store: the ends of all chains and all documents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Digest {
+    /// SHA-256 over both.
+    pub state: Hash,
+    /// Documents that it covers.
+    pub documents: u64,
+}
+
+/// Returns the digest of `store`, with the documents of the tables in `folds`.
+///
+/// # Errors
+///
+/// When the store cannot be read.
+pub async fn digest(store: &dyn Store, folds: &Folds) -> Result<Digest, StoreError> {
+    let mut context = Context::new(&SHA256);
+    let mut put = |field: &[u8]| {
+        context.update(&(field.len() as u64).to_be_bytes());
+        context.update(field);
+    };
+    let mut documents = 0;
+    let chains = store.chains().await?;
+    for (tenant, tip) in &chains {
+        put(tenant.as_str().as_bytes());
+        put(&tip.head.seq.to_be_bytes());
+        put(tip.head.hash.as_bytes());
+        put(&tip.time.as_microsecond().to_be_bytes());
+    }
+    for table in folds.names() {
+        for (tenant, _) in &chains {
+            let mut rows = Rows::new(store, table, tenant);
+            while let Some(row) = rows.next().await? {
+                put(table.as_bytes());
+                put(tenant.as_str().as_bytes());
+                put(row.key.as_bytes());
+                put(&row.version.to_be_bytes());
+                put(&row.body);
+                documents += 1;
+            }
+        }
+    }
+    let mut state = [0; 32];
+    state.copy_from_slice(context.finish().as_ref());
+    Ok(Digest {
+        state: Hash::from_bytes(state),
+        documents,
+    })
+}
+
+/// One chain in two stores.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ChainChange {
+    /// Whose chain.
+    pub tenant: TenantId,
+    /// Its last entry in the first store; 0 if it is not there.
+    pub present: u64,
+    /// Its last entry in the second.
+    pub restored: u64,
+}
+
+/// One document in two stores.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// Its table.
+    pub table: &'static str,
+    /// Whose document.
+    pub tenant: TenantId,
+    /// Which document.
+    pub key: Arc<str>,
+    /// Its version in the first store, if it is there.
+    pub present: Option<u64>,
+    /// Its version in the second.
+    pub restored: Option<u64>,
+}
+
+/// What differs between two stores.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// Chains with other ends.
+    pub chains: Vec<ChainChange>,
+    /// Documents with other content, the first thousand.
+    pub documents: Vec<Change>,
+    /// How many documents differ.
+    pub documents_total: u64,
+}
+
+/// Compares the `present` store with a `restored` one.
+///
+/// # Errors
+///
+/// When one of them cannot be read.
+pub async fn difference(
+    present: &dyn Store,
+    restored: &dyn Store,
+    tenant: Option<&TenantId>,
+    folds: &Folds,
+) -> Result<Difference, StoreError> {
+    let mut difference = Difference::default();
+    let mut chains: BTreeMap<TenantId, (Tip, Tip)> = BTreeMap::new();
+    for (tenant, tip) in present.chains().await? {
+        chains.entry(tenant).or_default().0 = tip;
+    }
+    for (tenant, tip) in restored.chains().await? {
+        chains.entry(tenant).or_default().1 = tip;
+    }
+    chains.retain(|chain, _| tenant.is_none_or(|only| only == chain));
+    for (tenant, (present, restored)) in &chains {
+        if present != restored {
+            difference.chains.push(ChainChange {
+                tenant: tenant.clone(),
+                present: present.head.seq,
+                restored: restored.head.seq,
+            });
+        }
+    }
+    for table in folds.names() {
+        for tenant in chains.keys() {
+            let (one, other) = (
+                Rows::new(present, table, tenant),
+                Rows::new(restored, table, tenant),
+            );
+            difference.documents(table, tenant, one, other).await?;
+        }
+    }
+    Ok(difference)
+}
+
+impl Difference {
+    /// Returns whether nothing differs.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.chains.is_empty() && self.documents_total == 0
+    }
+
+    async fn documents(
+        &mut self,
+        table: &'static str,
+        tenant: &TenantId,
+        mut present: Rows<'_>,
+        mut restored: Rows<'_>,
+    ) -> Result<(), StoreError> {
+        let (mut one, mut other) = (present.next().await?, restored.next().await?);
+        loop {
+            let key = match (&one, &other) {
+                (None, None) => return Ok(()),
+                (Some(row), None) | (None, Some(row)) => row.key.clone(),
+                (Some(one), Some(other)) => one.key.clone().min(other.key.clone()),
+            };
+            let mut here = None;
+            if one.as_ref().is_some_and(|row| row.key == key) {
+                here = std::mem::replace(&mut one, present.next().await?);
+            }
+            let mut there = None;
+            if other.as_ref().is_some_and(|row| row.key == key) {
+                there = std::mem::replace(&mut other, restored.next().await?);
+            }
+            if here == there {
+                continue;
+            }
+            self.documents_total += 1;
+            if self.documents.len() < MAX_NAMED {
+                self.documents.push(Change {
+                    table,
+                    tenant: tenant.clone(),
+                    key,
+                    present: here.map(|row| row.version),
+                    restored: there.map(|row| row.version),
+                });
+            }
+        }
+    }
+}
+
+/// All documents of one table and tenant, by key, a page at a time.
+struct Rows<'a> {
+    store: &'a dyn Store,
+    table: &'static str,
+    tenant: TenantId,
+    after: Option<String>,
+    page: std::vec::IntoIter<Row>,
+}
+
+impl<'a> Rows<'a> {
+    fn new(store: &'a dyn Store, table: &'static str, tenant: &TenantId) -> Self {
+        Self {
+            store,
+            table,
+            tenant: tenant.clone(),
+            after: Some(String::new()),
+            page: Vec::new().into_iter(),
+        }
+    }
+
+    async fn next(&mut self) -> Result<Option<Row>, StoreError> {
+        if let Some(row) = self.page.next() {
+            return Ok(Some(row));
+        }
+        let Some(after) = self.after.take() else {
+            return Ok(None);
+        };
+        let scan = Scan {
+            table: self.table,
+            tenant: self.tenant.clone(),
+            filter: Filter::All { after },
+            limit: MAX_READ,
+        };
+        let rows = self.store.scan(scan).await?;
+        self.after = rows.last().map(|row| row.key.to_string());
+        self.page = rows.into_iter();
+        Ok(self.page.next())
+    }
+}
