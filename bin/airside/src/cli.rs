@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use airside_base::TenantId;
-use airside_ledger::note::Verifier;
+use airside_ledger::{note::Verifier, restore::Until};
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::Styles};
 use url::Url;
 
@@ -19,6 +19,7 @@ Examples:
   airside up                                       a governed travel endpoint on this machine
   airside call search_hotels place=Boston          call a tool through it
   airside ledger tail --follow                     watch what happens
+  airside restore --to 2026-11-23T04:05:06Z --preview   what a restore would change
   airside explain CFG-003                          what an error code means";
 
 /// One governed gateway between AI assistants and a travel company's MCP servers.
@@ -78,6 +79,11 @@ pub(crate) enum Command {
     /// Read and verify the ledger
     #[command(subcommand)]
     Ledger(Ledger),
+    /// Look at the archive of a ledger
+    #[command(subcommand)]
+    Backup(Backup),
+    /// Bring a ledger back as it was at some moment
+    Restore(Restore),
     /// Check and document the configuration
     #[command(subcommand)]
     Config(Config),
@@ -275,6 +281,99 @@ pub(crate) struct Init {
     /// Role that Airside will run as.
     #[arg(long, value_name = "ROLE")]
     pub(crate) role: String,
+}
+
+/// Which archive.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ArchiveArgs {
+    /// Where the archive is, such as file:///mnt/archive.
+    #[arg(long, value_name = "URL")]
+    pub(crate) archive: Url,
+    /// Key file of the archive; `archive.key` in the data folder unless given.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) archive_key: Option<PathBuf>,
+}
+
+/// Which ledger.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct LedgerArgs {
+    /// Folder of the ledger.
+    #[arg(long, value_name = "DIR", default_value = DATA_DIR, env = "AIRSIDE_DATA_DIR")]
+    pub(crate) data_dir: PathBuf,
+    /// File with the URL of the ledger's database, if it is in PostgreSQL.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) url_file: Option<PathBuf>,
+}
+
+const BACKUP_HELP: &str = "\
+A node writes the archive that [archive] in its configuration names. These commands only
+read, whether a node runs or not.
+
+Examples:
+  airside backup status --archive file:///mnt/archive
+  airside backup verify --archive file:///mnt/archive --archive-key copy-of-archive.key";
+
+#[derive(Debug, Subcommand)]
+#[command(after_help = BACKUP_HELP)]
+pub(crate) enum Backup {
+    /// Show how far the archive is behind the ledger
+    Status(BackupStatus),
+    /// Read every object of the archive and check it
+    Verify(BackupVerify),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupStatus {
+    #[command(flatten)]
+    pub(crate) archive: ArchiveArgs,
+    #[command(flatten)]
+    pub(crate) ledger: LedgerArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupVerify {
+    #[command(flatten)]
+    pub(crate) archive: ArchiveArgs,
+    /// Folder that holds the key file unless --archive-key is given.
+    #[arg(long, value_name = "DIR", default_value = DATA_DIR, env = "AIRSIDE_DATA_DIR")]
+    pub(crate) data_dir: PathBuf,
+}
+
+const RESTORE_HELP: &str = "\
+The target has to be new or empty; nothing is ever overwritten. The source is the archive
+or, without --archive, the ledger in --data-dir or --url-file, which is only read.
+
+Examples:
+  airside restore --archive file:///mnt/archive --to latest --into sqlite:restored
+  airside restore --to 2026-11-23T04:05:06.789Z --into sqlite:before
+  airside restore --to 2026-11-23T04:05:06.789Z --preview
+  airside restore --to 1200 --tenant acme --into postgres:database.url";
+
+/// Bring a ledger back as it was at some moment.
+#[derive(Debug, Args)]
+#[command(after_help = RESTORE_HELP)]
+pub(crate) struct Restore {
+    /// `latest`, a time, the number of an entry (with --tenant), or `manifest:NUMBER`.
+    #[arg(long, value_name = "MOMENT")]
+    pub(crate) to: Until,
+    /// Bring back the chain of one tenant only.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) tenant: Option<TenantId>,
+    /// Read from this archive.
+    #[arg(long, value_name = "URL")]
+    pub(crate) archive: Option<Url>,
+    /// Key file of the archive; `archive.key` in the data folder unless given.
+    #[arg(long, value_name = "FILE", requires = "archive")]
+    pub(crate) archive_key: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) ledger: LedgerArgs,
+    /// Where to: `sqlite:FOLDER`, or `postgres:FILE` with a file that holds the URL of
+    /// a database that `airside ledger init` has prepared.
+    #[arg(long, value_name = "PLACE", required_unless_present = "preview")]
+    pub(crate) into: Option<crate::restore::Place>,
+    /// Only show what would differ from the ledger in --data-dir or --url-file.
+    #[arg(long, conflicts_with = "into")]
+    pub(crate) preview: bool,
 }
 
 #[derive(Debug, Args)]

@@ -23,6 +23,7 @@ use airside_identity::Digest;
 use airside_policy::Policies;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use url::Url;
 
 use crate::{
     cli,
@@ -45,6 +46,9 @@ pub(crate) struct Config {
     /// Where the ledger is kept.
     #[serde(default)]
     pub(crate) ledger: LedgerPlace,
+    /// A copy of the ledger elsewhere, encrypted and written as entries come.
+    #[serde(default)]
+    pub(crate) archive: ArchivePlace,
     /// Where and how the gateway listens.
     #[serde(default)]
     pub(crate) listen: Listen,
@@ -81,6 +85,35 @@ pub(crate) struct LedgerPlace {
     /// tables are made by `airside ledger init`. Without it the ledger is an
     /// SQLite file in the data folder, for one node.
     pub(crate) url_file: Option<PathBuf>,
+}
+
+/// A copy of the ledger elsewhere, encrypted and written as entries come.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct ArchivePlace {
+    /// Where it is written: `file:///folder`, best on another machine. Without it
+    /// there is no archive.
+    pub(crate) url: Option<Url>,
+    /// File with the key of the archive; without it `archive.key` in the data folder.
+    /// Made with a new archive. Nobody can read the archive without it: keep a copy.
+    pub(crate) key_file: Option<PathBuf>,
+    /// How long an entry may wait for others before it is written, in milliseconds.
+    pub(crate) flush_ms: u64,
+    /// Whether what has to be durable before a call goes on has to be in the archive
+    /// too. Then not even the loss of this site loses it, and nothing goes on while
+    /// the archive cannot be written.
+    pub(crate) remote_ack: bool,
+}
+
+impl Default for ArchivePlace {
+    fn default() -> Self {
+        Self {
+            url: None,
+            key_file: None,
+            flush_ms: 250,
+            remote_ack: false,
+        }
+    }
 }
 
 /// What callers may do.
@@ -223,6 +256,9 @@ fn read_text(file: &Path) -> io::Result<String> {
 fn resolve(config: &mut Config, folder: &Path) {
     config.data_dir = folder.join(&config.data_dir);
     if let Some(file) = &mut config.ledger.url_file {
+        *file = folder.join(&*file);
+    }
+    if let Some(file) = &mut config.archive.key_file {
         *file = folder.join(&*file);
     }
     for file in &mut config.policy.files {

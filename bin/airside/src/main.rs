@@ -1,6 +1,8 @@
 //! Airside: one governed gateway between AI assistants and a travel company's
 //! MCP servers.
 
+mod archive;
+mod backup;
 mod call;
 mod cli;
 mod config;
@@ -12,6 +14,7 @@ mod ledger;
 mod logs;
 mod node;
 mod output;
+mod restore;
 mod snippets;
 mod status;
 mod target;
@@ -76,6 +79,8 @@ fn run(cli: &Cli, out: &mut Out) -> Result<(), Failure> {
         Command::Tools(args) => tools::run(args, out),
         Command::Status(args) => status::run(args, out),
         Command::Ledger(args) => ledger::run(args, out),
+        Command::Backup(args) => backup::run(args, out),
+        Command::Restore(args) => restore::run(args, out),
         Command::Config(args) => config::command::run(args, out),
         Command::Key(args) => key::run(args, out),
         Command::Explain(args) => explain::run(args, out),

@@ -21,7 +21,7 @@ use airside_ledger::{Ledger, note::Signer, seal};
 use serde_json::json;
 
 use crate::{
-    cli, config,
+    archive, cli, config,
     failure::{Exit, Failure},
     ledger::source,
     node::{
@@ -113,8 +113,13 @@ async fn with_ledger(folder: PathBuf, plan: Plan, out: &mut Out) -> Result<(), F
     let signer = folder::seal_key(&folder)?;
     let place = &plan.loaded.config.ledger;
     let ledger = source::own(&folder, place.url_file.as_deref(), &scribe).await?;
-    let ended = live(plan, (ledger.clone(), signer), &scribe, &mut signals, out).await;
+    let keeper = Supervisor::new();
+    let kept = archive::keep(&ledger, &folder, &plan.loaded.config.archive, &keeper).await?;
+    let ended = live(plan, (kept, signer), &scribe, &mut signals, out).await;
     let flushed = ledger.flush().await;
+    if keeper.stop(GRACE).await > 0 {
+        tracing::warn!("the archive did not get everything before the end");
+    }
     drop(ledger);
     if scribe.stop(GRACE).await > 0 {
         tracing::error!("the ledger did not close in time");

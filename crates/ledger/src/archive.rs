@@ -175,6 +175,15 @@ impl Archive {
         }
     }
 
+    /// Returns whether there is no archive in `objects` yet.
+    ///
+    /// # Errors
+    ///
+    /// When the storage does not answer.
+    pub async fn is_absent(objects: &Objects) -> Result<bool, Error> {
+        Ok(objects.find(ROOT, MAX_ROOT).await?.is_none())
+    }
+
     fn new(objects: Objects, vault: Arc<dyn Vault>, id: String, key: &Key) -> Self {
         let code = hmac::Key::new(hmac::HMAC_SHA256, key.expose());
         Self {

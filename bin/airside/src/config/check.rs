@@ -8,7 +8,7 @@ use airside_policy::Policies;
 
 use crate::{
     config::{
-        Config,
+        ArchivePlace, Config,
         problem::Problem,
         source::{Source, Step},
     },
@@ -26,7 +26,31 @@ pub(crate) fn check(source: &Source, config: &Config) -> Vec<Problem> {
     endpoints(source, config, &mut list);
     identity(source, config, &mut list);
     control(source, config, &mut list);
+    archive(source, config, &mut list);
     list
+}
+
+fn archive(source: &Source, config: &Config, list: &mut Vec<Problem>) {
+    let archive = &config.archive;
+    match &archive.url {
+        Some(url) if url.scheme() != "file" || url.to_file_path().is_err() => {
+            list.push(Problem::at(
+                source,
+                &[Step::Key("archive"), Step::Key("url")],
+                "CFG-024",
+                format!("the archive cannot be written to {url}"),
+                "write file:///folder, with the whole path of the folder",
+            ));
+        }
+        None if *archive != ArchivePlace::default() => list.push(Problem::at(
+            source,
+            &[Step::Key("archive")],
+            "CFG-024",
+            "there is no archive without `url`".to_owned(),
+            "add `url = \"file:///folder\"`, or remove [archive]",
+        )),
+        Some(_) | None => {}
+    }
 }
 
 fn listener(source: &Source, config: &Config, list: &mut Vec<Problem>) {

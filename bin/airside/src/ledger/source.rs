@@ -139,6 +139,33 @@ async fn open_files(folder: &Path) -> Result<Source, Failure> {
     Ok(Source::Files(Box::new(Files { ledger, supervisor })))
 }
 
+/// Opens the ledger for reading, beside a node that may use it.
+pub(crate) async fn inspect(
+    folder: &Path,
+    url_file: Option<&Path>,
+    supervisor: &Supervisor,
+) -> Result<Arc<dyn Store>, Failure> {
+    match url_file {
+        None => {
+            let opened = Sqlite::inspect(folder);
+            Ok(Arc::new(opened.map_err(|error| refused(folder, &error))?))
+        }
+        Some(file) => postgres(file, supervisor).await,
+    }
+}
+
+/// Opens the database that `url_file` names.
+pub(crate) async fn postgres(
+    url_file: &Path,
+    supervisor: &Supervisor,
+) -> Result<Arc<dyn Store>, Failure> {
+    let url = target::read_secret(url_file)?;
+    let clock = Arc::new(SystemClock::new());
+    let opened = Postgres::open(&url, clock, supervisor).await;
+    let opened = opened.map_err(|error| unreadable(Exit::Failed, &error.fault()))?;
+    Ok(Arc::new(opened))
+}
+
 /// Opens the ledger for a node: the database that `url_file` names, or the one in
 /// `folder`, which the node has for itself from now on.
 pub(crate) async fn own(
@@ -151,12 +178,7 @@ pub(crate) async fn own(
             let opened = Sqlite::open(folder, supervisor);
             Arc::new(opened.map_err(|error| refused(folder, &error))?)
         }
-        Some(file) => {
-            let url = target::read_secret(file)?;
-            let clock = Arc::new(SystemClock::new());
-            let opened = Postgres::open(&url, clock, supervisor).await;
-            Arc::new(opened.map_err(|error| unreadable(Exit::Failed, &error.fault()))?)
-        }
+        Some(file) => postgres(file, supervisor).await?,
     };
     open(store, supervisor).await
 }
@@ -180,7 +202,7 @@ async fn open(store: Arc<dyn Store>, supervisor: &Supervisor) -> Result<Ledger, 
     })
 }
 
-fn refused(folder: &Path, error: &sqlite::OpenError) -> Failure {
+pub(crate) fn refused(folder: &Path, error: &sqlite::OpenError) -> Failure {
     if !matches!(error, sqlite::OpenError::Locked { .. }) {
         return unreadable(Exit::Failed, &error.fault());
     }
@@ -197,7 +219,7 @@ fn refused(folder: &Path, error: &sqlite::OpenError) -> Failure {
 }
 
 /// What the ledger says about itself; its operator is the one who reads this.
-fn unreadable(exit: Exit, fault: &Fault) -> Failure {
+pub(crate) fn unreadable(exit: Exit, fault: &Fault) -> Failure {
     let failure = Failure::new(exit, fault.clone());
     match fault.private() {
         Some(cause) => failure.with_detail(format!("cause: {cause}")),

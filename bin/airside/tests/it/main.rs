@@ -1,5 +1,6 @@
 //! Drives the binary as its users do.
 
+mod archive;
 mod commands;
 mod configuration;
 mod control;

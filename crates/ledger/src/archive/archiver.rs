@@ -188,8 +188,8 @@ impl Archiver {
 
     /// Writes the archive until `supervisor` stops, then what is left.
     ///
-    /// It should be a supervisor that is stopped after the ledger's, so that what was
-    /// written last is shipped too.
+    /// It should be a supervisor of its own, stopped when nothing is appended any more
+    /// and before the ledger's: then everything is shipped and the lease given back.
     pub fn start(self, supervisor: &Supervisor) {
         let stop = supervisor.clone();
         supervisor.spawn("ledger-archive", OnFailure::Log, self.run(stop));

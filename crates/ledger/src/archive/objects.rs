@@ -34,15 +34,22 @@ impl Objects {
     ///
     /// When the URL is of another kind or the folder cannot be made.
     pub fn open(url: &Url) -> Result<Self, Error> {
-        let wrong = || Error::Url {
-            url: url.to_string(),
-        };
-        if url.scheme() != "file" {
-            return Err(wrong());
+        let folder = folder(url)?;
+        std::fs::create_dir_all(&folder).map_err(|_| unusable(url))?;
+        Self::existing(url)
+    }
+
+    /// Returns the storage at `url` as [`Objects::open`], but makes no folder.
+    ///
+    /// # Errors
+    ///
+    /// When the URL is of another kind, or [`Error::Absent`] if there is no folder.
+    pub fn existing(url: &Url) -> Result<Self, Error> {
+        let folder = folder(url)?;
+        if !folder.is_dir() {
+            return Err(Error::Absent);
         }
-        let folder = url.to_file_path().map_err(|()| wrong())?;
-        std::fs::create_dir_all(&folder).map_err(|_| wrong())?;
-        let store = LocalFileSystem::new_with_prefix(&folder).map_err(|_| wrong())?;
+        let store = LocalFileSystem::new_with_prefix(&folder).map_err(|_| unusable(url))?;
         Ok(Self::new(Arc::new(store.with_fsync(true))))
     }
 
@@ -114,6 +121,18 @@ impl Objects {
         let names = listed.map_ok(|meta| meta.location.to_string());
         limited("list", prefix, names.try_collect()).await
     }
+}
+
+fn folder(url: &Url) -> Result<std::path::PathBuf, Error> {
+    if url.scheme() != "file" {
+        return Err(unusable(url));
+    }
+    url.to_file_path().map_err(|()| unusable(url))
+}
+
+fn unusable(url: &Url) -> Error {
+    let url = url.to_string();
+    Error::Url { url }
 }
 
 async fn limited<T>(

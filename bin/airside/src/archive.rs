@@ -1,0 +1,125 @@
+//! The archive of a ledger, written by a node and read by commands.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use airside_base::{NodeId, Supervisor, SystemClock};
+use airside_ledger::{
+    Ledger,
+    archive::{Archive, Archiver, Error, FileVault, Objects, Options},
+    restore::Folds,
+};
+use url::Url;
+
+use crate::{
+    config::ArchivePlace,
+    failure::{Exit, Failure},
+    ledger::source::unreadable,
+};
+
+/// The key file in the data folder, unless another is named.
+const KEY: &str = "archive.key";
+/// How long an append waits for the archive. Longer than the lease of a node that
+/// was killed, which has to end first.
+const ACK_LIMIT: Duration = Duration::from_secs(15);
+
+/// Returns the tables of this installation.
+pub(crate) fn folds() -> Folds {
+    Folds::default()
+}
+
+/// Opens the archive at `url` for reading.
+pub(crate) async fn open(
+    url: &Url,
+    key_file: Option<&Path>,
+    folder: &Path,
+) -> Result<Archive, Failure> {
+    let key_file = key_in(folder, key_file);
+    let objects = Objects::existing(url).map_err(|error| failed(&error))?;
+    if Archive::is_absent(&objects).await.map_err(|e| failed(&e))? {
+        return Err(failed(&Error::Absent));
+    }
+    let vault = FileVault::load(&key_file).map_err(|error| failed(&Error::Vault(error)))?;
+    let opened = Archive::open(objects, Arc::new(vault)).await;
+    opened.map_err(|error| failed(&error))
+}
+
+/// Starts to write the archive that `place` names, if it names one. Returns the ledger
+/// that others shall append to.
+pub(crate) async fn keep(
+    ledger: &Ledger,
+    folder: &Path,
+    place: &ArchivePlace,
+    keeper: &Supervisor,
+) -> Result<Ledger, Failure> {
+    let Some(url) = &place.url else {
+        return Ok(ledger.clone());
+    };
+    let started = start(
+        ledger,
+        url,
+        &key_in(folder, place.key_file.as_deref()),
+        place,
+    )
+    .await;
+    let archiver = started.map_err(|error| failed(&error))?;
+    let watch = archiver.watch();
+    archiver.start(keeper);
+    if place.remote_ack {
+        return Ok(ledger.clone().with_remote_ack(watch, ACK_LIMIT));
+    }
+    Ok(ledger.clone())
+}
+
+async fn start(
+    ledger: &Ledger,
+    url: &Url,
+    key_file: &Path,
+    place: &ArchivePlace,
+) -> Result<Archiver, Error> {
+    let clock = Arc::new(SystemClock::new());
+    let objects = Objects::open(url)?;
+    // A key is made for a new archive only: another could not read the present one.
+    let vault = match Archive::is_absent(&objects).await? {
+        true => FileVault::load_or_create(key_file),
+        false => FileVault::load(key_file),
+    };
+    let vault = Arc::new(vault.map_err(Error::Vault)?);
+    let archive = Archive::open_or_create(objects, vault, &*clock).await?;
+    let node = NodeId::generate(&*clock);
+    let options = Options {
+        flush: Duration::from_millis(place.flush_ms),
+        eager: place.remote_ack,
+        ..Options::default()
+    };
+    Archiver::new(ledger.clone(), archive, clock, node, options).await
+}
+
+fn key_in(folder: &Path, named: Option<&Path>) -> PathBuf {
+    named.map_or_else(|| folder.join(KEY), Path::to_owned)
+}
+
+/// What the archive says about itself; its operator is the one who reads this.
+pub(crate) fn failed(error: &Error) -> Failure {
+    let exit = match error {
+        Error::Missing { .. }
+        | Error::Damaged { .. }
+        | Error::Broken { .. }
+        | Error::Forked { .. }
+        | Error::Ahead { .. } => Exit::Broken,
+        Error::Url { .. }
+        | Error::Storage { .. }
+        | Error::Timeout { .. }
+        | Error::Absent
+        | Error::WrongKey { .. }
+        | Error::Vault(_)
+        | Error::Version { .. }
+        | Error::Taken { .. }
+        | Error::Read(_)
+        | Error::Lease(_) => Exit::Failed,
+    };
+    unreadable(exit, &error.fault())
+}

@@ -1,0 +1,155 @@
+//! `airside backup …`.
+
+use airside_base::{Clock as _, Supervisor, SystemClock, TenantId};
+use airside_ledger::{Head, Progress, Query, Store, StoreError};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+
+use crate::{
+    archive, cli,
+    failure::{Exit, Failure},
+    ledger::source::{self, unreadable},
+    output::Out,
+    target::block_on,
+};
+
+/// Runs `airside backup …`.
+pub(crate) fn run(args: &cli::Backup, out: &mut Out) -> Result<(), Failure> {
+    block_on(async {
+        match args {
+            cli::Backup::Status(args) => status(args, out).await,
+            cli::Backup::Verify(args) => verify(args, out).await,
+        }
+    })
+}
+
+/// One chain in the ledger and in the archive.
+struct Chain {
+    tenant: TenantId,
+    ledger: Head,
+    archived: u64,
+    /// When the oldest entry was written that is not in the archive.
+    waiting_since: Option<airside_base::Timestamp>,
+    /// Whether the archive has the same entries as the ledger, as far as it goes.
+    agrees: bool,
+}
+
+async fn status(args: &cli::BackupStatus, out: &mut Out) -> Result<(), Failure> {
+    let supervisor = Supervisor::new();
+    let ledger = &args.ledger;
+    let which = &args.archive;
+    let archive = archive::open(
+        &which.archive,
+        which.archive_key.as_deref(),
+        &ledger.data_dir,
+    );
+    let tail = archive.await?.tail().await;
+    let tail = tail.map_err(|error| archive::failed(&error))?;
+    let url_file = ledger.url_file.as_deref();
+    let store = source::inspect(&ledger.data_dir, url_file, &supervisor).await?;
+    let unread = |error: StoreError| {
+        let fault = airside_ledger::ReadError::from(error).fault();
+        unreadable(Exit::Failed, &fault)
+    };
+    let mut chains = Vec::new();
+    for (tenant, tip) in store.chains().await.map_err(unread)? {
+        let archived = tail.chains.get(&tenant).map(|tip| tip.head);
+        chains.push(
+            chain(&*store, tenant, tip.head, archived)
+                .await
+                .map_err(unread)?,
+        );
+    }
+    let gone = |tenant: &TenantId| chains.iter().all(|chain| chain.tenant != *tenant);
+    let agrees = chains.iter().all(|chain| chain.agrees) && !tail.chains.keys().any(gone);
+    let waiting: u64 = chains
+        .iter()
+        .map(|chain| chain.ledger.seq.saturating_sub(chain.archived))
+        .sum();
+    let now = SystemClock::new().now();
+    let oldest = chains.iter().filter_map(|chain| chain.waiting_since).min();
+    let lag = oldest.map_or(0.0, |since| {
+        now.duration_since(since).as_secs_f64().max(0.0)
+    });
+    let silence = now.duration_since(tail.time).as_secs_f64().max(0.0);
+    if out.is_json() {
+        out.json_pretty(&json!({
+            "ok": agrees,
+            "manifest": tail.number,
+            "written": tail.time,
+            "entries": tail.entries(),
+            "lag_entries": waiting,
+            "lag_seconds": lag,
+            "silence_seconds": silence,
+        }))?;
+    } else {
+        out.line(&format!(
+            "last manifest  {} of {:.3}",
+            tail.number, tail.time
+        ))?;
+        out.line(&format!("silence        {silence:.1} s"))?;
+        out.line(&format!("entries        {}", tail.entries()))?;
+        out.line(&format!("lag            {waiting} entries, {lag:.1} s"))?;
+    }
+    if agrees {
+        return Ok(());
+    }
+    let fault = airside_base::Fault::new(
+        airside_base::Kind::Conflict,
+        "LED-059",
+        "the archive holds entries that the ledger does not have",
+    );
+    Err(Failure::new(Exit::Broken, fault))
+}
+
+async fn chain(
+    store: &dyn Store,
+    tenant: TenantId,
+    ledger: Head,
+    archived: Option<Head>,
+) -> Result<Chain, StoreError> {
+    let archived = archived.unwrap_or_default();
+    let query = Query::new(tenant.clone()).after(archived.seq).limit(1);
+    let waiting = store.read(query).await?;
+    let mut agrees = archived.seq <= ledger.seq;
+    if agrees && archived.seq > 0 {
+        let query = Query::new(tenant.clone()).after(archived.seq - 1).limit(1);
+        let found = store.read(query).await?;
+        agrees = found.first().is_some_and(|entry| entry.head() == archived);
+    }
+    Ok(Chain {
+        tenant,
+        ledger,
+        archived: archived.seq,
+        waiting_since: waiting.first().map(|entry| entry.time),
+        agrees,
+    })
+}
+
+async fn verify(args: &cli::BackupVerify, out: &mut Out) -> Result<(), Failure> {
+    let which = &args.archive;
+    let archive = archive::open(&which.archive, which.archive_key.as_deref(), &args.data_dir);
+    let archive = archive.await?;
+    let bar = bar("verifying {bar:40} {pos}/{len} manifests, {eta} left");
+    let verified = archive.verify(&|step: Progress| draw(&bar, step)).await;
+    bar.finish_and_clear();
+    let contents = verified.map_err(|error| archive::failed(&error))?;
+    if out.is_json() {
+        return out.json_pretty(&json!({ "ok": true, "contents": contents }));
+    }
+    out.line(&format!(
+        "verified: {} manifests, {} entries, all in place up to {:.3}",
+        contents.manifests, contents.entries, contents.time
+    ))
+}
+
+/// A bar on standard error, drawn only if that is a terminal.
+pub(crate) fn bar(template: &str) -> ProgressBar {
+    ProgressBar::new(0)
+        .with_style(ProgressStyle::with_template(template).expect("the template is well-formed"))
+}
+
+pub(crate) fn draw(bar: &ProgressBar, step: Progress) {
+    bar.set_length(step.total);
+    bar.set_position(step.done);
+}

@@ -1,0 +1,310 @@
+//! `airside restore`.
+//!
+//! # Invariants
+//!
+//! * An SQLite target appears whole or not at all: it is written beside its place and
+//!   renamed at the end.
+//! * A target with any content is refused before anything is written.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    str::FromStr,
+    sync::Arc,
+    time::Duration,
+};
+
+use airside_base::{Clock as _, Supervisor, SystemClock};
+use airside_ledger::{
+    Progress, Store, StoreError,
+    archive::Archive,
+    restore::{
+        Difference, Digest, Request, RestoreError, Restored, Source, difference, digest, restore,
+    },
+    stores::sqlite::Sqlite,
+};
+use serde_json::json;
+
+use crate::{
+    archive, backup, cli,
+    failure::{Exit, Failure},
+    ledger::source::{self, refused, unreadable},
+    node::folder,
+    output::Out,
+    target::block_on,
+    text::printable,
+};
+
+/// Longest wait for the tasks of a store to end.
+const CLOSE: Duration = Duration::from_secs(30);
+/// Documents that a preview prints.
+const SHOWN: usize = 20;
+
+/// Where a ledger is brought back to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// A folder that does not exist or is empty.
+    Sqlite(PathBuf),
+    /// The database whose URL is in this file.
+    Postgres(PathBuf),
+}
+
+impl FromStr for Place {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            Some(("sqlite", folder)) if !folder.is_empty() => Ok(Self::Sqlite(folder.into())),
+            Some(("postgres", file)) if !file.is_empty() && !file.starts_with("//") => {
+                Ok(Self::Postgres(file.into()))
+            }
+            _ => Err(
+                "write sqlite:FOLDER, or postgres:FILE with a file that holds the URL".to_owned(),
+            ),
+        }
+    }
+}
+
+/// Runs `airside restore`.
+pub(crate) fn run(args: &cli::Restore, out: &mut Out) -> Result<(), Failure> {
+    block_on(async {
+        let work = Work::open(args).await?;
+        let done = match &args.into {
+            None => work.preview(out).await,
+            Some(Place::Sqlite(target)) => work.into_folder(target, out).await,
+            Some(Place::Postgres(file)) => {
+                let target = source::postgres(file, &work.supervisor).await?;
+                let restored = work.restore(&*target).await?;
+                report(&restored, None, out)
+            }
+        };
+        work.supervisor.stop(CLOSE).await;
+        done
+    })
+}
+
+/// What was asked for, with its source open.
+struct Work<'a> {
+    args: &'a cli::Restore,
+    supervisor: Supervisor,
+    archive: Option<Archive>,
+    /// The present ledger: the source, or what a preview compares with.
+    present: Option<Arc<dyn Store>>,
+}
+
+impl<'a> Work<'a> {
+    async fn open(args: &'a cli::Restore) -> Result<Self, Failure> {
+        let supervisor = Supervisor::new();
+        let ledger = &args.ledger;
+        let archive = match &args.archive {
+            Some(url) => {
+                let key_file = args.archive_key.as_deref();
+                Some(archive::open(url, key_file, &ledger.data_dir).await?)
+            }
+            None => None,
+        };
+        let present = match archive.is_none() || args.preview {
+            true => {
+                let url_file = ledger.url_file.as_deref();
+                Some(source::inspect(&ledger.data_dir, url_file, &supervisor).await?)
+            }
+            false => None,
+        };
+        Ok(Self {
+            args,
+            supervisor,
+            archive,
+            present,
+        })
+    }
+
+    async fn restore(&self, target: &dyn Store) -> Result<(Restored, Digest), Failure> {
+        let source = match (&self.archive, &self.present) {
+            (Some(archive), _) => Source::Archive(archive),
+            (None, Some(store)) => Source::Store(&**store),
+            (None, None) => unreachable!("one of them was opened"),
+        };
+        let request = Request {
+            until: self.args.to,
+            tenant: self.args.tenant.clone(),
+            now: SystemClock::new().now(),
+        };
+        let folds = archive::folds();
+        let bar = backup::bar("restoring {bar:40} {pos}/{len} entries, {eta} left");
+        let progress = |step: Progress| backup::draw(&bar, step);
+        let restored = restore(source, &request, target, &folds, &progress).await;
+        bar.finish_and_clear();
+        let restored = restored.map_err(|error| failed(&error))?;
+        let digest = digest(target, &folds).await.map_err(|e| unread(e))?;
+        Ok((restored, digest))
+    }
+
+    async fn into_folder(&self, target: &Path, out: &mut Out) -> Result<(), Failure> {
+        if !is_free(target).map_err(|error| folder::unusable(target, &error))? {
+            return Err(failed(&RestoreError::NotEmpty));
+        }
+        let scratch = Scratch::beside(target)?;
+        let restored = self.in_scratch(&scratch, async |_| Ok(())).await?.0;
+        scratch
+            .rename(target)
+            .map_err(|error| folder::unusable(target, &error))?;
+        report(&restored, Some(target), out)
+    }
+
+    /// Restores into the scratch folder and looks at the result.
+    async fn in_scratch<T>(
+        &self,
+        scratch: &Scratch,
+        look: impl AsyncFnOnce(&dyn Store) -> Result<T, Failure>,
+    ) -> Result<((Restored, Digest), T), Failure> {
+        let tasks = Supervisor::new();
+        let store = Sqlite::open(&scratch.folder, &tasks);
+        let store = store.map_err(|error| refused(&scratch.folder, &error))?;
+        let done = async {
+            let restored = self.restore(&store).await?;
+            Ok((restored, look(&store).await?))
+        };
+        let done = done.await;
+        store.close().await;
+        tasks.stop(CLOSE).await;
+        done
+    }
+
+    async fn preview(&self, out: &mut Out) -> Result<(), Failure> {
+        let present = self.present.as_ref().expect("a preview has opened it");
+        let scratch = Scratch::beside(&std::env::temp_dir().join("airside-preview"))?;
+        let compare = async |restored: &dyn Store| {
+            let tenant = self.args.tenant.as_ref();
+            let found = difference(&**present, restored, tenant, &archive::folds()).await;
+            found.map_err(|e| unread(e))
+        };
+        let ((restored, _), difference) = self.in_scratch(&scratch, compare).await?;
+        if out.is_json() {
+            return out.json_pretty(&json!({ "restored": restored, "difference": difference }));
+        }
+        show(&restored, &difference, out)
+    }
+}
+
+fn show(restored: &Restored, difference: &Difference, out: &mut Out) -> Result<(), Failure> {
+    out.line(&format!(
+        "a restore would bring back {} entries, the last of {}",
+        restored.entries, restored.time
+    ))?;
+    if difference.is_empty() {
+        return out.line("nothing differs from the present ledger");
+    }
+    for chain in &difference.chains {
+        let (present, restored) = (chain.present, chain.restored);
+        out.line(&match present.cmp(&restored) {
+            std::cmp::Ordering::Greater => format!(
+                "{}: ends with entry {restored} instead of {present}; {} entries would be left out",
+                chain.tenant,
+                present - restored
+            ),
+            std::cmp::Ordering::Less => format!(
+                "{}: ends with entry {restored} instead of {present}; {} entries would come back",
+                chain.tenant,
+                restored - present
+            ),
+            std::cmp::Ordering::Equal => {
+                format!("{}: has other entries of the same number", chain.tenant)
+            }
+        })?;
+    }
+    for change in difference.documents.iter().take(SHOWN) {
+        let what = match (change.present, change.restored) {
+            (Some(_), None) => "would go",
+            (None, _) => "would come back",
+            (Some(_), Some(_)) => "would change",
+        };
+        let key = printable(&change.key);
+        out.line(&format!("{}: {} {key} {what}", change.tenant, change.table))?;
+    }
+    let rest = difference.documents_total.saturating_sub(SHOWN as u64);
+    if rest > 0 {
+        out.line(&format!("and {rest} more documents"))?;
+    }
+    Ok(())
+}
+
+fn report(
+    (restored, digest): &(Restored, Digest),
+    target: Option<&Path>,
+    out: &mut Out,
+) -> Result<(), Failure> {
+    if out.is_json() {
+        let state = digest.state;
+        return out.json_pretty(&json!({ "ok": true, "restored": restored, "digest": state }));
+    }
+    out.line(&format!(
+        "restored: {} entries of {} chains, the last of {}",
+        restored.entries,
+        restored.heads.len(),
+        restored.time
+    ))?;
+    out.line(&format!("state digest: {}", digest.state))?;
+    if let Some(target) = target {
+        let folder = printable(&target.display().to_string());
+        out.line(&format!("start with it: airside up --data-dir {folder}"))?;
+    }
+    Ok(())
+}
+
+/// A folder that goes with this value.
+struct Scratch {
+    folder: PathBuf,
+}
+
+impl Scratch {
+    /// Makes a folder of its own beside `place`, for this user alone.
+    fn beside(place: &Path) -> Result<Self, Failure> {
+        let mut name = place.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".restoring-{}", std::process::id()));
+        let folder = place.with_file_name(name);
+        // Not one that exists: it may be of another user.
+        std::os::unix::fs::DirBuilderExt::mode(&mut fs::DirBuilder::new(), 0o700)
+            .create(&folder)
+            .map_err(|error| folder::unusable(&folder, &error))?;
+        Ok(Self { folder })
+    }
+
+    fn rename(self, place: &Path) -> io::Result<()> {
+        // An empty folder makes room by itself.
+        fs::rename(&self.folder, place)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // Renamed, it is not here any more.
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn is_free(folder: &Path) -> io::Result<bool> {
+    match fs::read_dir(folder) {
+        Ok(mut content) => Ok(content.next().is_none()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+fn unread(error: StoreError) -> Failure {
+    failed(&RestoreError::Target(error))
+}
+
+fn failed(error: &RestoreError) -> Failure {
+    match error {
+        RestoreError::Archive(error) => archive::failed(error),
+        RestoreError::Broken { .. } => unreadable(Exit::Broken, &error.fault()),
+        RestoreError::Unclear { .. } => unreadable(Exit::Usage, &error.fault()),
+        RestoreError::NotEmpty => unreadable(Exit::InUse, &error.fault()),
+        RestoreError::BeforeFirst { .. }
+        | RestoreError::Beyond { .. }
+        | RestoreError::Absent { .. }
+        | RestoreError::Source(_)
+        | RestoreError::Target(_)
+        | RestoreError::Fold { .. } => unreadable(Exit::Failed, &error.fault()),
+    }
+}

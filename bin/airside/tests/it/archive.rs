@@ -1,0 +1,200 @@
+//! An archive that a node writes, and what can be brought back from it.
+
+use std::{fs, path::Path};
+
+use airside_testkit::{
+    harness::Node,
+    postgres::{ROLE, Server},
+};
+
+use crate::run::{BINARY, Place};
+
+const CONFIG: &str = r#"
+data-dir = "data"
+
+[archive]
+url = "URL"
+flush-ms = 20
+remote-ack = ACK
+
+[listen]
+address = "127.0.0.1:0"
+
+[identity]
+anonymous-loopback = true
+
+[[upstream]]
+name = "travel"
+builtin = "travel"
+
+[[endpoint]]
+path = "/mcp"
+upstreams = ["travel"]
+"#;
+
+fn url(place: &Place) -> String {
+    format!("file://{}", place.path("archive").display())
+}
+
+fn serve(place: &Place, ack: bool) -> Node {
+    let text = CONFIG.replace("URL", &url(place));
+    let file = place.write("airside.toml", &text.replace("ACK", &ack.to_string()));
+    let arguments = ["serve", "--config", &file.display().to_string()];
+    Node::start(Path::new(BINARY), &arguments, &place.log()).expect("the node starts")
+}
+
+fn call(place: &Place) {
+    let data = place.data();
+    let call = ["call", "search_hotels", "place=Boston", "--data-dir", &data];
+    place.run(&call).ok();
+}
+
+/// Starts a node, lets it work and stops it.
+fn lived(place: &Place) {
+    let node = serve(place, false);
+    call(place);
+    assert_eq!(node.terminate().unwrap().code(), Some(0));
+}
+
+fn head(place: &Place, folder: &Path) -> serde_json::Value {
+    let folder = folder.display().to_string();
+    let head = ["ledger", "head", "--json", "--data-dir", &folder];
+    place.run(&head).json()
+}
+
+#[test]
+fn lost_folder_comes_back_from_the_archive_and_a_node_goes_on() {
+    let place = Place::new();
+    lived(&place);
+    let (url, data) = (url(&place), place.data());
+    let status = ["backup", "status", "--archive", &url, "--data-dir", &data];
+    let status = place.run(&[&status[..], &["--json"]].concat()).json();
+    assert_eq!(status["ok"], true, "{status}");
+    assert_eq!(status["lag_entries"], 0, "{status}");
+    let before = head(&place, &place.path("data"));
+
+    // The key is kept elsewhere; the folder is lost.
+    let key = place.path("copy.key");
+    fs::copy(place.path("data").join("archive.key"), &key).unwrap();
+    fs::remove_dir_all(place.path("data")).unwrap();
+    let key = key.display().to_string();
+    let source = ["--archive", &url, "--archive-key", &key];
+    let verified = place.run(&[&["backup", "verify"], &source[..]].concat());
+    assert!(verified.ok().contains("all in place"));
+    let into = format!("sqlite:{data}");
+    let restore = [&["restore", "--to", "latest", "--into", &into], &source[..]].concat();
+    let restored = place.run(&restore).ok();
+    assert!(restored.contains("state digest"), "{restored}");
+    assert_eq!(head(&place, &place.path("data")), before);
+
+    let again = place.run(&restore);
+    assert_eq!(again.code, Some(7), "{again:?}");
+    assert!(again.stderr.contains("LED-063"), "{again:?}");
+    let verify = ["ledger", "verify", "--data-dir", &data];
+    place.run(&verify).ok();
+
+    // The restored ledger continues the same archive.
+    fs::copy(&key, place.path("data").join("archive.key")).unwrap();
+    lived(&place);
+    let verified = place.run(&[&["backup", "verify"], &source[..]].concat());
+    assert!(verified.ok().contains("all in place"));
+}
+
+#[test]
+fn moment_before_comes_back_into_the_other_store() {
+    let server = Server::start().unwrap();
+    let database = server.database("restored").unwrap();
+    let place = Place::new();
+    lived(&place);
+    let data = place.data();
+    let tail = ["ledger", "tail", "--json", "-n", "99", "--data-dir", &data];
+    let tail = place.run(&tail).ok();
+    let entries: Vec<serde_json::Value> = tail
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let time = entries[2]["time"].as_str().unwrap();
+    let count = entries.iter().filter(|e| e["time"].as_str() <= Some(time));
+    let count = count.count() as u64;
+    assert!(count < entries.len() as u64);
+
+    place.write("database.url", &database.url);
+    let owner = place.write("owner.url", &database.owner_url);
+    let owner = owner.display().to_string();
+    place
+        .run(&["ledger", "init", "--url-file", &owner, "--role", ROLE])
+        .ok();
+    let moment = ["restore", "--json", "--to", time, "--data-dir", &data];
+    let mut digests = Vec::new();
+    for into in ["postgres:database.url", "sqlite:restored"] {
+        for source in [&["--archive", &url(&place)][..], &[]] {
+            let target = format!("{into}{}", digests.len());
+            let target = if into.starts_with("sqlite") { &target } else { into };
+            let ran = place.run(&[&moment, source, &["--into", target]].concat());
+            if into.starts_with("postgres") && !digests.is_empty() {
+                assert!(ran.stderr.contains("LED-063"), "{ran:?}");
+                continue;
+            }
+            let restored = ran.json();
+            assert_eq!(restored["restored"]["entries"], count, "{restored}");
+            digests.push(restored["digest"].clone());
+        }
+    }
+    assert_eq!(digests.len(), 3);
+    assert!(digests.iter().all(|digest| *digest == digests[0]));
+
+    let preview = place.run(&[&moment[..], &["--preview"]].concat()).json();
+    let chain = &preview["difference"]["chains"][0];
+    assert_eq!(chain["restored"], count, "{preview}");
+    assert_eq!(chain["present"], entries.len(), "{preview}");
+    let future = ["restore", "--to", "2199-01-01T00:00:00Z", "--preview"];
+    let refused = place.run(&[&future[..], &["--data-dir", &data]].concat());
+    assert!(refused.stderr.contains("LED-065"), "{refused:?}");
+    let left: Vec<_> = fs::read_dir(place.path(""))
+        .unwrap()
+        .filter(|entry| {
+            let name = entry.as_ref().unwrap().file_name();
+            name.to_string_lossy().contains("restoring")
+        })
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn acknowledged_is_archived_where_that_is_asked_for() {
+    let place = Place::new();
+    let node = serve(&place, true);
+    call(&place);
+    node.kill().unwrap();
+    let (url, data) = (url(&place), place.data());
+    let status = ["backup", "status", "--archive", &url, "--data-dir", &data];
+    let status = place.run(&[&status[..], &["--json"]].concat()).json();
+    assert_eq!(status["ok"], true, "{status}");
+    assert!(status["entries"].as_u64() >= Some(2), "{status}");
+}
+
+#[test]
+fn damage_and_wrong_keys_are_named() {
+    let place = Place::new();
+    lived(&place);
+    let (url, data) = (url(&place), place.data());
+    let other = place.write("other.key", "0123456789abcdef0123456789abcdef");
+    let other = other.display().to_string();
+    let wrong = ["backup", "verify", "--archive", &url, "--archive-key"];
+    let refused = place.run(&[&wrong[..], &[&other]].concat());
+    assert!(refused.stderr.contains("LED-053"), "{refused:?}");
+    let nowhere = format!("file://{}", place.path("nowhere").display());
+    let verify = ["backup", "verify", "--data-dir", &data, "--archive"];
+    let refused = place.run(&[&verify[..], &[&nowhere]].concat());
+    assert!(refused.stderr.contains("LED-052"), "{refused:?}");
+    assert!(!place.path("nowhere").exists());
+
+    let manifest = place.path("archive").join(format!("manifest/{:020}.json", 1));
+    let mut bytes = fs::read(&manifest).unwrap();
+    bytes[40] ^= 1;
+    fs::write(&manifest, bytes).unwrap();
+    let damaged = place.run(&[&verify[..], &[&url]].concat());
+    assert_eq!(damaged.code, Some(6), "{damaged:?}");
+    assert!(damaged.stderr.contains("LED-056"), "{damaged:?}");
+    assert!(damaged.stderr.contains("manifest/00000000000000000001.json"));
+}
