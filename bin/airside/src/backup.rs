@@ -1,7 +1,7 @@
 //! `airside backup …`.
 
 use airside_base::{Clock as _, Supervisor, SystemClock, TenantId};
-use airside_ledger::{Head, Progress, Query, Store, StoreError};
+use airside_ledger::{Entry, Head, Progress, Query, Store, StoreError, archive::Error};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
@@ -30,8 +30,8 @@ struct Chain {
     archived: u64,
     /// When the oldest entry was written that is not in the archive.
     waiting_since: Option<airside_base::Timestamp>,
-    /// Whether the archive has the same entries as the ledger, as far as it goes.
-    agrees: bool,
+    /// Whether the ledger has other entries than the archive.
+    differs: Option<Error>,
 }
 
 async fn status(args: &cli::BackupStatus, out: &mut Out) -> Result<(), Failure> {
@@ -60,8 +60,17 @@ async fn status(args: &cli::BackupStatus, out: &mut Out) -> Result<(), Failure> 
                 .map_err(unread)?,
         );
     }
-    let gone = |tenant: &TenantId| chains.iter().all(|chain| chain.tenant != *tenant);
-    let agrees = chains.iter().all(|chain| chain.agrees) && !tail.chains.keys().any(gone);
+    let gone = tail.chains.iter().find(|(tenant, _)| {
+        let mut present = chains.iter().map(|chain| &chain.tenant);
+        present.all(|there| there != *tenant)
+    });
+    let gone = gone.map(|(tenant, tip)| Error::Ahead {
+        tenant: tenant.clone(),
+        archived: tip.head.seq,
+        local: 0,
+    });
+    let differs = chains.iter().find_map(|chain| chain.differs.clone());
+    let differs = differs.or(gone);
     let waiting: u64 = chains
         .iter()
         .map(|chain| chain.ledger.seq.saturating_sub(chain.archived))
@@ -74,7 +83,7 @@ async fn status(args: &cli::BackupStatus, out: &mut Out) -> Result<(), Failure> 
     let silence = now.duration_since(tail.time).as_secs_f64().max(0.0);
     if out.is_json() {
         out.json_pretty(&json!({
-            "ok": agrees,
+            "ok": differs.is_none(),
             "manifest": tail.number,
             "written": tail.time,
             "entries": tail.entries(),
@@ -91,15 +100,7 @@ async fn status(args: &cli::BackupStatus, out: &mut Out) -> Result<(), Failure> 
         out.line(&format!("entries        {}", tail.entries()))?;
         out.line(&format!("lag            {waiting} entries, {lag:.1} s"))?;
     }
-    if agrees {
-        return Ok(());
-    }
-    let fault = airside_base::Fault::new(
-        airside_base::Kind::Conflict,
-        "LED-059",
-        "the archive holds entries that the ledger does not have",
-    );
-    Err(Failure::new(Exit::Broken, fault))
+    differs.map_or(Ok(()), |error| Err(archive::failed(&error)))
 }
 
 async fn chain(
@@ -111,18 +112,27 @@ async fn chain(
     let archived = archived.unwrap_or_default();
     let query = Query::new(tenant.clone()).after(archived.seq).limit(1);
     let waiting = store.read(query).await?;
-    let mut agrees = archived.seq <= ledger.seq;
-    if agrees && archived.seq > 0 {
+    let mut differs = None;
+    if archived.seq > ledger.seq {
+        differs = Some(Error::Ahead {
+            tenant: tenant.clone(),
+            archived: archived.seq,
+            local: ledger.seq,
+        });
+    } else if archived.seq > 0 {
         let query = Query::new(tenant.clone()).after(archived.seq - 1).limit(1);
         let found = store.read(query).await?;
-        agrees = found.first().is_some_and(|entry| entry.head() == archived);
+        if found.first().map(Entry::head) != Some(archived) {
+            let (tenant, seq) = (tenant.clone(), archived.seq);
+            differs = Some(Error::Forked { tenant, seq });
+        }
     }
     Ok(Chain {
         tenant,
         ledger,
         archived: archived.seq,
         waiting_since: waiting.first().map(|entry| entry.time),
-        agrees,
+        differs,
     })
 }
 

@@ -71,7 +71,7 @@ pub(crate) fn run(args: &cli::Restore, out: &mut Out) -> Result<(), Failure> {
         let work = Work::open(args).await?;
         let done = match &args.into {
             None => work.preview(out).await,
-            Some(Place::Sqlite(target)) => work.into_folder(target, out).await,
+            Some(Place::Sqlite(target)) => work.make_folder(target, out).await,
             Some(Place::Postgres(file)) => {
                 let target = source::postgres(file, &work.supervisor).await?;
                 let restored = work.restore(&*target).await?;
@@ -135,11 +135,11 @@ impl<'a> Work<'a> {
         let restored = restore(source, &request, target, &folds, &progress).await;
         bar.finish_and_clear();
         let restored = restored.map_err(|error| failed(&error))?;
-        let digest = digest(target, &folds).await.map_err(|e| unread(e))?;
+        let digest = digest(target, &folds).await.map_err(unread)?;
         Ok((restored, digest))
     }
 
-    async fn into_folder(&self, target: &Path, out: &mut Out) -> Result<(), Failure> {
+    async fn make_folder(&self, target: &Path, out: &mut Out) -> Result<(), Failure> {
         if !is_free(target).map_err(|error| folder::unusable(target, &error))? {
             return Err(failed(&RestoreError::NotEmpty));
         }
@@ -176,7 +176,7 @@ impl<'a> Work<'a> {
         let compare = async |restored: &dyn Store| {
             let tenant = self.args.tenant.as_ref();
             let found = difference(&**present, restored, tenant, &archive::folds()).await;
-            found.map_err(|e| unread(e))
+            found.map_err(unread)
         };
         let ((restored, _), difference) = self.in_scratch(&scratch, compare).await?;
         if out.is_json() {

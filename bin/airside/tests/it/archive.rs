@@ -53,7 +53,8 @@ fn call(place: &Place) {
 fn lived(place: &Place) {
     let node = serve(place, false);
     call(place);
-    assert_eq!(node.terminate().unwrap().code(), Some(0));
+    let ended = node.terminate().expect("the node ends");
+    assert_eq!(ended.code(), Some(0));
 }
 
 fn head(place: &Place, folder: &Path) -> serde_json::Value {
@@ -129,7 +130,11 @@ fn moment_before_comes_back_into_the_other_store() {
     for into in ["postgres:database.url", "sqlite:restored"] {
         for source in [&["--archive", &url(&place)][..], &[]] {
             let target = format!("{into}{}", digests.len());
-            let target = if into.starts_with("sqlite") { &target } else { into };
+            let target = if into.starts_with("sqlite") {
+                &target
+            } else {
+                into
+            };
             let ran = place.run(&[&moment, source, &["--into", target]].concat());
             if into.starts_with("postgres") && !digests.is_empty() {
                 assert!(ran.stderr.contains("LED-063"), "{ran:?}");
@@ -189,12 +194,18 @@ fn damage_and_wrong_keys_are_named() {
     assert!(refused.stderr.contains("LED-052"), "{refused:?}");
     assert!(!place.path("nowhere").exists());
 
-    let manifest = place.path("archive").join(format!("manifest/{:020}.json", 1));
+    let manifest = place
+        .path("archive")
+        .join(format!("manifest/{:020}.json", 1));
     let mut bytes = fs::read(&manifest).unwrap();
     bytes[40] ^= 1;
     fs::write(&manifest, bytes).unwrap();
     let damaged = place.run(&[&verify[..], &[&url]].concat());
     assert_eq!(damaged.code, Some(6), "{damaged:?}");
     assert!(damaged.stderr.contains("LED-056"), "{damaged:?}");
-    assert!(damaged.stderr.contains("manifest/00000000000000000001.json"));
+    assert!(
+        damaged
+            .stderr
+            .contains("manifest/00000000000000000001.json")
+    );
 }
