@@ -24,7 +24,8 @@ pub struct Listen {
     /// Origins that requests may carry in `Origin`, such as `https://app.example`.
     /// Loopback origins are added when `address` is a loopback address.
     pub allowed_origins: Vec<String>,
-    /// Longest wait for the head of a request, in milliseconds.
+    /// Longest wait for the head of a request, in milliseconds. Also how long a
+    /// connection is kept that carries none.
     pub header_timeout_ms: u64,
     /// Longest time that the whole body of a request may take, in milliseconds.
     pub body_timeout_ms: u64,

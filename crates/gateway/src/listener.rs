@@ -26,7 +26,7 @@ use arc_swap::ArcSwap;
 use futures_util::future::select_all;
 use hyper::{body::Incoming, server::conn::http1::Builder, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use socket2::SockRef;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::mpsc,
@@ -43,6 +43,9 @@ use crate::{
 
 /// Longest time that sent data may stay unacknowledged, or a peer's window closed.
 const USER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Silence after which a peer is asked whether it is still there.
+const KEEPALIVE: Duration = Duration::from_secs(60);
 
 /// How often idle upstream connections are looked through.
 const SWEEP: Duration = Duration::from_secs(15);
@@ -278,7 +281,9 @@ fn prepare(socket: std::net::TcpStream, stop: &CancellationToken) -> io::Result<
         stop: stop.clone(),
     };
     socket.set_nodelay(true)?;
-    SockRef::from(&socket).set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+    let options = SockRef::from(&socket);
+    options.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+    options.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))?;
     Ok((link, TcpStream::from_std(socket)?))
 }
 

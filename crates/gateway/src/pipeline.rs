@@ -9,7 +9,7 @@
 //! * Every way out answers with a specified status and code, and every call that
 //!   policy was asked about leaves one record.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use airside_base::{Clock, Kind};
 use airside_identity::{self as identity, Caller};
@@ -240,7 +240,17 @@ impl Visitor {
                 let failure = error.failure();
                 let (code, status) = (failure.fault().code(), failure.status());
                 match outcome(&error) {
-                    Some(outcome) => record.failed(outcome, code, status),
+                    Some(outcome) => {
+                        let server = permit.value().route.server.as_ref();
+                        tracing::warn!(
+                            call.id = %record.id(),
+                            server.id = server.map(tracing::field::display),
+                            code,
+                            error = %Chain(&error),
+                            "a call got no answer"
+                        );
+                        record.failed(outcome, code, status);
+                    }
                     None => record.stopped(code, status),
                 }
                 faults::answer(id.as_deref(), failure)
@@ -336,6 +346,21 @@ impl Visitor {
         };
         let server = route.server.as_ref();
         Record::begin(&self.recorder, origin, call, server, route.name.as_deref())
+    }
+}
+
+/// An error with everything that led to it.
+struct Chain<'a>(&'a dyn std::error::Error);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut source = self.0.source();
+        while let Some(error) = source {
+            write!(f, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
     }
 }
 

@@ -187,6 +187,12 @@ impl Record {
         self.place = None;
     }
 
+    /// Returns the id of the call; none once it is recorded.
+    pub(crate) fn id(&self) -> String {
+        let facts = self.facts.as_ref();
+        facts.map(|facts| facts.id.to_string()).unwrap_or_default()
+    }
+
     /// Policy has permitted the call.
     pub(crate) fn permitted(&mut self, policies: &[PolicyId]) {
         if let Some(facts) = &mut self.facts {
@@ -500,15 +506,20 @@ impl Followed {
                 let (outcome, code) = self.reading.outcome(self.status);
                 (outcome, code.map(|code| code.to_string()))
             }
-            Some(error) => match error.downcast_ref::<BodyError>() {
-                Some(BodyError::Deadline | BodyError::Idle) => {
-                    (Outcome::Timeout, Some("GW-021".to_owned()))
+            Some(error) => {
+                tracing::warn!(call.id = self.record.id(), %error, "an answer broke off");
+                match error.downcast_ref::<BodyError>() {
+                    Some(BodyError::Deadline | BodyError::Idle) => {
+                        (Outcome::Timeout, Some("GW-021".to_owned()))
+                    }
+                    Some(BodyError::TooLarge { .. }) => {
+                        (Outcome::Broken, Some("GW-025".to_owned()))
+                    }
+                    Some(BodyError::Broken { .. }) | None => {
+                        (Outcome::Broken, Some("GW-024".to_owned()))
+                    }
                 }
-                Some(BodyError::TooLarge { .. }) => (Outcome::Broken, Some("GW-025".to_owned())),
-                Some(BodyError::Broken { .. }) | None => {
-                    (Outcome::Broken, Some("GW-024".to_owned()))
-                }
-            },
+            }
         };
         self.record.end(End {
             outcome,

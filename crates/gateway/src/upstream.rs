@@ -107,7 +107,12 @@ impl Upstream {
                 response_bytes: config.max_response_bytes,
             },
             slots: Arc::new(Semaphore::new(slots)),
-            breaker: Breaker::new(clock, config.breaker_failures, ms(config.breaker_open_ms)),
+            breaker: Breaker::new(
+                config.name.clone(),
+                clock,
+                config.breaker_failures,
+                ms(config.breaker_open_ms),
+            ),
             housekeeping,
         }
     }
@@ -294,6 +299,8 @@ fn end_to_end(headers: &HeaderMap) -> HeaderMap {
     for (name, value) in headers {
         let known = [
             header::CONTENT_TYPE,
+            // Not asked for, but without it the body could not be read.
+            header::CONTENT_ENCODING,
             header::CACHE_CONTROL,
             header::RETRY_AFTER,
             header::ALLOW,

@@ -13,10 +13,11 @@ use std::{
     time::Duration,
 };
 
-use airside_base::Clock;
+use airside_base::{Clock, ServerId};
 
 /// The breaker of one upstream.
 pub(crate) struct Breaker {
+    server: ServerId,
     clock: Arc<dyn Clock>,
     failures: u32,
     open_for: Duration,
@@ -55,8 +56,14 @@ impl State {
 
 impl Breaker {
     /// Returns a closed breaker that `failures` in a row open for `open_for`.
-    pub(crate) fn new(clock: Arc<dyn Clock>, failures: u32, open_for: Duration) -> Arc<Self> {
+    pub(crate) fn new(
+        server: ServerId,
+        clock: Arc<dyn Clock>,
+        failures: u32,
+        open_for: Duration,
+    ) -> Arc<Self> {
         Arc::new(Self {
+            server,
             clock,
             failures,
             open_for,
@@ -97,6 +104,11 @@ impl Breaker {
     }
 
     fn open(&self) -> Phase {
+        tracing::warn!(
+            server.id = %self.server,
+            for_ms = self.open_for.as_millis(),
+            "an upstream server fails and is not called for a while"
+        );
         Phase::Open {
             until: self.clock.monotonic() + self.open_for,
         }
@@ -128,6 +140,9 @@ impl Attempt {
         if let Some(breaker) = self.breaker.take() {
             let mut phase = breaker.lock();
             // A call from before the opening says nothing about now.
+            if self.trial {
+                tracing::info!(server.id = %breaker.server, "an upstream server answers again");
+            }
             if self.trial || matches!(*phase, Phase::Closed { .. }) {
                 *phase = Phase::Closed { failures: 0 };
             }
@@ -168,12 +183,21 @@ mod tests {
 
     use super::*;
 
+    fn server() -> ServerId {
+        "hotels".parse().unwrap()
+    }
+
     /// Plays `script` on a breaker that opens after 2 failures for 10 s: `+` success,
     /// `-` failure, `0` no verdict, a digit from 1 lets that many seconds pass, `x`
     /// expects a refusal. Returns the state at the end.
     fn play(script: &str) -> State {
         let clock = VirtualClock::new("2026-11-23T12:00:00Z".parse().unwrap());
-        let breaker = Breaker::new(Arc::new(clock.clone()), 2, Duration::from_secs(10));
+        let breaker = Breaker::new(
+            server(),
+            Arc::new(clock.clone()),
+            2,
+            Duration::from_secs(10),
+        );
         for step in script.chars() {
             match step {
                 '+' => breaker.pass().ok().unwrap().succeeded(),
@@ -206,7 +230,12 @@ mod tests {
     #[test]
     fn only_one_call_tries_at_a_time() {
         let clock = VirtualClock::new("2026-11-23T12:00:00Z".parse().unwrap());
-        let breaker = Breaker::new(Arc::new(clock.clone()), 1, Duration::from_secs(10));
+        let breaker = Breaker::new(
+            server(),
+            Arc::new(clock.clone()),
+            1,
+            Duration::from_secs(10),
+        );
         let late = breaker.pass().ok().unwrap();
         breaker.pass().ok().unwrap().failed();
         clock.advance(Duration::from_secs(10));

@@ -279,6 +279,7 @@ struct World {
     url: String,
     listen: config::Listen,
     recording: config::Recording,
+    anonymous: bool,
     shared: Arc<Shared>,
     clock: Arc<dyn Clock>,
 }
@@ -302,7 +303,7 @@ impl World {
             text: policy,
         };
         let identity = airside_identity::Config {
-            anonymous_loopback: true,
+            anonymous_loopback: self.anonymous,
             ..airside_identity::Config::default()
         };
         Snapshot::build(
@@ -328,6 +329,7 @@ pub(crate) struct Setup {
     pub(crate) listen: config::Listen,
     pub(crate) upstream: Box<dyn FnOnce(&mut config::Upstream)>,
     pub(crate) recording: config::Recording,
+    pub(crate) anonymous: bool,
     pub(crate) ledger: airside_ledger::Options,
 }
 
@@ -341,6 +343,7 @@ impl Default for Setup {
             },
             upstream: Box::new(|_| {}),
             recording: config::Recording::default(),
+            anonymous: true,
             ledger: airside_ledger::Options::default(),
         }
     }
@@ -367,6 +370,7 @@ impl House {
             url: format!("http://{}/inner/mcp?site=1", upstream.address),
             listen: setup.listen.clone(),
             recording: setup.recording,
+            anonymous: setup.anonymous,
             shared: Shared::new(clock.clone(), supervisor.clone()),
             clock: clock.clone(),
         };

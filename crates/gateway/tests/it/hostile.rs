@@ -252,3 +252,22 @@ async fn names_in_records_are_short_and_printable() {
         "{tool}"
     );
 }
+
+#[tokio::test]
+async fn nobody_is_answered_before_the_body_is_read() {
+    let house = House::with(Setup {
+        anonymous: false,
+        ..Setup::default()
+    })
+    .await;
+    let reply = house.post(&headers("tools/call", "search"), "{").await;
+    assert_eq!(reply.verdict(), "401 40100 ID-001");
+    assert_eq!(
+        reply.headers["www-authenticate"],
+        "Bearer realm=\"airside\""
+    );
+    let waiting = "POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n";
+    let answer = house.raw(waiting.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    assert!(house.upstream.calls().is_empty());
+}
