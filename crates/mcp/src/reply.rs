@@ -1,7 +1,7 @@
 //! The head of an answer, and the elements of a list.
 //!
 //! Everything is a range of the bytes that were scanned, so merging, prefixing and
-//! filtering are edits ([`crate::splice`]) that leave unknown members and the
+//! filtering are edits ([`crate::splice()`]) that leave unknown members and the
 //! notation of numbers as they were.
 //!
 //! What only drives recording and caching (`isError`, `ttlMs`, `cacheScope`) is
