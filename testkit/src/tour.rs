@@ -12,7 +12,8 @@
 //! ````
 //!
 //! Lines that begin with `$ ` are commands for `bash`; a command that ends with a
-//! backslash goes on in the next line. What follows is what the command prints.
+//! backslash, or has a here-document that ends with `END`, goes on in the next
+//! line. What follows is what the command prints.
 //! `…` stands for any text within a line, a line `...` for any lines. After
 //! `<!-- tested: start COMMAND -->` the command runs in the background in place
 //! of the one shown, until the page ends, and the block ends when its lines have
@@ -212,7 +213,10 @@ fn read(page: &str) -> Result<Vec<Step>, Error> {
             } else {
                 return Err(unreadable(at, "the block does not begin with a command"));
             }
-            continued = line.ends_with('\\') && (continued || line.starts_with("$ "));
+            continued = match steps.last() {
+                Some(step) if continued || line.starts_with("$ ") => is_open(&step.command),
+                _ => false,
+            };
         }
         if steps.len() == first {
             return Err(unreadable(at, "the block has no command"));
@@ -222,6 +226,13 @@ fn read(page: &str) -> Result<Vec<Step>, Error> {
         return Err(Error::Nothing);
     }
     Ok(steps)
+}
+
+/// Returns whether a command goes on in the next line: after a backslash, and
+/// until the last line of a here-document, which is `END`.
+fn is_open(command: &str) -> bool {
+    let document = command.contains("<<'END'") && !command.ends_with("\nEND");
+    document || command.ends_with('\\')
 }
 
 /// Returns whether `printed` is what `expected` describes. Empty lines at the end
@@ -319,6 +330,12 @@ mod tests {
             check(&block("tested", "$ echo one \\\n    two\none two")),
             Ok(1)
         );
+    }
+
+    #[test]
+    fn here_document_belongs_to_its_command() {
+        let page = "$ cat <<'END' | tac\none\ntwo\nEND\ntwo\none\n$ echo three\nthree";
+        assert_eq!(check(&block("tested", page)), Ok(2));
     }
 
     #[test]
