@@ -22,7 +22,7 @@ use airside_mcp::{
     header, result_body,
     sse::Event,
 };
-use airside_policy::{Permit, Refusal};
+use airside_policy::{Action, Permit, Reason, Refusal};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{
@@ -172,6 +172,7 @@ impl Visitor {
         // May it? From here on only a permit carries the call.
         let method = call.method().to_owned();
         let effect = method == "tools/call" && !route.facts.read_only;
+        let unlisted = method == "tools/call" && !route.facts.known;
         let outbound = Outbound {
             call: Some(call),
             route,
@@ -179,7 +180,13 @@ impl Visitor {
         let permit = match self.mount.decide(&self.caller, &method, outbound) {
             Ok(permit) => permit,
             Err(refusal) => {
-                let failure = forbidden(&refusal);
+                let failure = match refusal.reason() {
+                    Reason::NothingPermits if unlisted => absent(StatusCode::OK, &refusal),
+                    Reason::NothingPermits if Action::of_method(&method) == Action::Other => {
+                        absent(StatusCode::NOT_FOUND, &refusal)
+                    }
+                    _ => forbidden(&refusal),
+                };
                 record.refused(refusal.policies(), failure.fault().code(), failure.status());
                 return Err(refuse(failure));
             }
@@ -388,6 +395,16 @@ fn forbidden(refusal: &Refusal) -> Failure {
         _ => StatusCode::FORBIDDEN,
     };
     Failure::new(status, codes::POLICY_REFUSED, fault)
+}
+
+/// What nobody lists and no policy names looks as it does where it does not exist:
+/// an unknown tool (200, -32602), a method of no revision (404, -32601).
+fn absent(status: StatusCode, refusal: &Refusal) -> Failure {
+    let code = match status {
+        StatusCode::NOT_FOUND => codes::METHOD_NOT_FOUND,
+        _ => codes::INVALID_PARAMS,
+    };
+    Failure::new(status, code, refusal.fault())
 }
 
 fn unrecorded(error: &AppendError) -> Failure {

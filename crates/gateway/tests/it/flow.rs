@@ -178,6 +178,27 @@ async fn refused_call_never_reaches_the_upstream() {
     assert_eq!(entries[0].1["policies"], serde_json::json!(["test-secret"]));
 }
 
+/// Under rules that permit only what is described, what nobody describes looks as
+/// it does at a server that does not have it.
+#[tokio::test]
+async fn undescribed_tools_and_methods_look_absent() {
+    const DESCRIBED: &str = r#"
+@id("described") permit (principal, action == Action::"call_tool", resource is Tool)
+  when { resource.known };
+@id("reads") permit (principal, action in Action::"read", resource);
+"#;
+    let house = House::open().await;
+    house.reload(DESCRIBED, |_| {});
+    let unlisted = house.call("no-such-tool").await;
+    assert_eq!(unlisted.verdict(), "200 -32602 POL-001");
+    let vendor = request("vendor/method", "");
+    let vendor = house.post(&headers("vendor/method", ""), vendor).await;
+    assert_eq!(vendor.verdict(), "404 -32601 POL-001");
+    assert!(house.upstream.calls().is_empty());
+    let entries = house.entries(2).await;
+    assert!(entries.iter().all(|entry| entry.0 == "call.refused"));
+}
+
 /// Says "now" from the beginning.
 fn at_once() -> oneshot::Receiver<()> {
     oneshot::channel().1
