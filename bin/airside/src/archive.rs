@@ -10,6 +10,7 @@ use airside_base::{NodeId, Supervisor, SystemClock};
 use airside_ledger::{
     Ledger,
     archive::{Archive, Archiver, Error, FileVault, Objects, Options},
+    drill::Driller,
     restore::Folds,
 };
 use url::Url;
@@ -22,6 +23,8 @@ use crate::{
 
 /// The key file in the data folder, unless another is named.
 const KEY: &str = "archive.key";
+/// The folder of drills in the data folder.
+const SCRATCH: &str = "drill";
 /// How long an append waits for the archive. Longer than the lease of a node that
 /// was killed, which has to end first.
 const ACK_LIMIT: Duration = Duration::from_secs(15);
@@ -58,29 +61,34 @@ pub(crate) async fn keep(
     let Some(url) = &place.url else {
         return Ok(ledger.clone());
     };
-    let started = start(
-        ledger,
-        url,
-        &key_in(folder, place.key_file.as_deref()),
-        place,
-    )
-    .await;
-    let archiver = started.map_err(|error| failed(&error))?;
+    let archive = open_or_create(url, &key_in(folder, place.key_file.as_deref())).await;
+    let archive = archive.map_err(|error| failed(&error))?;
+    let clock = Arc::new(SystemClock::new());
+    let node = NodeId::generate(&*clock);
+    let options = Options {
+        flush: Duration::from_millis(place.flush_ms),
+        eager: place.remote_ack,
+        ..Options::default()
+    };
+    let archiver = Archiver::new(
+        ledger.clone(),
+        archive.clone(),
+        clock.clone(),
+        node,
+        options,
+    );
+    let archiver = archiver.await.map_err(|error| failed(&error))?;
     let watch = archiver.watch();
     archiver.start(keeper);
+    let scratch = folder.join(SCRATCH);
+    Driller::new(ledger.clone(), archive, folds(), scratch, clock, node).start(keeper);
     if place.remote_ack {
         return Ok(ledger.clone().with_remote_ack(watch, ACK_LIMIT));
     }
     Ok(ledger.clone())
 }
 
-async fn start(
-    ledger: &Ledger,
-    url: &Url,
-    key_file: &Path,
-    place: &ArchivePlace,
-) -> Result<Archiver, Error> {
-    let clock = Arc::new(SystemClock::new());
+async fn open_or_create(url: &Url, key_file: &Path) -> Result<Archive, Error> {
     let objects = Objects::open(url)?;
     // A key is made for a new archive only: another could not read the present one.
     let vault = match Archive::is_absent(&objects).await? {
@@ -88,14 +96,7 @@ async fn start(
         false => FileVault::load(key_file),
     };
     let vault = Arc::new(vault.map_err(Error::Vault)?);
-    let archive = Archive::open_or_create(objects, vault, &*clock).await?;
-    let node = NodeId::generate(&*clock);
-    let options = Options {
-        flush: Duration::from_millis(place.flush_ms),
-        eager: place.remote_ack,
-        ..Options::default()
-    };
-    Archiver::new(ledger.clone(), archive, clock, node, options).await
+    Archive::open_or_create(objects, vault, &SystemClock::new()).await
 }
 
 fn key_in(folder: &Path, named: Option<&Path>) -> PathBuf {

@@ -1,7 +1,11 @@
 //! `airside backup …`.
 
 use airside_base::{Clock as _, Supervisor, SystemClock, TenantId};
-use airside_ledger::{Entry, Head, Progress, Query, Store, StoreError, archive::Error};
+use airside_ledger::{
+    Entry, Head, Progress, Query, Store, StoreError,
+    archive::Error,
+    drill::{self, DrillError},
+};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
@@ -19,6 +23,7 @@ pub(crate) fn run(args: &cli::Backup, out: &mut Out) -> Result<(), Failure> {
         match args {
             cli::Backup::Status(args) => status(args, out).await,
             cli::Backup::Verify(args) => verify(args, out).await,
+            cli::Backup::Drill(args) => drill(args, out).await,
         }
     })
 }
@@ -151,6 +156,38 @@ async fn verify(args: &cli::BackupVerify, out: &mut Out) -> Result<(), Failure> 
         "verified: {} manifests, {} entries, all in place up to {:.3}",
         contents.manifests, contents.entries, contents.time
     ))
+}
+
+async fn drill(args: &cli::BackupStatus, out: &mut Out) -> Result<(), Failure> {
+    let supervisor = Supervisor::new();
+    let (which, ledger) = (&args.archive, &args.ledger);
+    let key_file = which.archive_key.as_deref();
+    let archive = archive::open(&which.archive, key_file, &ledger.data_dir).await?;
+    let url_file = ledger.url_file.as_deref();
+    let live = source::inspect(&ledger.data_dir, url_file, &supervisor).await?;
+    // A node has a folder of its own: both may drill at the same time.
+    let folder = ledger
+        .data_dir
+        .join(format!("drill-{}", std::process::id()));
+    let clock = SystemClock::new();
+    let passed = drill::drill(&archive, &*live, &archive::folds(), &folder, &clock).await;
+    let passed = passed.map_err(|error| match &error {
+        DrillError::Restore(error) => crate::restore::failed(error),
+        DrillError::Chain { .. } | DrillError::Document(_) => {
+            unreadable(Exit::Broken, &error.fault())
+        }
+        DrillError::Read(_) | DrillError::Scratch(_) | DrillError::Folder(_) => {
+            unreadable(Exit::Failed, &error.fault())
+        }
+    })?;
+    if out.is_json() {
+        return out.json_pretty(&json!({ "ok": true, "passed": passed }));
+    }
+    out.line(&format!(
+        "passed: {} entries and {} documents came back in {} ms and equal the ledger",
+        passed.entries, passed.digest.documents, passed.duration_ms
+    ))?;
+    out.line(&format!("state digest: {}", passed.digest.state))
 }
 
 /// A bar on standard error, drawn only if that is a terminal.

@@ -311,7 +311,8 @@ read, whether a node runs or not.
 
 Examples:
   airside backup status --archive file:///mnt/archive
-  airside backup verify --archive file:///mnt/archive --archive-key copy-of-archive.key";
+  airside backup verify --archive file:///mnt/archive --archive-key copy-of-archive.key
+  airside backup drill --archive file:///mnt/archive";
 
 #[derive(Debug, Subcommand)]
 #[command(after_help = BACKUP_HELP)]
@@ -320,6 +321,9 @@ pub(crate) enum Backup {
     Status(BackupStatus),
     /// Read every object of the archive and check it
     Verify(BackupVerify),
+    /// Restore the archive into a scratch folder and compare it with the ledger, as a
+    /// node does every hour
+    Drill(BackupStatus),
 }
 
 #[derive(Debug, Args)]

@@ -294,7 +294,7 @@ fn unread(error: StoreError) -> Failure {
     failed(&RestoreError::Target(error))
 }
 
-fn failed(error: &RestoreError) -> Failure {
+pub(crate) fn failed(error: &RestoreError) -> Failure {
     match error {
         RestoreError::Archive(error) => archive::failed(error),
         RestoreError::Broken { .. } => unreadable(Exit::Broken, &error.fault()),

@@ -22,6 +22,7 @@
 
 pub mod archive;
 mod batch;
+pub mod drill;
 mod encoding;
 mod entry;
 mod error;

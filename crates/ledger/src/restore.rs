@@ -24,6 +24,7 @@ mod difference;
 mod folds;
 mod until;
 
+pub(crate) use self::difference::changes_since;
 pub use self::{
     difference::{ChainChange, Change, Difference, Digest, difference, digest},
     folds::Folds,

@@ -73,6 +73,9 @@ fn lost_folder_comes_back_from_the_archive_and_a_node_goes_on() {
     assert_eq!(status["ok"], true, "{status}");
     assert_eq!(status["lag_entries"], 0, "{status}");
     let before = head(&place, &place.path("data"));
+    let drill = ["backup", "drill", "--archive", &url, "--data-dir", &data];
+    let drilled = place.run(&drill).ok();
+    assert!(drilled.starts_with("passed: "), "{drilled}");
 
     // The key is kept elsewhere; the folder is lost.
     let key = place.path("copy.key");

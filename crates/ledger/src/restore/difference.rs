@@ -133,10 +133,40 @@ pub async fn difference(
                 Rows::new(present, table, tenant),
                 Rows::new(restored, table, tenant),
             );
-            difference.documents(table, tenant, one, other).await?;
+            let all = u64::MAX;
+            difference
+                .documents((table, tenant, all), one, other)
+                .await?;
         }
     }
     Ok(difference)
+}
+
+/// Returns the documents that differ, leaving out those of the `present` store that
+/// have changed behind the ends of their chains; the first thousand.
+///
+/// # Errors
+///
+/// When one of them cannot be read.
+pub(crate) async fn changes_since(
+    ends: &BTreeMap<TenantId, u64>,
+    present: &dyn Store,
+    restored: &dyn Store,
+    folds: &Folds,
+) -> Result<Vec<Change>, StoreError> {
+    let mut difference = Difference::default();
+    for table in folds.names() {
+        for (tenant, end) in ends {
+            let (one, other) = (
+                Rows::new(present, table, tenant),
+                Rows::new(restored, table, tenant),
+            );
+            difference
+                .documents((table, tenant, *end), one, other)
+                .await?;
+        }
+    }
+    Ok(difference.documents)
 }
 
 impl Difference {
@@ -146,10 +176,10 @@ impl Difference {
         self.chains.is_empty() && self.documents_total == 0
     }
 
+    /// Compares one table; documents that are newer than entry `end` are left out.
     async fn documents(
         &mut self,
-        table: &'static str,
-        tenant: &TenantId,
+        (table, tenant, end): (&'static str, &TenantId, u64),
         mut present: Rows<'_>,
         mut restored: Rows<'_>,
     ) -> Result<(), StoreError> {
@@ -168,7 +198,7 @@ impl Difference {
             if other.as_ref().is_some_and(|row| row.key == key) {
                 there = std::mem::replace(&mut other, restored.next().await?);
             }
-            if here == there {
+            if here == there || here.as_ref().is_some_and(|row| row.version > end) {
                 continue;
             }
             self.documents_total += 1;

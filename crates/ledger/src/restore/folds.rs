@@ -86,6 +86,14 @@ impl Folds {
         self.0.iter().map(|fold| fold.name())
     }
 
+    /// Returns whether `entry` changes the document `key` of `table`.
+    pub(crate) fn concerns(&self, table: &str, key: &str, entry: &Entry) -> bool {
+        let of_table = self.0.iter().filter(|fold| fold.name() == table);
+        of_table
+            .filter_map(|fold| fold.key(entry.into()))
+            .any(|found| found == key)
+    }
+
     /// Writes the entries of `segment` with the documents that change by them.
     pub(super) async fn write(
         &self,

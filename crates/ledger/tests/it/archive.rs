@@ -165,6 +165,14 @@ impl Place {
         Archive::open(objects, self.vault.clone()).await
     }
 
+    pub(crate) async fn lose_segments(&self) {
+        for name in self.storage.names().await {
+            if name.starts_with("segment") {
+                self.storage.remove(&name).await;
+            }
+        }
+    }
+
     pub(crate) async fn archiver(&self, rig: &Rig) -> Archiver {
         self.archiver_as(rig, NodeId::generate(&rig.clock)).await
     }

@@ -2,6 +2,7 @@
 
 mod archive;
 mod crash;
+mod drill;
 mod failing;
 mod harness;
 mod ledger;
