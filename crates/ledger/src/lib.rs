@@ -22,14 +22,19 @@
 
 pub mod archive;
 mod batch;
+pub mod conversation;
 pub mod drill;
 mod encoding;
 mod entry;
+pub mod erasure;
 mod error;
+pub mod export;
 mod follow;
+pub mod keys;
 mod ledger;
 mod merkle;
 pub mod note;
+pub mod personal;
 pub mod proof;
 mod queue;
 pub mod restore;

@@ -399,7 +399,7 @@ fn create_folder(folder: &Path) -> io::Result<()> {
 }
 
 /// Opens `file`, and creates it for this user alone if it is missing.
-fn create_file(file: &Path) -> io::Result<File> {
+pub(crate) fn create_file(file: &Path) -> io::Result<File> {
     let mut options = File::options();
     options.create(true).truncate(false).write(true);
     #[cfg(unix)]
@@ -423,7 +423,7 @@ fn lock(folder: &Path) -> Result<File, OpenError> {
 }
 
 /// Makes the names of new files durable, and that of the folder itself.
-fn sync_folder(folder: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()?;
     match folder.canonicalize()?.parent() {
         Some(parent) => File::open(parent)?.sync_all(),

@@ -1,8 +1,10 @@
 //! The ledger as its users see it, on both stores.
 
 mod archive;
+mod conversation;
 mod crash;
 mod drill;
+mod erasure;
 mod failing;
 mod harness;
 mod ledger;

@@ -1,0 +1,604 @@
+//! Erasure of a person: the keys are destroyed, and with them every copy of what they
+//! sealed, in the ledger, in its archive and in everything restored from there.
+//!
+//! # Invariants
+//!
+//! * The wish is durable ([`BEGUN`]) before the first key is destroyed; what a crash
+//!   left is finished by [`Eraser::resume`] at the next start.
+//! * [`ERASED`] is written when the keys are gone, and names them, so that the same
+//!   erasure can be repeated on an older copy of the key store.
+//! * Entries about an erasure name the pseudonym and nothing else.
+//! * An erasure outlives a restore: whatever moment is restored, the list is taken
+//!   from the end of the source ([`Collector`]) and applied before anything can be
+//!   read. A restore asks for [`Applied`] as its proof.
+//!
+//! Hashes are over what is sealed, so entries, proofs and `verify` stay as they are.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    mem,
+};
+
+use airside_base::{Fault, Kind as FaultKind, TenantId};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    entry::{Draft, DraftError, Entry, Head, Kind},
+    error::{AppendError, ReadError},
+    keys::{Grave, KeyStoreError, Keys},
+    ledger::Ledger,
+    personal::{Purpose, SubjectId},
+    store::{Cell, Query, Store, StoreError},
+    table::{Column, Fact, Schema, Table, TableError, Versioned},
+};
+
+/// The wish to erase a subject, before anything is destroyed.
+pub const BEGUN: Kind = Kind::new("subject.erasure_begun");
+/// The keys have been destroyed.
+pub const ERASED: Kind = Kind::new("subject.erased");
+/// Both kinds lie below it.
+const PREFIX: &str = "subject";
+/// Keys named by one entry; more get another entry of the same append.
+const KEYS_PER_ENTRY: usize = 4096;
+/// Attempts to change the document of a subject that others change meanwhile.
+const RACES: u32 = 8;
+
+/// The body of [`BEGUN`], version 1.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Begun {
+    purposes: BTreeSet<Purpose>,
+}
+
+/// The body of [`ERASED`], version 1.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Erased {
+    /// How many keys have been destroyed for each purpose, now and before.
+    purposes: BTreeMap<Purpose, usize>,
+    /// These keys, or a part of them.
+    keys: Vec<Grave>,
+}
+
+/// What is known of the erasure of one subject.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// Begun and not finished.
+    pub pending: BTreeSet<Purpose>,
+    /// Finished at least once, with the number of keys that it destroyed.
+    pub done: BTreeMap<Purpose, usize>,
+}
+
+/// The table of erasures, by subject.
+#[derive(Debug)]
+pub(crate) struct Erasures;
+
+impl Schema for Erasures {
+    const NAME: &'static str = "erasures";
+    type Document = Standing;
+    const COLUMNS: &'static [Column<Standing>] = &[Column {
+        name: "pending",
+        cell: |standing| (!standing.pending.is_empty()).then_some(Cell::Integer(1)),
+    }];
+
+    fn key(fact: Fact<'_>) -> Option<String> {
+        let known = [&BEGUN, &ERASED].contains(&fact.kind) && fact.version == 1;
+        known.then(|| fact.subject.to_owned())
+    }
+
+    fn fold(prior: Option<Standing>, fact: Fact<'_>) -> Option<Standing> {
+        let mut standing = prior.unwrap_or_default();
+        if *fact.kind == BEGUN {
+            if let Ok(begun) = fact.decode::<Begun>() {
+                standing.pending.extend(begun.purposes);
+            }
+        } else if let Ok(erased) = fact.decode::<Erased>() {
+            for (purpose, keys) in erased.purposes {
+                standing.pending.remove(&purpose);
+                standing.done.insert(purpose, keys);
+            }
+        }
+        Some(standing)
+    }
+}
+
+/// Why a subject was not erased. The wish may be durable; then the erasure is finished
+/// by a repetition or at the next start.
+#[derive(Debug, thiserror::Error)]
+pub enum EraseError {
+    /// No purpose was named.
+    #[error("no purpose was named for the erasure")]
+    Nothing,
+    /// What is known of earlier erasures cannot be read or written.
+    #[error("cannot keep the erasure")]
+    Table(#[source] TableError),
+    /// The chains cannot be listed.
+    #[error("cannot read the chains of the ledger")]
+    Read(#[source] ReadError),
+    /// The entry is malformed.
+    #[error("cannot draft the erasure")]
+    Draft(#[source] DraftError),
+    /// The keys cannot be destroyed.
+    #[error("cannot destroy the keys of the subject")]
+    Keys(#[source] KeyStoreError),
+}
+
+impl EraseError {
+    /// What the caller may know.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Nothing => Fault::new(
+                FaultKind::Invalid,
+                "LED-095",
+                "the erasure names no purpose",
+            ),
+            Self::Table(error) => error.fault(),
+            Self::Read(error) => error.fault(),
+            Self::Draft(error) => error.fault(),
+            Self::Keys(error) => error.fault(),
+        }
+    }
+}
+
+/// What an erasure did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Done {
+    /// The number of the last entry about it.
+    pub entry: u64,
+    /// How many keys are destroyed, those of earlier erasures included.
+    pub keys: usize,
+    /// There was nothing left to erase.
+    pub repeated: bool,
+}
+
+/// Erases subjects.
+#[derive(Debug)]
+pub struct Eraser<'a> {
+    ledger: &'a Ledger,
+    keys: &'a Keys,
+    table: Table<Erasures>,
+}
+
+impl<'a> Eraser<'a> {
+    /// Returns what erases in `ledger` and `keys`.
+    #[must_use]
+    pub fn new(ledger: &'a Ledger, keys: &'a Keys) -> Self {
+        let table = Table::new(ledger.clone());
+        Self {
+            ledger,
+            keys,
+            table,
+        }
+    }
+
+    /// Destroys the keys of `subject` for `purposes` and records it. May be repeated;
+    /// what has been sealed since is erased then.
+    ///
+    /// # Errors
+    ///
+    /// See [`EraseError`].
+    pub async fn erase(
+        &self,
+        tenant: &TenantId,
+        subject: &SubjectId,
+        purposes: &BTreeSet<Purpose>,
+    ) -> Result<Done, EraseError> {
+        if purposes.is_empty() {
+            return Err(EraseError::Nothing);
+        }
+        let mut races = 0;
+        loop {
+            match self.attempt(tenant, subject, purposes).await {
+                Err(EraseError::Table(TableError::Append(AppendError::Stale { .. })))
+                    if races < RACES =>
+                {
+                    races += 1;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// Finishes every erasure that was begun, in all chains; returns how many. Belongs
+    /// to the start of a node.
+    ///
+    /// # Errors
+    ///
+    /// See [`EraseError`].
+    pub async fn resume(&self) -> Result<usize, EraseError> {
+        let mut finished = 0;
+        for (tenant, _) in self.ledger.heads().await.map_err(EraseError::Read)? {
+            loop {
+                let one = Cell::Integer(1);
+                let begun = self.table.at_most(&tenant, "pending", one, 100).await;
+                let begun = begun.map_err(EraseError::Table)?;
+                if begun.is_empty() {
+                    break;
+                }
+                for row in begun {
+                    let Ok(subject) = row.key.parse::<SubjectId>() else {
+                        let name = row.key.to_string();
+                        tracing::error!(subject = name, "an erasure names no subject");
+                        return Ok(finished);
+                    };
+                    let purposes = row.document.pending.clone();
+                    self.erase(&tenant, &subject, &purposes).await?;
+                    finished += 1;
+                }
+            }
+        }
+        Ok(finished)
+    }
+
+    /// Returns what is known of the erasure of `subject`.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read.
+    pub async fn standing(
+        &self,
+        tenant: &TenantId,
+        subject: &SubjectId,
+    ) -> Result<Standing, EraseError> {
+        let found = self.find(tenant, subject).await?;
+        Ok(found.map(|found| found.document).unwrap_or_default())
+    }
+
+    async fn find(
+        &self,
+        tenant: &TenantId,
+        subject: &SubjectId,
+    ) -> Result<Option<Versioned<Standing>>, EraseError> {
+        let found = self.table.find(tenant, subject.as_str()).await;
+        found.map_err(EraseError::Table)
+    }
+
+    async fn attempt(
+        &self,
+        tenant: &TenantId,
+        subject: &SubjectId,
+        purposes: &BTreeSet<Purpose>,
+    ) -> Result<Done, EraseError> {
+        let mut prior = self.find(tenant, subject).await?;
+        let live = self.keys.live(tenant, subject).await;
+        let live = live.map_err(EraseError::Keys)?;
+        if let Some(prior) = &prior
+            && prior.document.pending.is_empty()
+            && purposes.iter().all(|p| prior.document.done.contains_key(p))
+            && live.is_disjoint(purposes)
+        {
+            let graves = self.destroy(tenant, subject, purposes).await?;
+            return Ok(Done {
+                entry: prior.version,
+                keys: graves.len(),
+                repeated: true,
+            });
+        }
+        let pending = prior.as_ref().map(|prior| &prior.document.pending);
+        if !pending.is_some_and(|pending| pending.is_superset(purposes)) {
+            let begun = Begun {
+                purposes: purposes.clone(),
+            };
+            let draft = Draft::new(tenant.clone(), BEGUN, 1, subject.as_str(), &begun);
+            let drafts = vec![draft.map_err(EraseError::Draft)?];
+            let written = self.table.append(prior, drafts).await;
+            written.map_err(EraseError::Table)?;
+            prior = self.find(tenant, subject).await?;
+        }
+        let pending = prior.as_ref().map(|prior| prior.document.pending.clone());
+        let pending = pending.unwrap_or_else(|| purposes.clone());
+        let graves = self.destroy(tenant, subject, &pending).await?;
+        let keys = graves.len();
+        let drafts = erased(tenant, subject, &pending, graves).map_err(EraseError::Draft)?;
+        let receipt = self.table.append(prior, drafts).await;
+        let receipt = receipt.map_err(EraseError::Table)?;
+        Ok(Done {
+            entry: receipt.entries.last().map_or(0, |head| head.seq),
+            keys,
+            repeated: false,
+        })
+    }
+
+    async fn destroy(
+        &self,
+        tenant: &TenantId,
+        subject: &SubjectId,
+        purposes: &BTreeSet<Purpose>,
+    ) -> Result<Vec<Grave>, EraseError> {
+        let destroyed = self.keys.destroy(tenant, subject, purposes).await;
+        destroyed.map_err(EraseError::Keys)
+    }
+}
+
+/// Returns the entries that tell that `graves` are destroyed.
+fn erased(
+    tenant: &TenantId,
+    subject: &SubjectId,
+    purposes: &BTreeSet<Purpose>,
+    graves: Vec<Grave>,
+) -> Result<Vec<Draft>, DraftError> {
+    let mut counts: BTreeMap<Purpose, usize> = purposes.iter().map(|p| (*p, 0)).collect();
+    for grave in &graves {
+        *counts.entry(grave.purpose).or_default() += 1;
+    }
+    let mut rest = graves;
+    let mut drafts = Vec::new();
+    loop {
+        let more = rest.split_off(rest.len().min(KEYS_PER_ENTRY));
+        let body = Erased {
+            purposes: counts.clone(),
+            keys: mem::replace(&mut rest, more),
+        };
+        let draft = Draft::new(tenant.clone(), ERASED, 1, subject.as_str(), &body);
+        drafts.push(draft?);
+        if rest.is_empty() {
+            return Ok(drafts);
+        }
+    }
+}
+
+/// Why the list of erasures is not complete, so that nothing may be restored.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ListError {
+    /// Entries are missing in between.
+    #[error("the chain of `{tenant}` does not continue with entry {seq}")]
+    Gap {
+        /// Whose chain.
+        tenant: TenantId,
+        /// The entry that was expected.
+        seq: u64,
+    },
+    /// The chain was not read to its end.
+    #[error("the chain of `{tenant}` was read to entry {read}, its end is {end}")]
+    Short {
+        /// Whose chain.
+        tenant: TenantId,
+        /// The last entry that was read.
+        read: u64,
+        /// The last entry that there is.
+        end: u64,
+    },
+    /// An entry about an erasure cannot be understood.
+    #[error("entry {seq} of `{tenant}` about an erasure cannot be understood")]
+    Unknown {
+        /// Whose chain.
+        tenant: TenantId,
+        /// Which entry.
+        seq: u64,
+    },
+    /// The source cannot be read.
+    #[error("cannot read the source of the erasures")]
+    Source(#[source] StoreError),
+    /// The keys cannot be destroyed.
+    #[error("cannot destroy the keys of erased subjects")]
+    Keys(#[source] KeyStoreError),
+}
+
+impl ListError {
+    /// What the caller may know.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Gap { .. } | Self::Short { .. } | Self::Unknown { .. } => Fault::new(
+                FaultKind::Conflict,
+                "LED-088",
+                "the list of erasures is not complete",
+            )
+            .with_hint("restore from a source whose chains can be read to their ends")
+            .with_private(self),
+            Self::Source(error) => crate::error::store_fault(error),
+            Self::Keys(error) => error.fault(),
+        }
+    }
+}
+
+/// Erasures of one chain, by subject.
+type Chain = BTreeMap<SubjectId, Erasure>;
+
+#[derive(Clone, Debug, Default)]
+struct Erasure {
+    standing: Standing,
+    graves: BTreeSet<Grave>,
+}
+
+impl Erasure {
+    fn purposes(&self) -> BTreeSet<Purpose> {
+        let done = self.standing.done.keys();
+        done.chain(&self.standing.pending).copied().collect()
+    }
+
+    /// Returns whether `standing` knows all of it.
+    fn is_known_to(&self, standing: &Standing) -> bool {
+        standing.pending.is_empty()
+            && self.purposes().iter().all(|purpose| {
+                let keys = self.graves.iter().filter(|grave| grave.purpose == *purpose);
+                standing.done.get(purpose) >= Some(&keys.count())
+            })
+    }
+}
+
+/// Takes the erasures out of chains that are read from their beginnings to their ends.
+#[derive(Debug, Default)]
+pub struct Collector {
+    chains: BTreeMap<TenantId, (Head, Chain)>,
+}
+
+impl Collector {
+    /// Returns a collector that has seen nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the next entry of its chain. Chains may be mixed; the hash of the entry
+    /// has to be checked before.
+    ///
+    /// # Errors
+    ///
+    /// When it does not continue its chain or cannot be understood.
+    pub fn take(&mut self, entry: &Entry) -> Result<(), ListError> {
+        let (head, chain) = self.chains.entry(entry.tenant.clone()).or_default();
+        if entry.seq != head.seq + 1 || entry.prev != head.hash {
+            return Err(ListError::Gap {
+                tenant: entry.tenant.clone(),
+                seq: head.seq + 1,
+            });
+        }
+        *head = entry.head();
+        note(chain, entry)
+    }
+
+    /// Returns the list, if every chain in `ends` was read to its end.
+    ///
+    /// # Errors
+    ///
+    /// [`ListError::Short`] otherwise.
+    pub fn finish(self, ends: &[(TenantId, Head)]) -> Result<List, ListError> {
+        for (tenant, end) in ends {
+            let read = self.chains.get(tenant).map(|(head, _)| *head);
+            let read = read.unwrap_or_default();
+            if read != *end {
+                return Err(ListError::Short {
+                    tenant: tenant.clone(),
+                    read: read.seq,
+                    end: end.seq,
+                });
+            }
+        }
+        let chains = self.chains.into_iter();
+        let chains = chains.map(|(tenant, (_, chain))| (tenant, chain));
+        Ok(List {
+            chains: chains.collect(),
+        })
+    }
+}
+
+/// Adds what `entry` says of an erasure.
+fn note(chain: &mut Chain, entry: &Entry) -> Result<(), ListError> {
+    if entry.kind != BEGUN && entry.kind != ERASED {
+        return Ok(());
+    }
+    let unknown = || ListError::Unknown {
+        tenant: entry.tenant.clone(),
+        seq: entry.seq,
+    };
+    let subject: SubjectId = entry.subject.parse().map_err(|_| unknown())?;
+    let erasure = chain.entry(subject).or_default();
+    if entry.version != 1 {
+        return Err(unknown());
+    }
+    if entry.kind == BEGUN {
+        let _: Begun = entry.decode().map_err(|_| unknown())?;
+    } else {
+        let erased: Erased = entry.decode().map_err(|_| unknown())?;
+        erasure.graves.extend(erased.keys);
+    }
+    let prior = mem::take(&mut erasure.standing);
+    erasure.standing = Erasures::fold(Some(prior), entry.into()).unwrap_or_default();
+    Ok(())
+}
+
+/// All erasures up to the end of a source.
+#[derive(Clone, Debug)]
+pub struct List {
+    chains: BTreeMap<TenantId, Chain>,
+}
+
+impl List {
+    /// Reads the erasures of all chains in `store` to their present ends.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read or an entry cannot be understood.
+    pub async fn read(store: &dyn Store) -> Result<Self, ListError> {
+        let mut chains = BTreeMap::new();
+        for (tenant, tip) in store.chains().await.map_err(ListError::Source)? {
+            let mut chain = Chain::new();
+            let mut after = 0;
+            while after < tip.head.seq {
+                let query = Query::new(tenant.clone()).after(after).kind(PREFIX);
+                let entries = store.read(query).await.map_err(ListError::Source)?;
+                let Some(last) = entries.last() else { break };
+                after = last.seq;
+                entries
+                    .iter()
+                    .try_for_each(|entry| note(&mut chain, entry))?;
+            }
+            chains.insert(tenant, chain);
+        }
+        Ok(Self { chains })
+    }
+
+    /// Returns of how many subjects it knows an erasure.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.chains.values().map(BTreeMap::len).sum()
+    }
+
+    /// Returns whether nobody has been erased.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Destroys in `keys` what has been erased, and what was to be erased when the
+    /// source ended. May be repeated.
+    ///
+    /// # Errors
+    ///
+    /// When the keys cannot be destroyed; nothing may be restored then.
+    pub async fn apply(mut self, keys: &Keys) -> Result<Applied, ListError> {
+        for (tenant, chain) in &mut self.chains {
+            for (subject, erasure) in chain {
+                let graves = erasure.graves.iter().cloned().collect();
+                let buried = keys.bury(tenant, subject, graves).await;
+                buried.map_err(ListError::Keys)?;
+                let pending = &erasure.standing.pending;
+                let more = keys.destroy(tenant, subject, pending).await;
+                erasure.graves.extend(more.map_err(ListError::Keys)?);
+            }
+        }
+        Ok(Applied { list: self })
+    }
+}
+
+/// Proof that the erasures of a source hold for a set of keys. What restores asks for it.
+#[derive(Clone, Debug)]
+pub struct Applied {
+    list: List,
+}
+
+impl Applied {
+    /// Records in the restored `ledger` the erasures that it does not know, so that
+    /// they hold for what is restored from it in turn; returns how many. May be
+    /// repeated. Chains that were not restored are left out.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be written.
+    pub async fn record(&self, ledger: &Ledger) -> Result<usize, EraseError> {
+        let table: Table<Erasures> = Table::new(ledger.clone());
+        let restored = ledger.heads().await.map_err(EraseError::Read)?;
+        let restored: BTreeSet<TenantId> = restored.into_iter().map(|(tenant, _)| tenant).collect();
+        let mut recorded = 0;
+        let chains = self.list.chains.iter();
+        for (tenant, chain) in chains.filter(|(tenant, _)| restored.contains(tenant)) {
+            for (subject, erasure) in chain {
+                let prior = table.find(tenant, subject.as_str()).await;
+                let prior = prior.map_err(EraseError::Table)?;
+                let standing = prior.as_ref().map(|prior| &prior.document);
+                if standing.is_some_and(|standing| erasure.is_known_to(standing)) {
+                    continue;
+                }
+                let graves = erasure.graves.iter().cloned().collect();
+                let drafts = erased(tenant, subject, &erasure.purposes(), graves);
+                let drafts = drafts.map_err(EraseError::Draft)?;
+                table
+                    .append(prior, drafts)
+                    .await
+                    .map_err(EraseError::Table)?;
+                recorded += 1;
+            }
+        }
+        Ok(recorded)
+    }
+}
