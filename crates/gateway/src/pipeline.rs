@@ -180,10 +180,9 @@ impl Visitor {
         let permit = match self.mount.decide(&self.caller, &method, outbound) {
             Ok(permit) => permit,
             Err(refusal) => {
-                let failure = match refusal.reason() {
-                    Reason::NothingPermits if unlisted => absent(StatusCode::OK, &refusal),
-                    Reason::NothingPermits if Action::of_method(&method) == Action::Other => {
-                        absent(StatusCode::NOT_FOUND, &refusal)
+                let failure = match absence(&self.era, &method, unlisted) {
+                    Some((status, code)) if refusal.reason() == Reason::NothingPermits => {
+                        Failure::new(status, code, refusal.fault())
                     }
                     _ => forbidden(&refusal),
                 };
@@ -397,14 +396,22 @@ fn forbidden(refusal: &Refusal) -> Failure {
     Failure::new(status, codes::POLICY_REFUSED, fault)
 }
 
-/// What nobody lists and no policy names looks as it does where it does not exist:
-/// an unknown tool (200, -32602), a method of no revision (404, -32601).
-fn absent(status: StatusCode, refusal: &Refusal) -> Failure {
-    let code = match status {
-        StatusCode::NOT_FOUND => codes::METHOD_NOT_FOUND,
-        _ => codes::INVALID_PARAMS,
+/// Returns how a server answers that does not have what is asked for, if it is a
+/// tool that nobody lists or a method of no revision: where no policy names it
+/// either, it looks as it does there.
+fn absence(era: &Era, method: &str, unlisted: bool) -> Option<(StatusCode, i64)> {
+    if unlisted {
+        return Some((StatusCode::OK, codes::INVALID_PARAMS));
+    }
+    if Action::of_method(method) != Action::Other {
+        return None;
+    }
+    let status = match era {
+        Era::Modern(_) => StatusCode::NOT_FOUND,
+        // Within a session 404 says that the session has gone.
+        Era::Initialize | Era::InSession(_) | Era::Stream(_) | Era::End(_) => StatusCode::OK,
     };
-    Failure::new(status, code, refusal.fault())
+    Some((status, codes::METHOD_NOT_FOUND))
 }
 
 fn unrecorded(error: &AppendError) -> Failure {
