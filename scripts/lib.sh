@@ -49,7 +49,7 @@ need_packages() {
 
 # What the build needs: cargo itself, a C compiler and make (SQLite, aws-lc), git.
 need_build_tools() {
-  need_packages cc=gcc g++=g++ make=make cmake=cmake git=git
+  need_packages cc=gcc g++=g++ make=make git=git
   have cargo || fail "cargo is missing" "install Rust 1.95 or newer, see https://rustup.rs"
 }
 
