@@ -145,7 +145,7 @@ impl fmt::Display for Region {
 /// The body of [`CREATED`], version 1, and the document of the table. Times are
 /// microseconds since the Unix epoch.
 #[derive(Serialize, Deserialize)]
-struct Created {
+pub(crate) struct Created {
     subject: SubjectId,
     region: Option<Region>,
     created: i64,
@@ -176,7 +176,7 @@ struct Ended {
 }
 
 /// The table of conversations, by the hash of their handle.
-struct Rows;
+pub(crate) struct Rows;
 
 /// Name of the table, for an export.
 pub const TABLE: &str = Rows::NAME;

@@ -6,7 +6,9 @@ use airside_base::TenantId;
 
 use super::RestoreError;
 use crate::{
+    conversation::Rows as Conversations,
     entry::Entry,
+    erasure::Erasures,
     seal::Seals,
     store::{Commit, Document, MAX_COLUMNS, Segment, Store, Unit, Write},
     table::{Fact, Schema},
@@ -68,7 +70,10 @@ impl fmt::Debug for Folds {
 
 impl Default for Folds {
     fn default() -> Self {
-        Self(Vec::new()).with::<Seals>()
+        Self(Vec::new())
+            .with::<Conversations>()
+            .with::<Erasures>()
+            .with::<Seals>()
     }
 }
 
@@ -157,5 +162,17 @@ impl Folds {
             });
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_of_the_ledger_itself_are_among_them() {
+        let folds = Folds::default();
+        let names: Vec<_> = folds.names().collect();
+        assert_eq!(names, ["conversations", "erasures", "seals"]);
     }
 }
