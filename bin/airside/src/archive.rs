@@ -9,9 +9,10 @@ use std::{
 use airside_base::{NodeId, Supervisor, SystemClock};
 use airside_ledger::{
     Ledger,
-    archive::{Archive, Archiver, Error, FileVault, Objects, Options},
+    archive::{Archive, Archiver, Error, Objects, Options},
     drill::Driller,
     restore::Folds,
+    vault::file::FileVault,
 };
 use url::Url;
 

@@ -12,9 +12,10 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use airside_base::{Clock, NodeId, OnFailure, Supervisor, SystemClock, TenantId};
 use airside_ledger::{
     Draft, Kind, Ledger, Options,
-    archive::{self, Archive, Archiver, FileVault, Objects, Watch},
+    archive::{self, Archive, Archiver, Objects, Watch},
     restore::{Folds, Request, Source, Until, restore},
     stores::sqlite::Sqlite,
+    vault::file::FileVault,
 };
 use bytes::Bytes;
 

@@ -21,8 +21,7 @@ use std::{
 };
 
 use airside_base::{Clock, TenantId, Timestamp};
-use aws_lc_rs::{aead::RandomizedNonceKey, hmac};
-use base64::{Engine as _, prelude::BASE64_STANDARD};
+use aws_lc_rs::hmac;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -30,7 +29,6 @@ pub use self::{
     archiver::{Archiver, Options, Shipped, State, Status, Watch},
     error::Error,
     objects::Objects,
-    vault::{FileVault, Key, MemoryVault, Vault, VaultError},
     walk::Contents,
 };
 use self::{
@@ -41,6 +39,7 @@ use crate::{
     encoding::sha256,
     entry::{Entry, Hash},
     store::Tip,
+    vault::{DataKey, Vault, VaultError, Wrapped},
 };
 
 mod archiver;
@@ -48,7 +47,6 @@ mod error;
 mod manifest;
 mod objects;
 mod segment;
-mod vault;
 pub(crate) mod walk;
 
 /// The object that says that here is an archive.
@@ -64,9 +62,8 @@ const OPEN_KEYS: usize = 256;
 struct Root {
     format: String,
     id: String,
-    vault: String,
-    /// The key of the manifests' codes, wrapped, in base64.
-    key: String,
+    /// The key of the manifests' codes.
+    key: Wrapped,
 }
 
 /// An archive that can be read. Clones share it.
@@ -81,7 +78,7 @@ struct Inner {
     vault: Arc<dyn Vault>,
     id: String,
     code: hmac::Key,
-    ciphers: Mutex<HashMap<String, Arc<RandomizedNonceKey>>>,
+    keys: Mutex<HashMap<Vec<u8>, Arc<DataKey>>>,
 }
 
 /// The end of an archive.
@@ -126,21 +123,9 @@ impl Archive {
                 "it is not of the form that was written",
             ));
         }
-        if root.vault != vault.id() {
-            return Err(Error::WrongKey {
-                written: root.vault,
-                given: vault.id().to_owned(),
-            });
-        }
-        let wrapped = BASE64_STANDARD
-            .decode(&root.key)
-            .map_err(|error| Error::damaged(ROOT, error.to_string()))?;
         let context = context(&root.id, "manifest");
-        let key = vault.unwrap(&wrapped, context.as_bytes()).await;
-        let key = key.map_err(|error| match error {
-            VaultError::Foreign => Error::damaged(ROOT, "its key is not what the vault wrapped"),
-            other => Error::Vault(other),
-        })?;
+        let key = vault.unwrap(&root.key, context.as_bytes()).await;
+        let key = key.map_err(|error| locked(ROOT, error))?;
         Ok(Self::new(objects, vault, root.id, &key))
     }
 
@@ -159,13 +144,12 @@ impl Archive {
             opened => return opened,
         }
         let id = airside_base::NodeId::generate(clock).to_string();
-        let key = vault::fresh_key();
+        let key = DataKey::generate();
         let wrapped = vault.wrap(&key, context(&id, "manifest").as_bytes()).await;
         let root = Root {
             format: FORMAT.to_owned(),
             id,
-            vault: vault.id().to_owned(),
-            key: BASE64_STANDARD.encode(wrapped.map_err(Error::Vault)?),
+            key: wrapped.map_err(Error::Vault)?,
         };
         let bytes = Bytes::from(serde_json::to_vec(&root).expect("it serializes"));
         match objects.create(ROOT, &bytes).await {
@@ -184,7 +168,7 @@ impl Archive {
         Ok(objects.find(ROOT, MAX_ROOT).await?.is_none())
     }
 
-    fn new(objects: Objects, vault: Arc<dyn Vault>, id: String, key: &Key) -> Self {
+    fn new(objects: Objects, vault: Arc<dyn Vault>, id: String, key: &DataKey) -> Self {
         let code = hmac::Key::new(hmac::HMAC_SHA256, key.expose());
         Self {
             inner: Arc::new(Inner {
@@ -192,7 +176,7 @@ impl Archive {
                 vault,
                 id,
                 code,
-                ciphers: Mutex::default(),
+                keys: Mutex::default(),
             }),
         }
     }
@@ -287,8 +271,8 @@ impl Archive {
             return Err(Error::damaged(&name, "it does not have its hash"));
         }
         let header = Sealed::parse(&name, &bytes)?.header;
-        let cipher = self.cipher(&name, &header).await?;
-        let open = move || Sealed::parse(&name, &bytes)?.open(&cipher);
+        let key = self.key(&name, &header).await?;
+        let open = move || Sealed::parse(&name, &bytes)?.open(&key);
         tokio::task::spawn_blocking(open)
             .await
             .unwrap_or_else(|error| {
@@ -297,57 +281,65 @@ impl Archive {
             })
     }
 
-    async fn cipher(&self, name: &str, header: &Header) -> Result<Arc<RandomizedNonceKey>, Error> {
+    async fn key(&self, name: &str, header: &Header) -> Result<Arc<DataKey>, Error> {
         let inner = &self.inner;
-        let known = inner.ciphers().get(&header.key).cloned();
-        if let Some(cipher) = known {
-            return Ok(cipher);
+        let known = inner.keys().get(&header.key.key).cloned();
+        if let Some(key) = known {
+            return Ok(key);
         }
         if header.archive != inner.id {
             return Err(Error::damaged(name, "it belongs to another archive"));
         }
-        if header.vault != inner.vault.id() {
-            return Err(Error::WrongKey {
-                written: header.vault.clone(),
-                given: inner.vault.id().to_owned(),
-            });
-        }
-        let wrapped = BASE64_STANDARD
-            .decode(&header.key)
-            .map_err(|error| Error::damaged(name, error.to_string()))?;
         let context = context(&inner.id, "segment");
-        let key = inner.vault.unwrap(&wrapped, context.as_bytes()).await;
-        let cipher = Arc::new(segment::cipher(&key.map_err(Error::Vault)?));
-        let mut ciphers = inner.ciphers();
-        if ciphers.len() >= OPEN_KEYS {
-            ciphers.clear();
+        let key = inner.vault.unwrap(&header.key, context.as_bytes()).await;
+        let key = Arc::new(key.map_err(|error| locked(name, error))?);
+        let mut keys = inner.keys();
+        if keys.len() >= OPEN_KEYS {
+            keys.clear();
         }
-        ciphers.insert(header.key.clone(), cipher.clone());
-        Ok(cipher)
+        keys.insert(header.key.key.clone(), key.clone());
+        Ok(key)
     }
 
     /// Makes a data key for the segments of one writer.
-    async fn data_key(&self) -> Result<(Header, Arc<RandomizedNonceKey>), Error> {
+    async fn data_key(&self) -> Result<(Header, Arc<DataKey>), Error> {
         let inner = &self.inner;
-        let key = vault::fresh_key();
+        let key = DataKey::generate();
         let context = context(&inner.id, "segment");
         let wrapped = inner.vault.wrap(&key, context.as_bytes()).await;
         let header = Header {
             archive: inner.id.clone(),
-            vault: inner.vault.id().to_owned(),
-            key: BASE64_STANDARD.encode(wrapped.map_err(Error::Vault)?),
+            key: wrapped.map_err(Error::Vault)?,
             plain: 0,
             entries: 0,
         };
-        Ok((header, Arc::new(segment::cipher(&key))))
+        Ok((header, Arc::new(key)))
     }
 }
 
 impl Inner {
-    fn ciphers(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<RandomizedNonceKey>>> {
-        self.ciphers
+    fn keys(&self) -> std::sync::MutexGuard<'_, HashMap<Vec<u8>, Arc<DataKey>>> {
+        self.keys
             .lock()
             .expect("no panic happens while the lock is held")
+    }
+}
+
+/// Says which object cannot be opened, and why.
+fn locked(object: &str, error: VaultError) -> Error {
+    match error {
+        VaultError::OtherKey {
+            wrapped_by,
+            present,
+        } => Error::WrongKey {
+            written: wrapped_by,
+            given: present,
+        },
+        VaultError::Tampered(_) => Error::damaged(object, "its key is not what was wrapped"),
+        VaultError::Destroyed
+        | VaultError::Foreign { .. }
+        | VaultError::Exposed { .. }
+        | VaultError::File { .. } => Error::Vault(error),
     }
 }
 

@@ -297,7 +297,7 @@ pub fn load_signer(file: &Path) -> io::Result<Signer> {
 }
 
 /// Writes a file for this user alone: whole and durable, or not at all.
-pub(crate) fn write_secret(file: &Path, secret: &[u8]) -> io::Result<()> {
+fn write_secret(file: &Path, secret: &[u8]) -> io::Result<()> {
     let fresh = file.with_extension("new");
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);

@@ -130,7 +130,6 @@ pub(super) static PAGES: &[(&str, &str)] = &[
     page!("LED-051"),
     page!("LED-052"),
     page!("LED-053"),
-    page!("LED-054"),
     page!("LED-055"),
     page!("LED-056"),
     page!("LED-057"),

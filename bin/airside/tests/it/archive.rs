@@ -1,6 +1,6 @@
 //! An archive that a node writes, and what can be brought back from it.
 
-use std::{fs, path::Path};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use airside_testkit::{
     harness::Node,
@@ -186,7 +186,9 @@ fn damage_and_wrong_keys_are_named() {
     let place = Place::new();
     lived(&place);
     let (url, data) = (url(&place), place.data());
-    let other = place.write("other.key", "0123456789abcdef0123456789abcdef");
+    let text = format!("airside-vault-1 {}=\n", "A".repeat(43));
+    let other = place.write("other.key", &text);
+    fs::set_permissions(&other, fs::Permissions::from_mode(0o600)).unwrap();
     let other = other.display().to_string();
     let wrong = ["backup", "verify", "--archive", &url, "--archive-key"];
     let refused = place.run(&[&wrong[..], &[&other]].concat());

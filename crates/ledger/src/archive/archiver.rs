@@ -7,7 +7,6 @@ use std::{
 };
 
 use airside_base::{Clock, NodeId, OnFailure, Supervisor, TenantId, Timestamp};
-use aws_lc_rs::aead::RandomizedNonceKey;
 use bytes::Bytes;
 use tokio::sync::watch;
 
@@ -23,6 +22,7 @@ use crate::{
     error::{LeaseError, ReadError},
     ledger::{Lease, Ledger},
     store::{Query, StoreError, Tip},
+    vault::DataKey,
 };
 
 const LEASE: &str = "archive";
@@ -122,7 +122,7 @@ pub struct Archiver {
     node: NodeId,
     options: Options,
     header: Header,
-    cipher: Arc<RandomizedNonceKey>,
+    key: Arc<DataKey>,
     held: Option<(Lease, Duration)>,
     tail: Option<Tail>,
     pending: Option<Pending>,
@@ -154,7 +154,7 @@ impl Archiver {
         node: NodeId,
         options: Options,
     ) -> Result<Self, Error> {
-        let (header, cipher) = archive.data_key().await?;
+        let (header, key) = archive.data_key().await?;
         let status = Status {
             state: State::Waiting,
             manifest: 0,
@@ -167,7 +167,7 @@ impl Archiver {
             node,
             options,
             header,
-            cipher,
+            key,
             held: None,
             tail: None,
             pending: None,
@@ -408,8 +408,8 @@ impl Archiver {
         manifest.chains = named.iter().map(chain_end).collect();
         let mut segment = None;
         if let Some(since) = builder.since() {
-            let (header, cipher) = (self.header.clone(), self.cipher.clone());
-            let seal = move || builder.seal(header, &cipher);
+            let (header, key) = (self.header.clone(), self.key.clone());
+            let seal = move || builder.seal(header, &key);
             let bytes = tokio::task::spawn_blocking(seal)
                 .await
                 .map_err(|source| read(failed("compress a segment", source)))?;

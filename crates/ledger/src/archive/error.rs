@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use airside_base::{Fault, Kind, TenantId};
 
-use super::vault::VaultError;
-use crate::error::{LeaseError, ReadError};
+use crate::{
+    error::{LeaseError, ReadError},
+    vault::VaultError,
+};
 
 /// Why the archive could not be written or read.
 #[derive(Clone, Debug, thiserror::Error)]

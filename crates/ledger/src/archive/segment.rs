@@ -11,7 +11,6 @@
 use std::collections::BTreeMap;
 
 use airside_base::{TenantId, Timestamp};
-use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +18,7 @@ use super::error::Error;
 use crate::{
     encoding::{Fields, decode, sha256},
     entry::{Entry, Head},
+    vault::{DataKey, Wrapped},
 };
 
 const MAGIC: &[u8; 7] = b"AIRSSEG";
@@ -38,10 +38,8 @@ const LEVEL: i32 = 3;
 pub(super) struct Header {
     /// The archive.
     pub(super) archive: String,
-    /// The vault's name of its key.
-    pub(super) vault: String,
-    /// The data key as the vault wrapped it, in base64.
-    pub(super) key: String,
+    /// The data key.
+    pub(super) key: Wrapped,
     /// Bytes before compression.
     pub(super) plain: usize,
     /// Entries.
@@ -94,22 +92,18 @@ impl Builder {
     }
 
     /// Returns the object. Takes some milliseconds.
-    pub(super) fn seal(self, mut header: Header, key: &RandomizedNonceKey) -> Bytes {
+    pub(super) fn seal(self, mut header: Header, key: &DataKey) -> Bytes {
         header.plain = self.plain.len();
         header.entries = self.entries;
-        let mut sealed =
-            zstd::bulk::compress(&self.plain, LEVEL).expect("memory can be compressed");
+        let packed = zstd::bulk::compress(&self.plain, LEVEL).expect("memory can be compressed");
         let header = serde_json::to_vec(&header).expect("a header serializes");
         let length = u32::try_from(header.len()).expect("a header is short");
         let mut object = MAGIC.to_vec();
         object.push(VERSION);
         object.extend_from_slice(&length.to_be_bytes());
         object.extend_from_slice(&header);
-        let nonce = key
-            .seal_in_place_append_tag(Aad::from(&object), &mut sealed)
-            .expect("a segment is below the limit of the cipher");
-        object.extend_from_slice(nonce.as_ref());
-        object.append(&mut sealed);
+        let sealed = key.seal(&object, packed);
+        object.extend_from_slice(&sealed);
         object.into()
     }
 }
@@ -119,7 +113,6 @@ pub(super) struct Sealed<'a> {
     name: &'a str,
     pub(super) header: Header,
     front: &'a [u8],
-    nonce: &'a [u8],
     sealed: &'a [u8],
 }
 
@@ -140,8 +133,7 @@ impl<'a> Sealed<'a> {
         if length > MAX_HEADER {
             return Err(Error::damaged(name, "its header is too long"));
         }
-        let (header, rest) = rest.split_at_checked(length).ok_or_else(cut)?;
-        let (nonce, sealed) = rest.split_at_checked(NONCE_LEN).ok_or_else(cut)?;
+        let (header, sealed) = rest.split_at_checked(length).ok_or_else(cut)?;
         let header: Header = serde_json::from_slice(header)
             .map_err(|error| Error::damaged(name, format!("its header: {error}")))?;
         if header.plain > MAX_PLAIN {
@@ -151,21 +143,17 @@ impl<'a> Sealed<'a> {
             name,
             header,
             front: &object[..MAGIC.len() + 5 + length],
-            nonce,
             sealed,
         })
     }
 
     /// Returns the entries. Takes some milliseconds.
-    pub(super) fn open(&self, key: &RandomizedNonceKey) -> Result<Vec<Entry>, Error> {
+    pub(super) fn open(&self, key: &DataKey) -> Result<Vec<Entry>, Error> {
         let damaged = |what| Error::damaged(self.name, what);
-        let nonce = Nonce::try_assume_unique_for_key(self.nonce)
-            .map_err(|_| damaged("its nonce has another length"))?;
-        let mut sealed = self.sealed.to_vec();
-        let opened = key
-            .open_in_place(nonce, Aad::from(self.front), &mut sealed)
+        let packed = key
+            .open(self.front, self.sealed.to_vec())
             .map_err(|_| damaged("its content is not what was sealed with this key"))?;
-        let plain = zstd::bulk::decompress(opened, self.header.plain)
+        let plain = zstd::bulk::decompress(&packed, self.header.plain)
             .map_err(|_| damaged("its content cannot be decompressed"))?;
         let mut plain = Bytes::from(plain);
         let mut entries = Vec::new();
@@ -186,9 +174,4 @@ fn next(plain: &mut Bytes) -> Option<Entry> {
     let end = length.checked_add(4).filter(|end| *end <= plain.len())?;
     let encoded = plain.split_to(end).slice(4..);
     decode(&encoded)
-}
-
-/// Returns the cipher of a segment with this key.
-pub(super) fn cipher(key: &super::vault::Key) -> RandomizedNonceKey {
-    RandomizedNonceKey::new(&AES_256_GCM, key.expose()).expect("the key has 32 bytes")
 }

@@ -13,9 +13,10 @@ use std::{
 use airside_base::{Clock, NodeId, Supervisor};
 use airside_ledger::{
     AppendError, Ledger, Store,
-    archive::{Archive, Archiver, Error, FileVault, MemoryVault, Objects, Options, State, Vault},
+    archive::{Archive, Archiver, Error, Objects, Options, State},
     restore::{Folds, Request, RestoreError, Source, Until, digest, restore},
     stores::memory::Memory,
+    vault::{Vault, file::FileVault, memory::MemoryVault},
 };
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
