@@ -175,7 +175,15 @@ impl Client {
     where
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     {
-        let broken = |error: hyper::Error| Error::Unreadable(error.to_string());
+        // A node that dies is connected to for some moments more: whatever ends
+        // before an answer begins is no node, and only a wrong answer is another.
+        let broken = |error: hyper::Error| match error.is_parse() {
+            true => Error::Unreadable(error.to_string()),
+            false => Error::NotRunning {
+                at: self.place(),
+                source: io::Error::other(error),
+            },
+        };
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(broken)?;

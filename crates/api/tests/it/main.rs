@@ -288,9 +288,19 @@ async fn absent_node_is_told_from_a_broken_one() {
 
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let closes = std::thread::Builder::new().spawn(move || drop(listener.accept()));
+    let answers = std::thread::Builder::new().spawn(move || {
+        // The first caller is hung up on, the second gets nonsense.
+        drop(listener.accept());
+        let (mut stream, _) = listener.accept().unwrap();
+        std::io::Write::write_all(&mut stream, b"nonsense\r\n\r\n").unwrap();
+    });
     let client = Client::remote(address, Redacted::new("airside_x".into()), &supervisor);
     let error = client.status().await.unwrap_err();
+    assert!(
+        matches!(error, client::Error::NotRunning { .. }),
+        "{error:?}"
+    );
+    let error = client.status().await.unwrap_err();
     assert!(matches!(error, client::Error::Unreadable(_)), "{error:?}");
-    closes.unwrap().join().unwrap();
+    answers.unwrap().join().unwrap();
 }
