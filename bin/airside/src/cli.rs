@@ -3,7 +3,11 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use airside_base::TenantId;
-use airside_ledger::{note::Verifier, restore::Until};
+use airside_ledger::{
+    note::Verifier,
+    personal::{Purpose, SubjectId},
+    restore::Until,
+};
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::Styles};
 use url::Url;
 
@@ -84,6 +88,10 @@ pub(crate) enum Command {
     Backup(Backup),
     /// Bring a ledger back as it was at some moment
     Restore(Restore),
+    /// Erase a person: destroy the keys of everything personal
+    Erase(Erase),
+    /// Write everything about a person as one JSON document
+    Export(Export),
     /// Check and document the configuration
     #[command(subcommand)]
     Config(Config),
@@ -378,6 +386,48 @@ pub(crate) struct Restore {
     /// Only show what would differ from the ledger in --data-dir or --url-file.
     #[arg(long, conflicts_with = "into")]
     pub(crate) preview: bool,
+}
+
+const ERASE_HELP: &str = "\
+Personal values in the ledger, in its archive and in every copy of them become unreadable
+for good; proofs and `airside ledger verify` still hold. May be repeated. The data folder
+must not be in use by a node; old copies of keys.db have to be thrown away.
+
+Examples:
+  airside erase subject-8f3a
+  airside erase subject-8f3a --purpose service --purpose law";
+
+/// Erase a person: destroy the keys of everything personal.
+#[derive(Debug, Args)]
+#[command(after_help = ERASE_HELP)]
+pub(crate) struct Erase {
+    /// Pseudonym of the person.
+    #[arg(value_name = "SUBJECT")]
+    pub(crate) subject: SubjectId,
+    /// `service` for what is kept to serve the person, `law` for what the law requires;
+    /// may be repeated.
+    #[arg(long = "purpose", value_name = "PURPOSE", default_value = "service")]
+    pub(crate) purposes: Vec<Purpose>,
+    #[command(flatten)]
+    pub(crate) chain: ChainArgs,
+    #[command(flatten)]
+    pub(crate) ledger: LedgerArgs,
+}
+
+/// Write everything about a person as one JSON document.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  airside export subject-8f3a -o subject.json")]
+pub(crate) struct Export {
+    /// Pseudonym of the person.
+    #[arg(value_name = "SUBJECT")]
+    pub(crate) subject: SubjectId,
+    /// File to make, for this user alone; without it the document goes to standard output.
+    #[arg(short = 'o', long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) chain: ChainArgs,
+    #[command(flatten)]
+    pub(crate) ledger: LedgerArgs,
 }
 
 #[derive(Debug, Args)]

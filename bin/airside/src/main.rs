@@ -14,6 +14,7 @@ mod ledger;
 mod logs;
 mod node;
 mod output;
+mod person;
 mod restore;
 mod snippets;
 mod status;
@@ -81,6 +82,8 @@ fn run(cli: &Cli, out: &mut Out) -> Result<(), Failure> {
         Command::Ledger(args) => ledger::run(args, out),
         Command::Backup(args) => backup::run(args, out),
         Command::Restore(args) => restore::run(args, out),
+        Command::Erase(args) => person::erase(args, out),
+        Command::Export(args) => person::export(args, out),
         Command::Config(args) => config::command::run(args, out),
         Command::Key(args) => key::run(args, out),
         Command::Explain(args) => explain::run(args, out),

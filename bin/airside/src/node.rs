@@ -31,7 +31,7 @@ use crate::{
         signals::{Asked, Signals},
     },
     output::Out,
-    snippets,
+    person, snippets,
     target::no_runtime,
 };
 
@@ -113,6 +113,7 @@ async fn with_ledger(folder: PathBuf, plan: Plan, out: &mut Out) -> Result<(), F
     let signer = folder::seal_key(&folder)?;
     let place = &plan.loaded.config.ledger;
     let ledger = source::own(&folder, place.url_file.as_deref(), &scribe).await?;
+    person::resume(&ledger, &folder).await?;
     let keeper = Supervisor::new();
     let kept = archive::keep(&ledger, &folder, &plan.loaded.config.archive, &keeper).await?;
     let ended = live(plan, (kept, signer), &scribe, &mut signals, out).await;

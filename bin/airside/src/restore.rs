@@ -19,7 +19,8 @@ use airside_ledger::{
     Progress, Store, StoreError,
     archive::Archive,
     restore::{
-        Difference, Digest, Request, RestoreError, Restored, Source, difference, digest, restore,
+        Difference, Digest, Request, RestoreError, Restored, Source, difference, digest, erasures,
+        restore,
     },
     stores::sqlite::Sqlite,
 };
@@ -75,7 +76,8 @@ pub(crate) fn run(args: &cli::Restore, out: &mut Out) -> Result<(), Failure> {
             Some(Place::Postgres(file)) => {
                 let target = source::postgres(file, &work.supervisor).await?;
                 let restored = work.restore(&*target).await?;
-                report(&restored, None, out)
+                let erasures = work.record_erasures(&target).await?;
+                report(&restored, erasures, None, out)
             }
         };
         work.supervisor.stop(CLOSE).await;
@@ -118,12 +120,30 @@ impl<'a> Work<'a> {
         })
     }
 
-    async fn restore(&self, target: &dyn Store) -> Result<(Restored, Digest), Failure> {
-        let source = match (&self.archive, &self.present) {
+    fn source(&self) -> Source<'_> {
+        match (&self.archive, &self.present) {
             (Some(archive), _) => Source::Archive(archive),
             (None, Some(store)) => Source::Store(&**store),
             (None, None) => unreachable!("one of them was opened"),
-        };
+        }
+    }
+
+    /// Tells the restored ledger who has been erased since; returns how many.
+    async fn record_erasures(&self, target: &Arc<dyn Store>) -> Result<usize, Failure> {
+        let list = erasures(self.source(), self.args.to).await;
+        let list = list.map_err(|error| failed(&error))?;
+        if list.is_empty() {
+            return Ok(0);
+        }
+        let tasks = Supervisor::new();
+        let ledger = source::open(target.clone(), &tasks).await?;
+        let recorded = list.record(&ledger).await;
+        tasks.stop(CLOSE).await;
+        recorded.map_err(|error| unreadable(Exit::Failed, &error.fault()))
+    }
+
+    async fn restore(&self, target: &dyn Store) -> Result<(Restored, Digest), Failure> {
+        let source = self.source();
         let request = Request {
             until: self.args.to,
             tenant: self.args.tenant.clone(),
@@ -144,24 +164,26 @@ impl<'a> Work<'a> {
             return Err(failed(&RestoreError::NotEmpty));
         }
         let scratch = Scratch::beside(target)?;
-        let restored = self.in_scratch(&scratch, async |_| Ok(())).await?.0;
+        let record = async |store: &Arc<dyn Store>| self.record_erasures(store).await;
+        let (restored, erasures) = self.in_scratch(&scratch, record).await?;
         scratch
             .rename(target)
             .map_err(|error| folder::unusable(target, &error))?;
-        report(&restored, Some(target), out)
+        report(&restored, erasures, Some(target), out)
     }
 
     /// Restores into the scratch folder and looks at the result.
     async fn in_scratch<T>(
         &self,
         scratch: &Scratch,
-        look: impl AsyncFnOnce(&dyn Store) -> Result<T, Failure>,
+        look: impl AsyncFnOnce(&Arc<dyn Store>) -> Result<T, Failure>,
     ) -> Result<((Restored, Digest), T), Failure> {
         let tasks = Supervisor::new();
         let store = Sqlite::open(&scratch.folder, &tasks);
         let store = store.map_err(|error| refused(&scratch.folder, &error))?;
+        let store: Arc<dyn Store> = Arc::new(store);
         let done = async {
-            let restored = self.restore(&store).await?;
+            let restored = self.restore(&*store).await?;
             Ok((restored, look(&store).await?))
         };
         let done = done.await;
@@ -173,9 +195,9 @@ impl<'a> Work<'a> {
     async fn preview(&self, out: &mut Out) -> Result<(), Failure> {
         let present = self.present.as_ref().expect("a preview has opened it");
         let scratch = Scratch::beside(&std::env::temp_dir().join("airside-preview"))?;
-        let compare = async |restored: &dyn Store| {
+        let compare = async |restored: &Arc<dyn Store>| {
             let tenant = self.args.tenant.as_ref();
-            let found = difference(&**present, restored, tenant, &archive::folds()).await;
+            let found = difference(&**present, &**restored, tenant, &archive::folds()).await;
             found.map_err(unread)
         };
         let ((restored, _), difference) = self.in_scratch(&scratch, compare).await?;
@@ -230,12 +252,15 @@ fn show(restored: &Restored, difference: &Difference, out: &mut Out) -> Result<(
 
 fn report(
     (restored, digest): &(Restored, Digest),
+    erasures: usize,
     target: Option<&Path>,
     out: &mut Out,
 ) -> Result<(), Failure> {
     if out.is_json() {
         let state = digest.state;
-        return out.json_pretty(&json!({ "ok": true, "restored": restored, "digest": state }));
+        return out.json_pretty(&json!({
+            "ok": true, "restored": restored, "digest": state, "erasures": erasures,
+        }));
     }
     out.line(&format!(
         "restored: {} entries of {} chains, the last of {}",
@@ -244,6 +269,10 @@ fn report(
         restored.time
     ))?;
     out.line(&format!("state digest: {}", digest.state))?;
+    if erasures > 0 {
+        let line = format!("recorded on top: {erasures} erasures that came after the moment");
+        out.line(&line)?;
+    }
     if let Some(target) = target {
         let folder = printable(&target.display().to_string());
         out.line(&format!("start with it: airside up --data-dir {folder}"))?;
@@ -304,6 +333,7 @@ pub(crate) fn failed(error: &RestoreError) -> Failure {
         | RestoreError::Beyond { .. }
         | RestoreError::Absent { .. }
         | RestoreError::Source(_)
+        | RestoreError::Erasures(_)
         | RestoreError::Target(_)
         | RestoreError::Fold { .. } => unreadable(Exit::Failed, &error.fault()),
     }

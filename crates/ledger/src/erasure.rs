@@ -119,6 +119,9 @@ pub enum EraseError {
     /// The keys cannot be destroyed.
     #[error("cannot destroy the keys of the subject")]
     Keys(#[source] KeyStoreError),
+    /// Earlier erasures cannot be repeated.
+    #[error("cannot repeat earlier erasures")]
+    Repeat(#[source] ListError),
 }
 
 impl EraseError {
@@ -135,6 +138,7 @@ impl EraseError {
             Self::Read(error) => error.fault(),
             Self::Draft(error) => error.fault(),
             Self::Keys(error) => error.fault(),
+            Self::Repeat(error) => error.fault(),
         }
     }
 }
@@ -198,13 +202,16 @@ impl<'a> Eraser<'a> {
         }
     }
 
-    /// Finishes every erasure that was begun, in all chains; returns how many. Belongs
-    /// to the start of a node.
+    /// Repeats on the keys what the ledger knows as erased, in case they are an older
+    /// copy, and finishes every erasure that was begun, in all chains; returns how many
+    /// those were. Belongs to the start of a node.
     ///
     /// # Errors
     ///
     /// See [`EraseError`].
     pub async fn resume(&self) -> Result<usize, EraseError> {
+        let known = List::known(self.ledger).await?;
+        known.apply(self.keys).await.map_err(EraseError::Repeat)?;
         let mut finished = 0;
         for (tenant, _) in self.ledger.heads().await.map_err(EraseError::Read)? {
             loop {
@@ -275,10 +282,7 @@ impl<'a> Eraser<'a> {
         }
         let pending = prior.as_ref().map(|prior| &prior.document.pending);
         if !pending.is_some_and(|pending| pending.is_superset(purposes)) {
-            let begun = Begun {
-                purposes: purposes.clone(),
-            };
-            let draft = Draft::new(tenant.clone(), BEGUN, 1, subject.as_str(), &begun);
+            let draft = begun(tenant, subject, purposes);
             let drafts = vec![draft.map_err(EraseError::Draft)?];
             let written = self.table.append(prior, drafts).await;
             written.map_err(EraseError::Table)?;
@@ -307,6 +311,17 @@ impl<'a> Eraser<'a> {
         let destroyed = self.keys.destroy(tenant, subject, purposes).await;
         destroyed.map_err(EraseError::Keys)
     }
+}
+
+/// Returns the entry that tells the wish.
+fn begun(
+    tenant: &TenantId,
+    subject: &SubjectId,
+    purposes: &BTreeSet<Purpose>,
+) -> Result<Draft, DraftError> {
+    let purposes = purposes.clone();
+    let begun = Begun { purposes };
+    Draft::new(tenant.clone(), BEGUN, 1, subject.as_str(), &begun)
 }
 
 /// Returns the entries that tell that `graves` are destroyed.
@@ -401,18 +416,26 @@ struct Erasure {
 }
 
 impl Erasure {
-    fn purposes(&self) -> BTreeSet<Purpose> {
-        let done = self.standing.done.keys();
-        done.chain(&self.standing.pending).copied().collect()
-    }
-
     /// Returns whether `standing` knows all of it.
     fn is_known_to(&self, standing: &Standing) -> bool {
-        standing.pending.is_empty()
-            && self.purposes().iter().all(|purpose| {
-                let keys = self.graves.iter().filter(|grave| grave.purpose == *purpose);
-                standing.done.get(purpose) >= Some(&keys.count())
-            })
+        let keys = |purpose| self.graves.iter().filter(move |g| g.purpose == purpose);
+        let mut done = self.standing.done.keys();
+        standing.pending.is_superset(&self.standing.pending)
+            && done.all(|purpose| standing.done.get(purpose) >= Some(&keys(*purpose).count()))
+    }
+
+    /// Returns the entries that tell it.
+    fn drafts(&self, tenant: &TenantId, subject: &SubjectId) -> Result<Vec<Draft>, DraftError> {
+        let mut drafts = Vec::new();
+        if !self.standing.done.is_empty() {
+            let purposes = self.standing.done.keys().copied().collect();
+            let graves = self.graves.iter().cloned().collect();
+            drafts = erased(tenant, subject, &purposes, graves)?;
+        }
+        if !self.standing.pending.is_empty() {
+            drafts.push(begun(tenant, subject, &self.standing.pending)?);
+        }
+        Ok(drafts)
     }
 }
 
@@ -497,6 +520,29 @@ fn note(chain: &mut Chain, entry: &Entry) -> Result<(), ListError> {
     Ok(())
 }
 
+/// Adds what the entries about `subject` say of its erasure.
+async fn note_subject(
+    ledger: &Ledger,
+    tenant: &TenantId,
+    subject: &str,
+    chain: &mut Chain,
+) -> Result<(), EraseError> {
+    let mut after = 0;
+    loop {
+        let query = Query::new(tenant.clone()).after(after);
+        let entries = ledger.read(query.kind(PREFIX).subject(subject)).await;
+        let entries = entries.map_err(EraseError::Read)?;
+        let Some(last) = entries.last() else {
+            return Ok(());
+        };
+        after = last.seq;
+        let mut noted = entries.iter();
+        noted
+            .try_for_each(|entry| note(chain, entry))
+            .map_err(EraseError::Repeat)?;
+    }
+}
+
 /// All erasures up to the end of a source.
 #[derive(Clone, Debug)]
 pub struct List {
@@ -528,6 +574,59 @@ impl List {
         Ok(Self { chains })
     }
 
+    /// Returns the erasures that are recorded in `ledger`. Unlike [`List::read`] it goes
+    /// by the table of erasures, so it costs what was erased and not what is there.
+    async fn known(ledger: &Ledger) -> Result<Self, EraseError> {
+        let table: Table<Erasures> = Table::new(ledger.clone());
+        let mut chains = BTreeMap::new();
+        for (tenant, _) in ledger.heads().await.map_err(EraseError::Read)? {
+            let mut chain = Chain::new();
+            let mut after = String::new();
+            loop {
+                let rows = table.all(&tenant, &after, 1000).await;
+                let rows = rows.map_err(EraseError::Table)?;
+                let Some(last) = rows.last() else { break };
+                after = last.key.to_string();
+                for row in &rows {
+                    note_subject(ledger, &tenant, &row.key, &mut chain).await?;
+                }
+            }
+            chains.insert(tenant, chain);
+        }
+        Ok(Self { chains })
+    }
+
+    /// Records in the restored `ledger` the erasures that it does not know, so that its
+    /// node applies them before it reads anything; returns how many. May be repeated.
+    /// Chains that were not restored are left out.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be written.
+    pub async fn record(&self, ledger: &Ledger) -> Result<usize, EraseError> {
+        let table: Table<Erasures> = Table::new(ledger.clone());
+        let restored = ledger.heads().await.map_err(EraseError::Read)?;
+        let restored: BTreeSet<TenantId> = restored.into_iter().map(|(tenant, _)| tenant).collect();
+        let mut recorded = 0;
+        let chains = self.chains.iter();
+        for (tenant, chain) in chains.filter(|(tenant, _)| restored.contains(tenant)) {
+            for (subject, erasure) in chain {
+                let prior = table.find(tenant, subject.as_str()).await;
+                let prior = prior.map_err(EraseError::Table)?;
+                let standing = prior.as_ref().map(|prior| &prior.document);
+                if standing.is_some_and(|standing| erasure.is_known_to(standing)) {
+                    continue;
+                }
+                let drafts = erasure.drafts(tenant, subject);
+                let drafts = drafts.map_err(EraseError::Draft)?;
+                let written = table.append(prior, drafts).await;
+                written.map_err(EraseError::Table)?;
+                recorded += 1;
+            }
+        }
+        Ok(recorded)
+    }
+
     /// Returns of how many subjects it knows an erasure.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -552,9 +651,11 @@ impl List {
                 let graves = erasure.graves.iter().cloned().collect();
                 let buried = keys.bury(tenant, subject, graves).await;
                 buried.map_err(ListError::Keys)?;
-                let pending = &erasure.standing.pending;
-                let more = keys.destroy(tenant, subject, pending).await;
+                let pending = mem::take(&mut erasure.standing.pending);
+                let more = keys.destroy(tenant, subject, &pending).await;
                 erasure.graves.extend(more.map_err(ListError::Keys)?);
+                let done = pending.into_iter().map(|purpose| (purpose, 0));
+                erasure.standing.done.extend(done);
             }
         }
         Ok(Applied { list: self })
@@ -568,37 +669,12 @@ pub struct Applied {
 }
 
 impl Applied {
-    /// Records in the restored `ledger` the erasures that it does not know, so that
-    /// they hold for what is restored from it in turn; returns how many. May be
-    /// repeated. Chains that were not restored are left out.
+    /// As [`List::record`], with the wishes that have been fulfilled by now.
     ///
     /// # Errors
     ///
     /// When they cannot be written.
     pub async fn record(&self, ledger: &Ledger) -> Result<usize, EraseError> {
-        let table: Table<Erasures> = Table::new(ledger.clone());
-        let restored = ledger.heads().await.map_err(EraseError::Read)?;
-        let restored: BTreeSet<TenantId> = restored.into_iter().map(|(tenant, _)| tenant).collect();
-        let mut recorded = 0;
-        let chains = self.list.chains.iter();
-        for (tenant, chain) in chains.filter(|(tenant, _)| restored.contains(tenant)) {
-            for (subject, erasure) in chain {
-                let prior = table.find(tenant, subject.as_str()).await;
-                let prior = prior.map_err(EraseError::Table)?;
-                let standing = prior.as_ref().map(|prior| &prior.document);
-                if standing.is_some_and(|standing| erasure.is_known_to(standing)) {
-                    continue;
-                }
-                let graves = erasure.graves.iter().cloned().collect();
-                let drafts = erased(tenant, subject, &erasure.purposes(), graves);
-                let drafts = drafts.map_err(EraseError::Draft)?;
-                table
-                    .append(prior, drafts)
-                    .await
-                    .map_err(EraseError::Table)?;
-                recorded += 1;
-            }
-        }
-        Ok(recorded)
+        self.list.record(ledger).await
     }
 }

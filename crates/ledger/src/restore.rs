@@ -16,6 +16,7 @@ use crate::{
     archive::{Archive, Error as ArchiveError, walk},
     encoding::entry_hash,
     entry::{Entry, Hash, Head},
+    erasure::{Collector, List, ListError},
     store::{Query, Segment, Store, StoreError, Tip},
     verify::Progress,
 };
@@ -112,6 +113,9 @@ pub enum RestoreError {
         /// How many entries in front of it are intact.
         intact: u64,
     },
+    /// What has been erased since cannot be told.
+    #[error("cannot list the erasures of the source")]
+    Erasures(#[source] ListError),
     /// The target cannot be written.
     #[error("cannot write to the target")]
     Target(#[source] StoreError),
@@ -143,6 +147,7 @@ impl RestoreError {
             Self::Absent { .. } => told(Kind::NotFound, "LED-066"),
             Self::Unclear { .. } => told(Kind::Invalid, "LED-067"),
             Self::Archive(error) => return error.fault(),
+            Self::Erasures(error) => return error.fault(),
             Self::Source(error) | Self::Target(error) => return crate::error::store_fault(error),
             Self::Broken { intact, .. } => {
                 let fault = told(Kind::Internal, "LED-017");
@@ -200,6 +205,62 @@ pub async fn restore(
         Source::Store(store) => from_store(store, &mut writer).await?,
     }
     writer.finish()
+}
+
+/// Returns the erasures of `source` up to its end, whatever moment is restored. They
+/// have to be recorded in the target ([`List::record`]) before a node uses it.
+///
+/// A restore to a manifest is for an archive whose end is damaged: the list then ends
+/// with this manifest, and a warning is logged.
+///
+/// # Errors
+///
+/// When the source cannot be read to its end.
+pub async fn erasures(source: Source<'_>, until: Until) -> Result<List, RestoreError> {
+    let archive = match source {
+        Source::Store(store) => {
+            return List::read(store).await.map_err(RestoreError::Erasures);
+        }
+        Source::Archive(archive) => archive,
+    };
+    let whole = match archive.tail().await {
+        Ok(tail) => {
+            let ends = tail.chains.iter();
+            let ends: Vec<_> = ends
+                .map(|(tenant, tip)| (tenant.clone(), tip.head))
+                .collect();
+            erasures_in(archive, tail.number, &ends).await
+        }
+        Err(error) => Err(RestoreError::Archive(error)),
+    };
+    match (whole, until) {
+        (Err(error), Until::Manifest(number)) => {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                number,
+                "the archive cannot be read to its end: erasures behind the manifest are not \
+                 known and have to be repeated"
+            );
+            erasures_in(archive, number, &[]).await
+        }
+        (whole, _) => whole,
+    }
+}
+
+async fn erasures_in(
+    archive: &Archive,
+    manifest: u64,
+    ends: &[(TenantId, Head)],
+) -> Result<List, RestoreError> {
+    let time = Timestamp::MAX;
+    let mut walk = walk::Walk::new(archive, walk::Until { manifest, time });
+    let mut collector = Collector::new();
+    while let Some(step) = walk.next().await.map_err(RestoreError::Archive)? {
+        for entry in step.chains().values().flatten() {
+            collector.take(entry).map_err(RestoreError::Erasures)?;
+        }
+    }
+    collector.finish(ends).map_err(RestoreError::Erasures)
 }
 
 async fn from_archive(archive: &Archive, writer: &mut Writer<'_>) -> Result<(), RestoreError> {

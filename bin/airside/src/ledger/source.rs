@@ -190,7 +190,11 @@ pub(crate) async fn initialize(url_file: &Path, role: &str) -> Result<(), Failur
     made.map_err(|error| unreadable(Exit::Failed, &error.fault()))
 }
 
-async fn open(store: Arc<dyn Store>, supervisor: &Supervisor) -> Result<Ledger, Failure> {
+/// Opens the ledger in `store`.
+pub(crate) async fn open(
+    store: Arc<dyn Store>,
+    supervisor: &Supervisor,
+) -> Result<Ledger, Failure> {
     let clock = Arc::new(SystemClock::new());
     let opened = Ledger::open(store, clock, supervisor, Options::default()).await;
     opened.map_err(|error| {

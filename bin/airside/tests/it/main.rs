@@ -8,6 +8,7 @@ mod exits;
 #[cfg(test)]
 mod killed;
 mod node;
+mod person;
 mod postgres;
 mod proof;
 mod run;

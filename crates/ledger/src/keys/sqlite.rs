@@ -244,7 +244,8 @@ fn bury(
         .prepare_cached(
             "INSERT INTO subject_keys (tenant, id, subject, purpose, scope)
              VALUES (?1, ?2, ?3, ?4, '')
-             ON CONFLICT (tenant, id) DO UPDATE SET vault = NULL, wrapped = NULL",
+             ON CONFLICT (tenant, id) DO UPDATE SET vault = NULL, wrapped = NULL
+                WHERE wrapped IS NOT NULL",
         )?
         .execute(params![
             tenant.as_str(),
