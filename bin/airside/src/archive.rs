@@ -6,14 +6,9 @@ use std::{
     time::Duration,
 };
 
+use airside_archive::{Archive, Archiver, Error, Objects, Options, drill::Driller, restore::Folds};
 use airside_base::{NodeId, Supervisor, SystemClock};
-use airside_ledger::{
-    Ledger,
-    archive::{Archive, Archiver, Error, Objects, Options},
-    drill::Driller,
-    restore::Folds,
-    vault::file::FileVault,
-};
+use airside_ledger::{Ledger, vault::file::FileVault};
 use url::Url;
 
 use crate::{
@@ -84,7 +79,7 @@ pub(crate) async fn keep(
     let scratch = folder.join(SCRATCH);
     Driller::new(ledger.clone(), archive, folds(), scratch, clock, node).start(keeper);
     if place.remote_ack {
-        return Ok(ledger.clone().with_remote_ack(watch, ACK_LIMIT));
+        return Ok(ledger.clone().with_remote_ack(watch.reached(), ACK_LIMIT));
     }
     Ok(ledger.clone())
 }

@@ -1,11 +1,11 @@
 //! `airside backup …`.
 
-use airside_base::{Clock as _, Supervisor, SystemClock, TenantId};
-use airside_ledger::{
-    Entry, Head, Progress, Query, Store, StoreError,
-    archive::Error,
+use airside_archive::{
+    Error,
     drill::{self, DrillError},
 };
+use airside_base::{Clock as _, Supervisor, SystemClock, TenantId};
+use airside_ledger::{Entry, Head, Progress, Query, Store, StoreError};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 

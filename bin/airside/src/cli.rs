@@ -2,11 +2,11 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
+use airside_archive::restore::Until;
 use airside_base::TenantId;
 use airside_ledger::{
     note::Verifier,
     personal::{Purpose, SubjectId},
-    restore::Until,
 };
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::Styles};
 use url::Url;

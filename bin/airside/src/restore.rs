@@ -14,16 +14,15 @@ use std::{
     time::Duration,
 };
 
-use airside_base::{Clock as _, Supervisor, SystemClock};
-use airside_ledger::{
-    Progress, Store, StoreError,
-    archive::Archive,
+use airside_archive::{
+    Archive,
     restore::{
         Difference, Digest, Request, RestoreError, Restored, Source, difference, digest, erasures,
         restore,
     },
-    stores::sqlite::Sqlite,
 };
+use airside_base::{Clock as _, Supervisor, SystemClock};
+use airside_ledger::{Progress, Store, StoreError, stores::sqlite::Sqlite};
 use serde_json::json;
 
 use crate::{

@@ -144,8 +144,8 @@ impl fmt::Display for Region {
 
 /// The body of [`CREATED`], version 1, and the document of the table. Times are
 /// microseconds since the Unix epoch.
-#[derive(Serialize, Deserialize)]
-pub(crate) struct Created {
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Created {
     subject: SubjectId,
     region: Option<Region>,
     created: i64,
@@ -176,7 +176,8 @@ struct Ended {
 }
 
 /// The table of conversations, by the hash of their handle.
-pub(crate) struct Rows;
+#[derive(Debug)]
+pub struct Rows;
 
 /// Name of the table, for an export.
 pub const TABLE: &str = Rows::NAME;

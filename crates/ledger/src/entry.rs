@@ -18,6 +18,8 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
+use crate::encoding::{self, Fields};
+
 /// Longest body of one entry, in bytes.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// Longest subject, in bytes.
@@ -34,6 +36,12 @@ impl Hash {
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
+    }
+
+    /// Returns the SHA-256 of `bytes`.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        encoding::sha256(bytes)
     }
 
     /// Returns the 32 bytes.
@@ -373,6 +381,19 @@ impl Entry {
     /// When the body has another shape.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         serde_json::from_slice(&self.body)
+    }
+
+    /// Replaces the content of `buffer` by the canonical encoding
+    /// (`docs/ledger-format.md`), whose SHA-256 is the hash of the entry.
+    pub fn encode(&self, buffer: &mut Vec<u8>) {
+        Fields::from(self).encode(buffer);
+    }
+
+    /// Returns the entry with this canonical encoding, `None` if it is none; its hash
+    /// is computed. The body shares the memory of `bytes`.
+    #[must_use]
+    pub fn from_encoded(bytes: &Bytes) -> Option<Self> {
+        encoding::decode(bytes)
     }
 
     /// Returns about how much memory it takes, in bytes.

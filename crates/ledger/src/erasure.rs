@@ -69,7 +69,7 @@ pub struct Standing {
 
 /// The table of erasures, by subject.
 #[derive(Debug)]
-pub(crate) struct Erasures;
+pub struct Erasures;
 
 impl Schema for Erasures {
     const NAME: &'static str = "erasures";
@@ -400,7 +400,7 @@ impl ListError {
             )
             .with_hint("restore from a source whose chains can be read to their ends")
             .with_private(self),
-            Self::Source(error) => crate::error::store_fault(error),
+            Self::Source(error) => error.fault(),
             Self::Keys(error) => error.fault(),
         }
     }

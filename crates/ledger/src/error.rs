@@ -22,7 +22,7 @@ impl OpenError {
     #[must_use]
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Store(error) => store_fault(error),
+            Self::Store(error) => error.fault(),
         }
     }
 }
@@ -98,7 +98,7 @@ impl AppendError {
             Self::Fenced { .. } => {
                 Fault::new(Kind::Conflict, "LED-009", "the lease is not held any more")
             }
-            Self::Store(error) => return store_fault(error),
+            Self::Store(error) => return error.fault(),
             Self::Unarchived => Fault::new(
                 Kind::Timeout,
                 "LED-061",
@@ -131,7 +131,7 @@ impl ReadError {
     #[must_use]
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Store(error) => store_fault(error),
+            Self::Store(error) => error.fault(),
         }
     }
 }
@@ -159,7 +159,7 @@ impl LeaseError {
                 Fault::new(Kind::Conflict, "LED-016", "the lease is held by another")
                     .with_private(self)
             }
-            Self::Store(error) => store_fault(error),
+            Self::Store(error) => error.fault(),
         }
     }
 }
@@ -184,38 +184,41 @@ impl VerifyError {
                 Fault::new(Kind::Internal, "LED-017", "the ledger does not verify")
                     .with_private(defect)
             }
-            Self::Store(error) => store_fault(error),
+            Self::Store(error) => error.fault(),
         }
     }
 }
 
-/// What the caller may know about a failure of the store.
-pub(crate) fn store_fault(error: &StoreError) -> Fault {
-    match error {
-        StoreError::Conflict { .. } => Fault::new(
-            Kind::Conflict,
-            "LED-007",
-            "another writer has continued the chain",
-        ),
-        StoreError::Refused(_) => Fault::new(
-            Kind::Conflict,
-            "LED-008",
-            "the document has been changed by another",
-        ),
-        StoreError::Full(_) => Fault::new(
-            Kind::Unavailable,
-            "LED-006",
-            "the ledger has no room for more entries",
-        ),
-        StoreError::Corrupt { .. } => {
-            Fault::new(Kind::Internal, "LED-018", "a stored entry is damaged")
+impl StoreError {
+    /// What the caller may know.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        match self {
+            StoreError::Conflict { .. } => Fault::new(
+                Kind::Conflict,
+                "LED-007",
+                "another writer has continued the chain",
+            ),
+            StoreError::Refused(_) => Fault::new(
+                Kind::Conflict,
+                "LED-008",
+                "the document has been changed by another",
+            ),
+            StoreError::Full(_) => Fault::new(
+                Kind::Unavailable,
+                "LED-006",
+                "the ledger has no room for more entries",
+            ),
+            StoreError::Corrupt { .. } => {
+                Fault::new(Kind::Internal, "LED-018", "a stored entry is damaged")
+            }
+            StoreError::Closed => Fault::new(Kind::Unavailable, "LED-002", "the ledger is closed"),
+            StoreError::Failed { .. } => Fault::new(
+                Kind::Unavailable,
+                "LED-010",
+                "the ledger's storage does not work",
+            ),
         }
-        StoreError::Closed => Fault::new(Kind::Unavailable, "LED-002", "the ledger is closed"),
-        StoreError::Failed { .. } => Fault::new(
-            Kind::Unavailable,
-            "LED-010",
-            "the ledger's storage does not work",
-        ),
+        .with_private(self)
     }
-    .with_private(error)
 }

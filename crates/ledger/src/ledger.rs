@@ -5,12 +5,12 @@ use std::{sync::Arc, time::Duration};
 use airside_base::{Clock, NodeId, OnFailure, Supervisor, TenantId, Timestamp};
 
 use crate::{
-    archive::Watch,
     batch::{Batch, Receipt},
     entry::{Draft, Entry, Head},
     error::{AppendError, LeaseError, OpenError, ReadError, VerifyError},
     follow::Follower,
     queue::{Bounds, Place, Queue},
+    reached::Reached,
     sequencer::Sequencer,
     store::{Claim, Claimed, Fence, Query, Store},
     verify::{self, Progress, Verified},
@@ -50,7 +50,7 @@ pub struct Ledger {
     clock: Arc<dyn Clock>,
     queue: Arc<Queue>,
     /// What appends wait for, and how long.
-    archived: Option<(Watch, Duration)>,
+    archived: Option<(Reached, Duration)>,
 }
 
 impl Ledger {
@@ -96,12 +96,12 @@ impl Ledger {
         })
     }
 
-    /// Returns this ledger with appends that resolve only when the archive has their
-    /// entries too: then not even the loss of this site loses them. They fail with
-    /// [`AppendError::Unarchived`] after `limit`. Recorded drafts do not wait.
+    /// Returns this ledger with appends that resolve only when the copy elsewhere has
+    /// their entries too: then not even the loss of this site loses them. They fail
+    /// with [`AppendError::Unarchived`] after `limit`. Recorded drafts do not wait.
     #[must_use]
-    pub fn with_remote_ack(mut self, archive: Watch, limit: Duration) -> Self {
-        self.archived = Some((archive, limit));
+    pub fn with_remote_ack(mut self, copy: Reached, limit: Duration) -> Self {
+        self.archived = Some((copy, limit));
         self
     }
 
@@ -127,11 +127,11 @@ impl Ledger {
         };
         let answer = self.queue.append(batch)?;
         let receipt = answer.await.unwrap_or(Err(AppendError::Interrupted))?;
-        if let Some((archive, limit)) = &self.archived {
-            let mut archive = archive.clone();
+        if let Some((copy, limit)) = &self.archived {
+            let mut copy = copy.clone();
             let reached = async {
                 for (tenant, head) in tenants.iter().zip(&receipt.entries) {
-                    archive.reached(tenant, head.seq).await;
+                    copy.wait(tenant, head.seq).await;
                 }
             };
             let reached = tokio::time::timeout(*limit, reached).await;
@@ -262,7 +262,10 @@ impl Ledger {
         released.map_err(LeaseError::Store)
     }
 
-    pub(crate) fn store(&self) -> &dyn Store {
+    /// Returns the store below, for what copies and compares whole ledgers. Whoever
+    /// writes there goes past the sequencer.
+    #[must_use]
+    pub fn store(&self) -> &dyn Store {
         &*self.store
     }
 }

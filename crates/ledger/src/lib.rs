@@ -15,15 +15,10 @@
 //!   that writes this entry, so they can always be folded again from the log.
 //! * Every queue is bounded; a full one is an error for the caller.
 //!
-//! [`archive`] copies the entries to a storage elsewhere as they come, and
-//! [`restore`](mod@restore) brings them back as they were at any moment.
-//!
-//! SQL occurs in [`stores::sqlite`] and nowhere else in the workspace.
+//! SQL occurs in [`stores`] and nowhere else in the workspace.
 
-pub mod archive;
 mod batch;
 pub mod conversation;
-pub mod drill;
 mod encoding;
 mod entry;
 pub mod erasure;
@@ -37,7 +32,7 @@ pub mod note;
 pub mod personal;
 pub mod proof;
 mod queue;
-pub mod restore;
+mod reached;
 pub mod seal;
 mod sequencer;
 pub mod store;
@@ -55,6 +50,7 @@ pub use error::{AppendError, LeaseError, OpenError, ReadError, VerifyError};
 pub use follow::Follower;
 pub use ledger::{Lease, Ledger, Options};
 pub use queue::Place;
+pub use reached::{Reach, Reached};
 pub use store::{Cell, Query, Store, StoreError};
 pub use table::{Column, Fact, Schema, Table, TableError, Versioned};
 pub use verify::{Defect, Progress, Verified, Wrong};

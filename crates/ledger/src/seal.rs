@@ -61,7 +61,7 @@ pub struct Seal {
 
 /// The last seal of each chain.
 #[derive(Debug)]
-pub(crate) struct Seals;
+pub struct Seals;
 
 /// There is one document in each chain.
 const KEY: &str = "last";

@@ -17,7 +17,7 @@ use airside_base::{BoxFuture, Fault, Kind};
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey},
     digest::{SHA256, digest},
-    rand,
+    hmac, rand,
 };
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -70,6 +70,13 @@ impl DataKey {
     /// Returns the raw key, for the one place that writes it to its own file.
     pub(crate) fn expose(&self) -> &[u8; KEY_BYTES] {
         &self.bytes
+    }
+
+    /// Returns the key as one for authentication codes (HMAC-SHA256), of data that it
+    /// does not seal.
+    #[must_use]
+    pub fn for_codes(&self) -> hmac::Key {
+        hmac::Key::new(hmac::HMAC_SHA256, &*self.bytes)
     }
 
     /// Seals `plain`: a random nonce of 12 bytes, the ciphertext, a tag of 16 bytes.

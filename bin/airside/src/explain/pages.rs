@@ -162,6 +162,7 @@ pub(super) static PAGES: &[(&str, &str)] = &[
     page!("LED-094"),
     page!("LED-095"),
     page!("LED-096"),
+    page!("LED-100"),
     page!("MCP-001"),
     page!("MCP-002"),
     page!("MCP-003"),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use airside_base::{TenantId, Timestamp};
+use airside_ledger::{Entry, Hash, Progress, store::Tip};
 use futures_util::{
     StreamExt as _,
     stream::{self, BoxStream},
@@ -12,11 +13,6 @@ use super::{
     Archive,
     error::Error,
     manifest::{self, Manifest},
-};
-use crate::{
-    entry::{Entry, Hash},
-    store::Tip,
-    verify::Progress,
 };
 
 /// Steps that are fetched at the same time.

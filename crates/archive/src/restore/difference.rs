@@ -3,11 +3,14 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use airside_base::TenantId;
+use airside_ledger::{
+    Store, StoreError,
+    store::{Filter, MAX_READ, Row, Scan, Tip},
+};
 use aws_lc_rs::digest::{Context, SHA256};
 use serde::Serialize;
 
 use super::{Folds, Hash};
-use crate::store::{Filter, MAX_READ, Row, Scan, Store, StoreError, Tip};
 
 /// Most documents that a [`Difference`] names.
 const MAX_NAMED: usize = 1000;

@@ -3,11 +3,7 @@
 use std::sync::Arc;
 
 use airside_base::{Fault, Kind, TenantId};
-
-use crate::{
-    error::{LeaseError, ReadError},
-    vault::VaultError,
-};
+use airside_ledger::{LeaseError, ReadError, vault::VaultError};
 
 /// Why the archive could not be written or read.
 #[derive(Clone, Debug, thiserror::Error)]

@@ -11,15 +11,14 @@
 use std::collections::BTreeMap;
 
 use airside_base::{TenantId, Timestamp};
+use airside_ledger::{
+    Entry, Hash, Head,
+    vault::{DataKey, Wrapped},
+};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::error::Error;
-use crate::{
-    encoding::{Fields, decode, sha256},
-    entry::{Entry, Head},
-    vault::{DataKey, Wrapped},
-};
 
 const MAGIC: &[u8; 7] = b"AIRSSEG";
 const VERSION: u8 = 1;
@@ -60,8 +59,8 @@ pub(super) struct Builder {
 impl Builder {
     /// Adds `entry`. Returns `false` if its content does not have its hash.
     pub(super) fn push(&mut self, entry: &Entry) -> bool {
-        Fields::from(entry).encode(&mut self.buffer);
-        if sha256(&self.buffer) != entry.hash {
+        entry.encode(&mut self.buffer);
+        if Hash::of(&self.buffer) != entry.hash {
             return false;
         }
         let length = u32::try_from(self.buffer.len()).expect("entries are far below 4 GiB");
@@ -173,5 +172,5 @@ fn next(plain: &mut Bytes) -> Option<Entry> {
     let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
     let end = length.checked_add(4).filter(|end| *end <= plain.len())?;
     let encoded = plain.split_to(end).slice(4..);
-    decode(&encoded)
+    Entry::from_encoded(&encoded)
 }

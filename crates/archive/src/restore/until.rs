@@ -3,8 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use airside_base::Timestamp;
-
-use crate::entry::Entry;
+use airside_ledger::Entry;
 
 /// Up to where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

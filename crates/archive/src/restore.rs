@@ -11,15 +11,13 @@
 use std::collections::BTreeMap;
 
 use airside_base::{Fault, Kind, TenantId, Timestamp};
-
-use crate::{
-    archive::{Archive, Error as ArchiveError, walk},
-    encoding::entry_hash,
-    entry::{Entry, Hash, Head},
+use airside_ledger::{
+    Entry, Hash, Head, Progress, Query, Store, StoreError,
     erasure::{Collector, List, ListError},
-    store::{Query, Segment, Store, StoreError, Tip},
-    verify::Progress,
+    store::{MAX_READ, Segment, Tip},
 };
+
+use crate::archive::{Archive, Error as ArchiveError, walk};
 
 mod difference;
 mod folds;
@@ -148,9 +146,9 @@ impl RestoreError {
             Self::Unclear { .. } => told(Kind::Invalid, "LED-067"),
             Self::Archive(error) => return error.fault(),
             Self::Erasures(error) => return error.fault(),
-            Self::Source(error) | Self::Target(error) => return crate::error::store_fault(error),
+            Self::Source(error) | Self::Target(error) => return error.fault(),
             Self::Broken { intact, .. } => {
-                let fault = told(Kind::Internal, "LED-017");
+                let fault = told(Kind::Internal, "LED-100");
                 match intact {
                     0 => fault,
                     _ => fault.with_hint(format!(
@@ -349,7 +347,7 @@ async fn from_store(store: &dyn Store, writer: &mut Writer<'_>) -> Result<(), Re
                 if entry.seq != tip.head.seq + 1
                     || entry.prev != tip.head.hash
                     || (tip.head.seq > 0 && entry.time < tip.time)
-                    || entry_hash(entry, &mut buffer) != entry.hash
+                    || hash(entry, &mut buffer) != entry.hash
                 {
                     return Err(broken(tip.head.seq));
                 }
@@ -364,6 +362,12 @@ async fn from_store(store: &dyn Store, writer: &mut Writer<'_>) -> Result<(), Re
         }
     }
     Ok(())
+}
+
+/// Recomputes the hash of `entry`. `buffer` only saves an allocation.
+fn hash(entry: &Entry, buffer: &mut Vec<u8>) -> Hash {
+    entry.encode(buffer);
+    Hash::of(buffer)
 }
 
 /// Writes what belongs to the moment.
@@ -405,7 +409,7 @@ impl Writer<'_> {
         entries.truncate(wanted);
         let mut entries = entries.into_iter();
         loop {
-            let page: Vec<Entry> = entries.by_ref().take(crate::store::MAX_READ).collect();
+            let page: Vec<Entry> = entries.by_ref().take(MAX_READ).collect();
             let tip = self.tips.entry(tenant.clone()).or_default();
             let expected = tip.head;
             let Some(segment) = Segment::new(expected, page) else {

@@ -3,16 +3,15 @@
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use airside_base::TenantId;
-
-use super::RestoreError;
-use crate::{
+use airside_ledger::{
+    Entry, Fact, Schema, Store,
     conversation::Rows as Conversations,
-    entry::Entry,
     erasure::Erasures,
     seal::Seals,
-    store::{Commit, Document, MAX_COLUMNS, Segment, Store, Unit, Write},
-    table::{Fact, Schema},
+    store::{Commit, Document, MAX_COLUMNS, Segment, Unit, Write},
 };
+
+use super::RestoreError;
 
 /// One table, whatever its documents are.
 trait Fold: Send + Sync {

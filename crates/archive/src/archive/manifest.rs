@@ -9,17 +9,13 @@
 //! * Epochs never go down; a higher one means that another run of a node took over.
 
 use airside_base::{TenantId, Timestamp};
+use airside_ledger::{Hash, Head, store::Tip};
 use aws_lc_rs::hmac;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::error::Error;
-use crate::{
-    encoding::sha256,
-    entry::{Hash, Head},
-    store::Tip,
-};
 
 const FORMAT: &str = "airside.manifest/1";
 /// Largest manifest. One that names all chains has about 200 bytes for each.
@@ -103,7 +99,7 @@ impl Manifest {
             mac,
         };
         let bytes = Bytes::from(serde_json::to_vec(&object).expect("a manifest serializes"));
-        let hash = sha256(&bytes);
+        let hash = Hash::of(&bytes);
         (bytes, hash)
     }
 

@@ -20,18 +20,17 @@ use std::{
 };
 
 use airside_base::{Clock, Fault, Kind as FaultKind, NodeId, OnFailure, Supervisor, TenantId};
+use airside_ledger::{
+    Draft, Entry, Kind, LeaseError, Ledger, Query, Store, StoreError,
+    stores::sqlite::{self, Sqlite},
+};
 use serde::Serialize;
 
 use crate::{
     archive::Archive,
-    entry::{Draft, Entry, Kind},
-    error::{LeaseError, store_fault},
-    ledger::Ledger,
     restore::{
         Change, Digest, Folds, Request, RestoreError, Source, Until, changes_since, digest, restore,
     },
-    store::{Query, Store, StoreError},
-    stores::sqlite::{self, Sqlite},
 };
 
 /// The archive came back and equals the ledger.
@@ -93,7 +92,7 @@ impl DrillError {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Restore(error) => return error.fault(),
-            Self::Read(error) => return store_fault(error),
+            Self::Read(error) => return error.fault(),
             Self::Scratch(error) => return error.fault(),
             Self::Folder(_) => Fault::new(
                 FaultKind::Unavailable,

@@ -21,6 +21,11 @@ use std::{
 };
 
 use airside_base::{Clock, TenantId, Timestamp};
+use airside_ledger::{
+    Entry, Hash,
+    store::Tip,
+    vault::{DataKey, Vault, VaultError, Wrapped},
+};
 use aws_lc_rs::hmac;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -34,12 +39,6 @@ pub use self::{
 use self::{
     manifest::{MAX_MANIFEST, Manifest},
     segment::{Header, MAX_OBJECT, Sealed},
-};
-use crate::{
-    encoding::sha256,
-    entry::{Entry, Hash},
-    store::Tip,
-    vault::{DataKey, Vault, VaultError, Wrapped},
 };
 
 mod archiver;
@@ -169,7 +168,7 @@ impl Archive {
     }
 
     fn new(objects: Objects, vault: Arc<dyn Vault>, id: String, key: &DataKey) -> Self {
-        let code = hmac::Key::new(hmac::HMAC_SHA256, key.expose());
+        let code = key.for_codes();
         Self {
             inner: Arc::new(Inner {
                 objects,
@@ -256,7 +255,7 @@ impl Archive {
         let name = manifest::name(number);
         let bytes = self.inner.objects.read(&name, MAX_MANIFEST).await?;
         let manifest = Manifest::open(&self.inner.id, number, &bytes, &self.inner.code)?;
-        Ok((manifest, sha256(&bytes)))
+        Ok((manifest, Hash::of(&bytes)))
     }
 
     /// Returns the entries of a segment.
@@ -267,7 +266,7 @@ impl Archive {
             let what = format!("it has {} bytes instead of {}", bytes.len(), segment.bytes);
             return Err(Error::damaged(&name, what));
         }
-        if sha256(&bytes) != segment.sha256 {
+        if Hash::of(&bytes) != segment.sha256 {
             return Err(Error::damaged(&name, "it does not have its hash"));
         }
         let header = Sealed::parse(&name, &bytes)?.header;

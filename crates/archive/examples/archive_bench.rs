@@ -9,13 +9,13 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use airside_archive::{
+    Archive, Archiver, Objects, Watch,
+    restore::{Folds, Request, Source, Until, restore},
+};
 use airside_base::{Clock, NodeId, OnFailure, Supervisor, SystemClock, TenantId};
 use airside_ledger::{
-    Draft, Kind, Ledger, Options,
-    archive::{self, Archive, Archiver, Objects, Watch},
-    restore::{Folds, Request, Source, Until, restore},
-    stores::sqlite::Sqlite,
-    vault::file::FileVault,
+    Draft, Kind, Ledger, Options, stores::sqlite::Sqlite, vault::file::FileVault,
 };
 use bytes::Bytes;
 
@@ -65,7 +65,7 @@ async fn run(folder: &std::path::Path, span: Duration, callers: u64) {
     let archive = Archive::open_or_create(objects, Arc::new(vault), &*clock);
     let archive = archive.await.unwrap();
     let node = NodeId::generate(&*clock);
-    let options = archive::Options::default();
+    let options = airside_archive::Options::default();
     let archiver = Archiver::new(
         ledger.clone(),
         archive.clone(),
@@ -96,14 +96,14 @@ async fn run(folder: &std::path::Path, span: Duration, callers: u64) {
 }
 
 /// Asks again and again how long the newest entry takes to the archive.
-async fn behind(ledger: &Ledger, mut watch: Watch, clock: &Arc<dyn Clock>, span: Duration) {
+async fn behind(ledger: &Ledger, watch: Watch, clock: &Arc<dyn Clock>, span: Duration) {
     let begin = clock.monotonic();
     let tenant = TenantId::default();
     let mut lags = Vec::new();
     while clock.monotonic() - begin < span {
         let head = ledger.head(&tenant).await.unwrap();
         let seen = clock.monotonic();
-        watch.reached(&tenant, head.seq).await;
+        watch.reached().wait(&tenant, head.seq).await;
         lags.push(clock.monotonic() - seen);
     }
     lags.sort_unstable();

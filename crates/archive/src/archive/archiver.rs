@@ -7,6 +7,10 @@ use std::{
 };
 
 use airside_base::{Clock, NodeId, OnFailure, Supervisor, TenantId, Timestamp};
+use airside_ledger::{
+    Entry, Hash, Head, Lease, LeaseError, Ledger, Query, Reach, Reached, ReadError, StoreError,
+    store::Tip, vault::DataKey,
+};
 use bytes::Bytes;
 use tokio::sync::watch;
 
@@ -15,14 +19,6 @@ use super::{
     error::Error,
     manifest::{self, ChainEnd, Manifest, SegmentRef},
     segment::{Builder, Header},
-};
-use crate::{
-    encoding::sha256,
-    entry::{Entry, Head},
-    error::{LeaseError, ReadError},
-    ledger::{Lease, Ledger},
-    store::{Query, StoreError, Tip},
-    vault::DataKey,
 };
 
 const LEASE: &str = "archive";
@@ -93,7 +89,7 @@ pub struct Shipped {
 #[derive(Clone, Debug)]
 pub struct Watch {
     status: watch::Receiver<Status>,
-    archived: watch::Receiver<HashMap<TenantId, u64>>,
+    reached: Reached,
 }
 
 impl Watch {
@@ -103,13 +99,10 @@ impl Watch {
         self.status.borrow().clone()
     }
 
-    /// Resolves when the archive holds the entry `seq` of `tenant`.
-    pub async fn reached(&mut self, tenant: &TenantId, seq: u64) {
-        let there = |archived: &HashMap<TenantId, u64>| archived.get(tenant) >= Some(&seq);
-        if self.archived.wait_for(there).await.is_err() {
-            // The archiver has ended and the entry will not come.
-            std::future::pending::<()>().await;
-        }
+    /// Returns what tells which entries the archive holds.
+    #[must_use]
+    pub fn reached(&self) -> Reached {
+        self.reached.clone()
     }
 }
 
@@ -129,7 +122,7 @@ pub struct Archiver {
     /// When the last manifest was written, on the monotonic clock.
     beat: Option<Duration>,
     status: watch::Sender<Status>,
-    archived: watch::Sender<HashMap<TenantId, u64>>,
+    reach: Reach,
 }
 
 /// Objects that are repeated byte for byte until they are written.
@@ -173,7 +166,7 @@ impl Archiver {
             pending: None,
             beat: None,
             status: watch::Sender::new(status),
-            archived: watch::Sender::default(),
+            reach: Reach::default(),
         })
     }
 
@@ -182,7 +175,7 @@ impl Archiver {
     pub fn watch(&self) -> Watch {
         Watch {
             status: self.status.subscribe(),
-            archived: self.archived.subscribe(),
+            reached: self.reach.watch(),
         }
     }
 
@@ -413,7 +406,7 @@ impl Archiver {
             let bytes = tokio::task::spawn_blocking(seal)
                 .await
                 .map_err(|source| read(failed("compress a segment", source)))?;
-            let hash = sha256(&bytes);
+            let hash = Hash::of(&bytes);
             let object = format!("segment/{number:020}-{}", &hash.to_string()[..16]);
             manifest.segment = Some(SegmentRef {
                 object: object.clone(),
@@ -454,11 +447,9 @@ impl Archiver {
             manifest: tail.number,
             time: (tail.number > 0).then_some(tail.time),
         });
-        self.archived.send_modify(|archived| {
-            for (tenant, tip) in &tail.chains {
-                archived.insert(tenant.clone(), tip.head.seq);
-            }
-        });
+        let ends = tail.chains.iter();
+        self.reach
+            .advance(ends.map(|(tenant, tip)| (tenant, tip.head.seq)));
     }
 
     fn is_failing(&self) -> bool {

@@ -10,11 +10,13 @@ use std::{
     time::Duration,
 };
 
+use airside_archive::{
+    Archive, Archiver, Error, Objects, Options, State,
+    restore::{Folds, Request, RestoreError, Source, Until, digest, restore},
+};
 use airside_base::{Clock, NodeId, Supervisor};
 use airside_ledger::{
     AppendError, Ledger, Store,
-    archive::{Archive, Archiver, Error, Objects, Options, State},
-    restore::{Folds, Request, RestoreError, Source, Until, digest, restore},
     stores::memory::Memory,
     vault::{Vault, file::FileVault, memory::MemoryVault},
 };
@@ -26,10 +28,7 @@ use object_store::{
     memory::InMemory, path::Path,
 };
 
-use crate::{
-    harness::{Rig, draft, tenant},
-    state::{Holds, changed},
-};
+use crate::harness::{Holds, Rig, changed, draft, tenant};
 
 /// A storage that misbehaves while it is told to. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -613,7 +612,7 @@ async fn running_archiver_follows_and_appends_can_wait_for_it() {
     let archiver = place.archiver(&rig).await;
     let (watch, supervisor) = (archiver.watch(), Supervisor::new());
     let limit = Duration::from_millis(1);
-    let impatient = rig.ledger.clone().with_remote_ack(watch.clone(), limit);
+    let impatient = rig.ledger.clone().with_remote_ack(watch.reached(), limit);
     let refused = impatient.append(vec![draft("a", 0)]).await;
     assert!(
         matches!(refused, Err(AppendError::Unarchived)),
@@ -622,7 +621,7 @@ async fn running_archiver_follows_and_appends_can_wait_for_it() {
 
     archiver.start(&supervisor);
     let limit = Duration::from_secs(60);
-    let patient = rig.ledger.clone().with_remote_ack(watch.clone(), limit);
+    let patient = rig.ledger.clone().with_remote_ack(watch.reached(), limit);
     let clock = rig.clock.clone();
     let appended = async {
         let receipt = patient.append(vec![draft("a", 1)]).await.unwrap();

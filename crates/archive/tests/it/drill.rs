@@ -3,18 +3,19 @@
 
 use std::sync::Arc;
 
+use airside_archive::{
+    drill::{DrillError, Driller, Passed, drill},
+    restore::Folds,
+};
 use airside_base::{Clock, NodeId, Supervisor};
 use airside_ledger::{
     Query, Store, Table,
-    drill::{DrillError, Driller, Passed, drill},
-    restore::Folds,
     stores::{memory::Memory, sqlite::Sqlite},
 };
 
 use crate::{
     archive::Place,
-    harness::{Rig, draft, tenant},
-    state::{Holds, changed, released},
+    harness::{Holds, Rig, changed, draft, released, tenant},
 };
 
 fn folds() -> Folds {

@@ -3,13 +3,13 @@
 
 use std::{sync::Arc, time::Duration};
 
+use airside_archive::restore::{
+    Difference, Digest, Folds, Request, RestoreError, Restored, Source, Until, difference, digest,
+    restore,
+};
 use airside_base::{Clock as _, Redacted, Supervisor, SystemClock, TenantId, Timestamp};
 use airside_ledger::{
     Store, Table,
-    restore::{
-        Difference, Digest, Folds, Request, RestoreError, Restored, Source, Until, difference,
-        digest, restore,
-    },
     stores::{memory::Memory, postgres::Postgres, sqlite::Sqlite},
 };
 use airside_testkit::postgres::{ROLE, Server};
@@ -17,8 +17,7 @@ use proptest::prelude::*;
 
 use crate::{
     archive::Place,
-    harness::{Rig, draft, stores, tenant},
-    state::{Holds, changed, released},
+    harness::{Holds, Rig, changed, draft, released, stores, tenant},
 };
 
 fn folds() -> Folds {
