@@ -10,6 +10,8 @@
 //! * Every levy becomes one line that is rounded once, for the whole stay.
 //! * A levy inside the rate never changes what the traveller pays.
 
+use serde::{Deserialize, Serialize};
+
 use self::{
     Basis::Percent,
     Collected::{AtBooking, AtProperty, InRate},
@@ -40,8 +42,9 @@ pub(crate) enum Basis {
 }
 
 /// When the traveller pays it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Collected {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Collected {
     /// It is part of the nightly rate.
     InRate,
     /// With the booking, on top of the nightly rate.
@@ -51,8 +54,9 @@ pub(crate) enum Collected {
 }
 
 /// Who it is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Nature {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Nature {
     /// A public authority.
     Tax,
     /// The hotel; mandatory.

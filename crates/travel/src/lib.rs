@@ -24,6 +24,7 @@ mod reference;
 mod server;
 mod shop;
 mod stay;
+pub mod supply;
 mod tools;
 
 pub use places::asset;

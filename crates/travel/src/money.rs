@@ -6,11 +6,13 @@
 //! * One rounding rule everywhere: half away from zero, once per printed line
 //!   ([`scale`]).
 
-use std::{fmt, sync::LazyLock};
+use std::{borrow::Cow, fmt, sync::LazyLock};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 /// A currency of ISO 4217.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Currency {
+pub struct Currency {
     /// Three letters.
     pub code: &'static str,
     /// Digits after the decimal point (0 for JPY, 3 for KWD).
@@ -37,18 +39,21 @@ static CURRENCIES: LazyLock<Vec<Currency>> = LazyLock::new(|| {
 
 impl Currency {
     /// Finds the currency with this code, in any case.
-    pub(crate) fn find(code: &str) -> Option<Self> {
+    #[must_use]
+    pub fn find(code: &str) -> Option<Self> {
         let known = |currency: &&Self| currency.code.eq_ignore_ascii_case(code);
         CURRENCIES.iter().find(known).copied()
     }
 
     /// Returns how many minor units one major unit has.
-    pub(crate) const fn minor_per_major(self) -> i64 {
+    #[must_use]
+    pub const fn minor_per_major(self) -> i64 {
         10_i64.pow(self.exponent as u32)
     }
 
     /// Returns `amount` minor units for display.
-    pub(crate) const fn money(self, amount: i64) -> Money {
+    #[must_use]
+    pub const fn money(self, amount: i64) -> Money {
         Money {
             amount,
             currency: self,
@@ -56,9 +61,22 @@ impl Currency {
     }
 }
 
+impl Serialize for Currency {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.code)
+    }
+}
+
+impl<'de> Deserialize<'de> for Currency {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let code = Cow::<'de, str>::deserialize(deserializer)?;
+        Self::find(&code).ok_or_else(|| D::Error::custom("not the code of a currency"))
+    }
+}
+
 /// An amount in minor units of a currency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Money {
+pub struct Money {
     /// Minor units (cents).
     pub amount: i64,
     /// The currency.

@@ -7,6 +7,7 @@
 //! * [`judge`] is pure and the only place where restrictions are applied.
 
 use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     night::{Day, Night, Restrictions},
@@ -14,30 +15,62 @@ use crate::{
 };
 
 /// Longest stay that is sold, in nights.
-pub(crate) const MAX_NIGHTS: usize = 30;
+pub const MAX_NIGHTS: usize = 30;
 /// Farthest check-in, in days from the property's today.
-pub(crate) const MAX_DAYS_AHEAD: i64 = 500;
+pub const MAX_DAYS_AHEAD: i64 = 500;
 /// Most rooms of one request.
-pub(crate) const MAX_ROOMS: usize = 9;
+pub const MAX_ROOMS: usize = 9;
 
 /// Dates of a stay, valid by construction: one to [`MAX_NIGHTS`] nights.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Stay {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Dates", into = "Dates")]
+pub struct Stay {
     nights: Vec<Day>,
     departure: Day,
 }
 
 /// Why two dates are not a stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum StayError {
+pub enum StayError {
+    /// Check-out is not after check-in.
     #[error("check-out is not after check-in")]
     NotAfter,
+    /// It is longer than [`MAX_NIGHTS`].
     #[error("the stay is longer than {MAX_NIGHTS} nights")]
     TooLong,
 }
 
+/// How a stay is written.
+#[derive(Serialize, Deserialize)]
+struct Dates {
+    check_in: Date,
+    check_out: Date,
+}
+
+impl TryFrom<Dates> for Stay {
+    type Error = StayError;
+
+    fn try_from(dates: Dates) -> Result<Self, StayError> {
+        Self::new(dates.check_in, dates.check_out)
+    }
+}
+
+impl From<Stay> for Dates {
+    fn from(stay: Stay) -> Self {
+        Self {
+            check_in: stay.check_in(),
+            check_out: stay.check_out(),
+        }
+    }
+}
+
 impl Stay {
-    pub(crate) fn new(check_in: Date, check_out: Date) -> Result<Self, StayError> {
+    /// Returns the stay from `check_in` to `check_out`.
+    ///
+    /// # Errors
+    ///
+    /// When it has no night or too many.
+    pub fn new(check_in: Date, check_out: Date) -> Result<Self, StayError> {
         let (arrival, departure) = (Day::new(check_in), Day::new(check_out));
         let length = arrival.days_until(departure);
         if length <= 0 {
@@ -56,11 +89,15 @@ impl Stay {
         })
     }
 
-    pub(crate) fn check_in(&self) -> Date {
+    /// Returns the day of arrival.
+    #[must_use]
+    pub fn check_in(&self) -> Date {
         self.arrival().date
     }
 
-    pub(crate) fn check_out(&self) -> Date {
+    /// Returns the day of departure, which is not a night of the stay.
+    #[must_use]
+    pub fn check_out(&self) -> Date {
         self.departure.date
     }
 
@@ -75,12 +112,21 @@ impl Stay {
     pub(crate) fn nights(&self) -> &[Day] {
         &self.nights
     }
+
+    /// Returns how many nights it has.
+    #[must_use]
+    pub fn length(&self) -> usize {
+        self.nights.len()
+    }
 }
 
 /// The guests of one room. Ages are completed years on the day of check-in.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Party {
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Party {
+    /// Guests of 18 years and more.
     pub adults: u8,
+    /// The age of each other guest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub child_ages: Vec<u8>,
 }
 

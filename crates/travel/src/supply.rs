@@ -1,0 +1,116 @@
+//! The port to whoever sells rooms: our own inventory or a supplier elsewhere.
+//!
+//! # Invariants that every implementation keeps
+//!
+//! * **Idempotent by the caller's own reference.** A repeated call with the same
+//!   reference and content returns the first outcome; with other content it is
+//!   [`Error::Mismatch`].
+//! * **All or nothing.** A hold takes all units for every night of the stay, or none.
+//! * **The price that was held is the price.** [`HotelSupply::commit`] confirms what
+//!   [`HotelSupply::hold`] returned, never another amount.
+//! * **Acknowledged is durable.** What a call returned survives the loss of the process.
+//! * **Unknown is a state.** After [`Error::Unknown`] the caller reads back with
+//!   [`HotelSupply::find`]; it never creates again under another reference.
+//!
+//! [`contract`] is these sentences as code; each implementation runs it.
+
+pub mod ari;
+pub mod contract;
+mod error;
+mod id;
+mod offer;
+mod reservation;
+
+use std::{fmt, time::Duration};
+
+use airside_base::BoxFuture;
+
+pub use self::{
+    ari::{Applied, Updates},
+    error::{Error, Rule},
+    id::{CodeError, HotelId, PlanCode, Reference, RoomCode},
+    offer::{
+        Area, Arrival, Ask, Calendar, Cancellation, Candidate, Line, MAX_CALENDAR_DAYS, NotOffered,
+        Offer, Offers, Price, Tier,
+    },
+    reservation::{Quoted, Reservation, Selection, State, Unit},
+};
+pub use crate::{
+    levy::{Collected, Nature},
+    money::{Currency, Money},
+    stay::{MAX_DAYS_AHEAD, MAX_NIGHTS, MAX_ROOMS, Party, Stay, StayError},
+};
+
+/// Somebody who sells hotel rooms.
+pub trait HotelSupply: Send + Sync + fmt::Debug {
+    /// Returns the hotels of `area` that can take the stay, each with the all-in
+    /// total of its cheapest offer, the cheapest first.
+    fn candidates<'a>(
+        &'a self,
+        area: &'a Area,
+        ask: &'a Ask,
+    ) -> BoxFuture<'a, Result<Vec<Candidate>, Error>>;
+
+    /// Returns every room type of a hotel under every rate plan, priced for the
+    /// stay and the guests, and why others are not offered.
+    fn offers<'a>(
+        &'a self,
+        hotel: &'a HotelId,
+        ask: &'a Ask,
+    ) -> BoxFuture<'a, Result<Offers, Error>>;
+
+    /// Returns for each arrival day what the cheapest stay costs.
+    fn calendar<'a>(
+        &'a self,
+        hotel: &'a HotelId,
+        calendar: &'a Calendar,
+    ) -> BoxFuture<'a, Result<Vec<Arrival>, Error>>;
+
+    /// Prices a selection without taking it. The rooms of the reservation
+    /// `replacing` count as free: its holder asks for a change.
+    fn quote<'a>(
+        &'a self,
+        selection: &'a Selection,
+        replacing: Option<&'a Reference>,
+    ) -> BoxFuture<'a, Result<Quoted, Error>>;
+
+    /// Takes all units of `selection` for `ttl` under the caller's `reference`.
+    fn hold<'a>(
+        &'a self,
+        reference: &'a Reference,
+        selection: &'a Selection,
+        ttl: Duration,
+    ) -> BoxFuture<'a, Result<Reservation, Error>>;
+
+    /// Turns a hold into a booking at the price that was held.
+    fn commit<'a>(&'a self, reference: &'a Reference) -> BoxFuture<'a, Result<Reservation, Error>>;
+
+    /// Gives a hold back. One that has ended already is returned as it ended.
+    fn release<'a>(&'a self, reference: &'a Reference)
+    -> BoxFuture<'a, Result<Reservation, Error>>;
+
+    /// Changes a booking to `selection`, in place or by a new one before the old one
+    /// ends. `change` is the caller's reference of this change.
+    fn modify<'a>(
+        &'a self,
+        reference: &'a Reference,
+        change: &'a Reference,
+        selection: &'a Selection,
+    ) -> BoxFuture<'a, Result<Reservation, Error>>;
+
+    /// Cancels a booking if that costs no more than `accepted` minor units now.
+    fn cancel<'a>(
+        &'a self,
+        reference: &'a Reference,
+        accepted: i64,
+    ) -> BoxFuture<'a, Result<Reservation, Error>>;
+
+    /// Reads a reservation back. `None` proves that nothing was taken.
+    fn find<'a>(
+        &'a self,
+        reference: &'a Reference,
+    ) -> BoxFuture<'a, Result<Option<Reservation>, Error>>;
+
+    /// Applies availability, rates and restrictions that a hotel sent.
+    fn apply<'a>(&'a self, updates: &'a Updates) -> BoxFuture<'a, Result<Applied, Error>>;
+}

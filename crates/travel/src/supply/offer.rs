@@ -1,0 +1,216 @@
+//! What is for sale, and for how much.
+
+use airside_base::Timestamp;
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+use super::{Collected, Currency, Error, HotelId, Nature, Party, PlanCode, RoomCode, Stay};
+
+/// Most arrival days of one calendar (OPERA Cloud Distribution allows as many).
+pub const MAX_CALENDAR_DAYS: usize = 62;
+
+/// Where hotels are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Area {
+    /// A city, by its GeoNames id.
+    City(u32),
+    /// Everything within a distance of a point.
+    Circle {
+        /// Latitude in 1e-5 degrees.
+        lat_e5: i32,
+        /// Longitude in 1e-5 degrees.
+        lon_e5: i32,
+        /// Metres.
+        radius_m: u32,
+    },
+}
+
+/// When and for whom. One party is one room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ask {
+    /// The nights.
+    pub stay: Stay,
+    /// The guests of each room.
+    pub parties: Vec<Party>,
+}
+
+/// A hotel that can take the stay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// Which hotel.
+    pub hotel: HotelId,
+    /// Room type of its cheapest offer.
+    pub room: RoomCode,
+    /// Rate plan of its cheapest offer.
+    pub plan: PlanCode,
+    /// All-in total of it in minor units, with what the hotel collects.
+    pub total: i64,
+    /// The money of `total`.
+    pub currency: Currency,
+    /// Distance to the middle of the area in metres.
+    pub distance_m: u32,
+}
+
+/// Everything a hotel offers for a stay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offers {
+    /// The cheapest first.
+    pub offers: Vec<Offer>,
+    /// Room types that cannot take the stay.
+    pub not_offered: Vec<NotOffered>,
+}
+
+/// A room type that cannot take the stay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotOffered {
+    /// The room type.
+    pub room: RoomCode,
+    /// Why.
+    pub reason: Error,
+}
+
+/// One room type under one rate plan, priced for all parties.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// The room type.
+    pub room: RoomCode,
+    /// Its name for travellers.
+    pub room_name: String,
+    /// The rate plan.
+    pub plan: PlanCode,
+    /// Its name for travellers.
+    pub plan_name: String,
+    /// Whether breakfast is part of the price.
+    pub breakfast: bool,
+    /// Rooms that are left in the scarcest night.
+    pub left: u16,
+    /// What it costs.
+    pub price: Price,
+    /// What it costs to cancel.
+    pub cancellation: Cancellation,
+}
+
+/// A priced stay, in minor units.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Price {
+    /// The money of all amounts.
+    pub currency: Currency,
+    /// Each night for all rooms, with what is inside the rate.
+    pub nightly: Vec<(Date, i64)>,
+    /// The rooms without any levy.
+    pub room: i64,
+    /// Every tax and fee.
+    pub lines: Vec<Line>,
+    /// `room` and all `lines`: what the traveller pays, wherever it is collected.
+    pub total: i64,
+}
+
+/// One tax or fee of a stay.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// What it is called.
+    pub label: String,
+    /// Who it is for.
+    pub nature: Nature,
+    /// When it is paid.
+    pub collected: Collected,
+    /// Minor units.
+    pub amount: i64,
+}
+
+/// What it costs to cancel, from when on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cancellation {
+    /// By time; the first holds from the beginning.
+    pub tiers: Vec<Tier>,
+}
+
+/// A penalty that holds from an instant on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tier {
+    /// `None` is from the beginning. The instant itself belongs to this tier.
+    pub from: Option<Timestamp>,
+    /// Minor units.
+    pub penalty: i64,
+}
+
+impl Cancellation {
+    /// Returns what cancelling at `instant` costs, in minor units.
+    #[must_use]
+    pub fn penalty(&self, instant: Timestamp) -> i64 {
+        let holds = |tier: &&Tier| tier.from.is_none_or(|from| from <= instant);
+        let tier = self.tiers.iter().rev().find(holds);
+        tier.map_or(0, |tier| tier.penalty)
+    }
+
+    /// Returns until when cancelling costs nothing, if it ever does.
+    #[must_use]
+    pub fn free_until(&self) -> Option<Timestamp> {
+        match self.tiers.as_slice() {
+            [first, second, ..] if first.penalty == 0 => second.from,
+            _ => None,
+        }
+    }
+}
+
+/// Which arrivals to price.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Calendar {
+    /// First arrival day.
+    pub from: Date,
+    /// How many, at most [`MAX_CALENDAR_DAYS`].
+    pub days: usize,
+    /// Nights of each stay.
+    pub nights: usize,
+    /// The guests of each room.
+    pub parties: Vec<Party>,
+}
+
+/// One arrival day of a calendar.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arrival {
+    /// The day.
+    pub date: Date,
+    /// The cheapest all-in total in minor units with its room type and rate plan, or
+    /// why there is none.
+    pub cheapest: Result<(i64, RoomCode, PlanCode), Error>,
+}
+
+impl Price {
+    /// Returns the part of the total that the hotel collects during the stay.
+    #[must_use]
+    pub fn at_property(&self) -> i64 {
+        let at_property = |line: &&Line| line.collected == Collected::AtProperty;
+        self.lines
+            .iter()
+            .filter(at_property)
+            .map(|line| line.amount)
+            .sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cutoff_belongs_to_the_later_tier() {
+        let cutoff: Timestamp = "2027-03-01T17:00:00Z".parse().unwrap();
+        let cancellation = Cancellation {
+            tiers: vec![
+                Tier {
+                    from: None,
+                    penalty: 0,
+                },
+                Tier {
+                    from: Some(cutoff),
+                    penalty: 12_000,
+                },
+            ],
+        };
+        let before = cutoff - jiff::SignedDuration::from_nanos(1);
+        assert_eq!(cancellation.penalty(before), 0);
+        assert_eq!(cancellation.penalty(cutoff), 12_000);
+        assert_eq!(cancellation.free_until(), Some(cutoff));
+    }
+}
