@@ -16,6 +16,7 @@ use url::Url;
 use crate::{
     cli,
     failure::{Exit, Failure},
+    node::folder,
     target,
     text::printable,
 };
@@ -35,7 +36,12 @@ pub(crate) struct Tool {
 
 /// Connects to the endpoint that `args` name, or to the one of the running node.
 pub(crate) async fn connect(args: &cli::Target) -> Result<Client, Failure> {
-    let key = target::read_key(args.key_file.as_deref())?;
+    // A key goes to the node that it was made for, and nowhere else.
+    let own = match &args.url {
+        None => folder::find_caller_key(&args.data_dir),
+        Some(_) => None,
+    };
+    let key = target::read_key(args.key_file.as_deref().or(own.as_deref()))?;
     let url = match &args.url {
         Some(url) => url.clone(),
         None => of_node(args).await?,

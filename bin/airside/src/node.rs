@@ -17,7 +17,7 @@ use std::{net::TcpListener, path::PathBuf, sync::Arc, time::Duration};
 use airside_api::{Access, State, serve_socket, serve_tcp, socket};
 use airside_base::{Fault, Kind, Supervisor, SystemClock};
 use airside_gateway::ServeError;
-use airside_ledger::{Ledger, note::Signer, seal};
+use airside_ledger::{Ledger, keys::Keys, note::Signer, seal};
 use serde_json::json;
 
 use crate::{
@@ -50,8 +50,11 @@ struct Plan {
 
 /// Runs `airside up`.
 pub(crate) fn up(args: &cli::Up, out: &mut Out) -> Result<(), Failure> {
+    // The key of this user is kept there.
+    folder::prepare(&args.data_dir)?;
     let origin = Origin::Embedded {
         data_dir: args.data_dir.clone(),
+        caller: folder::caller_key(&args.data_dir)?,
         port: args.port,
     };
     let loaded = origin
@@ -113,10 +116,15 @@ async fn with_ledger(folder: PathBuf, plan: Plan, out: &mut Out) -> Result<(), F
     let signer = folder::seal_key(&folder)?;
     let place = &plan.loaded.config.ledger;
     let ledger = source::own(&folder, place.url_file.as_deref(), &scribe).await?;
+    if let Origin::File { .. } = plan.origin {
+        // Who may call is in its configuration; the key of `airside up` is not.
+        folder::drop_caller_key(&folder)?;
+    }
     person::resume(&ledger, &folder).await?;
     let keeper = Supervisor::new();
     let kept = archive::keep(&ledger, &folder, &plan.loaded.config.archive, &keeper).await?;
-    let ended = live(plan, (kept, signer), &scribe, &mut signals, out).await;
+    let keys = Arc::new(person::keys(&folder)?);
+    let ended = live(plan, (kept, signer, keys), &scribe, &mut signals, out).await;
     let flushed = ledger.flush().await;
     if keeper.stop(GRACE).await > 0 {
         tracing::warn!("the archive did not get everything before the end");
@@ -132,7 +140,7 @@ async fn with_ledger(folder: PathBuf, plan: Plan, out: &mut Out) -> Result<(), F
 /// Serves until a signal; returns when the running calls have ended.
 async fn live(
     plan: Plan,
-    (ledger, signer): (Ledger, Signer),
+    (ledger, signer, keys): (Ledger, Signer, Arc<Keys>),
     scribe: &Supervisor,
     signals: &mut Signals,
     out: &mut Out,
@@ -149,6 +157,7 @@ async fn live(
         control: control.as_ref().map(bound).transpose()?,
         origin: plan.origin,
         clock: Arc::new(SystemClock::new()),
+        keys,
         seal_key: signer.verifier().to_string(),
     };
     let node = Running::start(plan.loaded, place, &ledger, &tasks).await?;

@@ -172,7 +172,7 @@ pub(crate) async fn resume(ledger: &Ledger, folder: &Path) -> Result<(), Failure
 }
 
 /// Opens the keys of persons in `folder`, and makes them if there are none.
-fn keys(folder: &Path) -> Result<Keys, Failure> {
+pub(crate) fn keys(folder: &Path) -> Result<Keys, Failure> {
     let (store, vault) = (folder.join(FILE), folder.join(VAULT_KEY));
     let vault = match store.exists() {
         true => FileVault::load(&vault),

@@ -39,9 +39,10 @@ use std::{
 
 use airside_base::{Clock, OnFailure, ServerId, Supervisor};
 use airside_identity::Caller;
-use airside_mcp::{Call, Era, Incoming, ParamHeaders, era, header};
+use airside_mcp::{Call, Era, Incoming, ParamHeaders, Principal, era, header};
 use airside_policy::Permit;
-use http::{HeaderMap, Response};
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
 
 use self::rewrite::Reference;
 pub use self::{
@@ -120,6 +121,21 @@ pub struct Visit {
     pub era: Era,
     /// Whose lists it sees.
     pub audience: Audience,
+}
+
+impl Visit {
+    /// Returns a message of the caller. A server in this process learns from it who
+    /// that is; on the wire it leaves no trace.
+    pub(crate) fn post(&self, headers: HeaderMap, body: Bytes) -> Request<Bytes> {
+        let mut request = peer::post(headers, body);
+        request.extensions_mut().insert(Principal {
+            tenant: self.caller.tenant().clone(),
+            kind: self.caller.kind().as_str(),
+            id: self.caller.id().into(),
+            attestation: self.caller.attestation().level(),
+        });
+        request
+    }
 }
 
 /// What all endpoints of a process share. It survives a change of configuration.

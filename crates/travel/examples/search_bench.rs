@@ -11,9 +11,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use airside_base::SystemClock;
+use airside_base::{Clock, NodeId, Supervisor, SystemClock};
+use airside_ledger::{
+    Ledger,
+    keys::{Keys, memory::MemoryKeys},
+    stores::memory::Memory,
+    vault::memory::MemoryVault,
+};
 use airside_mcp::{Local as _, body};
-use airside_travel::{Options, Size, Travel, bench::Search};
+use airside_travel::{Options, Parts, Size, Travel, bench::Search};
 use http::Request;
 
 const ROUNDS: u32 = 2_000;
@@ -54,7 +60,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             )?;
         }
     }
-    let travel = Travel::new(Options::default(), Arc::new(SystemClock::new()));
+    let travel = Travel::new(Options::default(), parts(&Supervisor::new()).await?);
     for limit in [1, 8, 25] {
         let time = calls(&travel, limit).await?;
         writeln!(
@@ -64,6 +70,21 @@ async fn main() -> Result<(), Box<dyn Error>> {
         )?;
     }
     Ok(())
+}
+
+/// What is kept here ends with the process.
+async fn parts(supervisor: &Supervisor) -> Result<Parts, Box<dyn Error>> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let store = Arc::new(Memory::new());
+    let ledger = Ledger::open(store, clock.clone(), supervisor, Default::default()).await?;
+    let (keys, vault) = (Arc::new(MemoryKeys::new()), Arc::new(MemoryVault::new()));
+    Ok(Parts {
+        keys: Arc::new(Keys::new(keys, vault, clock.clone())),
+        node: NodeId::generate(&*clock),
+        supervisor: supervisor.clone(),
+        ledger,
+        clock,
+    })
 }
 
 fn measure(work: impl Fn() -> usize) -> (usize, Duration) {

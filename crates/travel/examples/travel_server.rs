@@ -10,9 +10,15 @@
 
 use std::{convert::Infallible, error::Error, io::Write as _, sync::Arc};
 
-use airside_base::{OnFailure, Supervisor, SystemClock};
+use airside_base::{Clock, NodeId, OnFailure, Supervisor, SystemClock};
+use airside_ledger::{
+    Ledger,
+    keys::{Keys, memory::MemoryKeys},
+    stores::memory::Memory,
+    vault::memory::MemoryVault,
+};
 use airside_mcp::{Local as _, body};
-use airside_travel::{Exposure, Options, Travel};
+use airside_travel::{Exposure, Options, Parts, Travel};
 use hyper::{Response, StatusCode, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
@@ -27,8 +33,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         exposure: Exposure::Loopback,
         ..Options::default()
     };
-    let travel = Travel::new(options, Arc::new(SystemClock::new()));
     let supervisor = Supervisor::new();
+    let travel = Travel::new(options, parts(&supervisor).await?);
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
     writeln!(std::io::stdout(), "http://{}/mcp", listener.local_addr()?)?;
     loop {
@@ -43,6 +49,21 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 .await;
         });
     }
+}
+
+/// What is kept here ends with the process.
+async fn parts(supervisor: &Supervisor) -> Result<Parts, Box<dyn Error>> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let store = Arc::new(Memory::new());
+    let ledger = Ledger::open(store, clock.clone(), supervisor, Default::default()).await?;
+    let (keys, vault) = (Arc::new(MemoryKeys::new()), Arc::new(MemoryVault::new()));
+    Ok(Parts {
+        keys: Arc::new(Keys::new(keys, vault, clock.clone())),
+        node: NodeId::generate(&*clock),
+        supervisor: supervisor.clone(),
+        ledger,
+        clock,
+    })
 }
 
 async fn answer(

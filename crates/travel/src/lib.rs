@@ -29,4 +29,4 @@ mod tools;
 
 pub use places::asset;
 pub use property::Size;
-pub use server::{Exposure, Options, Travel};
+pub use server::{Exposure, Options, Parts, Travel};

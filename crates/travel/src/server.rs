@@ -8,7 +8,8 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use airside_base::{BoxFuture, Clock};
+use airside_base::{BoxFuture, Clock, NodeId, Supervisor};
+use airside_ledger::{Ledger, keys::Keys};
 use airside_mcp::{Body, Local, body::boxed};
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
@@ -63,6 +64,21 @@ pub struct Options {
     pub exposure: Exposure,
 }
 
+/// What the server works with.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Home of sessions, bookings, preferences and conversations.
+    pub ledger: Ledger,
+    /// What personal data is sealed with.
+    pub keys: Arc<Keys>,
+    /// Runs what has to be done without a call.
+    pub supervisor: Supervisor,
+    /// The node, for leases.
+    pub node: NodeId,
+}
+
 /// Who can reach the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Exposure {
@@ -89,10 +105,10 @@ impl std::fmt::Debug for Travel {
 impl Travel {
     /// Returns a server. The city table is decoded by the first call that needs it.
     #[must_use]
-    pub fn new(options: Options, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(options: Options, parts: Parts) -> Self {
         let hotels = Arc::new(Hotels::new(options.seed, options.size));
         let handler = Handler {
-            desk: Desk::new(hotels, clock),
+            desk: Desk::new(hotels, parts.clock),
         };
         let mut config = StreamableHttpServerConfig::default();
         config.legacy_session_mode = false;

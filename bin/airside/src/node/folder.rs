@@ -7,12 +7,14 @@
 //! * A folder with content of others is never changed.
 
 use std::{
-    fs, io,
-    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
-    path::Path,
+    fs,
+    io::{self, Write as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
 };
 
 use airside_base::{Fault, Kind};
+use airside_identity::{Digest, mint};
 use airside_ledger::{note::Signer, seal::load_signer};
 
 use crate::failure::{Exit, Failure};
@@ -46,6 +48,51 @@ pub(crate) fn prepare(folder: &Path) -> Result<(), Failure> {
 /// Returns the key that this node seals the ledger with.
 pub(crate) fn seal_key(folder: &Path) -> Result<Signer, Failure> {
     load_signer(&folder.join(SEAL_KEY)).map_err(|error| unusable(folder, &error))
+}
+
+/// File of the key that commands of this user show to their node.
+const CALLER_KEY: &str = "caller.key";
+
+/// Returns the digest of the key in `folder` that commands of this user show, made now
+/// if there is none. Whoever reads the file may book in this user's name.
+pub(crate) fn caller_key(folder: &Path) -> Result<Digest, Failure> {
+    let file = folder.join(CALLER_KEY);
+    let read = match fs::read_to_string(&file) {
+        Ok(text) => Ok(Digest::of(text.trim().as_bytes())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let minted = mint();
+            write_private(&file, minted.secret.expose()).map(|()| minted.sha256)
+        }
+        Err(error) => Err(error),
+    };
+    read.map_err(|error| unusable(folder, &error))
+}
+
+/// Returns the file of the key that commands of this user show, if the node in `folder`
+/// has one.
+pub(crate) fn find_caller_key(folder: &Path) -> Option<PathBuf> {
+    let file = folder.join(CALLER_KEY);
+    file.exists().then_some(file)
+}
+
+/// Removes the key of [`caller_key`], so that no command shows it to a node that does
+/// not know it.
+pub(crate) fn drop_caller_key(folder: &Path) -> Result<(), Failure> {
+    match fs::remove_file(folder.join(CALLER_KEY)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(unusable(folder, &error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Writes a file for this user alone, whole or not at all.
+fn write_private(file: &Path, text: &str) -> io::Result<()> {
+    let fresh = file.with_extension("new");
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let mut handle = options.open(&fresh)?;
+    handle.write_all(text.as_bytes())?;
+    handle.sync_all()?;
+    fs::rename(&fresh, file)
 }
 
 /// The data folder cannot be used.

@@ -15,12 +15,12 @@ use std::{
 };
 
 use airside_api::{Node, wire};
-use airside_base::{BoxFuture, Clock, Fault, Kind, NodeId, Supervisor, Timestamp};
+use airside_base::{BoxFuture, Clock, Fault, Kind, NodeId, Supervisor, TenantId, Timestamp};
 use airside_gateway::{BuildError, Parts, Shared, Snapshot};
-use airside_identity::Identity;
-use airside_ledger::Ledger;
+use airside_identity::{ApiKeyConfig, Digest, Identity};
+use airside_ledger::{Ledger, keys::Keys};
 use airside_mcp::Local;
-use airside_travel::{Options, Travel};
+use airside_travel::{Options, Parts as Stock, Travel};
 use arc_swap::ArcSwap;
 
 use crate::{
@@ -32,6 +32,9 @@ use crate::{
     node::event::Event,
 };
 
+/// The caller that commands of this user are, on a node of `airside up`.
+const LOCAL: &str = "local";
+
 /// Where a configuration comes from, so that it can be read again.
 #[derive(Debug, Clone)]
 pub(crate) enum Origin {
@@ -39,6 +42,8 @@ pub(crate) enum Origin {
     Embedded {
         /// Folder that was asked for.
         data_dir: PathBuf,
+        /// The key that this user's commands show.
+        caller: Digest,
         /// Port that was asked for.
         port: Option<u16>,
     },
@@ -55,8 +60,19 @@ impl Origin {
     /// Reads and checks the configuration.
     pub(crate) fn load(&self) -> Result<Loaded, Problems> {
         match self {
-            Self::Embedded { data_dir, port } => {
+            Self::Embedded {
+                data_dir,
+                caller,
+                port,
+            } => {
                 let mut loaded = config::embedded(data_dir)?;
+                loaded.config.identity.api_key.push(ApiKeyConfig {
+                    name: LOCAL.to_owned(),
+                    sha256: *caller,
+                    tenant: TenantId::default(),
+                    groups: Vec::new(),
+                    not_after: None,
+                });
                 if let Some(port) = port {
                     loaded.config.listen.address.set_port(*port);
                 }
@@ -88,6 +104,8 @@ pub(crate) struct Place {
     pub(crate) control: Option<SocketAddr>,
     pub(crate) origin: Origin,
     pub(crate) clock: Arc<dyn Clock>,
+    /// What personal data is sealed with.
+    pub(crate) keys: Arc<Keys>,
     /// Public key that the ledger is sealed with.
     pub(crate) seal_key: String,
 }
@@ -98,6 +116,7 @@ pub(crate) struct Running {
     started: Timestamp,
     place: Place,
     ledger: Ledger,
+    stock: Stock,
     shared: Arc<Shared>,
     snapshot: Arc<ArcSwap<Snapshot>>,
     current: Mutex<Current>,
@@ -123,7 +142,14 @@ impl Running {
     ) -> Result<Self, Failure> {
         let id = NodeId::generate(&*place.clock);
         let shared = Shared::new(place.clock.clone(), tasks.clone());
-        let current = current(loaded, None, &place.clock).map_err(refused)?;
+        let stock = Stock {
+            clock: place.clock.clone(),
+            ledger: ledger.clone(),
+            keys: place.keys.clone(),
+            supervisor: tasks.clone(),
+            node: id,
+        };
+        let current = current(loaded, None, &stock).map_err(refused)?;
         let snapshot = build(&current, None, &shared, &place.clock).map_err(refused)?;
         let started = place.clock.now();
         let running = Self {
@@ -131,6 +157,7 @@ impl Running {
             started,
             place,
             ledger: ledger.clone(),
+            stock,
             shared,
             snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
             current: Mutex::new(current),
@@ -198,7 +225,7 @@ impl Running {
             });
         }
         fixed(&before.loaded.config, &loaded.config)?;
-        let next = current(loaded, Some(&before), &self.place.clock)?;
+        let next = current(loaded, Some(&before), &self.stock)?;
         let snapshot = build(
             &next,
             Some(&self.snapshot.load()),
@@ -281,12 +308,8 @@ impl Node for Running {
 }
 
 /// Makes what `loaded` asks for. A travel server whose seed stays is kept.
-fn current(
-    loaded: Loaded,
-    before: Option<&Current>,
-    clock: &Arc<dyn Clock>,
-) -> Result<Current, Fault> {
-    let identity = Identity::new(&loaded.config.identity, clock.clone());
+fn current(loaded: Loaded, before: Option<&Current>, stock: &Stock) -> Result<Current, Fault> {
+    let identity = Identity::new(&loaded.config.identity, stock.clock.clone());
     let identity = identity.map_err(|error| error.fault())?;
     let seed = loaded.config.travel.seed;
     let travel = match before {
@@ -296,7 +319,7 @@ fn current(
                 seed,
                 ..Options::default()
             };
-            Arc::new(Travel::new(options, clock.clone()))
+            Arc::new(Travel::new(options, stock.clone()))
         }
     };
     Ok(Current {

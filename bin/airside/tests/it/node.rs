@@ -25,7 +25,7 @@ fn call_through_a_fresh_node_is_in_the_ledger() {
                 .map(str::to_owned)
         })
         .expect("the call is in the ledger");
-    for part in ["loopback", "permitted", " ok "] {
+    for part in ["local", "permitted", " ok "] {
         assert!(line.contains(part), "{part}: {line}");
     }
 

@@ -15,7 +15,7 @@ use super::{
     answer::{self, Step},
     discover::{self, Introductions},
     lists, modern, names,
-    peer::{post, session_headers},
+    peer::session_headers,
     raw, rewrite,
 };
 use crate::{
@@ -61,7 +61,7 @@ async fn introduce(
 ) -> Result<Response<Body>, Error> {
     let headers = crate::head::forwarded(&visit.headers);
     let response = peer
-        .send(permit, post(headers, call.bytes().clone()))
+        .send(permit, visit.post(headers, call.bytes().clone()))
         .await?;
     let (status, session) = (
         response.status(),
@@ -254,13 +254,13 @@ pub(crate) async fn exchange(
     if let Some(profile) = peer.profile().await
         && !profile.legacy
     {
-        return bridge::inward(peer, permit, call, session).await;
+        return bridge::inward(peer, permit, call, visit, session).await;
     }
     let link = link(peer, permit, session).await?;
     let mut headers = crate::head::forwarded(&visit.headers);
     headers.extend(session_headers(&link));
     let response = peer
-        .send(permit, post(headers, call.bytes().clone()))
+        .send(permit, visit.post(headers, call.bytes().clone()))
         .await?;
     from_session(endpoint, peer, session, response).await
 }
@@ -364,7 +364,7 @@ async fn pass(
     let link = link(peer, permit, session).await?;
     let mut headers = crate::head::forwarded(&visit.headers);
     headers.extend(session_headers(&link));
-    let response = peer.send(permit, post(headers, bytes)).await?;
+    let response = peer.send(permit, visit.post(headers, bytes)).await?;
     from_session(endpoint, peer, session, response).await
 }
 

@@ -10,9 +10,7 @@ use http::{HeaderMap, Response, StatusCode, header::CONTENT_LENGTH};
 use super::{
     Endpoint, Error, Peer, Visit,
     answer::{self, Step},
-    discover, lists,
-    peer::post,
-    raw, rewrite,
+    discover, lists, raw, rewrite,
 };
 use crate::{bridge, head, listen, transport::Body, upstream::Outbound};
 use airside_mcp::body::full;
@@ -116,7 +114,7 @@ pub(crate) async fn exchange(
     {
         return bridge::outward(peer, &profile, permit, call, visit).await;
     }
-    let request = post(headers(visit, call)?, call.bytes().clone());
+    let request = visit.post(headers(visit, call)?, call.bytes().clone());
     let response = peer.send(permit, request).await?;
     if response.status() == StatusCode::BAD_REQUEST {
         return Ok(learned(peer, response).await);
@@ -190,7 +188,7 @@ pub(super) async fn deliver(
     match &endpoint.peers[..] {
         [peer] => {
             let headers = head::forwarded(&visit.headers);
-            let request = post(headers, call.bytes().clone());
+            let request = visit.post(headers, call.bytes().clone());
             Ok(peer.send(permit, request).await?)
         }
         _ => Err(Error::Method {

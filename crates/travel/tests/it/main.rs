@@ -9,9 +9,16 @@ mod search;
 
 use std::sync::Arc;
 
-use airside_base::VirtualClock;
+use airside_base::{Clock, NodeId, Supervisor, VirtualClock};
+use airside_ledger::{
+    Ledger,
+    keys::{Keys, memory::MemoryKeys},
+    stores::memory::Memory,
+    vault::memory::MemoryVault,
+};
 use airside_mcp::{Local as _, body};
-use airside_travel::{Options, Travel};
+use airside_travel::{Options, Parts, Travel};
+use futures_util::FutureExt as _;
 use http::{Request, Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -27,7 +34,27 @@ fn travel_at(now: &str) -> Travel {
         seed: 7,
         ..Options::default()
     };
-    Travel::new(options, Arc::new(VirtualClock::new(now.parse().unwrap())))
+    let clock = Arc::new(VirtualClock::new(now.parse().unwrap()));
+    Travel::new(options, parts(clock))
+}
+
+/// A ledger in memory, with what belongs to it.
+fn parts(clock: Arc<VirtualClock>) -> Parts {
+    let supervisor = Supervisor::new();
+    let clock: Arc<dyn Clock> = clock;
+    let store = Arc::new(Memory::new());
+    let opening = Ledger::open(store, clock.clone(), &supervisor, Default::default());
+    let ledger = opening
+        .now_or_never()
+        .expect("a store in memory answers at once");
+    let (keys, vault) = (Arc::new(MemoryKeys::new()), Arc::new(MemoryVault::new()));
+    Parts {
+        keys: Arc::new(Keys::new(keys, vault, clock.clone())),
+        node: NodeId::generate(&*clock),
+        ledger: ledger.unwrap(),
+        supervisor,
+        clock,
+    }
 }
 
 /// Sends one JSON-RPC request of the revision and returns status and message.
