@@ -10,6 +10,7 @@
 //! * Money is an integer in minor units; no floating point takes part.
 //! * Nothing is written: the three tools only read.
 
+mod app;
 pub mod bench;
 mod draw;
 mod error;

@@ -28,7 +28,7 @@ use rmcp::{
 };
 
 use crate::{
-    prompt,
+    app, prompt,
     property::Size,
     shop::Hotels,
     tools::{Desk, TOOLS},
@@ -233,9 +233,11 @@ impl ServerHandler for Handler {
                 .to_owned(),
         );
         notice.mime_type = Some("text/markdown".to_owned());
-        Ok(ListResourcesResult::with_all_items(vec![notice])
-            .with_ttl_ms(LIST_TTL_MS)
-            .with_cache_scope(CacheScope::Public))
+        Ok(
+            ListResourcesResult::with_all_items(vec![app::resource(), notice])
+                .with_ttl_ms(LIST_TTL_MS)
+                .with_cache_scope(CacheScope::Public),
+        )
     }
 
     async fn read_resource(
@@ -243,22 +245,28 @@ impl ServerHandler for Handler {
         request: ReadResourceRequestParams,
         _context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        if request.uri != NOTICE_URI {
-            let data = serde_json::json!({ "uri": request.uri });
-            return Err(ErrorData::resource_not_found(
-                "there is no resource of this URI",
-                Some(data),
-            ));
-        }
-        let contents = ResourceContents::TextResourceContents {
-            uri: NOTICE_URI.to_owned(),
-            mime_type: Some("text/markdown".to_owned()),
-            text: NOTICE.to_owned(),
-            meta: None,
+        let mut result = match request.uri.as_str() {
+            app::URI => app::read(),
+            NOTICE_URI => notice(),
+            _ => {
+                let data = serde_json::json!({ "uri": request.uri });
+                return Err(ErrorData::resource_not_found(
+                    "there is no resource of this URI",
+                    Some(data),
+                ));
+            }
         };
-        let mut result = ReadResourceResult::new(vec![contents]);
         result.ttl_ms = Some(LIST_TTL_MS);
         result.cache_scope = Some(CacheScope::Public);
         Ok(result.into())
     }
+}
+
+fn notice() -> ReadResourceResult {
+    ReadResourceResult::new(vec![ResourceContents::TextResourceContents {
+        uri: NOTICE_URI.to_owned(),
+        mime_type: Some("text/markdown".to_owned()),
+        text: NOTICE.to_owned(),
+        meta: None,
+    }])
 }

@@ -13,6 +13,7 @@ use rmcp::model::{CallToolResult, ContentBlock, JsonObject, Tool, ToolAnnotation
 use serde::Serialize;
 
 use crate::{
+    app,
     error::Rejection,
     levy::levies,
     money::Currency,
@@ -69,10 +70,11 @@ fn tool<A: schemars::JsonSchema, R: schemars::JsonSchema>(
         .destructive(false)
         .idempotent(true)
         .open_world(true);
-    Tool::new(name, description, schema::of::<A>())
+    let tool = Tool::new(name, description, schema::of::<A>())
         .with_title(title)
         .with_raw_output_schema(schema::of::<R>())
-        .with_annotations(hints)
+        .with_annotations(hints);
+    app::linked(tool)
 }
 
 /// Answers calls of the tools.

@@ -6,6 +6,7 @@ mod client;
 mod contract;
 mod rejections;
 mod search;
+mod view;
 
 use std::sync::Arc;
 
