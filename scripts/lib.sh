@@ -100,10 +100,13 @@ need_python_tools() {
   python="$folder/bin/python"
 }
 
-# Starts a PostgreSQL server of its own, without durability, and sets
+# start_postgres [OPTION…]: starts a PostgreSQL server of its own and sets
 # AIRSIDE_TEST_POSTGRES to the URL of its superuser. Tests make databases in it.
+# Without options for the server it runs without durability. $postgres_bin is the
+# folder of its programs.
 start_postgres() {
   local bin data="$scratch/postgres" port become=() log="$scratch/postgres.log"
+  [ $# -gt 0 ] || set -- -c fsync=off -c full_page_writes=off
   bin=$(newest_postgres)
   if [ -z "$bin" ]; then
     # The distribution would start a cluster of its own, which nobody asked for.
@@ -126,13 +129,14 @@ start_postgres() {
     --locale=C.UTF-8 --pgdata="$data" >"$log" 2>&1 || { cat "$log" >&2; fail "initdb failed"; }
   port=$(free_port)
   # SIGINT is its quick way to stop: clients are not waited for.
-  "${become[@]}" "$bin/postgres" -D "$data" -c fsync=off -c full_page_writes=off \
+  "${become[@]}" "$bin/postgres" -D "$data" "$@" \
     -c listen_addresses=127.0.0.1 -p "$port" -c unix_socket_directories="" -c max_connections=300 \
     >>"$log" 2>&1 &
   servers+=($!)
   timeout 60 bash -c "until '$bin/pg_isready' -q -h 127.0.0.1 -p $port; do sleep 0.1; done" ||
     { cat "$log" >&2; fail "PostgreSQL did not become ready"; }
   export AIRSIDE_TEST_POSTGRES="postgres://postgres@127.0.0.1:$port/postgres"
+  postgres_bin=$bin
 }
 
 # Prints the folder of the newest PostgreSQL's programs, if there is one.

@@ -1,0 +1,92 @@
+//! Measures the ledger and its archive on this machine; `scripts/bench ledger` runs it.
+//!
+//! `ledger_bench FOLDER RESULTS [--full]`, with the URL of a PostgreSQL server that
+//! syncs in `AIRSIDE_TEST_POSTGRES`, and its programs in `AIRSIDE_BENCH_POSTGRES_BIN`
+//! if `pg_dump` is to be compared with.
+//!
+//! # How it measures
+//!
+//! * What is compared takes turns, in an order that turns round: the store alone
+//!   ([`raw`]), the ledger, the ledger with its archive. A figure is the median of its
+//!   turns.
+//! * A turn with an archive ends when the archive has everything: what was left over
+//!   counts.
+//! * Beside every turn stand the machine's load, the cores that others used, and how
+//!   often a second this disk syncs 8 KiB just before it.
+//! * Memory is that of a process that does nothing else: this program, started again.
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a program for people, ended by the first failure"
+)]
+
+mod callers;
+mod long;
+mod machine;
+mod raw;
+mod recovery;
+mod report;
+mod rig;
+mod turns;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use airside_base::{Clock, SystemClock};
+use airside_testkit::postgres::Server;
+
+use self::report::Report;
+
+/// What is measured, and how long.
+pub(crate) struct Plan {
+    folder: PathBuf,
+    full: bool,
+    turn: Duration,
+    rounds: usize,
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let texts: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    match texts[..] {
+        ["fill", folder, entries] => {
+            let entries = entries.parse().unwrap();
+            let told = runtime.block_on(long::fill(folder.as_ref(), entries, &clock));
+            println!("{told}");
+        }
+        ["open", folder] => {
+            let told = runtime.block_on(long::open(folder.as_ref(), &clock));
+            println!("{told}");
+        }
+        [folder, results, ref rest @ ..] => {
+            let full = rest == ["--full"];
+            assert!(full || rest.is_empty(), "usage: FOLDER RESULTS [--full]");
+            let plan = Plan {
+                folder: folder.into(),
+                full,
+                turn: Duration::from_secs(if full { 3 } else { 1 }),
+                rounds: if full { 9 } else { 5 },
+            };
+            let server = Server::start().unwrap();
+            let report = runtime.block_on(measure(&plan, &server, &clock));
+            println!("\n{}", report.table());
+            println!("written to {}", report.write(results.as_ref()).display());
+        }
+        _ => panic!("usage: FOLDER RESULTS [--full]"),
+    }
+}
+
+async fn measure(plan: &Plan, server: &Server, clock: &Arc<dyn Clock>) -> Report {
+    let mut report = Report::new(plan, clock);
+    for backend in [rig::Backend::Sqlite, rig::Backend::Postgres(server)] {
+        turns::measure(plan, backend, clock, &mut report).await;
+    }
+    long::measure(plan, server, clock, &mut report).await;
+    report.end();
+    report
+}
