@@ -177,6 +177,15 @@ impl Database {
     pub fn run(&self, sql: &str) -> Result<()> {
         psql(&self.owner_url, sql)
     }
+
+    /// Runs one statement as the role that Airside runs as.
+    ///
+    /// # Errors
+    ///
+    /// When the server refuses.
+    pub fn run_as_node(&self, sql: &str) -> Result<()> {
+        psql(&self.url, sql)
+    }
 }
 
 fn psql(url: &str, sql: &str) -> Result<()> {

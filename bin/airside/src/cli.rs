@@ -3,8 +3,9 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use airside_archive::restore::Until;
-use airside_base::TenantId;
+use airside_base::{ServerId, TenantId, Timestamp};
 use airside_ledger::{
+    conversation::Region,
     note::Verifier,
     personal::{Purpose, SubjectId},
 };
@@ -92,6 +93,9 @@ pub(crate) enum Command {
     Erase(Erase),
     /// Write everything about a person as one JSON document
     Export(Export),
+    /// Look at conversations and bring earlier states back
+    #[command(subcommand)]
+    Conversation(Conversation),
     /// Check and document the configuration
     #[command(subcommand)]
     Config(Config),
@@ -274,10 +278,13 @@ pub(crate) struct Check {
 const INIT_HELP: &str = "\
 Run once, and again after an upgrade, as the owner of the database. The role has to exist;
 Airside runs as that role, which can append to the ledger and read it, and nothing else.
+The keys of persons get a schema of their own, `airside_keys`: leave it out of the backups
+of the ledger (pg_dump -N airside_keys), and keep its own for a few days at most.
 
 Examples:
   createuser airside_node
-  airside ledger init --url-file owner.url --role airside_node";
+  airside ledger init --url-file owner.url --role airside_node
+  airside ledger init --url-file keys-owner.url --role airside_node --only-keys";
 
 /// Make the tables of a PostgreSQL ledger and let a role append to them.
 #[derive(Debug, Args)]
@@ -289,6 +296,9 @@ pub(crate) struct Init {
     /// Role that Airside will run as.
     #[arg(long, value_name = "ROLE")]
     pub(crate) role: String,
+    /// Make only the tables for the keys of persons, in a database of their own.
+    #[arg(long)]
+    pub(crate) only_keys: bool,
 }
 
 /// Which archive.
@@ -311,6 +321,30 @@ pub(crate) struct LedgerArgs {
     /// File with the URL of the ledger's database, if it is in PostgreSQL.
     #[arg(long, value_name = "FILE")]
     pub(crate) url_file: Option<PathBuf>,
+}
+
+/// Which installation: the node that runs on the folder or, when none runs, its files.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DeskArgs {
+    #[command(flatten)]
+    pub(crate) ledger: LedgerArgs,
+    /// Control address of a node elsewhere, such as one at the end of a tunnel.
+    #[arg(long, value_name = "ADDRESS:PORT", requires = "key_file")]
+    pub(crate) control: Option<SocketAddr>,
+    /// File with the API key to show, or `-` for standard input.
+    #[arg(long, value_name = "FILE", env = "AIRSIDE_KEY_FILE")]
+    pub(crate) key_file: Option<PathBuf>,
+    /// File with the URL of the keys' database, as `url-file` in [keys], when no node
+    /// runs.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) keys_url_file: Option<PathBuf>,
+    /// File of the key that wraps them, as `vault-file` in [keys], when no node runs;
+    /// `vault.key` in the data folder unless given.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) vault_file: Option<PathBuf>,
+    /// Region to work in, as `region` in [conversation], when no node runs.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) region: Option<Region>,
 }
 
 const BACKUP_HELP: &str = "\
@@ -390,8 +424,9 @@ pub(crate) struct Restore {
 
 const ERASE_HELP: &str = "\
 Personal values in the ledger, in its archive and in every copy of them become unreadable
-for good; proofs and `airside ledger verify` still hold. May be repeated. The data folder
-must not be in use by a node; old copies of keys.db have to be thrown away.
+for good; proofs and `airside ledger verify` still hold. May be repeated. A running node
+does it itself; the files are opened when none runs. Old copies of the keys (keys.db, or
+the schema airside_keys) have to be thrown away.
 
 Examples:
   airside erase subject-8f3a
@@ -411,7 +446,7 @@ pub(crate) struct Erase {
     #[command(flatten)]
     pub(crate) chain: ChainArgs,
     #[command(flatten)]
-    pub(crate) ledger: LedgerArgs,
+    pub(crate) desk: DeskArgs,
 }
 
 /// Write everything about a person as one JSON document.
@@ -427,7 +462,79 @@ pub(crate) struct Export {
     #[command(flatten)]
     pub(crate) chain: ChainArgs,
     #[command(flatten)]
-    pub(crate) ledger: LedgerArgs,
+    pub(crate) desk: DeskArgs,
+}
+
+const CONVERSATION_HELP: &str = "\
+A conversation is named by its handle, or by its id, which is the subject of its entries
+in the ledger. Bringing a state back takes nothing out of the ledger: it is a further
+change. What was erased or has ended does not come back.
+
+Examples:
+  airside conversation history Zk3…
+  airside conversation restore Zk3… --to 2026-11-23T04:05:06.789Z --preview
+  airside conversation restore Zk3… --to 1200 --reason 'emptied by a wrong update'";
+
+#[derive(Debug, Subcommand)]
+#[command(after_help = CONVERSATION_HELP)]
+pub(crate) enum Conversation {
+    /// Show a conversation and its state
+    Show(Which),
+    /// List what happened to a conversation
+    History(Which),
+    /// Bring an earlier state back as a further change
+    Restore(ConversationRestore),
+}
+
+/// Which conversation.
+#[derive(Debug, Args)]
+pub(crate) struct Which {
+    /// Its handle or its id.
+    #[arg(value_name = "HANDLE|ID")]
+    pub(crate) conversation: String,
+    #[command(flatten)]
+    pub(crate) chain: ChainArgs,
+    #[command(flatten)]
+    pub(crate) desk: DeskArgs,
+}
+
+/// Bring an earlier state back as a further change.
+#[derive(Debug, Args)]
+pub(crate) struct ConversationRestore {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// A time, or the number of an entry.
+    #[arg(long, value_name = "MOMENT")]
+    pub(crate) to: Moment,
+    /// Why; stays in the ledger in clear, so name no person.
+    #[arg(long, value_name = "TEXT", required_unless_present = "preview")]
+    pub(crate) reason: Option<String>,
+    /// The version it must still have; the present one unless given.
+    #[arg(long, value_name = "N")]
+    pub(crate) version: Option<u64>,
+    /// Only show what would change.
+    #[arg(long)]
+    pub(crate) preview: bool,
+}
+
+/// A moment of one conversation.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Moment {
+    Time(Timestamp),
+    Seq(u64),
+}
+
+impl std::str::FromStr for Moment {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(seq) = text.parse() {
+            return Ok(Self::Seq(seq));
+        }
+        text.parse().map(Self::Time).map_err(|_| {
+            "write a time such as `2026-11-23T04:05:06.789Z`, or the number of an entry".to_owned()
+        })
+    }
 }
 
 #[derive(Debug, Args)]
@@ -487,7 +594,8 @@ into the configuration and holds only its SHA-256.
 
 Examples:
   airside key new --name front-desk
-  airside key new --name ci --group operators --json";
+  airside key new --name ci --group operators --days 90 --json
+  airside key new --upstream hotel --tenant acme";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Key {
@@ -495,14 +603,22 @@ pub(crate) enum Key {
     #[command(after_help = KEY_HELP)]
     New {
         /// Name of the caller that will hold it.
-        #[arg(long)]
-        name: String,
+        #[arg(long, required_unless_present = "upstream")]
+        name: Option<String>,
         /// Group of the caller; may be repeated.
         #[arg(long = "group", value_name = "GROUP")]
         groups: Vec<String>,
         /// Tenant of the caller.
         #[arg(long, value_name = "NAME", default_value_t)]
         tenant: TenantId,
+        /// Upstream server that will hold it, to keep the state of its conversations
+        /// through the control API and do nothing else.
+        #[arg(long, value_name = "NAME", conflicts_with_all = ["name", "groups"])]
+        upstream: Option<ServerId>,
+        /// Days until it expires; never for a caller unless given.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=3650))]
+        #[arg(default_value_if("upstream", clap::builder::ArgPredicate::IsPresent, "90"))]
+        days: Option<u16>,
     },
 }
 

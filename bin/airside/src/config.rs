@@ -20,6 +20,7 @@ use std::{
 
 use airside_gateway::config::{Endpoint, Listen, Recording, Upstream};
 use airside_identity::Digest;
+use airside_ledger::conversation::Region;
 use airside_policy::Policies;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -46,6 +47,12 @@ pub(crate) struct Config {
     /// Where the ledger is kept.
     #[serde(default)]
     pub(crate) ledger: LedgerPlace,
+    /// Where the keys of persons are kept.
+    #[serde(default)]
+    pub(crate) keys: KeysPlace,
+    /// The state of conversations.
+    #[serde(default)]
+    pub(crate) conversation: ConversationPlace,
     /// A copy of the ledger elsewhere, encrypted and written as entries come.
     #[serde(default)]
     pub(crate) archive: ArchivePlace,
@@ -85,6 +92,33 @@ pub(crate) struct LedgerPlace {
     /// tables are made by `airside ledger init`. Without it the ledger is an
     /// SQLite file in the data folder, for one node.
     pub(crate) url_file: Option<PathBuf>,
+}
+
+/// Where the keys of persons are kept. Never in the ledger or its archive, so that a
+/// restore cannot bring a destroyed key back. Keep backups of them for a few days at
+/// most: whoever has an old one and the vault key can read what was erased since.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct KeysPlace {
+    /// File that holds the URL of the PostgreSQL database with the schema
+    /// `airside_keys`, made by `airside ledger init`. Without it the keys are in the
+    /// database of the ledger, or in `keys.db` in the data folder if the ledger is there.
+    pub(crate) url_file: Option<PathBuf>,
+    /// File of the key that wraps them; without it `vault.key` in the data folder. Made
+    /// with the first key. All nodes of a shared ledger need the same one. Nobody can
+    /// read personal values without it: keep a copy.
+    pub(crate) vault_file: Option<PathBuf>,
+}
+
+/// The state of conversations.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct ConversationPlace {
+    /// Region of this node: 1 to 32 of `a-z`, `0-9` and `-`. Conversations that begin
+    /// here are pinned to it, and those of other regions are left alone. Without it
+    /// conversations are not pinned.
+    #[schemars(with = "Option<String>")]
+    pub(crate) region: Option<Region>,
 }
 
 /// A copy of the ledger elsewhere, encrypted and written as entries come.
@@ -258,7 +292,12 @@ fn resolve(config: &mut Config, folder: &Path) {
     if let Some(file) = &mut config.ledger.url_file {
         *file = folder.join(&*file);
     }
-    if let Some(file) = &mut config.archive.key_file {
+    let files = [
+        &mut config.archive.key_file,
+        &mut config.keys.url_file,
+        &mut config.keys.vault_file,
+    ];
+    for file in files.into_iter().flatten() {
         *file = folder.join(&*file);
     }
     for file in &mut config.policy.files {

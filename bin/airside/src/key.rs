@@ -1,6 +1,8 @@
 //! Makes keys for callers.
 
-use airside_base::{Fault, Kind, TenantId};
+use std::time::Duration;
+
+use airside_base::{Clock as _, Fault, Kind, SystemClock, TenantId, Timestamp};
 use airside_identity::{ApiKeyConfig, Config, mint};
 use serde_json::json;
 
@@ -16,11 +18,19 @@ pub(crate) fn run(args: &cli::Key, out: &mut Out) -> Result<(), Failure> {
         name,
         groups,
         tenant,
+        upstream,
+        days,
     } = args;
     let minted = mint();
-    check(name, groups, tenant, minted.sha256)?;
+    let (kind, what) = match upstream {
+        Some(_) => ("control.upstream", "upstream"),
+        None => ("identity.api-key", "name"),
+    };
+    let server = upstream.as_ref().map(ToString::to_string);
+    let name = server.or_else(|| name.clone()).unwrap_or_default();
+    check(&name, groups, tenant, minted.sha256)?;
     let mut block = format!(
-        "[[identity.api-key]]\nname = \"{name}\"\nsha256 = \"{}\"\n",
+        "[[{kind}]]\n{what} = \"{name}\"\nsha256 = \"{}\"\n",
         minted.sha256
     );
     if *tenant != TenantId::default() {
@@ -29,6 +39,12 @@ pub(crate) fn run(args: &cli::Key, out: &mut Out) -> Result<(), Failure> {
     if !groups.is_empty() {
         let list: Vec<String> = groups.iter().map(|group| format!("\"{group}\"")).collect();
         block.push_str(&format!("groups = [{}]\n", list.join(", ")));
+    }
+    if let Some(days) = days {
+        let end = SystemClock::new().now();
+        let end = end.checked_add(Duration::from_secs(u64::from(*days) * 86_400));
+        let end = end.unwrap_or(Timestamp::MAX);
+        block.push_str(&format!("not-after = \"{end:.0}\"\n"));
     }
     let secret = minted.secret.expose();
     if out.is_json() {

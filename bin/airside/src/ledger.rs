@@ -37,12 +37,16 @@ pub(crate) fn run(args: &cli::Ledger, out: &mut Out) -> Result<(), Failure> {
 }
 
 async fn init(args: &cli::Init, out: &mut Out) -> Result<(), Failure> {
-    source::initialize(&args.url_file, &args.role).await?;
+    source::initialize(args).await?;
     if out.is_json() {
         return out.json_pretty(&json!({ "ok": true, "role": &args.role }));
     }
+    let what = match args.only_keys {
+        true => "place for the keys",
+        false => "ledger",
+    };
     out.line(&format!(
-        "the ledger is ready; run Airside as {}",
+        "the {what} is ready; run Airside as {}",
         printable(&args.role)
     ))
 }

@@ -6,10 +6,12 @@ mod backup;
 mod call;
 mod cli;
 mod config;
+mod conversation;
 mod endpoint;
 mod explain;
 mod failure;
 mod key;
+mod keys;
 mod ledger;
 mod logs;
 mod node;
@@ -84,6 +86,7 @@ fn run(cli: &Cli, out: &mut Out) -> Result<(), Failure> {
         Command::Restore(args) => restore::run(args, out),
         Command::Erase(args) => person::erase(args, out),
         Command::Export(args) => person::export(args, out),
+        Command::Conversation(args) => conversation::run(args, out),
         Command::Config(args) => config::command::run(args, out),
         Command::Key(args) => key::run(args, out),
         Command::Explain(args) => explain::run(args, out),

@@ -14,15 +14,17 @@ mod signals;
 
 use std::{net::TcpListener, path::PathBuf, sync::Arc, time::Duration};
 
-use airside_api::{Access, State, serve_socket, serve_tcp, socket};
+use airside_api::{Access, Persons, State, serve_socket, serve_tcp, socket};
 use airside_base::{Fault, Kind, Supervisor, SystemClock};
 use airside_gateway::ServeError;
-use airside_ledger::{Ledger, keys::Keys, note::Signer, seal};
+use airside_ledger::{Ledger, conversation::Conversations, keys::Keys, note::Signer, seal};
 use serde_json::json;
 
 use crate::{
-    archive, cli, config,
+    archive, cli,
+    config::{self, Config},
     failure::{Exit, Failure},
+    keys,
     ledger::source,
     node::{
         event::Event,
@@ -120,10 +122,10 @@ async fn with_ledger(folder: PathBuf, plan: Plan, out: &mut Out) -> Result<(), F
         // Who may call is in its configuration; the key of `airside up` is not.
         folder::drop_caller_key(&folder)?;
     }
-    person::resume(&ledger, &folder).await?;
+    let keys = keys::Place::of(&plan.loaded.config).open().await?;
+    person::resume(&ledger, &keys).await?;
     let keeper = Supervisor::new();
     let kept = archive::keep(&ledger, &folder, &plan.loaded.config.archive, &keeper).await?;
-    let keys = Arc::new(person::keys(&folder)?);
     let ended = live(plan, (kept, signer, keys), &scribe, &mut signals, out).await;
     let flushed = ledger.flush().await;
     if keeper.stop(GRACE).await > 0 {
@@ -157,13 +159,15 @@ async fn live(
         control: control.as_ref().map(bound).transpose()?,
         origin: plan.origin,
         clock: Arc::new(SystemClock::new()),
-        keys,
+        keys: keys.clone(),
         seal_key: signer.verifier().to_string(),
     };
+    let persons = persons(&plan.loaded.config, &ledger, keys, &tasks);
     let node = Running::start(plan.loaded, place, &ledger, &tasks).await?;
     let node = Arc::new(node);
     seal::Sealer::new(ledger.clone(), signer, node.id()).start(node.clock(), &tasks);
-    serve_control(control, &node, &ledger, &tasks)?;
+    persons.conversations.clone().start(node.id(), &tasks);
+    serve_control(control, &node, (&ledger, persons), &tasks)?;
     match announce(&node, plan.snippets, out) {
         // Whoever started the node has read enough; it serves all the same.
         Err(failure) if failure.is_broken_pipe() => {}
@@ -185,16 +189,33 @@ async fn live(
     drained.map(|_| ())
 }
 
+/// Returns what the node knows of persons. Of a ledger that others write it hears whom
+/// they erase.
+fn persons(config: &Config, ledger: &Ledger, keys: Arc<Keys>, tasks: &Supervisor) -> Persons {
+    let clock = Arc::new(SystemClock::new());
+    if config.ledger.url_file.is_some() {
+        keys.follow(ledger.clone(), tasks);
+    }
+    let region = config.conversation.region.clone();
+    let tables: Vec<&'static str> = archive::folds().names().collect();
+    Persons {
+        conversations: Conversations::new(ledger.clone(), keys.clone(), clock.clone(), region),
+        keys,
+        tables: tables.into(),
+        clock,
+    }
+}
+
 /// Opens the control API.
 fn serve_control(
     listener: Option<TcpListener>,
     node: &Arc<Running>,
-    ledger: &Ledger,
+    (ledger, persons): (&Ledger, Persons),
     tasks: &Supervisor,
 ) -> Result<(), Failure> {
     let config = node.config();
     let folder = &config.data_dir;
-    let state = State::new(node.clone(), ledger.clone(), tasks.clone());
+    let state = State::new(node.clone(), ledger.clone(), persons, tasks.clone());
     let socket = socket::bind(folder).map_err(|error| folder::unusable(folder, &error))?;
     serve_socket(socket, state.clone(), tasks);
     let Some(listener) = listener else {
@@ -204,10 +225,8 @@ fn serve_control(
         .set_nonblocking(true)
         .and_then(|()| tokio::net::TcpListener::from_std(listener))
         .map_err(|error| no_runtime(&error))?;
-    let access = Access::Keys {
-        identity: node.identity(),
-        grants: config.control.grant.clone().into(),
-    };
+    let known = node.clone();
+    let access = Access::Keys(Arc::new(move || known.callers()));
     serve_tcp(listener, state, &access, tasks);
     Ok(())
 }

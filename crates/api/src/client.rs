@@ -7,10 +7,14 @@
 use std::{io, net::SocketAddr, path::PathBuf};
 
 use airside_base::{OnFailure, Redacted, Supervisor, TenantId};
-use airside_ledger::proof::Proof;
+use airside_ledger::{
+    conversation::Id,
+    personal::{Purpose, SubjectId},
+    proof::Proof,
+};
 use bytes::{Bytes, BytesMut};
 use http::{Method, Request, StatusCode, header};
-use http_body_util::{BodyExt as _, Empty, Limited};
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
@@ -122,21 +126,71 @@ impl Client {
         self.ask(Method::POST, "/v1/config/reload").await
     }
 
+    /// Destroys the keys of `subject` for `purposes`.
+    pub async fn erase(
+        &self,
+        tenant: &TenantId,
+        subject: &SubjectId,
+        purposes: &[Purpose],
+    ) -> Result<wire::Erased, Error> {
+        let purposes: Vec<&str> = purposes.iter().map(|purpose| purpose.as_str()).collect();
+        let purposes = purposes.join(",");
+        let path =
+            format!("/v1/subjects/erase?tenant={tenant}&subject={subject}&purposes={purposes}");
+        self.ask(Method::POST, &path).await
+    }
+
+    /// Begins an export of everything about `subject`.
+    pub async fn export(&self, tenant: &TenantId, subject: &SubjectId) -> Result<Parts, Error> {
+        let path = format!("/v1/subjects/export?tenant={tenant}&subject={subject}");
+        let body = self.send(Method::GET, &path, Bytes::new()).await?;
+        Ok(Parts { body })
+    }
+
+    /// Returns a conversation.
+    pub async fn conversation(
+        &self,
+        tenant: &TenantId,
+        id: &Id,
+    ) -> Result<wire::Conversation, Error> {
+        let path = format!("/v1/conversations/show?tenant={tenant}&id={id}");
+        self.ask(Method::GET, &path).await
+    }
+
+    /// Returns a page of what happened to a conversation behind entry `after`.
+    pub async fn history(
+        &self,
+        tenant: &TenantId,
+        id: &Id,
+        after: u64,
+    ) -> Result<Vec<wire::Step>, Error> {
+        let path = format!("/v1/conversations/history?tenant={tenant}&id={id}&after={after}");
+        let page: wire::History = self.ask(Method::GET, &path).await?;
+        Ok(page.steps)
+    }
+
+    /// Brings an earlier state of a conversation back, or tells what that would change.
+    pub async fn restore(&self, asked: &wire::Restore) -> Result<wire::Brought, Error> {
+        let text = wire::to_line(asked);
+        let path = "/v1/conversations/restore";
+        let body = self.send(Method::POST, path, text.into()).await?;
+        read(&collect(body).await?)
+    }
+
     async fn ask<T: DeserializeOwned>(&self, method: Method, path: &str) -> Result<T, Error> {
-        let body = self.send(method, path).await?;
-        let bytes = collect(body).await?;
-        serde_json::from_slice(&bytes).map_err(|error| Error::Unreadable(error.to_string()))
+        let body = self.send(method, path, Bytes::new()).await?;
+        read(&collect(body).await?)
     }
 
     async fn stream(&self, method: Method, path: &str) -> Result<Lines, Error> {
-        let body = self.send(method, path).await?;
+        let body = self.send(method, path, Bytes::new()).await?;
         Ok(Lines {
             body,
             buffer: BytesMut::new(),
         })
     }
 
-    async fn send(&self, method: Method, path: &str) -> Result<Incoming, Error> {
+    async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Incoming, Error> {
         let mut request = Request::builder().method(method).uri(path);
         let not_running = |source| Error::NotRunning {
             at: self.place(),
@@ -146,14 +200,14 @@ impl Client {
             Target::Folder(folder) => {
                 let stream = socket::connect(folder).await.map_err(not_running)?;
                 request = request.header(header::HOST, "airside");
-                self.exchange(stream, request).await?
+                self.exchange(stream, request, body).await?
             }
             Target::Address(address, key) => {
                 let stream = TcpStream::connect(address).await.map_err(not_running)?;
                 request = request
                     .header(header::HOST, address.to_string())
                     .header(header::AUTHORIZATION, format!("Bearer {}", key.expose()));
-                self.exchange(stream, request).await?
+                self.exchange(stream, request, body).await?
             }
         };
         if response.status() == StatusCode::OK {
@@ -171,6 +225,7 @@ impl Client {
         &self,
         stream: S,
         request: http::request::Builder,
+        body: Bytes,
     ) -> Result<http::Response<Incoming>, Error>
     where
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
@@ -193,7 +248,7 @@ impl Client {
                 let _ = connection.await;
             });
         let request = request
-            .body(Empty::<Bytes>::new())
+            .body(Full::new(body))
             .map_err(|error| Error::Unreadable(error.to_string()))?;
         sender.send_request(request).await.map_err(broken)
     }
@@ -211,6 +266,33 @@ async fn collect(body: Incoming) -> Result<Bytes, Error> {
     collected
         .map(http_body_util::Collected::to_bytes)
         .map_err(|error| Error::Unreadable(error.to_string()))
+}
+
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    serde_json::from_slice(bytes).map_err(|error| Error::Unreadable(error.to_string()))
+}
+
+/// A document that comes in parts.
+#[derive(Debug)]
+pub struct Parts {
+    body: Incoming,
+}
+
+impl Parts {
+    /// Returns the next part, or nothing at the end.
+    ///
+    /// # Errors
+    ///
+    /// When the connection breaks: what has come by then is not the whole.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        while let Some(frame) = self.body.frame().await {
+            let frame = frame.map_err(|error| Error::Unreadable(error.to_string()))?;
+            if let Ok(part) = frame.into_data() {
+                return Ok(Some(part));
+            }
+        }
+        Ok(None)
+    }
 }
 
 /// A stream of JSON lines.

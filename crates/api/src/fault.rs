@@ -4,7 +4,7 @@ use airside_base::{Fault, Kind};
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 
-use crate::{Role, wire};
+use crate::{Needs, Role, wire};
 
 /// A fault as an HTTP answer with a JSON body.
 pub(crate) struct Answer(pub(crate) Fault);
@@ -36,11 +36,11 @@ pub(crate) fn no_route() -> Answer {
     )
 }
 
-pub(crate) fn role_missing(needed: Role) -> Answer {
-    let role = match needed {
-        Role::Viewer => "viewer",
-        Role::Auditor => "auditor",
-        Role::Operator => "operator",
+pub(crate) fn role_missing(needs: Needs) -> Answer {
+    let role = match needs {
+        Needs::Role(Role::Viewer) => "viewer",
+        Needs::Role(Role::Auditor) => "auditor",
+        Needs::Role(Role::Operator) | Needs::Upstream => "operator",
     };
     Answer(
         Fault::new(
@@ -77,4 +77,30 @@ pub(crate) fn foreign_origin() -> Answer {
         "API-005",
         "the control API does not answer web pages",
     ))
+}
+
+pub(crate) fn bad_body(reason: &str) -> Answer {
+    Answer(Fault::new(
+        Kind::Invalid,
+        "API-006",
+        format!("the body is not what this route takes: {reason}"),
+    ))
+}
+
+pub(crate) fn no_handle() -> Answer {
+    Answer(
+        Fault::new(
+            Kind::Invalid,
+            "API-007",
+            "the header `Airside-Conversation` names no conversation",
+        )
+        .with_hint("send the handle that the conversation began with"),
+    )
+}
+
+pub(crate) fn stopping() -> Answer {
+    Answer(
+        Fault::new(Kind::Unavailable, "API-008", "the node is stopping")
+            .with_hint("repeat it when the node runs again"),
+    )
 }

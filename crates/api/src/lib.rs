@@ -3,8 +3,10 @@
 //!
 //! # Invariants
 //!
-//! * Every route states the [`Role`] that it needs; there is no way to add one
+//! * Every route states what it needs ([`Needs`]); there is no way to add one
 //!   without. What is not stated is refused.
+//! * The key of an upstream server opens the routes of conversations and no others,
+//!   there only those that this server began, for the tenant of the key.
 //! * The Unix socket is for the owner of the data folder and nobody else (folder
 //!   0700, socket 0600). Over TCP a caller shows a key and holds the roles that
 //!   its groups were granted.
@@ -12,7 +14,9 @@
 
 pub mod client;
 mod config;
+mod conversations;
 mod fault;
+mod persons;
 mod role;
 mod router;
 mod serve;
@@ -21,7 +25,8 @@ mod stream;
 pub mod wire;
 
 pub use client::Client;
-pub use config::{Config, Grant};
-pub use role::{Access, Role};
+pub use config::{Config, Grant, UpstreamKey};
+pub use persons::Persons;
+pub use role::{Access, Callers, Needs, Role};
 pub use router::{Endpoint, MAX_PAGE, Node, State, endpoints, router};
 pub use serve::{serve_socket, serve_tcp};

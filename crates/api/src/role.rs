@@ -2,7 +2,10 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use airside_identity::{Head, Identity};
+use airside_base::{Clock, Fault, TenantId};
+use airside_identity::{
+    ApiKeyConfig, ApiKeys, Caller, Error, Head, Identity, Verdict, Verifier as _,
+};
 use axum::{
     extract::{ConnectInfo, Request},
     middleware::Next,
@@ -11,7 +14,7 @@ use axum::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Grant, fault};
+use crate::{Config, Grant, fault};
 
 /// What a caller of the control API may do. A higher role includes the lower.
 #[derive(
@@ -27,26 +30,91 @@ pub enum Role {
     Operator,
 }
 
+/// What a route needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// At least this role.
+    Role(Role),
+    /// The key of an upstream server, or the role of an operator.
+    Upstream,
+}
+
 /// How callers of one listener are told apart.
 #[derive(Clone)]
 pub enum Access {
     /// Whoever reaches the socket owns the data folder.
     Owner,
-    /// Callers show a key.
-    Keys {
-        /// Recognises the key.
-        identity: Identity,
-        /// Roles of the groups.
-        grants: Arc<[Grant]>,
+    /// Callers show a key. Asked anew for each request, so that a key that has been
+    /// taken out of the configuration is refused from then on.
+    Keys(Arc<dyn Fn() -> Callers + Send + Sync>),
+}
+
+/// Who is known at the moment.
+#[derive(Clone)]
+pub struct Callers {
+    identity: Identity,
+    grants: Arc<[Grant]>,
+    upstreams: Arc<ApiKeys>,
+}
+
+impl Callers {
+    /// Returns those whom `identity` recognises, with the roles and the keys of
+    /// upstream servers that `config` names.
+    #[must_use]
+    pub fn new(identity: Identity, config: &Config, clock: Arc<dyn Clock>) -> Self {
+        let upstreams: Vec<ApiKeyConfig> = config.upstream.iter().map(Into::into).collect();
+        Self {
+            identity,
+            grants: config.grant.clone().into(),
+            upstreams: Arc::new(ApiKeys::new(&upstreams, clock)),
+        }
+    }
+
+    /// Returns the role of whoever sent a request.
+    fn role(&self, head: &Head<'_>) -> Result<Option<Role>, Fault> {
+        let caller = self
+            .identity
+            .identify(head)
+            .map_err(|error| error.fault())?;
+        Ok(highest(&self.grants, caller.groups()))
+    }
+
+    /// Returns the upstream server that sent a request; nothing if it shows no key of
+    /// one.
+    fn upstream(&self, head: &Head<'_>) -> Result<Option<Caller>, Fault> {
+        match self.upstreams.verify(head) {
+            Verdict::Claimed(caller) => Ok(Some(caller)),
+            Verdict::Passed | Verdict::Refused(Error::UnknownKey) => Ok(None),
+            Verdict::Refused(error) => Err(error.fault()),
+        }
+    }
+}
+
+/// On whose behalf a route works with conversations.
+#[derive(Debug, Clone)]
+pub(crate) enum Holder {
+    /// An operator, who names the tenant.
+    Operator,
+    /// An upstream server.
+    Upstream {
+        /// Its configured name.
+        name: String,
+        /// The tenant of its key.
+        tenant: TenantId,
     },
 }
 
 impl Access {
-    /// Returns the role of whoever sent `request`, or why it is refused.
-    fn role(&self, request: &Request) -> Result<Option<Role>, airside_base::Fault> {
-        let (identity, grants) = match self {
-            Self::Owner => return Ok(Some(Role::Operator)),
-            Self::Keys { identity, grants } => (identity, grants),
+    /// Judges `request`. Returns for whom it works, or that the sender lacks what is
+    /// needed.
+    fn judge(&self, needs: Needs, request: &Request) -> Result<Option<Holder>, Fault> {
+        let lowest = match needs {
+            Needs::Role(role) => role,
+            Needs::Upstream => Role::Operator,
+        };
+        let callers = match self {
+            Self::Owner => return Ok(Some(Holder::Operator)),
+            Self::Keys(callers) => callers(),
         };
         let Some(ConnectInfo(peer)) = request.extensions().get::<ConnectInfo<SocketAddr>>() else {
             return Ok(None);
@@ -57,8 +125,18 @@ impl Access {
             headers: request.headers(),
             peer: *peer,
         };
-        let caller = identity.identify(&head).map_err(|error| error.fault())?;
-        Ok(highest(grants, caller.groups()))
+        if needs == Needs::Upstream
+            && let Some(caller) = callers.upstream(&head)?
+        {
+            return Ok(Some(Holder::Upstream {
+                name: caller.id().to_owned(),
+                tenant: caller.tenant().clone(),
+            }));
+        }
+        let role = callers.role(&head)?;
+        Ok(role
+            .filter(|role| *role >= lowest)
+            .map(|_| Holder::Operator))
     }
 }
 
@@ -70,11 +148,11 @@ fn highest(grants: &[Grant], groups: &[String]) -> Option<Role> {
         .max()
 }
 
-/// Lets `request` through to its handler if its sender holds `needed`.
+/// Lets `request` through to its handler if its sender has what it `needs`.
 pub(crate) async fn require(
     access: Access,
-    needed: Role,
-    request: Request,
+    needs: Needs,
+    mut request: Request,
     next: Next,
 ) -> Response {
     // A browser always names its origin on a cross-site request, and no page has
@@ -82,9 +160,12 @@ pub(crate) async fn require(
     if request.headers().contains_key(http::header::ORIGIN) {
         return fault::foreign_origin().into_response();
     }
-    match access.role(&request) {
-        Ok(Some(role)) if role >= needed => next.run(request).await,
-        Ok(_) => fault::role_missing(needed).into_response(),
+    match access.judge(needs, &request) {
+        Ok(Some(holder)) => {
+            request.extensions_mut().insert(holder);
+            next.run(request).await
+        }
+        Ok(None) => fault::role_missing(needs).into_response(),
         Err(refused) => fault::Answer(refused).into_response(),
     }
 }

@@ -1,4 +1,4 @@
-//! Routes of the control API, each with its role.
+//! Routes of the control API, each with what it needs.
 
 use std::sync::Arc;
 
@@ -9,15 +9,16 @@ use axum::{
     extract::{Query, State as Extract, rejection::QueryRejection},
     middleware::from_fn,
     response::{IntoResponse as _, Response},
-    routing::{MethodRouter, get, post},
+    routing::{MethodRouter, delete, get, patch, post},
 };
 use http::{Method, header};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
 use crate::{
-    Access, Role,
+    Access, Needs, Persons, Role, conversations,
     fault::{self, Answer},
+    persons,
     role::require,
     stream, wire,
 };
@@ -40,64 +41,102 @@ pub trait Node: Send + Sync {
 pub struct State {
     pub(crate) node: Arc<dyn Node>,
     pub(crate) ledger: Ledger,
+    pub(crate) persons: Persons,
     pub(crate) supervisor: Supervisor,
     /// One verification at a time: it reads the whole ledger.
     pub(crate) verifying: Arc<Semaphore>,
 }
 
 impl State {
-    /// Returns the state for `node` and its `ledger`.
+    /// Returns the state for `node`, its `ledger` and what it knows of `persons`.
     #[must_use]
-    pub fn new(node: Arc<dyn Node>, ledger: Ledger, supervisor: Supervisor) -> Self {
+    pub fn new(
+        node: Arc<dyn Node>,
+        ledger: Ledger,
+        persons: Persons,
+        supervisor: Supervisor,
+    ) -> Self {
         Self {
             node,
             ledger,
+            persons,
             supervisor,
             verifying: Arc::new(Semaphore::new(1)),
         }
     }
 }
 
-/// One route and the role it needs.
+/// One route and what it needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
     /// HTTP method.
     pub method: Method,
     /// Path.
     pub path: &'static str,
-    /// Lowest role that may use it.
-    pub role: Role,
+    /// Who may use it.
+    pub needs: Needs,
 }
 
-fn table() -> Vec<(Endpoint, MethodRouter<State>)> {
-    let route = |method: Method, path, role, handler| (Endpoint { method, path, role }, handler);
+type Route = (Endpoint, MethodRouter<State>);
+
+fn route(method: Method, path: &'static str, needs: Needs, handler: MethodRouter<State>) -> Route {
+    let endpoint = Endpoint {
+        method,
+        path,
+        needs,
+    };
+    (endpoint, handler)
+}
+
+fn table() -> Vec<Route> {
+    let [viewer, auditor, operator] = [
+        Needs::Role(Role::Viewer),
+        Needs::Role(Role::Auditor),
+        Needs::Role(Role::Operator),
+    ];
+    let mut table = vec![
+        route(Method::GET, "/v1/status", viewer, get(status)),
+        route(Method::GET, "/v1/ledger/head", viewer, get(head)),
+        route(Method::GET, "/v1/ledger/entries", auditor, get(entries)),
+        route(Method::GET, "/v1/ledger/follow", auditor, get(follow)),
+        route(Method::GET, "/v1/ledger/proof", auditor, get(prove)),
+        route(Method::POST, "/v1/ledger/verify", auditor, post(verify)),
+        route(Method::POST, "/v1/config/reload", operator, post(reload)),
+    ];
+    table.extend(of_persons(auditor, operator));
+    table
+}
+
+/// The routes whose answers can be about persons.
+fn of_persons(auditor: Needs, operator: Needs) -> Vec<Route> {
+    let (own, erase) = ("/v1/conversations", "/v1/subjects/erase");
+    let (show, restore) = ("/v1/conversations/show", "/v1/conversations/restore");
+    let history = "/v1/conversations/history";
+    let upstream = Needs::Upstream;
     vec![
-        route(Method::GET, "/v1/status", Role::Viewer, get(status)),
-        route(Method::GET, "/v1/ledger/head", Role::Viewer, get(head)),
+        route(Method::POST, erase, operator, post(persons::erase)),
         route(
             Method::GET,
-            "/v1/ledger/entries",
-            Role::Auditor,
-            get(entries),
+            "/v1/subjects/export",
+            operator,
+            get(persons::export),
         ),
-        route(Method::GET, "/v1/ledger/follow", Role::Auditor, get(follow)),
-        route(Method::GET, "/v1/ledger/proof", Role::Auditor, get(prove)),
+        route(Method::POST, own, upstream, post(conversations::create)),
+        route(Method::GET, own, upstream, get(conversations::find)),
+        route(Method::PATCH, own, upstream, patch(conversations::change)),
+        route(Method::DELETE, own, upstream, delete(conversations::end)),
+        route(Method::GET, show, operator, get(conversations::show)),
+        route(Method::GET, history, auditor, get(conversations::history)),
         route(
             Method::POST,
-            "/v1/ledger/verify",
-            Role::Auditor,
-            post(verify),
-        ),
-        route(
-            Method::POST,
-            "/v1/config/reload",
-            Role::Operator,
-            post(reload),
+            restore,
+            operator,
+            post(conversations::restore),
         ),
     ]
 }
 
-/// Returns every route with its role.
+/// Returns every route with what it needs.
 #[must_use]
 pub fn endpoints() -> Vec<Endpoint> {
     table().into_iter().map(|(endpoint, _)| endpoint).collect()
@@ -107,9 +146,9 @@ pub fn endpoints() -> Vec<Endpoint> {
 pub fn router(state: State, access: &Access) -> Router {
     let mut router = Router::new();
     for (endpoint, handler) in table() {
-        let (access, role) = (access.clone(), endpoint.role);
+        let (access, needs) = (access.clone(), endpoint.needs);
         let guarded = handler.layer(from_fn(move |request, next| {
-            require(access.clone(), role, request, next)
+            require(access.clone(), needs, request, next)
         }));
         router = router.route(endpoint.path, guarded);
     }
@@ -229,7 +268,7 @@ fn chain(asked: Asked) -> Result<Chain, Answer> {
     }
 }
 
-fn json(value: &impl Serialize) -> Response {
+pub(crate) fn json(value: &impl Serialize) -> Response {
     (
         [(header::CONTENT_TYPE, "application/json")],
         wire::to_line(value),

@@ -2,8 +2,12 @@
 
 use std::net::SocketAddr;
 
-use airside_base::{Fault, Timestamp};
-use airside_ledger::{Verified, VerifyError};
+use airside_base::{Fault, TenantId, Timestamp};
+use airside_ledger::{
+    Verified, VerifyError,
+    conversation::{self, Region, Restored, State},
+    personal::SubjectId,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -167,6 +171,167 @@ pub struct Reloaded {
     pub changed: bool,
 }
 
+/// What an erasure did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Erased {
+    /// The number of the last entry about it.
+    pub entry: u64,
+    /// How many keys are destroyed, those of earlier erasures included.
+    pub keys: usize,
+    /// There was nothing left to erase.
+    pub repeated: bool,
+}
+
+impl From<airside_ledger::erasure::Done> for Erased {
+    fn from(done: airside_ledger::erasure::Done) -> Self {
+        Self {
+            entry: done.entry,
+            keys: done.keys,
+            repeated: done.repeated,
+        }
+    }
+}
+
+/// What a conversation begins with.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Opening {
+    /// Pseudonym of the person it is with, whose erasure ends it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<SubjectId>,
+    /// Seconds that it lives after its last change: at most 30 days, a day by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifetime_s: Option<u64>,
+    /// Its state.
+    #[serde(default)]
+    pub state: State,
+}
+
+/// A change of a conversation.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    /// The version that it was made from.
+    pub version: u64,
+    /// JSON Merge Patch (RFC 7396).
+    pub patch: State,
+}
+
+/// A conversation.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Conversation {
+    /// The right to use it, told once, to whoever began it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversation: Option<String>,
+    /// To be named by the next change.
+    pub version: u64,
+    /// When it began.
+    pub created: Timestamp,
+    /// When it ends unless it is changed before.
+    pub expires: Timestamp,
+    /// Where it has to stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<Region>,
+    /// The server that began it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// Pseudonym of the person it is with.
+    pub subject: SubjectId,
+    /// Its state; absent when it has been erased.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<State>,
+}
+
+impl From<conversation::Conversation> for Conversation {
+    fn from(from: conversation::Conversation) -> Self {
+        Self {
+            conversation: None,
+            version: from.version,
+            created: from.created,
+            expires: from.expires,
+            region: from.region,
+            owner: from.owner.map(|owner| owner.to_string()),
+            subject: from.subject,
+            state: from.state.clear(),
+        }
+    }
+}
+
+/// A page of what happened to a conversation.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct History {
+    /// In the order of the chain.
+    pub steps: Vec<Step>,
+}
+
+/// One entry about a conversation.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Step {
+    /// Its number.
+    pub seq: u64,
+    /// When.
+    pub time: Timestamp,
+    /// `created`, `patched`, `restored` or `ended`.
+    pub what: String,
+    /// Which state was brought back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored: Option<Restored>,
+}
+
+impl From<conversation::Step> for Step {
+    fn from(step: conversation::Step) -> Self {
+        Self {
+            seq: step.seq,
+            time: step.time,
+            what: step.what.to_owned(),
+            restored: step.restored,
+        }
+    }
+}
+
+/// What to bring back.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Restore {
+    /// Whose conversation.
+    #[serde(default)]
+    pub tenant: TenantId,
+    /// Id of the conversation.
+    pub id: String,
+    /// Up to this time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<Timestamp>,
+    /// Up to this entry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seq: Option<u64>,
+    /// Why, and from which version; without it nothing is changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<Reason>,
+}
+
+/// Why a state is brought back.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reason {
+    /// The version that the conversation has.
+    pub version: u64,
+    /// In clear and for ever: it should name no person.
+    pub reason: String,
+}
+
+/// What a restore changed, or would change.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Brought {
+    /// The entry that holds the earlier state.
+    pub from: u64,
+    /// When that was written.
+    pub time: Timestamp,
+    /// The version of the conversation, after the change if there was one.
+    pub version: u64,
+    /// JSON Merge Patch (RFC 7396) from the state before to the one after.
+    pub patch: State,
+}
+
 /// A fault as its receiver reads it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
@@ -177,6 +342,9 @@ pub struct Problem {
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub hint: Option<String>,
+    /// The version that a conversation has, when a change named another.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub version: Option<u64>,
 }
 
 impl Problem {
@@ -203,6 +371,7 @@ impl From<&Fault> for Problem {
             code: fault.code().to_owned(),
             message: fault.public().to_owned(),
             hint: fault.hint().map(str::to_owned),
+            version: None,
         }
     }
 }

@@ -13,16 +13,16 @@
 //!   cannot be read. Tenant, region, times and the pseudonym of its person are in clear.
 //! * A change names the version that it was made from; a lost race is an error.
 //! * After its end (by time, wish or erasure of its person) nobody reads the state.
+//! * A server that looks at conversations as their owner ([`Conversations::of`]) finds
+//!   those that it began and no others, whatever handle it has.
+//! * An earlier state comes back as a further change, never by taking one away.
 //! * State has at most 64 KiB and 32 levels, a lifetime at most 30 days.
 
-use std::{fmt, str::FromStr, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use airside_base::{
-    Clock, Fault, Kind as FaultKind, NodeId, OnFailure, Redacted, Supervisor, TenantId, Timestamp,
-    secret_token,
+    Clock, Fault, Kind as FaultKind, NodeId, OnFailure, Supervisor, TenantId, Timestamp,
 };
-use aws_lc_rs::digest::{SHA256, digest};
-use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -37,7 +37,14 @@ use crate::{
     table::{Column, Fact, Schema, Table, TableError, Versioned},
 };
 
+mod name;
+mod past;
 mod patch;
+
+pub use self::{
+    name::{Handle, HandleError, Id, Region, RegionError},
+    past::{Moment, Past, Preview, Restored, Step},
+};
 
 /// A conversation has begun.
 pub const CREATED: Kind = Kind::new("conversation.created");
@@ -64,90 +71,15 @@ const SWEPT: usize = 100;
 /// State: a JSON object.
 pub type State = Map<String, Value>;
 
-/// The right to one conversation: 256 random bits. It has no printable form.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Handle(Redacted<String>);
-
-/// The text is not a handle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the text is not the handle of a conversation")]
-pub struct HandleError;
-
-impl Handle {
-    /// Returns the handle as text, to be given to the one who may use it.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        self.0.expose()
-    }
-
-    /// Returns what the ledger knows of it: a hash, since whoever reads the ledger
-    /// must not be able to use it.
-    fn id(&self, tenant: &TenantId) -> String {
-        let text = format!("airside.conversation/1\n{tenant}\n{}", self.expose());
-        BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, text.as_bytes()))
-    }
-}
-
-impl FromStr for Handle {
-    type Err = HandleError;
-
-    fn from_str(text: &str) -> Result<Self, HandleError> {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-        if text.len() == 43 && text.bytes().all(plain) {
-            return Ok(Self(Redacted::new(text.to_owned())));
-        }
-        Err(HandleError)
-    }
-}
-
-/// A place where data has to stay: 1 to 32 of `a-z`, `0-9` and `-`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Region(Arc<str>);
-
-/// The text is not the name of a region.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a region is 1 to 32 of a-z, 0-9 and `-`")]
-pub struct RegionError;
-
-impl FromStr for Region {
-    type Err = RegionError;
-
-    fn from_str(text: &str) -> Result<Self, RegionError> {
-        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-        if (1..=32).contains(&text.len()) && text.bytes().all(plain) {
-            return Ok(Self(text.into()));
-        }
-        Err(RegionError)
-    }
-}
-
-impl TryFrom<String> for Region {
-    type Error = RegionError;
-
-    fn try_from(text: String) -> Result<Self, RegionError> {
-        text.parse()
-    }
-}
-
-impl From<Region> for String {
-    fn from(region: Region) -> Self {
-        region.0.as_ref().to_owned()
-    }
-}
-
-impl fmt::Display for Region {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 /// The body of [`CREATED`], version 1, and the document of the table. Times are
 /// microseconds since the Unix epoch.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Created {
     subject: SubjectId,
     region: Option<Region>,
+    /// The server that began it, which alone may use it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    owner: Option<Arc<str>>,
     created: i64,
     expires: i64,
     lifetime_s: u64,
@@ -158,6 +90,9 @@ pub struct Created {
 #[derive(Serialize, Deserialize)]
 struct Patched {
     expires: i64,
+    /// Which earlier state this is, if it was brought back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    restored: Option<Restored>,
     state: Personal<State>,
 }
 
@@ -241,6 +176,10 @@ pub struct Conversation {
     pub expires: Timestamp,
     /// Where it has to stay.
     pub region: Option<Region>,
+    /// The server that began it.
+    pub owner: Option<Arc<str>>,
+    /// The person it is with; a pseudonym of its own if none was named.
+    pub subject: SubjectId,
     /// Its state, unless its person has been erased.
     pub state: Opened<State>,
 }
@@ -277,6 +216,15 @@ pub enum Error {
     /// The state has been erased with its person.
     #[error("the state of the conversation has been erased")]
     Erased,
+    /// It had no state at that moment.
+    #[error("the conversation had no state at that moment")]
+    NotThen,
+    /// The reason for a change is empty, too long or not plain text.
+    #[error(
+        "the reason is not 1 to {} bytes of plain text",
+        past::MAX_REASON_BYTES
+    )]
+    Reason,
     /// The state cannot be sealed.
     #[error("cannot seal the state")]
     Seal(#[source] SealError),
@@ -337,6 +285,16 @@ impl Error {
                 "LED-093",
                 "the state of the conversation has been erased",
             ),
+            Self::NotThen => Fault::new(
+                FaultKind::NotFound,
+                "LED-123",
+                "the conversation had no state at that moment",
+            ),
+            Self::Reason => Fault::new(
+                FaultKind::Invalid,
+                "LED-124",
+                "the reason has to be 1 to 200 bytes of plain text",
+            ),
             Self::Seal(error) => error.fault(),
             Self::Open(error) => error.fault(),
             Self::Keys(error) => error.fault(),
@@ -356,12 +314,14 @@ pub struct Conversations {
     keys: Arc<Keys>,
     clock: Arc<dyn Clock>,
     region: Option<Region>,
+    owner: Option<Arc<str>>,
 }
 
 impl fmt::Debug for Conversations {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Conversations")
             .field("region", &self.region)
+            .field("owner", &self.owner)
             .finish_non_exhaustive()
     }
 }
@@ -382,6 +342,17 @@ impl Conversations {
             keys,
             clock,
             region,
+            owner: None,
+        }
+    }
+
+    /// Returns the same conversations as the server `owner` sees them: it finds those
+    /// that it began, and no others.
+    #[must_use]
+    pub fn of(&self, owner: &str) -> Self {
+        Self {
+            owner: Some(owner.into()),
+            ..self.clone()
         }
     }
 
@@ -401,20 +372,24 @@ impl Conversations {
             return Err(Error::Lifetime);
         }
         check(&state)?;
-        let handle = Handle(Redacted::new(secret_token()));
+        let handle = Handle::generate();
         let id = handle.id(tenant);
-        let own = || id.parse().expect("43 characters of base64url");
+        let own = || id.as_str().parse().expect("43 characters of base64url");
         let subject = opening.subject.unwrap_or_else(own);
         let now = self.clock.now();
         let created = Created {
             region: self.region.clone(),
+            owner: self.owner.clone(),
             created: now.as_microsecond(),
             expires: after(now, lifetime.as_secs()).as_microsecond(),
             lifetime_s: lifetime.as_secs(),
-            state: sealable(&subject, &id, state.clone()),
+            state: sealable(&subject, id.as_str(), state.clone()),
             subject,
         };
-        let draft = self.keys.draft(tenant, CREATED, 1, &id, &created).await;
+        let draft = self
+            .keys
+            .draft(tenant, CREATED, 1, id.as_str(), &created)
+            .await;
         let draft = draft.map_err(Error::Seal)?;
         let version = self.append(None, draft, 0).await?;
         let conversation = created.read(version, Opened::Clear(state));
@@ -427,7 +402,16 @@ impl Conversations {
     ///
     /// When there is none, it belongs to another region, or it cannot be read.
     pub async fn get(&self, tenant: &TenantId, handle: &Handle) -> Result<Conversation, Error> {
-        let row = self.find(tenant, &handle.id(tenant)).await?;
+        self.show(tenant, &handle.id(tenant)).await
+    }
+
+    /// As [`Conversations::get`], for whoever has no handle of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Conversations::get`].
+    pub async fn show(&self, tenant: &TenantId, id: &Id) -> Result<Conversation, Error> {
+        let row = self.find(tenant, id).await?;
         let state = self.open(tenant, &row.document).await?;
         Ok(row.document.read(row.version, state))
     }
@@ -460,14 +444,27 @@ impl Conversations {
         };
         patch::merge(&mut state, patch);
         check(&state)?;
+        self.write(tenant, row, state, None).await
+    }
+
+    /// Makes `state` the state of `row`, and starts its lifetime anew.
+    async fn write(
+        &self,
+        tenant: &TenantId,
+        row: Versioned<Created>,
+        state: State,
+        restored: Option<Restored>,
+    ) -> Result<Conversation, Error> {
+        let version = row.version;
         let expires = after(self.clock.now(), row.document.lifetime_s);
         let subject = &row.document.subject;
         let patched = Patched {
             expires: expires.as_microsecond(),
-            state: sealable(subject, &id, state.clone()),
+            restored,
+            state: sealable(subject, &row.key, state.clone()),
         };
-        let draft = self.keys.draft(tenant, PATCHED, 1, &id, &patched).await;
-        let draft = draft.map_err(Error::Seal)?;
+        let draft = self.keys.draft(tenant, PATCHED, 1, &row.key, &patched);
+        let draft = draft.await.map_err(Error::Seal)?;
         // An erasure in between must not let the old state live on under a new key.
         let sealed: Option<Patched> = serde_json::from_slice(draft.body()).ok();
         let sealed = sealed.as_ref().and_then(|patched| patched.state.sealed());
@@ -547,9 +544,12 @@ impl Conversations {
         });
     }
 
-    async fn find(&self, tenant: &TenantId, id: &str) -> Result<Versioned<Created>, Error> {
-        let row = self.table.find(tenant, id).await.map_err(Error::Table)?;
-        let row = row.ok_or(Error::Missing)?;
+    async fn find(&self, tenant: &TenantId, id: &Id) -> Result<Versioned<Created>, Error> {
+        let row = self.table.find(tenant, id.as_str()).await;
+        let row = row.map_err(Error::Table)?.ok_or(Error::Missing)?;
+        if self.owner.is_some() && row.document.owner != self.owner {
+            return Err(Error::Missing);
+        }
         if row.document.expires <= self.clock.now().as_microsecond() {
             return Err(Error::Missing);
         }
@@ -621,6 +621,8 @@ impl Created {
             created: time(self.created),
             expires: time(self.expires),
             region: self.region.clone(),
+            owner: self.owner.clone(),
+            subject: self.subject.clone(),
             state,
         }
     }

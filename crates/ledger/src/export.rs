@@ -3,12 +3,13 @@
 //! # Invariants
 //!
 //! * Values about other persons stay sealed, also where they stand in the same entry.
-//! * The document is written as it is read: its memory does not grow with the ledger.
+//! * The document is written as it is read, at the pace of whoever takes it: its memory
+//!   does not grow with the ledger.
 //! * An erased value is named as erased, never left out in silence.
 
 use std::io;
 
-use airside_base::{Clock, Fault, Kind as FaultKind, TenantId};
+use airside_base::{BoxFuture, Clock, Fault, Kind as FaultKind, TenantId};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -21,6 +22,8 @@ use crate::{
     store::{Filter, MAX_READ, Query, Row, Scan, StoreError},
 };
 
+/// Bytes that are gathered before they are written.
+const CHUNK: usize = 64 * 1024;
 /// The form of the document and its version.
 const FORMAT: &str = "airside.subject-export/1";
 
@@ -71,6 +74,18 @@ impl From<StoreError> for ExportError {
     }
 }
 
+/// Where an export is written.
+pub trait Sink: Send {
+    /// Takes the next part of the document, when it has room for it.
+    fn take(&mut self, part: Vec<u8>) -> BoxFuture<'_, io::Result<()>>;
+}
+
+impl<W: io::Write + Send> Sink for W {
+    fn take(&mut self, part: Vec<u8>) -> BoxFuture<'_, io::Result<()>> {
+        Box::pin(std::future::ready(self.write_all(&part)))
+    }
+}
+
 /// How much an export found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Exported {
@@ -91,7 +106,7 @@ pub async fn export(
     tenant: &TenantId,
     subject: &SubjectId,
     tables: &[&'static str],
-    out: &mut (dyn io::Write + Send),
+    out: &mut dyn Sink,
 ) -> Result<Exported, ExportError> {
     let head = ledger.head(tenant).await.map_err(ExportError::Read)?;
     let mut export = Export {
@@ -100,6 +115,7 @@ pub async fn export(
         tenant,
         subject,
         out,
+        gathered: Vec::new(),
         found: 0,
     };
     let opening = json!({
@@ -111,14 +127,16 @@ pub async fn export(
     });
     let opening = opening.to_string();
     // The object is left open for what follows.
-    export.write(&opening[..opening.len() - 1])?;
-    export.write(",\n\"entries\":[")?;
+    export.put(&opening[..opening.len() - 1]);
+    export.put(",\n\"entries\":[");
     let entries = export.entries(head).await?;
-    export.write("],\n\"documents\":[")?;
+    export.put("],\n\"documents\":[");
     let documents = export.documents(tables).await?;
-    export.write("]}\n")?;
-    export.out.flush().map_err(ExportError::Write)?;
-    Ok(Exported { entries, documents })
+    let exported = Exported { entries, documents };
+    let totals = json!(exported);
+    export.put(&format!("],\n\"totals\":{totals}}}\n"));
+    export.hand_over().await?;
+    Ok(exported)
 }
 
 struct Export<'a> {
@@ -126,22 +144,30 @@ struct Export<'a> {
     keys: &'a Keys,
     tenant: &'a TenantId,
     subject: &'a SubjectId,
-    out: &'a mut (dyn io::Write + Send),
+    out: &'a mut dyn Sink,
+    gathered: Vec<u8>,
     /// Elements of the present array.
     found: u64,
 }
 
 impl Export<'_> {
-    fn write(&mut self, text: &str) -> Result<(), ExportError> {
-        let written = self.out.write_all(text.as_bytes());
-        written.map_err(ExportError::Write)
+    fn put(&mut self, text: &str) {
+        self.gathered.extend_from_slice(text.as_bytes());
     }
 
-    fn element(&mut self, element: &Value) -> Result<(), ExportError> {
-        self.write(if self.found == 0 { "\n" } else { ",\n" })?;
+    async fn hand_over(&mut self) -> Result<(), ExportError> {
+        let part = std::mem::take(&mut self.gathered);
+        self.out.take(part).await.map_err(ExportError::Write)
+    }
+
+    async fn element(&mut self, element: &Value) -> Result<(), ExportError> {
+        self.put(if self.found == 0 { "\n" } else { ",\n" });
         self.found += 1;
-        let written = serde_json::to_writer(&mut *self.out, element);
-        written.map_err(|error| ExportError::Write(error.into()))
+        self.put(&element.to_string());
+        if self.gathered.len() < CHUNK {
+            return Ok(());
+        }
+        self.hand_over().await
     }
 
     /// Returns whether `body` may hold a value about the subject: the id has no
@@ -185,6 +211,7 @@ impl Export<'_> {
             "body": body,
             "hash": entry.hash,
         }))
+        .await
     }
 
     async fn documents(&mut self, tables: &[&'static str]) -> Result<u64, ExportError> {
@@ -228,5 +255,6 @@ impl Export<'_> {
             "version": row.version,
             "document": document,
         }))
+        .await
     }
 }

@@ -10,8 +10,8 @@
 //!   a sealed value that was moved does not open.
 //! * What has been destroyed leaves a mark, so that erased is told from lost.
 //! * Unwrapped keys stay in memory for 30 seconds ([`CACHE_TTL`]) at most, and not
-//!   past their destruction by this process. Another node may still read for that
-//!   long.
+//!   past their destruction by this process. A node that follows the ledger
+//!   ([`Keys::follow`]) forgets what another has destroyed when it hears of it.
 //!
 //! [`contract`] is the promise of a [`KeyStore`] as code.
 
@@ -35,7 +35,9 @@ use crate::{
 };
 
 pub mod contract;
+pub mod follow;
 pub mod memory;
+pub mod postgres;
 pub mod sqlite;
 #[cfg(test)]
 mod tests;
@@ -456,7 +458,7 @@ impl Keys {
             .store
             .destroy(tenant.clone(), subject.clone(), purposes.clone())
             .await;
-        self.cache().forget(tenant, subject);
+        self.cache().forget(tenant, |slot| slot.subject == *subject);
         destroyed
     }
 
@@ -471,7 +473,7 @@ impl Keys {
             .store
             .bury(tenant.clone(), subject.clone(), graves)
             .await;
-        self.cache().forget(tenant, subject);
+        self.cache().forget(tenant, |slot| slot.subject == *subject);
         buried
     }
 
@@ -624,10 +626,16 @@ impl Cache {
         }
     }
 
-    fn forget(&mut self, tenant: &TenantId, subject: &SubjectId) {
+    fn forget(&mut self, tenant: &TenantId, which: impl Fn(&Slot) -> bool) {
         self.era += 1;
-        let of_subject = |slot: &Slot| slot.tenant == *tenant && slot.subject == *subject;
-        self.keys.retain(|_, cached| !of_subject(&cached.slot));
-        self.live.retain(|slot, _| !of_subject(slot));
+        let gone = |slot: &Slot| slot.tenant == *tenant && which(slot);
+        self.keys.retain(|_, cached| !gone(&cached.slot));
+        self.live.retain(|slot, _| !gone(slot));
+    }
+
+    fn clear(&mut self) {
+        self.era += 1;
+        self.keys.clear();
+        self.live.clear();
     }
 }

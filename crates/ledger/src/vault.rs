@@ -11,7 +11,13 @@
 //!
 //! [`contract`] is the port's promise as code; each implementation runs it.
 
-use std::{fmt, io, path::PathBuf, sync::Arc};
+use std::{
+    fmt,
+    future::ready,
+    io,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard},
+};
 
 use airside_base::{BoxFuture, Fault, Kind};
 use aws_lc_rs::{
@@ -243,19 +249,76 @@ pub trait Vault: Send + Sync + fmt::Debug {
     fn destroy(&self) -> BoxFuture<'_, Result<(), VaultError>>;
 }
 
-/// What a vault with its key in this process does.
-fn wrap_here(present: &DataKey, key: &DataKey, context: &[u8]) -> Wrapped {
-    Wrapped {
-        vault: present.fingerprint(),
-        key: present.seal(context, key.expose().to_vec()),
+/// A vault whose key is in this process. It is a [`Vault`] by that alone.
+pub(crate) trait Local: Send + Sync + fmt::Debug {
+    /// Returns the key.
+    fn held(&self) -> &Held;
+
+    /// Destroys every copy of the key outside of this process.
+    fn erase(&self) -> Result<(), VaultError>;
+}
+
+/// The key of a [`Local`] vault, until it is destroyed.
+#[derive(Debug)]
+pub(crate) struct Held(Mutex<Option<DataKey>>);
+
+impl Held {
+    pub(crate) fn new(key: DataKey) -> Self {
+        Self(Mutex::new(Some(key)))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<DataKey>> {
+        self.0
+            .lock()
+            .expect("no panic happens while the lock is held")
+    }
+
+    fn with<T>(
+        &self,
+        work: impl FnOnce(&DataKey) -> Result<T, VaultError>,
+    ) -> Result<T, VaultError> {
+        work(self.lock().as_ref().ok_or(VaultError::Destroyed)?)
     }
 }
 
-fn unwrap_here(
-    present: &DataKey,
-    wrapped: &Wrapped,
-    context: &[u8],
-) -> Result<DataKey, VaultError> {
+impl<V: Local> Vault for V {
+    fn id(&self) -> BoxFuture<'_, Result<String, VaultError>> {
+        let name = self.held().with(|present| Ok(present.fingerprint()));
+        Box::pin(ready(name))
+    }
+
+    fn wrap<'a>(
+        &'a self,
+        key: &'a DataKey,
+        context: &'a [u8],
+    ) -> BoxFuture<'a, Result<Wrapped, VaultError>> {
+        let wrapped = self.held().with(|present| {
+            Ok(Wrapped {
+                vault: present.fingerprint(),
+                key: present.seal(context, key.expose().to_vec()),
+            })
+        });
+        Box::pin(ready(wrapped))
+    }
+
+    fn unwrap<'a>(
+        &'a self,
+        wrapped: &'a Wrapped,
+        context: &'a [u8],
+    ) -> BoxFuture<'a, Result<DataKey, VaultError>> {
+        let key = self
+            .held()
+            .with(|present| unwrap(present, wrapped, context));
+        Box::pin(ready(key))
+    }
+
+    fn destroy(&self) -> BoxFuture<'_, Result<(), VaultError>> {
+        self.held().lock().take();
+        Box::pin(ready(self.erase()))
+    }
+}
+
+fn unwrap(present: &DataKey, wrapped: &Wrapped, context: &[u8]) -> Result<DataKey, VaultError> {
     let name = present.fingerprint();
     if wrapped.vault != name {
         return Err(VaultError::OtherKey {

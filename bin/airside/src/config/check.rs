@@ -26,6 +26,7 @@ pub(crate) fn check(source: &Source, config: &Config) -> Vec<Problem> {
     endpoints(source, config, &mut list);
     identity(source, config, &mut list);
     control(source, config, &mut list);
+    upstream_keys(source, config, &mut list);
     archive(source, config, &mut list);
     list
 }
@@ -200,7 +201,7 @@ fn control(source: &Source, config: &Config, list: &mut Vec<Problem>) {
             "use 127.0.0.1 and reach it from elsewhere through a tunnel",
         ));
     }
-    if config.control.grant.is_empty() {
+    if config.control.grant.is_empty() && config.control.upstream.is_empty() {
         list.push(Problem::at(
             source,
             &path,
@@ -217,6 +218,51 @@ fn control(source: &Source, config: &Config, list: &mut Vec<Problem>) {
             format!("the control API and the gateway cannot both listen on {address}"),
             "choose another port",
         ));
+    }
+}
+
+/// Checks the keys by which upstream servers keep conversations.
+fn upstream_keys(source: &Source, config: &Config, list: &mut Vec<Problem>) {
+    let keys = &config.control.upstream;
+    let mut known: HashSet<_> = config.identity.api_key.iter().map(|k| k.sha256).collect();
+    for (index, key) in keys.iter().enumerate() {
+        let at = |name| {
+            let control = [Step::Key("control"), Step::Key("upstream")];
+            [&control[..], &[Step::Index(index), Step::Key(name)]].concat()
+        };
+        if config.control.address.is_none() {
+            list.push(Problem::at(
+                source,
+                &at("upstream"),
+                "CFG-025",
+                "an upstream server reaches the control API over TCP only".to_owned(),
+                "add `address = \"127.0.0.1:7401\"` to [control]",
+            ));
+        }
+        if !config
+            .upstream
+            .iter()
+            .any(|known| known.name == key.upstream)
+        {
+            list.push(Problem::at(
+                source,
+                &at("upstream"),
+                "CFG-009",
+                format!("there is no upstream `{}`", key.upstream),
+                "name one of [[upstream]]",
+            ));
+        }
+        if !known.insert(key.sha256) {
+            let name = key.upstream.to_string();
+            let fault = ConfigError::DuplicateKey { name }.fault();
+            list.push(Problem::at(
+                source,
+                &at("sha256"),
+                fault.code(),
+                fault.public().to_owned(),
+                "mint one key per server and tenant with `airside key new --upstream`",
+            ));
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use airside_api::{Client, client, wire};
 use airside_base::{Fault, Kind, Supervisor, SystemClock, TenantId};
 use airside_ledger::{
     Ledger, OpenError, Options, Progress, Query, Store, StoreError,
+    keys::postgres::PostgresKeys,
     proof::{self, Proof},
     stores::{
         postgres::Postgres,
@@ -183,10 +184,14 @@ pub(crate) async fn own(
     open(store, supervisor).await
 }
 
-/// Makes the tables of a PostgreSQL ledger.
-pub(crate) async fn initialize(url_file: &Path, role: &str) -> Result<(), Failure> {
-    let url = target::read_secret(url_file)?;
-    let made = Postgres::initialize(&url, role).await;
+/// Makes the tables of a PostgreSQL ledger and of the keys.
+pub(crate) async fn initialize(args: &cli::Init) -> Result<(), Failure> {
+    let url = target::read_secret(&args.url_file)?;
+    if !args.only_keys {
+        let made = Postgres::initialize(&url, &args.role).await;
+        made.map_err(|error| unreadable(Exit::Failed, &error.fault()))?;
+    }
+    let made = PostgresKeys::initialize(&url, &args.role).await;
     made.map_err(|error| unreadable(Exit::Failed, &error.fault()))
 }
 

@@ -14,7 +14,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use airside_api::{Node, wire};
+use airside_api::{Callers, Node, wire};
 use airside_base::{BoxFuture, Clock, Fault, Kind, NodeId, Supervisor, TenantId, Timestamp};
 use airside_gateway::{BuildError, Parts, Shared, Snapshot};
 use airside_identity::{ApiKeyConfig, Digest, Identity};
@@ -129,6 +129,7 @@ pub(crate) struct Running {
 struct Current {
     loaded: Arc<Loaded>,
     identity: Identity,
+    callers: Callers,
     travel: Arc<dyn Local>,
 }
 
@@ -188,8 +189,9 @@ impl Running {
         self.snapshot.clone()
     }
 
-    pub(crate) fn identity(&self) -> Identity {
-        self.current().identity
+    /// Returns who may use the control API at present.
+    pub(crate) fn callers(&self) -> Callers {
+        self.lock().callers.clone()
     }
 
     pub(crate) fn config(&self) -> Config {
@@ -322,9 +324,12 @@ fn current(loaded: Loaded, before: Option<&Current>, stock: &Stock) -> Result<Cu
             Arc::new(Travel::new(options, stock.clone()))
         }
     };
+    let control = &loaded.config.control;
+    let callers = Callers::new(identity.clone(), control, stock.clock.clone());
     Ok(Current {
         loaded: Arc::new(loaded),
         identity,
+        callers,
         travel,
     })
 }
@@ -369,8 +374,10 @@ fn fixed(before: &Config, after: &Config) -> Result<(), Fault> {
     let changed = [
         ("data-dir", before.data_dir != after.data_dir),
         ("ledger", before.ledger != after.ledger),
+        ("keys", before.keys != after.keys),
+        ("conversation", before.conversation != after.conversation),
         ("listen", before.listen != after.listen),
-        ("control", before.control != after.control),
+        ("control", before.control.address != after.control.address),
     ];
     match changed.iter().find(|(_, changed)| *changed) {
         None => Ok(()),

@@ -15,6 +15,9 @@ data-dir = "NAME"
 [ledger]
 url-file = "database.url"
 
+[keys]
+vault-file = "vault.key"
+
 [listen]
 address = "127.0.0.1:0"
 

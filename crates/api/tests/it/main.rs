@@ -3,16 +3,25 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use airside_api::{
-    Access, Client, Grant, Node, Role, State, client, endpoints, serve_socket, serve_tcp, socket,
-    wire,
+    Access, Callers, Client, Grant, Needs, Node, Persons, Role, State, UpstreamKey, client,
+    endpoints, serve_socket, serve_tcp, socket, wire,
 };
-use airside_base::{BoxFuture, Fault, Kind, Redacted, Supervisor, SystemClock, TenantId};
+use airside_base::{BoxFuture, Clock, Fault, Kind, Redacted, Supervisor, SystemClock, TenantId};
 use airside_identity::{ApiKeyConfig, Config, Identity, mint};
-use airside_ledger::{Draft, Kind as EntryKind, Ledger, Options, stores::memory::Memory};
+use airside_ledger::{
+    Draft, Kind as EntryKind, Ledger, Options,
+    conversation::Conversations,
+    keys::{Keys, memory::MemoryKeys},
+    stores::memory::Memory,
+    vault::memory::MemoryVault,
+};
 use http::{Request, StatusCode, header};
-use http_body_util::{BodyExt as _, Empty};
+use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
+
+mod conversations;
+mod persons;
 
 /// A node whose configuration is always bad.
 struct Broken;
@@ -39,19 +48,35 @@ impl Node for Broken {
     }
 }
 
+async fn memory(supervisor: &Supervisor) -> Ledger {
+    let (store, clock) = (Arc::new(Memory::new()), Arc::new(SystemClock::new()));
+    let ledger = Ledger::open(store, clock, supervisor, Options::default());
+    ledger.await.expect("the test set-up works")
+}
+
+fn persons(ledger: &Ledger, region: Option<&str>) -> Persons {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let (store, vault) = (Arc::new(MemoryKeys::new()), Arc::new(MemoryVault::new()));
+    let keys = Arc::new(Keys::new(store, vault, clock.clone()));
+    let region = region.map(|region| region.parse().expect("a region"));
+    Persons {
+        conversations: Conversations::new(ledger.clone(), keys.clone(), clock.clone(), region),
+        keys,
+        tables: ["conversations"].into(),
+        clock,
+    }
+}
+
 async fn state(supervisor: &Supervisor, entries: usize) -> State {
-    let store = Arc::new(Memory::new());
-    let clock = Arc::new(SystemClock::new());
-    let ledger = Ledger::open(store, clock, supervisor, Options::default())
-        .await
-        .expect("the test set-up works");
+    let ledger = memory(supervisor).await;
     for _ in 0..entries {
         ledger
             .append(vec![entry()])
             .await
             .expect("the test set-up works");
     }
-    State::new(Arc::new(Broken), ledger, supervisor.clone())
+    let persons = persons(&ledger, None);
+    State::new(Arc::new(Broken), ledger, persons, supervisor.clone())
 }
 
 fn entry() -> Draft {
@@ -89,11 +114,14 @@ async fn over_tcp(supervisor: &Supervisor, roles: &[Role]) -> (SocketAddr, Vec<S
         anonymous_loopback: true,
         api_key,
     };
-    let access = Access::Keys {
-        identity: Identity::new(&config, Arc::new(SystemClock::new()))
-            .expect("the test set-up works"),
-        grants: grants.into(),
+    let clock = Arc::new(SystemClock::new());
+    let identity = Identity::new(&config, clock.clone()).expect("the test set-up works");
+    let control = airside_api::Config {
+        grant: grants,
+        ..airside_api::Config::default()
     };
+    let callers = Callers::new(identity, &control, clock);
+    let access = Access::Keys(Arc::new(move || callers.clone()));
     let listener = TcpListener::bind("127.0.0.1:0")
         .await
         .expect("the test set-up works");
@@ -108,6 +136,21 @@ async fn ask(
     path: &str,
     headers: &[(http::HeaderName, String)],
 ) -> (StatusCode, String) {
+    let response = send(address, (method, path), headers, "").await;
+    let status = response.status();
+    if status == StatusCode::OK {
+        // A stream may not end.
+        return (status, String::new());
+    }
+    (status, text(response).await)
+}
+
+async fn send(
+    address: SocketAddr,
+    (method, path): (&http::Method, &str),
+    headers: &[(http::HeaderName, String)],
+    body: &str,
+) -> http::Response<hyper::body::Incoming> {
     let stream = TcpStream::connect(address)
         .await
         .expect("the test set-up works");
@@ -124,24 +167,16 @@ async fn ask(
     }
     let request = request
         .header(header::HOST, "127.0.0.1")
-        .body(Empty::<bytes::Bytes>::new())
+        .body(Full::<bytes::Bytes>::from(body.to_owned()))
         .expect("the test set-up works");
-    let response = sender
-        .send_request(request)
-        .await
-        .expect("the test set-up works");
-    let status = response.status();
-    if status == StatusCode::OK {
-        // A stream may not end.
-        return (status, String::new());
-    }
-    let body = response
-        .into_body()
-        .collect()
-        .await
-        .expect("the test set-up works")
-        .to_bytes();
-    (status, String::from_utf8_lossy(&body).into_owned())
+    let response = sender.send_request(request).await;
+    response.expect("the test set-up works")
+}
+
+async fn text(response: http::Response<hyper::body::Incoming>) -> String {
+    let body = response.into_body().collect().await;
+    let body = body.expect("the test set-up works").to_bytes();
+    String::from_utf8_lossy(&body).into_owned()
 }
 
 fn bearer(key: &str) -> Vec<(http::HeaderName, String)> {
@@ -155,24 +190,37 @@ async fn every_route_needs_its_role() {
     let (address, keys) = over_tcp(&supervisor, &roles).await;
     let listed: Vec<String> = endpoints()
         .iter()
-        .map(|route| format!("{} {} {:?}", route.method, route.path, route.role))
+        .map(|route| format!("{} {} {:?}", route.method, route.path, route.needs))
         .collect();
     // The whole interface: a new route is added here together with its role.
     let expected = [
-        "GET /v1/status Viewer",
-        "GET /v1/ledger/head Viewer",
-        "GET /v1/ledger/entries Auditor",
-        "GET /v1/ledger/follow Auditor",
-        "GET /v1/ledger/proof Auditor",
-        "POST /v1/ledger/verify Auditor",
-        "POST /v1/config/reload Operator",
+        "GET /v1/status Role(Viewer)",
+        "GET /v1/ledger/head Role(Viewer)",
+        "GET /v1/ledger/entries Role(Auditor)",
+        "GET /v1/ledger/follow Role(Auditor)",
+        "GET /v1/ledger/proof Role(Auditor)",
+        "POST /v1/ledger/verify Role(Auditor)",
+        "POST /v1/config/reload Role(Operator)",
+        "POST /v1/subjects/erase Role(Operator)",
+        "GET /v1/subjects/export Role(Operator)",
+        "POST /v1/conversations Upstream",
+        "GET /v1/conversations Upstream",
+        "PATCH /v1/conversations Upstream",
+        "DELETE /v1/conversations Upstream",
+        "GET /v1/conversations/show Role(Operator)",
+        "GET /v1/conversations/history Role(Auditor)",
+        "POST /v1/conversations/restore Role(Operator)",
     ];
     assert_eq!(listed, expected);
     for route in endpoints() {
+        let lowest = match route.needs {
+            Needs::Role(role) => role,
+            Needs::Upstream => Role::Operator,
+        };
         for (role, key) in roles.iter().zip(&keys) {
             let (status, body) = ask(address, &route.method, route.path, &bearer(key)).await;
             let refused = status == StatusCode::FORBIDDEN;
-            assert_eq!(refused, *role < route.role, "{route:?} as {role:?}: {body}");
+            assert_eq!(refused, *role < lowest, "{route:?} as {role:?}: {body}");
         }
         let outsider = bearer(&keys[3]);
         let (status, body) = ask(address, &route.method, route.path, &outsider).await;
@@ -229,13 +277,15 @@ async fn pages_unknown_routes_and_wrong_parameters_are_refused() {
 async fn owner_reads_follows_and_verifies_over_the_socket() {
     let folder = tempfile::tempdir().unwrap();
     let supervisor = Supervisor::new();
-    let store = Arc::new(Memory::new());
-    let clock = Arc::new(SystemClock::new());
-    let ledger = Ledger::open(store, clock, &supervisor, Options::default())
-        .await
-        .unwrap();
+    let ledger = memory(&supervisor).await;
     ledger.append(vec![entry(), entry()]).await.unwrap();
-    let state = State::new(Arc::new(Broken), ledger.clone(), supervisor.clone());
+    let persons = persons(&ledger, None);
+    let state = State::new(
+        Arc::new(Broken),
+        ledger.clone(),
+        persons,
+        supervisor.clone(),
+    );
     serve_socket(socket::bind(folder.path()).unwrap(), state, &supervisor);
     let client = Client::local(folder.path(), &supervisor);
     let tenant = TenantId::default();

@@ -28,6 +28,31 @@ pub(super) fn merge(target: &mut Map<String, Value>, patch: Map<String, Value>) 
     }
 }
 
+/// Returns the patch that makes `target` out of `present`. A null of `target` that is
+/// not in `present` cannot be told by a patch and is left out.
+pub(super) fn difference(
+    present: &Map<String, Value>,
+    target: &Map<String, Value>,
+) -> Map<String, Value> {
+    let mut patch = Map::new();
+    for name in present.keys().filter(|name| !target.contains_key(*name)) {
+        patch.insert(name.clone(), Value::Null);
+    }
+    for (name, value) in target {
+        match (present.get(name), value) {
+            (Some(present), value) if present == value => {}
+            (Some(Value::Object(present)), Value::Object(value)) => {
+                let inner = difference(present, value);
+                patch.insert(name.clone(), Value::Object(inner));
+            }
+            (_, value) => {
+                patch.insert(name.clone(), value.clone());
+            }
+        }
+    }
+    patch
+}
+
 /// Returns whether `members` have at most `levels` levels below them.
 pub(super) fn is_within(members: &Map<String, Value>, levels: usize) -> bool {
     members.values().all(|value| fits(value, levels))
@@ -137,7 +162,30 @@ mod tests {
         Value::Object(merged)
     }
 
+    /// Removes what a merge patch cannot say.
+    fn without_nulls(value: Value) -> Value {
+        match value {
+            Value::Object(members) => {
+                let members = members.into_iter().filter(|(_, value)| !value.is_null());
+                Value::Object(members.map(|(name, v)| (name, without_nulls(v))).collect())
+            }
+            other => other,
+        }
+    }
+
     proptest! {
+        #[test]
+        fn difference_leads_from_one_state_to_the_other(one in object(), other in object()) {
+            let plain = |members| without_nulls(Value::Object(members));
+            let (Value::Object(mut one), Value::Object(other)) = (plain(one), plain(other)) else {
+                unreachable!("objects stay objects")
+            };
+            let patch = difference(&one, &other);
+            prop_assert_eq!(patch.is_empty(), one == other);
+            merge(&mut one, patch);
+            prop_assert_eq!(one, other);
+        }
+
         #[test]
         fn merges_as_the_specification_says(target in object(), patch in object()) {
             let expected = model(&Value::Object(target.clone()), &Value::Object(patch.clone()));

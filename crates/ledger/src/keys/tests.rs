@@ -1,12 +1,18 @@
 use std::fs;
 
-use airside_base::VirtualClock;
+use airside_base::{Redacted, SystemClock, VirtualClock};
+use airside_testkit::postgres::{Database, ROLE, Server};
 use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::{contract, memory::MemoryKeys, sqlite::SqliteKeys, *};
-use crate::vault::{file::FileVault, memory::MemoryVault};
+use super::{contract, memory::MemoryKeys, postgres::PostgresKeys, sqlite::SqliteKeys, *};
+use crate::{
+    Ledger, Options,
+    erasure::Eraser,
+    stores::postgres::Postgres,
+    vault::{file::FileVault, memory::MemoryVault},
+};
 
 #[tokio::test]
 async fn memory_keeps_the_contract() {
@@ -24,6 +30,175 @@ async fn sqlite_keeps_the_contract() {
         let store = SqliteKeys::open(&folder.path().join("keys.db")).unwrap();
         case(Box::new(store)).await;
     }
+}
+
+async fn prepared(server: &Server, name: &str) -> Database {
+    let database = server.database(name).unwrap();
+    let owner = Redacted::new(database.owner_url.clone());
+    PostgresKeys::initialize(&owner, ROLE).await.unwrap();
+    database
+}
+
+async fn opened(database: &Database) -> PostgresKeys {
+    let url = Redacted::new(database.url.clone());
+    PostgresKeys::open(&url).await.unwrap()
+}
+
+#[tokio::test]
+async fn postgres_keeps_the_contract() {
+    let server = Server::start().unwrap();
+    for (number, (name, case)) in contract::CASES.iter().enumerate() {
+        println!("{name}");
+        let database = prepared(&server, &format!("keys_{number}")).await;
+        case(Box::new(opened(&database).await)).await;
+    }
+}
+
+#[tokio::test]
+async fn role_can_take_keys_away_and_not_rename_or_remove_them() {
+    let server = Server::start().unwrap();
+    let database = prepared(&server, "keys_role").await;
+    drop(opened(&database).await);
+    let allowed = "UPDATE airside_keys.subject_key SET vault = NULL, wrapped = NULL";
+    database.run_as_node(allowed).unwrap();
+    for sql in [
+        "DELETE FROM airside_keys.subject_key",
+        "TRUNCATE airside_keys.subject_key",
+        "UPDATE airside_keys.subject_key SET id = 'x'",
+        "UPDATE airside_keys.subject_key SET subject = 'x'",
+        "UPDATE airside_keys.vault SET id = 'x'",
+        "DELETE FROM airside_keys.vault",
+        "DROP TABLE airside_keys.subject_key",
+    ] {
+        let error = database.run_as_node(sql).expect_err(sql).to_string();
+        assert!(
+            error.contains("permission denied") || error.contains("must be owner"),
+            "{sql}: {error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn database_without_keys_or_with_another_vault_is_refused() {
+    let server = Server::start().unwrap();
+    let database = server.database("keys_absent").unwrap();
+    let url = Redacted::new(database.url.clone());
+    let absent = PostgresKeys::open(&url).await.expect_err("no tables");
+    assert_eq!(absent.fault().code(), "LED-121");
+    let owner = Redacted::new(database.owner_url.clone());
+    for _ in 0..2 {
+        PostgresKeys::initialize(&owner, ROLE).await.unwrap();
+    }
+    let store = opened(&database).await;
+    assert_eq!(store.vault().await.unwrap(), None);
+    for _ in 0..2 {
+        store.bind("one").await.unwrap();
+    }
+    let other = opened(&database).await.bind("two").await;
+    assert_eq!(other.unwrap_err().fault().code(), "LED-120");
+    assert_eq!(store.vault().await.unwrap().as_deref(), Some("one"));
+    database
+        .run("INSERT INTO airside_keys.version VALUES (99)")
+        .unwrap();
+    let later = PostgresKeys::open(&url).await.expect_err("a later version");
+    assert_eq!(later.fault().code(), "LED-122");
+    let later = PostgresKeys::initialize(&owner, ROLE).await;
+    assert_eq!(later.unwrap_err().fault().code(), "LED-122");
+}
+
+/// Two nodes ask for the first key of a slot at the same time, while a third takes it
+/// away: each gets a key that the store knows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_agree_on_the_key_of_a_slot() {
+    let server = Server::start().unwrap();
+    let database = prepared(&server, "keys_race").await;
+    let (one, other) = (opened(&database).await, opened(&database).await);
+    let tenant = TenantId::default();
+    for round in 0..20 {
+        let slot = Slot {
+            tenant: tenant.clone(),
+            subject: subject(&format!("subject-{round}")),
+            purpose: Purpose::Service,
+            scope: "".into(),
+        };
+        let fresh = || {
+            let id = KeyId::generate();
+            let key = id.as_str().as_bytes().to_vec();
+            let vault = "v".to_owned();
+            Kept {
+                id,
+                wrapped: Wrapped { vault, key },
+            }
+        };
+        let (a, b) = tokio::join!(
+            one.keep(slot.clone(), fresh()),
+            other.keep(slot.clone(), fresh())
+        );
+        assert_eq!(a.unwrap(), b.unwrap());
+        let destroy = async |store: &PostgresKeys| {
+            let purposes = BTreeSet::from(Purpose::ALL);
+            let subject = slot.subject.clone();
+            store.destroy(tenant.clone(), subject, purposes).await
+        };
+        let (kept, a, b) = tokio::join!(
+            one.keep(slot.clone(), fresh()),
+            destroy(&one),
+            destroy(&other)
+        );
+        let (kept, graves) = (kept.unwrap(), [a.unwrap(), b.unwrap()].concat());
+        let record = one.look_up(tenant.clone(), kept.id.clone()).await.unwrap();
+        let gone = graves.iter().any(|grave| grave.key == kept.id);
+        assert!(!graves.is_empty());
+        assert_eq!(record.unwrap().wrapped.is_none(), gone, "round {round}");
+    }
+}
+
+/// What one node erases another has cached: it forgets with the entry, long before
+/// its own time is up.
+#[tokio::test]
+async fn erasure_reaches_the_caches_of_other_nodes() {
+    let server = Server::start().unwrap();
+    let database = prepared(&server, "keys_follow").await;
+    let owner = Redacted::new(database.owner_url.clone());
+    Postgres::initialize(&owner, ROLE).await.unwrap();
+    let tasks = airside_base::Supervisor::new();
+    let vault = Arc::new(MemoryVault::new());
+    let node = async || {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let url = Redacted::new(database.url.clone());
+        let store = Postgres::open(&url, clock.clone(), &tasks).await.unwrap();
+        let ledger = Ledger::open(Arc::new(store), clock.clone(), &tasks, Options::default());
+        let store = Arc::new(opened(&database).await);
+        let keys = Arc::new(Keys::new(store, vault.clone(), clock));
+        (ledger.await.unwrap(), keys)
+    };
+    let ((here, eraser), (there, keys)) = (node().await, node().await);
+    let tenant = TenantId::default();
+    let booked = draft(&eraser).await;
+    here.append(vec![booked.clone()]).await.unwrap();
+    let body: Booked = serde_json::from_slice(booked.body()).unwrap();
+    let seen = keys.catch_up(&there, None).await.unwrap();
+    let guest = async || open(&keys, "/guest", &body.guest).await.unwrap();
+    assert_eq!(guest().await, Opened::Clear("Ada".to_owned()));
+    let purposes = BTreeSet::from([Purpose::Service]);
+    Eraser::new(&here, &eraser)
+        .erase(&tenant, &subject("subject-1"), &purposes)
+        .await
+        .unwrap();
+    assert_eq!(
+        guest().await,
+        Opened::Clear("Ada".to_owned()),
+        "it is cached"
+    );
+    keys.catch_up(&there, Some(seen)).await.unwrap();
+    assert_eq!(guest().await, Opened::Erased);
+    let payer = open(&keys, "/payer", &body.payer).await.unwrap();
+    assert_eq!(
+        payer,
+        Opened::Clear("Bob".to_owned()),
+        "the other purpose stays"
+    );
+    tasks.stop(Duration::from_secs(20)).await;
 }
 
 const KIND: Kind = Kind::new("stay.booked");

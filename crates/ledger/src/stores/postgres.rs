@@ -253,7 +253,7 @@ fn config(url: &Redacted<String>) -> Result<Config, OpenError> {
     Ok(config)
 }
 
-fn pool(url: &Redacted<String>, size: usize) -> Result<Pool, OpenError> {
+pub(crate) fn pool(url: &Redacted<String>, size: usize) -> Result<Pool, OpenError> {
     let recycling = ManagerConfig {
         recycling_method: RecyclingMethod::Fast,
     };
@@ -267,7 +267,7 @@ fn pool(url: &Redacted<String>, size: usize) -> Result<Pool, OpenError> {
         .map_err(|source| OpenError::Connect(Arc::new(source)))
 }
 
-async fn connection(pool: &Pool) -> Result<Object, Cause> {
+pub(crate) async fn connection(pool: &Pool) -> Result<Object, Cause> {
     pool.get().await.map_err(|error| Arc::new(error) as Cause)
 }
 

@@ -10,28 +10,26 @@
 
 use std::{
     fs::{self, File},
-    future::ready,
     io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard},
+    sync::Arc,
 };
 
-use airside_base::BoxFuture;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::{DataKey, KEY_BYTES, Vault, VaultError, Wrapped, unwrap_here, wrap_here};
+use super::{DataKey, Held, KEY_BYTES, Local, VaultError};
 
 /// The content is this, the key in base64 and a line feed.
 const HEAD: &str = "airside-vault-1 ";
 /// Longest file that is read, in bytes.
 const MAX_FILE_BYTES: u64 = 256;
 
-/// A [`Vault`] with its key in a file.
+/// A [`Vault`](super::Vault) with its key in a file.
 #[derive(Debug)]
 pub struct FileVault {
     file: PathBuf,
-    key: Mutex<Option<DataKey>>,
+    key: Held,
 }
 
 impl FileVault {
@@ -63,7 +61,7 @@ impl FileVault {
         match key {
             Some(key) => Ok(Self {
                 file,
-                key: Mutex::new(Some(key)),
+                key: Held::new(key),
             }),
             None => Err(VaultError::Foreign { file }),
         }
@@ -81,20 +79,7 @@ impl FileVault {
         Self::load(file)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<DataKey>> {
-        self.key
-            .lock()
-            .expect("no panic happens while the lock is held")
-    }
-
-    fn with<T>(
-        &self,
-        work: impl FnOnce(&DataKey) -> Result<T, VaultError>,
-    ) -> Result<T, VaultError> {
-        work(self.lock().as_ref().ok_or(VaultError::Destroyed)?)
-    }
-
-    fn erase(&self) -> io::Result<()> {
+    fn erase_file(&self) -> io::Result<()> {
         let size = match fs::metadata(&self.file) {
             Ok(found) => found.len(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -110,35 +95,14 @@ impl FileVault {
     }
 }
 
-impl Vault for FileVault {
-    fn id(&self) -> BoxFuture<'_, Result<String, VaultError>> {
-        Box::pin(ready(self.with(|present| Ok(present.fingerprint()))))
+impl Local for FileVault {
+    fn held(&self) -> &Held {
+        &self.key
     }
 
-    fn wrap<'a>(
-        &'a self,
-        key: &'a DataKey,
-        context: &'a [u8],
-    ) -> BoxFuture<'a, Result<Wrapped, VaultError>> {
-        let wrapped = self.with(|present| Ok(wrap_here(present, key, context)));
-        Box::pin(ready(wrapped))
-    }
-
-    fn unwrap<'a>(
-        &'a self,
-        wrapped: &'a Wrapped,
-        context: &'a [u8],
-    ) -> BoxFuture<'a, Result<DataKey, VaultError>> {
-        let key = self.with(|present| unwrap_here(present, wrapped, context));
-        Box::pin(ready(key))
-    }
-
-    fn destroy(&self) -> BoxFuture<'_, Result<(), VaultError>> {
-        self.lock().take();
-        let erased = self.erase();
-        Box::pin(ready(
-            erased.map_err(|source| failed("destroy", &self.file, source)),
-        ))
+    fn erase(&self) -> Result<(), VaultError> {
+        let erased = self.erase_file();
+        erased.map_err(|source| failed("destroy", &self.file, source))
     }
 }
 
