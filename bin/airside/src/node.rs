@@ -154,15 +154,15 @@ async fn live(
     let control = control.map(|address| listen::bind(address, WhenTaken::Refuse));
     let control = control.transpose()?;
     let bound = |listener: &TcpListener| listener.local_addr().map_err(|e| no_runtime(&e));
+    let persons = persons(&plan.loaded.config, &ledger, keys, &tasks);
     let place = Place {
         address: bound(&listener)?,
         control: control.as_ref().map(bound).transpose()?,
         origin: plan.origin,
         clock: Arc::new(SystemClock::new()),
-        keys: keys.clone(),
+        persons: persons.clone(),
         seal_key: signer.verifier().to_string(),
     };
-    let persons = persons(&plan.loaded.config, &ledger, keys, &tasks);
     let node = Running::start(plan.loaded, place, &ledger, &tasks).await?;
     let node = Arc::new(node);
     seal::Sealer::new(ledger.clone(), signer, node.id()).start(node.clock(), &tasks);

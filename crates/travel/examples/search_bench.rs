@@ -14,6 +14,7 @@ use std::{
 use airside_base::{Clock, NodeId, Supervisor, SystemClock};
 use airside_ledger::{
     Ledger,
+    conversation::Conversations,
     keys::{Keys, memory::MemoryKeys},
     stores::memory::Memory,
     vault::memory::MemoryVault,
@@ -78,8 +79,11 @@ async fn parts(supervisor: &Supervisor) -> Result<Parts, Box<dyn Error>> {
     let store = Arc::new(Memory::new());
     let ledger = Ledger::open(store, clock.clone(), supervisor, Default::default()).await?;
     let (keys, vault) = (Arc::new(MemoryKeys::new()), Arc::new(MemoryVault::new()));
+    let keys = Arc::new(Keys::new(keys, vault, clock.clone()));
+    let all = Conversations::new(ledger.clone(), keys.clone(), clock.clone(), None);
     Ok(Parts {
-        keys: Arc::new(Keys::new(keys, vault, clock.clone())),
+        conversations: all.of("builtin:travel"),
+        keys,
         node: NodeId::generate(&*clock),
         supervisor: supervisor.clone(),
         ledger,

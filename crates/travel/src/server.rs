@@ -9,7 +9,7 @@
 use std::{borrow::Cow, sync::Arc};
 
 use airside_base::{BoxFuture, Clock, NodeId, Supervisor};
-use airside_ledger::{Ledger, keys::Keys};
+use airside_ledger::{Ledger, conversation::Conversations, keys::Keys};
 use airside_mcp::{Body, Local, body::boxed};
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
@@ -73,6 +73,8 @@ pub struct Parts {
     pub ledger: Ledger,
     /// What personal data is sealed with.
     pub keys: Arc<Keys>,
+    /// The conversations that this server began.
+    pub conversations: Conversations,
     /// Runs what has to be done without a call.
     pub supervisor: Supervisor,
     /// The node, for leases.

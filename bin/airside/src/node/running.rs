@@ -14,11 +14,11 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use airside_api::{Callers, Node, wire};
+use airside_api::{Callers, Node, Persons, wire};
 use airside_base::{BoxFuture, Clock, Fault, Kind, NodeId, Supervisor, TenantId, Timestamp};
 use airside_gateway::{BuildError, Parts, Shared, Snapshot};
 use airside_identity::{ApiKeyConfig, Digest, Identity};
-use airside_ledger::{Ledger, keys::Keys};
+use airside_ledger::Ledger;
 use airside_mcp::Local;
 use airside_travel::{Options, Parts as Stock, Travel};
 use arc_swap::ArcSwap;
@@ -34,6 +34,11 @@ use crate::{
 
 /// The caller that commands of this user are, on a node of `airside up`.
 const LOCAL: &str = "local";
+
+/// The built-in server of hotels.
+const TRAVEL: &str = "travel";
+/// By what its conversations are told from others. No upstream has a name with a colon.
+const TRAVEL_OWNER: &str = "builtin:travel";
 
 /// Where a configuration comes from, so that it can be read again.
 #[derive(Debug, Clone)]
@@ -104,8 +109,8 @@ pub(crate) struct Place {
     pub(crate) control: Option<SocketAddr>,
     pub(crate) origin: Origin,
     pub(crate) clock: Arc<dyn Clock>,
-    /// What personal data is sealed with.
-    pub(crate) keys: Arc<Keys>,
+    /// What the node knows of persons.
+    pub(crate) persons: Persons,
     /// Public key that the ledger is sealed with.
     pub(crate) seal_key: String,
 }
@@ -146,7 +151,8 @@ impl Running {
         let stock = Stock {
             clock: place.clock.clone(),
             ledger: ledger.clone(),
-            keys: place.keys.clone(),
+            keys: place.persons.keys.clone(),
+            conversations: place.persons.conversations.of(TRAVEL_OWNER),
             supervisor: tasks.clone(),
             node: id,
         };
@@ -349,7 +355,7 @@ fn build(
         policies: &current.loaded.policies,
         previous,
     };
-    let builtins = BTreeMap::from([("travel".to_owned(), current.travel.clone())]);
+    let builtins = BTreeMap::from([(TRAVEL.to_owned(), current.travel.clone())]);
     let identity = current.identity.clone();
     Snapshot::build(parts, identity, &builtins, shared, clock).map_err(|error| unusable(&error))
 }

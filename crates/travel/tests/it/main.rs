@@ -13,6 +13,7 @@ use std::sync::Arc;
 use airside_base::{Clock, NodeId, Supervisor, VirtualClock};
 use airside_ledger::{
     Ledger,
+    conversation::Conversations,
     keys::{Keys, memory::MemoryKeys},
     stores::memory::Memory,
     vault::memory::MemoryVault,
@@ -49,10 +50,14 @@ fn parts(clock: Arc<VirtualClock>) -> Parts {
         .now_or_never()
         .expect("a store in memory answers at once");
     let (keys, vault) = (Arc::new(MemoryKeys::new()), Arc::new(MemoryVault::new()));
+    let keys = Arc::new(Keys::new(keys, vault, clock.clone()));
+    let ledger = ledger.unwrap();
+    let all = Conversations::new(ledger.clone(), keys.clone(), clock.clone(), None);
     Parts {
-        keys: Arc::new(Keys::new(keys, vault, clock.clone())),
+        keys,
+        conversations: all.of("builtin:travel"),
         node: NodeId::generate(&*clock),
-        ledger: ledger.unwrap(),
+        ledger,
         supervisor,
         clock,
     }
