@@ -229,6 +229,13 @@ impl Ledger {
         verify::verify(&*self.store, progress).await
     }
 
+    /// Returns the priority of the thread that writes, as a nice value from -20
+    /// (first) to 19, where there is such a thread and the system tells.
+    #[must_use]
+    pub fn writer_nice(&self) -> Option<i32> {
+        self.store.writer_nice()
+    }
+
     /// Takes the lease `name` for `ttl`, or renews it if `holder` has it.
     ///
     /// # Errors

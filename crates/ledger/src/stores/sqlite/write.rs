@@ -8,7 +8,7 @@ use rusqlite::{
     types::{ToSqlOutput, Value, ValueRef},
 };
 
-use super::{MAX_CHAIN, MAX_SEQ, SEQ_BITS, failed, read};
+use super::{MAX_CHAIN, MAX_SEQ, SEQ_BITS, checkpoint::Checkpointer, failed, read};
 use crate::store::{
     Cause, Cell, Claim, Claimed, Commit, Fence, Refusal, Segment, StoreError, Unit, Write,
 };
@@ -19,13 +19,15 @@ pub(super) struct Writer {
     /// Set when a sync failed: what is on the disk is unknown from then on, and
     /// a second sync may report success for pages that were dropped.
     broken: Option<Cause>,
+    checkpointer: Checkpointer,
 }
 
 impl Writer {
-    pub(super) fn new(connection: Connection) -> Self {
+    pub(super) fn new(connection: Connection, checkpointer: Checkpointer) -> Self {
         Self {
             connection,
             broken: None,
+            checkpointer,
         }
     }
 
@@ -57,7 +59,9 @@ impl Writer {
                 }
             }
             Ok(Ok(()))
-        })
+        })?;
+        self.checkpointer.wrote(commit.weight(), &self.connection);
+        Ok(())
     }
 
     pub(super) fn claim(&mut self, claim: &Claim) -> Result<Claimed, StoreError> {
