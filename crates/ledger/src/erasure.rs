@@ -470,6 +470,12 @@ impl Collector {
         note(chain, entry)
     }
 
+    /// Notes that the chain of `tenant` goes on to `head` without an entry that
+    /// [`concerns`] an erasure. Whoever says so has to be trusted.
+    pub fn skip(&mut self, tenant: &TenantId, head: Head) {
+        self.chains.entry(tenant.clone()).or_default().0 = head;
+    }
+
     /// Returns the list, if every chain in `ends` was read to its end.
     ///
     /// # Errors
@@ -495,9 +501,15 @@ impl Collector {
     }
 }
 
+/// Returns whether `entry` is about an erasure.
+#[must_use]
+pub fn concerns(entry: &Entry) -> bool {
+    entry.kind == BEGUN || entry.kind == ERASED
+}
+
 /// Adds what `entry` says of an erasure.
 fn note(chain: &mut Chain, entry: &Entry) -> Result<(), ListError> {
-    if entry.kind != BEGUN && entry.kind != ERASED {
+    if !concerns(entry) {
         return Ok(());
     }
     let unknown = || ListError::Unknown {

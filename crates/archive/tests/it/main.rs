@@ -4,3 +4,4 @@ mod archive;
 mod drill;
 mod harness;
 mod restore;
+mod upkeep;
