@@ -16,6 +16,5 @@ pub mod drill;
 pub mod restore;
 
 pub use archive::{
-    Archive, Archiver, Contents, Done, Error, Objects, Options, SWEPT, Schedule, Shipped, State,
-    Status, Swept, Tail, Upkeep, UpkeepError, Watch,
+    Archive, Archiver, Contents, Error, Objects, Options, Shipped, State, Status, Tail, Watch,
 };

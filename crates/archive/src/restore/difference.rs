@@ -4,13 +4,13 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use airside_base::TenantId;
 use airside_ledger::{
-    Hash, Store, StoreError,
+    Store, StoreError,
     store::{Filter, MAX_READ, Row, Scan, Tip},
 };
 use aws_lc_rs::digest::{Context, SHA256};
 use serde::Serialize;
 
-use super::Folds;
+use super::{Folds, Hash};
 
 /// Most documents that a [`Difference`] names.
 const MAX_NAMED: usize = 1000;
@@ -20,8 +20,6 @@ const MAX_NAMED: usize = 1000;
 pub struct Digest {
     /// SHA-256 over both.
     pub state: Hash,
-    /// SHA-256 over the documents alone.
-    pub tables: Hash,
     /// Documents that it covers.
     pub documents: u64,
 }
@@ -32,65 +30,38 @@ pub struct Digest {
 ///
 /// When the store cannot be read.
 pub async fn digest(store: &dyn Store, folds: &Folds) -> Result<Digest, StoreError> {
+    let mut context = Context::new(&SHA256);
+    let mut put = |field: &[u8]| {
+        context.update(&(field.len() as u64).to_be_bytes());
+        context.update(field);
+    };
+    let mut documents = 0;
     let chains = store.chains().await?;
-    let tenants = chains.iter().map(|(tenant, _)| tenant);
-    let (tables, documents) = documents(store, tenants, folds).await?;
-    let mut sum = Sum::new();
     for (tenant, tip) in &chains {
-        sum.put(tenant.as_str().as_bytes());
-        sum.put(&tip.head.seq.to_be_bytes());
-        sum.put(tip.head.hash.as_bytes());
-        sum.put(&tip.time.as_microsecond().to_be_bytes());
+        put(tenant.as_str().as_bytes());
+        put(&tip.head.seq.to_be_bytes());
+        put(tip.head.hash.as_bytes());
+        put(&tip.time.as_microsecond().to_be_bytes());
     }
-    sum.put(tables.as_bytes());
-    Ok(Digest {
-        state: sum.finish(),
-        tables,
-        documents,
-    })
-}
-
-/// Returns the digest of the documents of `tenants`, which come in order, and how many
-/// there are.
-pub(crate) async fn documents(
-    store: &dyn Store,
-    tenants: impl Iterator<Item = &TenantId>,
-    folds: &Folds,
-) -> Result<(Hash, u64), StoreError> {
-    let (mut sum, mut count) = (Sum::new(), 0);
-    for tenant in tenants {
-        for table in folds.names() {
+    for table in folds.names() {
+        for (tenant, _) in &chains {
             let mut rows = Rows::new(store, table, tenant);
             while let Some(row) = rows.next().await? {
-                sum.put(tenant.as_str().as_bytes());
-                sum.put(table.as_bytes());
-                sum.put(row.key.as_bytes());
-                sum.put(&row.version.to_be_bytes());
-                sum.put(&row.body);
-                count += 1;
+                put(table.as_bytes());
+                put(tenant.as_str().as_bytes());
+                put(row.key.as_bytes());
+                put(&row.version.to_be_bytes());
+                put(&row.body);
+                documents += 1;
             }
         }
     }
-    Ok((sum.finish(), count))
-}
-
-/// SHA-256 over fields, each with its length in front of it.
-struct Sum(Context);
-
-impl Sum {
-    fn new() -> Self {
-        Self(Context::new(&SHA256))
-    }
-
-    fn put(&mut self, field: &[u8]) {
-        self.0.update(&(field.len() as u64).to_be_bytes());
-        self.0.update(field);
-    }
-
-    fn finish(self) -> Hash {
-        let digest = self.0.finish();
-        Hash::from_bytes(digest.as_ref().try_into().expect("SHA-256 has 32 bytes"))
-    }
+    let mut state = [0; 32];
+    state.copy_from_slice(context.finish().as_ref());
+    Ok(Digest {
+        state: Hash::from_bytes(state),
+        documents,
+    })
 }
 
 /// One chain in two stores.
@@ -248,7 +219,7 @@ impl Difference {
 }
 
 /// All documents of one table and tenant, by key, a page at a time.
-pub(crate) struct Rows<'a> {
+struct Rows<'a> {
     store: &'a dyn Store,
     table: &'static str,
     tenant: TenantId,
@@ -257,7 +228,7 @@ pub(crate) struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    pub(crate) fn new(store: &'a dyn Store, table: &'static str, tenant: &TenantId) -> Self {
+    fn new(store: &'a dyn Store, table: &'static str, tenant: &TenantId) -> Self {
         Self {
             store,
             table,
@@ -267,7 +238,7 @@ impl<'a> Rows<'a> {
         }
     }
 
-    pub(crate) async fn next(&mut self) -> Result<Option<Row>, StoreError> {
+    async fn next(&mut self) -> Result<Option<Row>, StoreError> {
         if let Some(row) = self.page.next() {
             return Ok(Some(row));
         }
