@@ -6,7 +6,9 @@ use std::{
     time::Duration,
 };
 
-use airside_archive::{Archive, Archiver, Error, Objects, Options, drill::Driller, restore::Folds};
+use airside_archive::{
+    Archive, Archiver, Error, Objects, Options, Schedule, Upkeep, drill::Driller, restore::Folds,
+};
 use airside_base::{NodeId, Supervisor, SystemClock};
 use airside_ledger::{Ledger, vault::file::FileVault};
 use url::Url;
@@ -21,6 +23,8 @@ use crate::{
 const KEY: &str = "archive.key";
 /// The folder of drills in the data folder.
 const SCRATCH: &str = "drill";
+/// The folder in the data folder where tables are folded for a snapshot.
+const SNAPSHOT: &str = "snapshot";
 /// How long an append waits for the archive. Longer than the lease of a node that
 /// was killed, which has to end first.
 const ACK_LIMIT: Duration = Duration::from_secs(15);
@@ -75,6 +79,13 @@ pub(crate) async fn keep(
     );
     let archiver = archiver.await.map_err(|error| failed(&error))?;
     let watch = archiver.watch();
+    let schedule = Schedule {
+        keep: Duration::from_secs(place.keep_days.get() * 24 * 3600),
+        ..Schedule::default()
+    };
+    let tables = folder.join(SNAPSHOT);
+    let upkeep = Upkeep::new(&archiver, Arc::new(folds()), tables, schedule).await;
+    upkeep.map_err(|error| failed(&error))?.start(keeper);
     archiver.start(keeper);
     let scratch = folder.join(SCRATCH);
     Driller::new(ledger.clone(), archive, folds(), scratch, clock, node).start(keeper);
@@ -115,6 +126,7 @@ pub(crate) fn failed(error: &Error) -> Failure {
         | Error::Vault(_)
         | Error::Version { .. }
         | Error::Taken { .. }
+        | Error::Interrupted(_)
         | Error::Read(_)
         | Error::Lease(_) => Exit::Failed,
     };

@@ -153,8 +153,8 @@ async fn verify(args: &cli::BackupVerify, out: &mut Out) -> Result<(), Failure> 
         return out.json_pretty(&json!({ "ok": true, "contents": contents }));
     }
     out.line(&format!(
-        "verified: {} manifests, {} entries, all in place up to {:.3}",
-        contents.manifests, contents.entries, contents.time
+        "verified: {} manifests, {} entries, {} snapshots, all in place up to {:.3}",
+        contents.manifests, contents.entries, contents.snapshots, contents.time
     ))
 }
 
@@ -173,12 +173,10 @@ async fn drill(args: &cli::BackupStatus, out: &mut Out) -> Result<(), Failure> {
     let passed = drill::drill(&archive, &*live, &archive::folds(), &folder, &clock).await;
     let passed = passed.map_err(|error| match &error {
         DrillError::Restore(error) => crate::restore::failed(error),
-        DrillError::Chain { .. } | DrillError::Document(_) => {
+        DrillError::Chain { .. } | DrillError::Document(_) | DrillError::Snapshot { .. } => {
             unreadable(Exit::Broken, &error.fault())
         }
-        DrillError::Read(_) | DrillError::Scratch(_) | DrillError::Folder(_) => {
-            unreadable(Exit::Failed, &error.fault())
-        }
+        DrillError::Read(_) | DrillError::Scratch(_) => unreadable(Exit::Failed, &error.fault()),
     })?;
     if out.is_json() {
         return out.json_pretty(&json!({ "ok": true, "passed": passed }));

@@ -15,6 +15,7 @@ pub(crate) mod source;
 use std::{
     fs::File,
     io::{self, Read as _},
+    num::NonZeroU64,
     path::{Path, PathBuf},
 };
 
@@ -137,7 +138,13 @@ pub(crate) struct ArchivePlace {
     /// too. Then not even the loss of this site loses it, and nothing goes on while
     /// the archive cannot be written.
     pub(crate) remote_ack: bool,
+    /// How many days the archive stays readable at each of its manifests. Older entries
+    /// stay for ever, merged into larger objects; what was merged is deleted then.
+    pub(crate) keep_days: NonZeroU64,
 }
+
+/// Long enough for a weekend, and for every restore that is under way.
+const DEFAULT_KEEP_DAYS: NonZeroU64 = NonZeroU64::new(7).expect("not zero");
 
 impl Default for ArchivePlace {
     fn default() -> Self {
@@ -146,6 +153,7 @@ impl Default for ArchivePlace {
             key_file: None,
             flush_ms: 250,
             remote_ack: false,
+            keep_days: DEFAULT_KEEP_DAYS,
         }
     }
 }

@@ -17,12 +17,13 @@ use std::{
 use airside_archive::{
     Archive,
     restore::{
-        Difference, Digest, Request, RestoreError, Restored, Source, difference, digest, erasures,
+        Difference, Digest, Rehearsal, Request, RestoreError, Restored, Source, difference, digest,
         restore,
     },
 };
 use airside_base::{Clock as _, Supervisor, SystemClock};
 use airside_ledger::{Progress, Store, StoreError, stores::sqlite::Sqlite};
+use indicatif::ProgressBar;
 use serde_json::json;
 
 use crate::{
@@ -74,9 +75,8 @@ pub(crate) fn run(args: &cli::Restore, out: &mut Out) -> Result<(), Failure> {
             Some(Place::Sqlite(target)) => work.make_folder(target, out).await,
             Some(Place::Postgres(file)) => {
                 let target = source::postgres(file, &work.supervisor).await?;
-                let restored = work.restore(&*target).await?;
-                let erasures = work.record_erasures(&target).await?;
-                report(&restored, erasures, None, out)
+                let restored = work.restore(&target).await?;
+                report(&restored, None, out)
             }
         };
         work.supervisor.stop(CLOSE).await;
@@ -127,34 +127,23 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Tells the restored ledger who has been erased since; returns how many.
-    async fn record_erasures(&self, target: &Arc<dyn Store>) -> Result<usize, Failure> {
-        let list = erasures(self.source(), self.args.to).await;
-        let list = list.map_err(|error| failed(&error))?;
-        if list.is_empty() {
-            return Ok(0);
-        }
-        let tasks = Supervisor::new();
-        let ledger = source::open(target.clone(), &tasks).await?;
-        let recorded = list.record(&ledger).await;
-        tasks.stop(CLOSE).await;
-        recorded.map_err(|error| unreadable(Exit::Failed, &error.fault()))
-    }
-
-    async fn restore(&self, target: &dyn Store) -> Result<(Restored, Digest), Failure> {
-        let source = self.source();
-        let request = Request {
+    fn request(&self) -> Request {
+        Request {
             until: self.args.to,
             tenant: self.args.tenant.clone(),
             now: SystemClock::new().now(),
-        };
-        let folds = archive::folds();
-        let bar = backup::bar("restoring {bar:40} {pos}/{len} entries, {eta} left");
+        }
+    }
+
+    async fn restore(&self, target: &Arc<dyn Store>) -> Result<(Restored, Digest), Failure> {
+        let (source, request, folds) = (self.source(), self.request(), archive::folds());
+        let bar = bar();
         let progress = |step: Progress| backup::draw(&bar, step);
-        let restored = restore(source, &request, target, &folds, &progress).await;
+        let clock = Arc::new(SystemClock::new());
+        let restored = restore(source, &request, target, &folds, clock, &progress).await;
         bar.finish_and_clear();
         let restored = restored.map_err(|error| failed(&error))?;
-        let digest = digest(target, &folds).await.map_err(unread)?;
+        let digest = digest(&**target, &folds).await.map_err(unread)?;
         Ok((restored, digest))
     }
 
@@ -163,48 +152,50 @@ impl<'a> Work<'a> {
             return Err(failed(&RestoreError::NotEmpty));
         }
         let scratch = Scratch::beside(target)?;
-        let record = async |store: &Arc<dyn Store>| self.record_erasures(store).await;
-        let (restored, erasures) = self.in_scratch(&scratch, record).await?;
+        let tasks = Supervisor::new();
+        let store = Sqlite::open(&scratch.folder, &tasks);
+        let store: Arc<dyn Store> =
+            Arc::new(store.map_err(|error| refused(&scratch.folder, &error))?);
+        let restored = self.restore(&store).await;
+        store.close().await;
+        tasks.stop(CLOSE).await;
+        let restored = restored?;
         scratch
             .rename(target)
             .map_err(|error| folder::unusable(target, &error))?;
-        report(&restored, erasures, Some(target), out)
-    }
-
-    /// Restores into the scratch folder and looks at the result.
-    async fn in_scratch<T>(
-        &self,
-        scratch: &Scratch,
-        look: impl AsyncFnOnce(&Arc<dyn Store>) -> Result<T, Failure>,
-    ) -> Result<((Restored, Digest), T), Failure> {
-        let tasks = Supervisor::new();
-        let store = Sqlite::open(&scratch.folder, &tasks);
-        let store = store.map_err(|error| refused(&scratch.folder, &error))?;
-        let store: Arc<dyn Store> = Arc::new(store);
-        let done = async {
-            let restored = self.restore(&*store).await?;
-            Ok((restored, look(&store).await?))
-        };
-        let done = done.await;
-        store.close().await;
-        tasks.stop(CLOSE).await;
-        done
+        report(&restored, Some(target), out)
     }
 
     async fn preview(&self, out: &mut Out) -> Result<(), Failure> {
-        let present = self.present.as_ref().expect("a preview has opened it");
         let scratch = Scratch::beside(&std::env::temp_dir().join("airside-preview"))?;
-        let compare = async |restored: &Arc<dyn Store>| {
-            let tenant = self.args.tenant.as_ref();
-            let found = difference(&**present, &**restored, tenant, &archive::folds()).await;
-            found.map_err(unread)
-        };
-        let ((restored, _), difference) = self.in_scratch(&scratch, compare).await?;
+        let rehearsal = Rehearsal::open(&scratch.folder.join("ledger"));
+        let rehearsal = rehearsal.map_err(|error| unreadable(Exit::Failed, &error.fault()))?;
+        let compared = self.compare(&rehearsal).await;
+        let ended = rehearsal.end().await;
+        ended.map_err(|error| unreadable(Exit::Failed, &error.fault()))?;
+        let (restored, difference) = compared?;
         if out.is_json() {
             return out.json_pretty(&json!({ "restored": restored, "difference": difference }));
         }
         show(&restored, &difference, out)
     }
+
+    async fn compare(&self, rehearsal: &Rehearsal) -> Result<(Restored, Difference), Failure> {
+        let present = self.present.as_ref().expect("a preview has opened it");
+        let (source, request, folds) = (self.source(), self.request(), archive::folds());
+        let bar = bar();
+        let progress = |step: Progress| backup::draw(&bar, step);
+        let restored = rehearsal.run(source, &request, &folds, &progress).await;
+        bar.finish_and_clear();
+        let restored = restored.map_err(|error| failed(&error))?;
+        let tenant = self.args.tenant.as_ref();
+        let found = difference(&**present, rehearsal.store(), tenant, &folds).await;
+        Ok((restored, found.map_err(unread)?))
+    }
+}
+
+fn bar() -> ProgressBar {
+    backup::bar("restoring {bar:40} {pos}/{len} entries, {eta} left")
 }
 
 fn show(restored: &Restored, difference: &Difference, out: &mut Out) -> Result<(), Failure> {
@@ -251,14 +242,13 @@ fn show(restored: &Restored, difference: &Difference, out: &mut Out) -> Result<(
 
 fn report(
     (restored, digest): &(Restored, Digest),
-    erasures: usize,
     target: Option<&Path>,
     out: &mut Out,
 ) -> Result<(), Failure> {
     if out.is_json() {
         let state = digest.state;
         return out.json_pretty(&json!({
-            "ok": true, "restored": restored, "digest": state, "erasures": erasures,
+            "ok": true, "restored": restored, "digest": state, "erasures": restored.erasures,
         }));
     }
     out.line(&format!(
@@ -268,6 +258,7 @@ fn report(
         restored.time
     ))?;
     out.line(&format!("state digest: {}", digest.state))?;
+    let erasures = restored.erasures;
     if erasures > 0 {
         let line = format!("recorded on top: {erasures} erasures that came after the moment");
         out.line(&line)?;
@@ -333,6 +324,8 @@ pub(crate) fn failed(error: &RestoreError) -> Failure {
         | RestoreError::Absent { .. }
         | RestoreError::Source(_)
         | RestoreError::Erasures(_)
+        | RestoreError::Reopen(_)
+        | RestoreError::Record(_)
         | RestoreError::Target(_)
         | RestoreError::Fold { .. } => unreadable(Exit::Failed, &error.fault()),
     }

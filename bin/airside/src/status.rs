@@ -17,6 +17,10 @@ pub(crate) fn run(args: &cli::NodeArgs, out: &mut Out) -> Result<(), Failure> {
         ("configuration", status.config_digest),
         ("seal key", status.seal_key),
     ];
+    if let Some(nice) = status.writer_nice {
+        let raised = if nice < 0 { "raised" } else { "not raised" };
+        facts.push(("ledger writer", format!("priority {raised} (nice {nice})")));
+    }
     for endpoint in status.endpoints {
         let behind = endpoint.upstreams.join(", ");
         facts.push(("endpoint", format!("{} → {behind}", endpoint.url)));

@@ -34,6 +34,9 @@ pub struct Status {
     pub config_digest: String,
     /// Public key that the node seals the ledger with, as `name+id+key`.
     pub seal_key: String,
+    /// Nice value of the thread that writes the ledger, where there is one. 0 or more
+    /// on a busy machine means slow commits.
+    pub writer_nice: Option<i32>,
 }
 
 /// One MCP endpoint of a node.

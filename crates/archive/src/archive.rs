@@ -4,16 +4,17 @@
 //!
 //! * The chain of manifests is the truth, never a list of objects: what no manifest
 //!   names is not part of the archive.
-//! * Objects are created and never changed or deleted, so two writers cannot mix:
-//!   the second one to write a number is told and writes nothing.
+//! * Objects are created and never changed, so two writers cannot mix: the second one
+//!   to write a number is told and writes nothing.
+//! * Only what has been superseded for a while is deleted (`upkeep`): small segments that
+//!   were merged, and the manifests that named them. One manifest of each [`BLOCK`]
+//!   stays for ever, so that the last one is found without a list.
 //! * Only entries that are durable in the ledger are shipped, and each chain in the
 //!   archive is a prefix of the ledger's. An archive that is ahead of its ledger, or
 //!   holds other entries, is reported and left as it is.
 //! * Every changed or missing byte is found, and the object that it was in is named.
 //!   An archive whose last manifests were removed altogether is not: that takes a
 //!   witness outside, for example the ledger itself.
-//!
-//! Absent on purpose: deleting old objects, and merging small ones.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -23,7 +24,6 @@ use std::{
 use airside_base::{Clock, TenantId, Timestamp};
 use airside_ledger::{
     Entry, Hash,
-    failpoint::{self, Point},
     store::Tip,
     vault::{DataKey, Vault, VaultError, Wrapped},
 };
@@ -35,24 +35,36 @@ pub use self::{
     archiver::{Archiver, Options, Shipped, State, Status, Watch},
     error::Error,
     objects::Objects,
+    upkeep::{Done, SWEPT, Schedule, Swept, Upkeep, UpkeepError},
     walk::Contents,
 };
 use self::{
-    manifest::{MAX_MANIFEST, Manifest},
-    segment::{Header, MAX_OBJECT, Sealed},
+    index::{Index, MAX_INDEX},
+    manifest::{IndexRef, MAX_MANIFEST, Manifest},
+    sealed::{Content, Header, MAX_OBJECT, Sealed},
+    snapshot::Held,
 };
 
 mod archiver;
 mod error;
+mod index;
 mod manifest;
+mod merge;
 mod objects;
+mod sealed;
 mod segment;
+pub(crate) mod snapshot;
+mod sweep;
+mod upkeep;
 pub(crate) mod walk;
 
 /// The object that says that here is an archive.
 const ROOT: &str = "archive.json";
 const FORMAT: &str = "airside.archive/1";
 const MAX_ROOT: usize = 4096;
+/// Of so many manifests the first is never deleted, and of the block with the last one
+/// none.
+const BLOCK: u64 = 256;
 /// Data keys that are kept open; each run of a writer has one.
 const OPEN_KEYS: usize = 256;
 
@@ -92,6 +104,8 @@ pub struct Tail {
     pub chains: BTreeMap<TenantId, Tip>,
     hash: Hash,
     epoch: u64,
+    /// The last manifest that names an index; 0 if none does.
+    base: u64,
 }
 
 impl Tail {
@@ -154,10 +168,7 @@ impl Archive {
         let bytes = Bytes::from(serde_json::to_vec(&root).expect("it serializes"));
         match objects.create(ROOT, &bytes).await {
             // Another was faster: then it is that archive.
-            Ok(()) | Err(Error::Taken { .. }) => {
-                failpoint::reach(Point::ArchiveRootPut);
-                Self::open(objects, vault).await
-            }
+            Ok(()) | Err(Error::Taken { .. }) => Self::open(objects, vault).await,
             Err(error) => Err(error),
         }
     }
@@ -198,6 +209,7 @@ impl Archive {
             chains: BTreeMap::new(),
             hash: Hash::default(),
             epoch: 0,
+            base: 0,
         };
         let mut expected = None;
         for number in (1..=last).rev() {
@@ -207,6 +219,7 @@ impl Archive {
                     tail.time = manifest.time;
                     tail.hash = hash;
                     tail.epoch = manifest.epoch;
+                    tail.base = manifest.base;
                 }
                 Some(prev) if prev != hash => {
                     let what = "the manifest behind it names another";
@@ -227,32 +240,116 @@ impl Archive {
     }
 
     /// Returns the number of the last manifest.
+    ///
+    /// It is searched by asking for single objects, which storages answer from what was
+    /// written last; a list, which may be late, is only asked for what it knows behind.
     async fn last(&self) -> Result<u64, Error> {
-        let listed = self.inner.objects.list("manifest").await?;
-        let mut numbers: Vec<u64> = listed.iter().filter_map(|n| manifest::number(n)).collect();
-        numbers.sort_unstable();
-        let mut last = 0;
-        for number in numbers {
-            while last + 1 < number {
-                // Not listed: late, or missing.
-                last += 1;
-                self.inner
-                    .objects
-                    .read(&manifest::name(last), MAX_MANIFEST)
-                    .await?;
+        // The first manifests of the blocks are all there up to the last block.
+        let first = |block: u64| block * BLOCK + 1;
+        let (mut low, mut high) = (None, 1);
+        while self.has_manifest(first(high - 1)).await? {
+            low = Some(high - 1);
+            high *= 2;
+        }
+        let Some(mut block) = low else {
+            return self.nothing_behind(0).await;
+        };
+        let mut end = high - 1;
+        while block + 1 < end {
+            let middle = block.midpoint(end);
+            match self.has_manifest(first(middle)).await? {
+                true => block = middle,
+                false => end = middle,
             }
-            last = number;
         }
-        // What was written a moment ago may not be listed yet.
-        while let Some(_found) = self
-            .inner
-            .objects
-            .find(&manifest::name(last + 1), MAX_MANIFEST)
-            .await?
+        // Within the last block nothing is deleted.
+        let (mut last, mut end) = (first(block), first(block) + BLOCK);
+        while last + 1 < end {
+            let middle = last.midpoint(end);
+            match self.has_manifest(middle).await? {
+                true => last = middle,
+                false => end = middle,
+            }
+        }
+        self.nothing_behind(last).await
+    }
+
+    /// Returns `last` unless the storage knows of later manifests: then one is missing.
+    async fn nothing_behind(&self, last: u64) -> Result<u64, Error> {
+        let (objects, mut next) = (&self.inner.objects, last + 1);
+        // Written since it was searched.
+        while self.has_manifest(next).await? {
+            next += 1;
+        }
+        let listed = objects
+            .list_behind("manifest", &manifest::name(next))
+            .await?;
+        if listed
+            .iter()
+            .any(|name| manifest::number(name) > Some(next))
+            && !self.has_manifest(next).await?
         {
-            last += 1;
+            let object = manifest::name(next);
+            return Err(Error::Missing { object });
         }
-        Ok(last)
+        Ok(next - 1)
+    }
+
+    async fn has_manifest(&self, number: u64) -> Result<bool, Error> {
+        self.inner.objects.has(&manifest::name(number)).await
+    }
+
+    /// Returns the newest index for a reader of the archive up to manifest `last`.
+    async fn index_for(&self, last: u64) -> Result<Index, Error> {
+        if last > 0 {
+            let (manifest, _) = self.manifest(last).await?;
+            if manifest.base > 0 {
+                return self.index_of(manifest.base).await;
+            }
+        }
+        Ok(Index::empty(self.inner.id.clone()))
+    }
+
+    /// Returns the index that manifest `number` names.
+    async fn index_of(&self, number: u64) -> Result<Index, Error> {
+        let (manifest, _) = self.manifest(number).await?;
+        let Some(named) = manifest.index else {
+            let what = "it names no index";
+            return Err(Error::damaged(&manifest::name(number), what));
+        };
+        self.index(&named).await
+    }
+
+    /// Returns whether the archive cannot be read at manifest `number` any more, because
+    /// what only it and its index name has been superseded and may be deleted.
+    pub(crate) async fn is_swept(&self, number: u64) -> Result<bool, Error> {
+        let Ok(tail) = self.tail().await else {
+            // Its end is damaged: whoever asks wants what is in front of it.
+            return Ok(false);
+        };
+        let Ok(Index { floor, .. }) = self.index_for(tail.number).await else {
+            return Ok(false);
+        };
+        if number <= floor {
+            return Ok(true);
+        }
+        let base = self.manifest(number).await?.0.base;
+        if base <= floor {
+            return Ok(floor > 0);
+        }
+        Ok(self.index_of(base).await?.covers < floor)
+    }
+
+    async fn index(&self, named: &IndexRef) -> Result<Index, Error> {
+        let name = &named.object;
+        let bytes = self
+            .object(name, named.bytes, &named.sha256, MAX_INDEX)
+            .await?;
+        let index = Index::open(&self.inner.id, name, &bytes)?;
+        if index.covers != named.covers {
+            return Err(Error::damaged(name, "it covers another manifest"));
+        }
+        Ok(index)
     }
 
     async fn manifest(&self, number: u64) -> Result<(Manifest, Hash), Error> {
@@ -262,25 +359,59 @@ impl Archive {
         Ok((manifest, Hash::of(&bytes)))
     }
 
+    /// Returns an object that is named with its length and hash.
+    async fn object(
+        &self,
+        name: &str,
+        length: usize,
+        hash: &Hash,
+        max: usize,
+    ) -> Result<Bytes, Error> {
+        let bytes = self.inner.objects.read(name, max).await?;
+        if bytes.len() != length {
+            let what = format!("it has {} bytes instead of {length}", bytes.len());
+            return Err(Error::damaged(name, what));
+        }
+        if Hash::of(&bytes) != *hash {
+            return Err(Error::damaged(name, "it does not have its hash"));
+        }
+        Ok(bytes)
+    }
+
     /// Returns the entries of a segment.
     async fn entries(&self, segment: &manifest::SegmentRef) -> Result<Vec<Entry>, Error> {
-        let name = segment.object.clone();
-        let bytes = self.inner.objects.read(&name, MAX_OBJECT).await?;
-        if bytes.len() != segment.bytes {
-            let what = format!("it has {} bytes instead of {}", bytes.len(), segment.bytes);
-            return Err(Error::damaged(&name, what));
-        }
-        if Hash::of(&bytes) != segment.sha256 {
-            return Err(Error::damaged(&name, "it does not have its hash"));
-        }
-        let header = Sealed::parse(&name, &bytes)?.header;
-        let key = self.key(&name, &header).await?;
-        let open = move || Sealed::parse(&name, &bytes)?.open(&key);
+        let (name, length) = (&segment.object, segment.bytes);
+        let bytes = self
+            .object(name, length, &segment.sha256, MAX_OBJECT)
+            .await?;
+        self.records(Content::Segment, name, bytes, Entry::from_encoded)
+            .await
+    }
+
+    /// Returns the rows of a part of a snapshot.
+    pub(crate) async fn rows(&self, part: &snapshot::Part) -> Result<Vec<Held>, Error> {
+        let (name, length) = (&part.object, part.bytes);
+        let bytes = self.object(name, length, &part.sha256, MAX_OBJECT).await?;
+        self.records(Content::Snapshot, name, bytes, Held::decode)
+            .await
+    }
+
+    async fn records<T: Send + 'static>(
+        &self,
+        content: Content,
+        object: &str,
+        bytes: Bytes,
+        read: fn(&Bytes) -> Option<T>,
+    ) -> Result<Vec<T>, Error> {
+        let header = Sealed::parse(content, object, &bytes)?.header;
+        let key = self.key(object, &header).await?;
+        let name = object.to_owned();
+        let open = move || Sealed::parse(content, &name, &bytes)?.open(&key, read);
         tokio::task::spawn_blocking(open)
             .await
             .unwrap_or_else(|error| {
                 let what = format!("reading it failed: {error}");
-                Err(Error::damaged(&segment.object, what))
+                Err(Error::damaged(object, what))
             })
     }
 
@@ -314,7 +445,7 @@ impl Archive {
             archive: inner.id.clone(),
             key: wrapped.map_err(Error::Vault)?,
             plain: 0,
-            entries: 0,
+            records: 0,
         };
         Ok((header, Arc::new(key)))
     }

@@ -1,7 +1,9 @@
 //! Restoring as an exercise, so that it works on the day it is needed.
 //!
-//! A drill brings the whole archive back into a scratch store, which checks every
-//! object and every entry, and compares the result with the present ledger.
+//! A drill brings the whole archive back into a scratch store, as on the day it is
+//! needed: with the newest snapshot, checking every object and every entry, and compares
+//! the result with the present ledger. Then it folds all documents again from the entries
+//! alone: a snapshot or a fold that depends on more than its entries shows there.
 //!
 //! # Invariants
 //!
@@ -13,24 +15,20 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
 use airside_base::{Clock, Fault, Kind as FaultKind, NodeId, OnFailure, Supervisor, TenantId};
-use airside_ledger::{
-    Draft, Entry, Kind, LeaseError, Ledger, Query, Store, StoreError,
-    failpoint::{self, Point},
-    stores::sqlite::{self, Sqlite},
-};
+use airside_ledger::{Draft, Entry, Hash, Kind, LeaseError, Ledger, Query, Store, StoreError};
 use serde::Serialize;
 
 use crate::{
     archive::Archive,
     restore::{
-        Change, Digest, Folds, Request, RestoreError, Source, Until, changes_since, digest, restore,
+        Change, Digest, Folds, Rehearsal, RehearsalError, Request, RestoreError, Restored, Source,
+        Until, changes_since, digest, documents, tables,
     },
 };
 
@@ -45,8 +43,6 @@ const FIRST: Duration = Duration::from_secs(60);
 const LEASE: &str = "drill";
 /// A drill that takes longer may meet another, which does no harm.
 const LEASE_TTL: Duration = Duration::from_secs(600);
-/// Longest wait for the scratch store to end.
-const CLOSE: Duration = Duration::from_secs(30);
 
 /// What a drill has brought back: the body of [`PASSED`], version 1.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -55,6 +51,8 @@ pub struct Passed {
     pub entries: u64,
     /// The restored state.
     pub digest: Digest,
+    /// How many of the entries are in the snapshot that the documents came from.
+    pub from_snapshot: u64,
     /// How long it took, in milliseconds.
     pub duration_ms: u64,
 }
@@ -68,12 +66,19 @@ pub enum DrillError {
     /// The ledger or the scratch store cannot be read.
     #[error("cannot compare the restored state")]
     Read(#[source] StoreError),
-    /// The scratch store cannot be made.
-    #[error("cannot make a scratch store")]
-    Scratch(#[source] sqlite::OpenError),
-    /// The scratch folder cannot be cleared.
-    #[error("cannot clear the scratch folder")]
-    Folder(#[source] io::Error),
+    /// There is no place to restore in.
+    #[error("cannot use the scratch folder")]
+    Scratch(#[from] RehearsalError),
+    /// The snapshot leads to other documents than the entries.
+    #[error(
+        "the documents of the snapshot are not what the entries say: {from_snapshot} instead of {folded}"
+    )]
+    Snapshot {
+        /// Digest of the state with the snapshot.
+        from_snapshot: Hash,
+        /// Digest of the state that was folded from the entries alone.
+        folded: Hash,
+    },
     /// A chain came back with another entry.
     #[error("the archive has another entry {seq} of `{tenant}` than the ledger")]
     Chain {
@@ -95,11 +100,8 @@ impl DrillError {
             Self::Restore(error) => return error.fault(),
             Self::Read(error) => return error.fault(),
             Self::Scratch(error) => return error.fault(),
-            Self::Folder(_) => Fault::new(
-                FaultKind::Unavailable,
-                "LED-069",
-                "the scratch folder cannot be used",
-            ),
+            Self::Snapshot { .. } => Fault::new(FaultKind::Internal, "LED-103", self.to_string())
+                .with_hint("entries are not affected; the next snapshot is made without this one"),
             Self::Chain { .. } | Self::Document(_) => {
                 Fault::new(FaultKind::Internal, "LED-062", self.to_string())
                     .with_hint("keep the files as they are and run `airside ledger verify`")
@@ -130,41 +132,64 @@ pub async fn drill(
     clock: &dyn Clock,
 ) -> Result<Passed, DrillError> {
     let begin = clock.monotonic();
-    clear(folder)?;
-    let tasks = Supervisor::new();
-    let scratch = Sqlite::open(folder, &tasks).map_err(DrillError::Scratch)?;
+    let scratch = Rehearsal::open(folder)?;
+    let drilled = in_scratch(archive, live, folds, &scratch, clock).await;
+    scratch.end().await?;
+    let (restored, digest) = drilled?;
+    let taken = clock.monotonic().saturating_sub(begin);
+    if restored.from_snapshot > 0 {
+        let again = Rehearsal::open(folder)?;
+        let folded = folded(archive, &again, &restored, folds).await;
+        again.end().await?;
+        let folded = folded?;
+        if folded != digest.tables {
+            return Err(DrillError::Snapshot {
+                from_snapshot: digest.tables,
+                folded,
+            });
+        }
+    }
+    Ok(Passed {
+        entries: restored.entries,
+        digest,
+        from_snapshot: restored.from_snapshot,
+        duration_ms: u64::try_from(taken.as_millis()).unwrap_or(u64::MAX),
+    })
+}
+
+async fn in_scratch(
+    archive: &Archive,
+    live: &dyn Store,
+    folds: &Folds,
+    scratch: &Rehearsal,
+    clock: &dyn Clock,
+) -> Result<(Restored, Digest), DrillError> {
     let request = Request {
         until: Until::Latest,
         tenant: None,
         now: clock.now(),
     };
-    let compared = async {
-        let source = Source::Archive(archive);
-        let restored = restore(source, &request, &scratch, folds, &|_| {}).await;
-        let restored = restored.map_err(DrillError::Restore)?;
-        compare(live, &scratch, folds).await?;
-        let state = digest(&scratch, folds).await.map_err(DrillError::Read)?;
-        Ok((restored.entries, state))
-    };
-    let compared = compared.await;
-    scratch.close().await;
-    drop(scratch);
-    tasks.stop(CLOSE).await;
-    clear(folder)?;
-    let (entries, digest) = compared?;
-    let taken = clock.monotonic().saturating_sub(begin);
-    Ok(Passed {
-        entries,
-        digest,
-        duration_ms: u64::try_from(taken.as_millis()).unwrap_or(u64::MAX),
-    })
+    let source = Source::Archive(archive);
+    let restored = scratch.run(source, &request, folds, &|_| {}).await;
+    let restored = restored.map_err(DrillError::Restore)?;
+    compare(live, scratch.store(), folds).await?;
+    let state = digest(scratch.store(), folds).await;
+    Ok((restored, state.map_err(DrillError::Read)?))
 }
 
-fn clear(folder: &Path) -> Result<(), DrillError> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(DrillError::Folder(error)),
-        _ => Ok(()),
-    }
+/// Returns the digest of the documents that the entries of `restored` alone lead to.
+async fn folded(
+    archive: &Archive,
+    scratch: &Rehearsal,
+    restored: &Restored,
+    folds: &Folds,
+) -> Result<Hash, DrillError> {
+    let ends = restored.heads.iter().cloned().collect();
+    let folded = tables::fold_all(archive, &ends, scratch.store(), folds).await;
+    folded.map_err(DrillError::Restore)?;
+    let tenants = restored.heads.iter().map(|(tenant, _)| tenant);
+    let digest = documents(scratch.store(), tenants, folds).await;
+    digest.map(|(hash, _)| hash).map_err(DrillError::Read)
 }
 
 async fn compare(live: &dyn Store, scratch: &dyn Store, folds: &Folds) -> Result<(), DrillError> {
@@ -289,7 +314,6 @@ impl Driller {
             }
         };
         let draft = draft.expect("the outcome is a small object");
-        failpoint::reach(Point::DrillOver);
         if let Err(error) = self.ledger.append(vec![draft]).await {
             let error = &error as &dyn std::error::Error;
             tracing::error!(error, "the outcome of a drill could not be recorded");

@@ -29,7 +29,6 @@ use serde_json::Value;
 
 use crate::{
     entry::{Draft, DraftError, Kind},
-    failpoint::{self, Point},
     personal::{self, Body, KeyId, Opened, Owner, Personal, Purpose, Sealed, Slot, SubjectId},
     store::Cause,
     vault::{DataKey, Vault, VaultError, Wrapped},
@@ -422,9 +421,7 @@ impl Keys {
                 let wrapped = wrapped.map_err(KeyError::Vault)?;
                 let fresh = Kept { id, wrapped };
                 let kept = self.store.keep(slot.clone(), fresh).await;
-                let kept = kept.map_err(KeyError::Store)?;
-                failpoint::reach(Point::KeyKept);
-                kept
+                kept.map_err(KeyError::Store)?
             }
         };
         self.unwrap(slot.clone(), kept, era).await

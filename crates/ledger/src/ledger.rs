@@ -8,7 +8,6 @@ use crate::{
     batch::{Batch, Receipt},
     entry::{Draft, Entry, Head},
     error::{AppendError, LeaseError, OpenError, ReadError, VerifyError},
-    failpoint::{self, Point},
     follow::Follower,
     queue::{Bounds, Place, Queue},
     reached::Reached,
@@ -230,6 +229,13 @@ impl Ledger {
         verify::verify(&*self.store, progress).await
     }
 
+    /// Returns the priority of the thread that writes, as a nice value from -20
+    /// (first) to 19, where there is such a thread and the system tells.
+    #[must_use]
+    pub fn writer_nice(&self) -> Option<i32> {
+        self.store.writer_nice()
+    }
+
     /// Takes the lease `name` for `ttl`, or renews it if `holder` has it.
     ///
     /// # Errors
@@ -248,10 +254,7 @@ impl Ledger {
             ttl,
         };
         match self.store.claim(claim).await.map_err(LeaseError::Store)? {
-            Claimed::Held { fence, until } => {
-                failpoint::reach(Point::LeaseHeld);
-                Ok(Lease { fence, until })
-            }
+            Claimed::Held { fence, until } => Ok(Lease { fence, until }),
             Claimed::Taken { until } => Err(LeaseError::Taken { until }),
         }
     }

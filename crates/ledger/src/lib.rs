@@ -24,7 +24,6 @@ mod entry;
 pub mod erasure;
 mod error;
 pub mod export;
-pub mod failpoint;
 mod follow;
 pub mod keys;
 mod ledger;

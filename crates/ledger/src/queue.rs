@@ -49,6 +49,22 @@ impl Request {
     }
 }
 
+/// How large a group is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Size {
+    pub(crate) requests: usize,
+    drafts: usize,
+    bytes: usize,
+}
+
+impl Size {
+    pub(crate) fn add(&mut self, request: &Request) {
+        self.requests += 1;
+        self.drafts += request.drafts().len();
+        self.bytes += request.weight();
+    }
+}
+
 /// How much may wait, and how much is written at once.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
@@ -266,16 +282,23 @@ impl Queue {
 
     /// Moves up to one group behind `group`, which may hold what failed before.
     pub(crate) fn take(&self, group: &mut Vec<Request>) {
+        let mut size = Size::default();
+        group.iter().for_each(|request| size.add(request));
+        self.take_more(group, &mut size);
+    }
+
+    /// Moves requests behind `group`, a group of `size` that may lie elsewhere, until
+    /// both together are one group.
+    pub(crate) fn take_more(&self, group: &mut Vec<Request>, size: &mut Size) {
         let mut state = self.lock();
-        let mut drafts: usize = group.iter().map(|r| r.drafts().len()).sum();
-        let mut bytes: usize = group.iter().map(Request::weight).sum();
         while let Some(request) = state.waiting.front() {
-            drafts += request.drafts().len();
-            bytes += request.weight();
-            let over = drafts > self.bounds.group || bytes > self.bounds.group_bytes;
-            if over && !group.is_empty() {
+            let mut grown = *size;
+            grown.add(request);
+            let over = grown.drafts > self.bounds.group || grown.bytes > self.bounds.group_bytes;
+            if over && size.requests > 0 {
                 break;
             }
+            *size = grown;
             group.extend(state.waiting.pop_front());
         }
         state.urgent = state

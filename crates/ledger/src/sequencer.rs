@@ -3,7 +3,9 @@
 //! # Invariants
 //!
 //! * One sequencer per open ledger, with one commit under way: what waits
-//!   meanwhile forms the next group, so groups grow with the load.
+//!   meanwhile forms the next group, so groups grow with the load. That group is
+//!   sealed while it waits, behind the entries under way; if these are not written,
+//!   it is sealed again from its requests.
 //! * The time of a request is the clock's, but later than that of every request
 //!   before it and than the end of every chain that it continues. A clock that
 //!   steps back makes time crawl by microseconds, never turn.
@@ -28,8 +30,7 @@ use crate::{
     encoding::seal,
     entry::{Entry, Head},
     error::AppendError,
-    failpoint::{self, Point},
-    queue::{Answer, Load, Queue, Request},
+    queue::{Answer, Load, Queue, Request, Size},
     store::{Commit, Query, Segment, Store, StoreError, Tip, Unit, Write},
 };
 
@@ -43,6 +44,11 @@ const LAST_ATTEMPTS: u32 = 5;
 /// Attempts of a group whose chains other nodes continue meanwhile. Each lost race
 /// is a commit of another, so the system as a whole makes progress.
 const RACES: u32 = 32;
+/// Longest wait for callers that have just been answered to come back, and the part
+/// of the last commit's time that may be spent on it. Where a sync is slow the next
+/// group should have everybody; where it is quick, nobody should wait.
+const GATHER_MAX: Duration = Duration::from_millis(1);
+const GATHER_PART: u32 = 8;
 /// The clock may be this far behind the chain before somebody is told.
 const CLOCK_TOLERANCE_MICROS: i64 = 1_000_000;
 
@@ -56,6 +62,8 @@ pub(crate) struct Sequencer {
     last: i64,
     clock_is_behind: bool,
     buffer: Vec<u8>,
+    /// What is written next.
+    ready: Group,
     /// Drafts whose commit failed and that nobody waits for.
     backlog: Vec<Request>,
     /// Where the backlog starts if one of its commits became durable after all.
@@ -79,6 +87,7 @@ impl Sequencer {
             last: i64::MIN,
             clock_is_behind: false,
             buffer: Vec::new(),
+            ready: Group::default(),
             backlog: Vec::new(),
             doubts: Vec::new(),
         }
@@ -132,18 +141,39 @@ impl Sequencer {
     }
 
     async fn write_waiting(&mut self) -> Result<(), StoreError> {
-        while !self.backlog.is_empty() || self.queue.load() != Load::Empty {
-            self.write_group().await?;
-            if self.queue.load() == Load::Patient {
+        while self.has_work() {
+            let begin = self.clock.monotonic();
+            let answered = self.write_group().await?;
+            self.gather(answered, begin).await;
+            if self.ready.is_empty() && self.queue.load() == Load::Patient {
                 break;
             }
         }
         Ok(())
     }
 
+    fn has_work(&self) -> bool {
+        !self.backlog.is_empty() || !self.ready.is_empty() || self.queue.load() != Load::Empty
+    }
+
+    /// Lets `answered` callers come back, whose commit began at `begin`.
+    async fn gather(&mut self, answered: usize, begin: Duration) {
+        let now = self.clock.monotonic();
+        let took = now.saturating_sub(begin);
+        let until = now + (took / GATHER_PART).min(GATHER_MAX);
+        let all = self.ready.size.requests + answered;
+        while self.clock.monotonic() < until && self.ready.size.requests < all {
+            // Not a timer: those have a resolution of a millisecond.
+            tokio::task::yield_now().await;
+            if !self.prepare() {
+                return;
+            }
+        }
+    }
+
     async fn finish(&mut self) {
         let mut failures = 0;
-        while !self.backlog.is_empty() || self.queue.load() != Load::Empty {
+        while self.has_work() {
             if let Err(error) = self.write_group().await {
                 failures += 1;
                 if failures == LAST_ATTEMPTS {
@@ -165,39 +195,44 @@ impl Sequencer {
         }
     }
 
-    /// Writes one group. After an error the drafts that nobody waits for are in
-    /// the backlog and everybody who waits has been told.
-    async fn write_group(&mut self) -> Result<(), StoreError> {
+    /// Writes one group; returns how many have been answered. After an error the drafts
+    /// that nobody waits for are in the backlog and everybody who waits has been told.
+    async fn write_group(&mut self) -> Result<usize, StoreError> {
         if let Err(error) = self.resolve_doubts().await {
             self.refuse_waiting(Vec::new(), &error);
             return Err(error);
         }
-        let mut group = mem::take(&mut self.backlog);
+        let mut group = mem::take(&mut self.ready);
+        if !self.backlog.is_empty() {
+            group = Group::of(mem::take(&mut self.backlog));
+        }
         if self.doubts.is_empty() {
-            self.queue.take(&mut group);
+            let Group { unplaced, size, .. } = &mut group;
+            self.queue.take_more(unplaced, size);
         }
         let mut lost_races = 0;
         while !group.is_empty() {
-            let written = match self.seal(&group).await {
-                Ok((commit, receipts)) => self.commit(commit).await.map(|()| receipts),
+            let written = match self.place(&mut group).await {
+                Ok(()) => self.commit(group.commit()).await,
                 Err(error) => Err(error),
             };
             match written {
-                Ok(receipts) => {
+                Ok(()) => {
                     self.doubts.clear();
-                    self.queue.settle(group.iter());
-                    for (request, receipt) in group.into_iter().zip(receipts) {
-                        answer(request, Ok(receipt));
-                        failpoint::reach(Point::SequencerAnswering);
-                    }
-                    return Ok(());
+                    self.queue.settle(group.requests.iter());
+                    let answers = group.requests.into_iter().zip(group.receipts);
+                    return Ok(answers
+                        .map(|(request, receipt)| usize::from(answer(request, Ok(receipt))))
+                        .sum());
                 }
                 Err(StoreError::Refused(refused)) => {
                     let mut reasons: HashMap<usize, AppendError> = HashMap::new();
                     for (index, refusal) in refused {
                         reasons.entry(index).or_insert_with(|| refusal.into());
                     }
-                    group = self.dismiss(group, |index| reasons.remove(&index));
+                    self.tips.clear();
+                    let kept = self.dismiss(group.requests, |index| reasons.remove(&index));
+                    group = self.again(kept);
                 }
                 // Nothing was written, and drafts do not depend on what they follow.
                 Err(StoreError::Conflict { .. })
@@ -205,20 +240,29 @@ impl Sequencer {
                 {
                     lost_races += 1;
                     self.tips.clear();
+                    group = self.again(group.into_requests());
                 }
                 Err(error) => {
-                    self.refuse_waiting(group, &error);
+                    self.refuse_waiting(group.into_requests(), &error);
                     return Err(error);
                 }
             }
         }
-        Ok(())
+        Ok(0)
+    }
+
+    /// Returns the group of `requests`, which were not written, and of what was sealed
+    /// behind them.
+    fn again(&mut self, mut requests: Vec<Request>) -> Group {
+        requests.extend(mem::take(&mut self.ready).into_requests());
+        Group::of(requests)
     }
 
     /// Tells `error` to everybody who waits, in `group` or in the queue, and
     /// keeps the rest of `group` for the next attempt.
     fn refuse_waiting(&mut self, mut group: Vec<Request>, error: &StoreError) {
         self.tips.clear();
+        group.extend(mem::take(&mut self.ready).into_requests());
         group.append(&mut self.queue.take_appends());
         let waiting: HashSet<usize> = (0..group.len())
             .filter(|index| matches!(group[*index], Request::Append(..)))
@@ -235,10 +279,6 @@ impl Sequencer {
 
     /// Settles the backlog if one of its commits became durable after all.
     async fn resolve_doubts(&mut self) -> Result<(), StoreError> {
-        // Before the entries are looked for: a commit that arrives after that finds
-        // these ends or makes the next attempt, which names them, a conflict.
-        let tenants: Vec<TenantId> = tenants(&self.backlog).cloned().collect();
-        self.read_tips(tenants).await?;
         for place in &self.doubts {
             if self.holds(place).await? {
                 self.queue.settle(mem::take(&mut self.backlog).iter());
@@ -268,7 +308,7 @@ impl Sequencer {
             match reason(index) {
                 Some(error) => {
                     self.queue.settle(std::iter::once(&request));
-                    answer(request, Err(error));
+                    let _ = answer(request, Err(error));
                 }
                 None => kept.push(request),
             }
@@ -281,8 +321,11 @@ impl Sequencer {
             return Ok(());
         }
         let commit = Arc::new(commit);
-        failpoint::reach(Point::SequencerSealed);
-        if let Err(error) = self.store.commit(commit.clone()).await {
+        // What is sealed meanwhile follows it; an error forgets the tips.
+        for segment in &commit.segments {
+            self.tips.insert(segment.tenant().clone(), segment.tip());
+        }
+        if let Err(error) = self.write_and_prepare(commit.clone()).await {
             let first = commit.segments.first();
             let place = first.map(|s| (s.tenant().clone(), s.entries()[0].head()));
             let (StoreError::Failed { .. }, Some(place)) = (&error, place) else {
@@ -294,58 +337,91 @@ impl Sequencer {
                 return Err(error);
             }
         }
-        for segment in &commit.segments {
-            self.tips.insert(segment.tenant().clone(), segment.tip());
-        }
-        failpoint::reach(Point::SequencerCommitted);
         Ok(())
     }
 
-    /// Reads the ends of chains that are not known.
-    async fn read_tips(
-        &mut self,
-        tenants: impl IntoIterator<Item = TenantId>,
-    ) -> Result<(), StoreError> {
-        for tenant in tenants {
-            if !self.tips.contains_key(&tenant) {
+    /// Has `commit` written, and seals what comes meanwhile.
+    async fn write_and_prepare(&mut self, commit: Arc<Commit>) -> Result<(), StoreError> {
+        let (store, queue) = (self.store.clone(), self.queue.clone());
+        let mut written = store.commit(commit);
+        let mut room = self.doubts.is_empty() && self.prepare();
+        loop {
+            tokio::select! {
+                biased;
+                written = &mut written => return written,
+                () = queue.woken(), if room => room = self.prepare(),
+            }
+        }
+    }
+
+    /// Takes what waits into the next group and seals it; tells whether there may be
+    /// room for more.
+    fn prepare(&mut self) -> bool {
+        let mut group = mem::take(&mut self.ready);
+        let before = group.unplaced.len();
+        self.queue.take_more(&mut group.unplaced, &mut group.size);
+        // Chains whose end has to be read first are left to the one who writes.
+        let known = |tips: &HashMap<_, _>, request: &Request| {
+            let mut drafts = request.drafts().iter();
+            drafts.all(|draft| tips.contains_key(&draft.tenant))
+        };
+        let mut more = before == 0;
+        if more {
+            let unknown = group.unplaced.iter().position(|r| !known(&self.tips, r));
+            more = unknown.is_none() && self.queue.load() == Load::Empty;
+            let rest = group
+                .unplaced
+                .split_off(unknown.unwrap_or(group.unplaced.len()));
+            for request in mem::replace(&mut group.unplaced, rest) {
+                self.seal(&mut group, request);
+            }
+        }
+        self.ready = group;
+        more
+    }
+
+    /// Places every request of `group` behind the tips.
+    async fn place(&mut self, group: &mut Group) -> Result<(), StoreError> {
+        let drafts = group.unplaced.iter().flat_map(Request::drafts);
+        for tenant in drafts.map(|draft| &draft.tenant) {
+            if !self.tips.contains_key(tenant) {
                 let tip = self.store.tip(tenant.clone()).await?;
-                self.tips.insert(tenant, tip);
+                self.tips.insert(tenant.clone(), tip);
             }
+        }
+        for request in mem::take(&mut group.unplaced) {
+            self.seal(group, request);
         }
         Ok(())
     }
 
-    /// Places every draft of `group` behind the tips.
-    async fn seal(&mut self, group: &[Request]) -> Result<(Commit, Vec<Receipt>), StoreError> {
-        self.read_tips(tenants(group).cloned()).await?;
+    /// Places `request`, whose chains have known tips, behind `group`.
+    fn seal(&mut self, group: &mut Group, request: Request) {
         let now = self.clock.now().as_microsecond();
-        let mut chains: BTreeMap<&TenantId, (Tip, Vec<Entry>)> = BTreeMap::new();
-        let mut receipts = Vec::with_capacity(group.len());
-        let mut units = Vec::with_capacity(group.len());
-        for request in group {
-            let time = self.stamp(now, request);
-            let mut entries = Vec::with_capacity(request.drafts().len());
-            for draft in request.drafts() {
-                let (tip, chain) = chains
-                    .entry(&draft.tenant)
-                    .or_insert_with(|| (self.tips[&draft.tenant], Vec::new()));
-                let entry = seal(draft, tip.head, time, &mut self.buffer);
-                tip.head = entry.head();
-                entries.push(tip.head);
-                chain.push(entry);
-            }
-            let receipt = Receipt { time, entries };
-            units.push(match request {
-                Request::Record(_) => Unit::default(),
-                Request::Append(batch, _) => unit(batch, &receipt),
-            });
-            receipts.push(receipt);
+        let time = self.stamp(now, &request);
+        let mut entries = Vec::with_capacity(request.drafts().len());
+        for draft in request.drafts() {
+            let chain = match group.chains.get_mut(&draft.tenant) {
+                Some(chain) => chain,
+                None => {
+                    let tip = self.tips[&draft.tenant];
+                    let chain = group.chains.entry(draft.tenant.clone());
+                    chain.or_insert((tip, tip.head, Vec::new()))
+                }
+            };
+            let (_, last, sealed) = chain;
+            let entry = seal(draft, *last, time, &mut self.buffer);
+            *last = entry.head();
+            entries.push(*last);
+            sealed.push(entry);
         }
-        let segments = chains.into_iter().map(|(tenant, (_, entries))| {
-            Segment::new(self.tips[tenant].head, entries).expect("sealed one behind the other")
+        let receipt = Receipt { time, entries };
+        group.units.push(match &request {
+            Request::Record(_) => Unit::default(),
+            Request::Append(batch, _) => unit(batch, &receipt),
         });
-        let segments = segments.collect();
-        Ok((Commit { segments, units }, receipts))
+        group.receipts.push(receipt);
+        group.requests.push(request);
     }
 
     fn stamp(&mut self, now: i64, request: &Request) -> Timestamp {
@@ -367,8 +443,51 @@ impl Sequencer {
     }
 }
 
-fn tenants(group: &[Request]) -> impl Iterator<Item = &TenantId> {
-    group.iter().flat_map(Request::drafts).map(|d| &d.tenant)
+/// Requests that are written together.
+#[derive(Default)]
+struct Group {
+    /// Those that have a place.
+    requests: Vec<Request>,
+    receipts: Vec<Receipt>,
+    units: Vec<Unit>,
+    /// The end of each chain before and with the group, and the group's entries.
+    chains: BTreeMap<TenantId, (Tip, Head, Vec<Entry>)>,
+    /// Those that have none yet; they come behind the others.
+    unplaced: Vec<Request>,
+    size: Size,
+}
+
+impl Group {
+    fn of(unplaced: Vec<Request>) -> Self {
+        let mut size = Size::default();
+        unplaced.iter().for_each(|request| size.add(request));
+        Self {
+            unplaced,
+            size,
+            ..Self::default()
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.size.requests == 0
+    }
+
+    fn into_requests(mut self) -> Vec<Request> {
+        self.requests.append(&mut self.unplaced);
+        self.requests
+    }
+
+    /// Takes out what the store has to write; the requests stay.
+    fn commit(&mut self) -> Commit {
+        let chains = mem::take(&mut self.chains).into_values();
+        let segments = chains.map(|(tip, _, entries)| {
+            Segment::new(tip.head, entries).expect("sealed one behind the other")
+        });
+        Commit {
+            segments: segments.collect(),
+            units: mem::take(&mut self.units),
+        }
+    }
 }
 
 fn unit(batch: &Batch, receipt: &Receipt) -> Unit {
@@ -386,9 +505,11 @@ fn unit(batch: &Batch, receipt: &Receipt) -> Unit {
     }
 }
 
-fn answer(request: Request, answer: Answer) {
-    if let Request::Append(_, waiting) = request {
-        // Whoever asked may have gone; the entries are durable all the same.
-        let _ = waiting.send(answer);
-    }
+/// Tells whoever waits; returns whether somebody did.
+fn answer(request: Request, answer: Answer) -> bool {
+    let Request::Append(_, waiting) = request else {
+        return false;
+    };
+    // Whoever asked may have gone; the entries are durable all the same.
+    waiting.send(answer).is_ok()
 }

@@ -109,6 +109,17 @@ pub struct Commit {
     pub units: Vec<Unit>,
 }
 
+impl Commit {
+    /// Returns about how many bytes it makes the store write.
+    pub(crate) fn weight(&self) -> usize {
+        let entries = self.segments.iter().flat_map(Segment::entries);
+        let writes = self.units.iter().flat_map(|unit| &unit.writes);
+        let documents = writes.filter_map(|write| write.document.as_ref());
+        entries.map(Entry::weight).sum::<usize>()
+            + documents.map(|document| document.body.len()).sum::<usize>()
+    }
+}
+
 /// The conditions and documents of one request within a [`Commit`].
 #[derive(Clone, Debug, Default)]
 pub struct Unit {
@@ -399,6 +410,12 @@ pub trait Store: Send + Sync + Debug {
     /// Returns a counter that changes after every commit that became visible,
     /// whoever made it. It may change without one: whoever is woken looks.
     fn commits(&self) -> watch::Receiver<u64>;
+
+    /// Returns the priority of the thread that writes, as a nice value from -20
+    /// (first) to 19, where there is such a thread and the system tells.
+    fn writer_nice(&self) -> Option<i32> {
+        None
+    }
 
     /// Finishes what is under way and refuses what comes later with
     /// [`StoreError::Closed`]. Reading goes on.

@@ -85,6 +85,9 @@ pub trait Schema: Send + Sync + 'static {
     const NAME: &'static str;
     /// One document.
     type Document: Serialize + DeserializeOwned + Send + 'static;
+    /// Raised when the same entries give other documents than before, so that state
+    /// that was folded earlier is not taken for the present one.
+    const VERSION: u32 = 1;
     /// What documents can be found by; at most four.
     const COLUMNS: &'static [Column<Self::Document>];
 

@@ -307,6 +307,7 @@ impl Node for Running {
             control: self.place.control,
             config_digest: current.loaded.digest.to_string(),
             seal_key: self.place.seal_key.clone(),
+            writer_nice: self.ledger.writer_nice(),
         }
     }
 

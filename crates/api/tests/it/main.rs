@@ -39,6 +39,7 @@ impl Node for Broken {
             control: None,
             config_digest: "c".into(),
             seal_key: "k".into(),
+            writer_nice: None,
         }
     }
 

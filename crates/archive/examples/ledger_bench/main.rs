@@ -10,7 +10,7 @@
 //!   ([`raw`]), the ledger, the ledger with its archive. A figure is the median of its
 //!   turns.
 //! * A turn with an archive ends when the archive has everything: what was left over
-//!   counts.
+//!   counts, less the quarter of a second that the archiver rests between two looks.
 //! * Beside every turn stand the machine's load, the cores that others used, and how
 //!   often a second this disk syncs 8 KiB just before it.
 //! * Memory is that of a process that does nothing else: this program, started again.

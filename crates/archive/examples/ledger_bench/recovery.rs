@@ -37,14 +37,22 @@ pub(crate) async fn measure(
         let ours = report.servers();
         let (before, begin) = (machine::Busy::now(&ours), clock.monotonic());
         let source = Source::Archive(&archive);
-        let restored = restore(source, &request, &*target, &Folds::default(), &|_| {}).await;
+        let restored = restore(
+            source,
+            &request,
+            &target,
+            &Folds::default(),
+            clock.clone(),
+            &|_| {},
+        )
+        .await;
         let restored = restored.unwrap();
         let took = clock.monotonic() - begin;
         let others = machine::Busy::now(&ours).others(before, took);
         report.figure(
             &format!("restore into {}", backend.name()),
             &json!({
-                "entries": restored.entries, "seconds": took.as_secs_f64(),
+                "entries": restored.entries, "from_snapshot": restored.from_snapshot, "seconds": took.as_secs_f64(),
                 "seconds_per_million": took.as_secs_f64() * 1e6 / restored.entries as f64,
                 "load": machine::load(), "other_cores": others,
             }),

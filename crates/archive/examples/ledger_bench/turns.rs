@@ -2,6 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
+use airside_archive::Options;
 use airside_base::{Clock, OnFailure, Supervisor, TenantId};
 use airside_ledger::{Ledger, Reached};
 use futures_util::FutureExt as _;
@@ -89,8 +90,14 @@ async fn turn(
     let (before, start) = (machine::Busy::now(&ours), clock.monotonic());
     let turn = callers::drive(&rig.target, callers, plan.turn, clock).await;
     rig.shipped().await;
-    let whole = clock.monotonic() - start;
-    let others = machine::Busy::now(&ours).others(before, whole);
+    // The archiver's rest between two looks is no work.
+    let rest = rig
+        .archive
+        .as_ref()
+        .map_or(Duration::ZERO, |_| Options::default().flush);
+    let span = clock.monotonic() - start;
+    let whole = turn.span.max(span.saturating_sub(rest));
+    let others = machine::Busy::now(&ours).others(before, span);
     Told {
         turn,
         whole,

@@ -2,16 +2,14 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
 use airside_base::{Clock, NodeId, OnFailure, Supervisor, TenantId, Timestamp};
 use airside_ledger::{
-    Entry, Hash, Head, Lease, LeaseError, Ledger, Query, Reach, Reached, ReadError, StoreError,
-    failpoint::{self, Point},
-    store::Tip,
-    vault::DataKey,
+    Entry, Head, Lease, LeaseError, Ledger, Query, Reach, Reached, ReadError, StoreError,
+    store::Tip, vault::DataKey,
 };
 use bytes::Bytes;
 use tokio::sync::watch;
@@ -19,8 +17,10 @@ use tokio::sync::watch;
 use super::{
     Archive, Tail,
     error::Error,
-    manifest::{self, ChainEnd, Manifest, SegmentRef},
-    segment::{Builder, Header},
+    manifest::{self, ChainEnd, IndexRef, Manifest},
+    merge::blocking,
+    sealed::Header,
+    segment::Builder,
 };
 
 const LEASE: &str = "archive";
@@ -76,6 +76,8 @@ pub struct Status {
     pub manifest: u64,
     /// When it was written.
     pub time: Option<Timestamp>,
+    /// The last manifest that names an index; 0 if none does.
+    pub index: u64,
 }
 
 /// What one attempt has written.
@@ -101,10 +103,39 @@ impl Watch {
         self.status.borrow().clone()
     }
 
+    /// Resolves with the number of the manifest that names the index after that of
+    /// manifest `previous`, or nothing if the archiver has ended.
+    pub(super) async fn index_after(&self, previous: u64) -> Option<u64> {
+        let mut status = self.status.clone();
+        let named = status.wait_for(|status| status.index > previous).await;
+        named.ok().map(|status| status.index)
+    }
+
     /// Returns what tells which entries the archive holds.
     #[must_use]
     pub fn reached(&self) -> Reached {
         self.reached.clone()
+    }
+}
+
+/// Where an index waits for the archiver to name it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Link(Arc<Mutex<Option<IndexRef>>>);
+
+impl Link {
+    /// Offers an index in place of one that has not been taken.
+    pub(super) fn offer(&self, index: IndexRef) {
+        *self.lock() = Some(index);
+    }
+
+    fn take(&self) -> Option<IndexRef> {
+        self.lock().take()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<IndexRef>> {
+        self.0
+            .lock()
+            .expect("no panic happens while the lock is held")
     }
 }
 
@@ -123,6 +154,7 @@ pub struct Archiver {
     pending: Option<Pending>,
     /// When the last manifest was written, on the monotonic clock.
     beat: Option<Duration>,
+    link: Link,
     status: watch::Sender<Status>,
     reach: Reach,
 }
@@ -154,6 +186,7 @@ impl Archiver {
             state: State::Waiting,
             manifest: 0,
             time: None,
+            index: 0,
         };
         Ok(Self {
             ledger,
@@ -167,6 +200,7 @@ impl Archiver {
             tail: None,
             pending: None,
             beat: None,
+            link: Link::default(),
             status: watch::Sender::new(status),
             reach: Reach::default(),
         })
@@ -179,6 +213,17 @@ impl Archiver {
             status: self.status.subscribe(),
             reached: self.reach.watch(),
         }
+    }
+
+    /// Returns where an index can be offered.
+    pub(super) fn link(&self) -> Link {
+        self.link.clone()
+    }
+
+    /// Returns what it works with.
+    pub(super) fn parts(&self) -> (Ledger, Archive, Arc<dyn Clock>) {
+        let clock = self.clock.clone();
+        (self.ledger.clone(), self.archive.clone(), clock)
     }
 
     /// Writes the archive until `supervisor` stops, then what is left.
@@ -264,7 +309,6 @@ impl Archiver {
         }
         if self.tail.is_none() {
             let tail = self.resume().await?;
-            failpoint::reach(Point::ArchiveResumed);
             self.publish(&tail);
             self.tail = Some(tail);
         }
@@ -386,39 +430,34 @@ impl Archiver {
         let due = self.beat.is_none_or(|beat| {
             self.clock.monotonic().saturating_sub(beat) >= self.options.heartbeat
         });
-        if entries == 0 && !due {
+        // One that was made from another end of the archive is made again.
+        let index = self.link.take();
+        let index = index.filter(|i| i.previous == tail.base && i.covers <= tail.number);
+        if entries == 0 && index.is_none() && !due {
             return Ok(None);
         }
         let number = tail.number + 1;
         let (id, time) = (self.archive.inner.id.clone(), self.clock.now());
         let mut manifest = Manifest::new(id, number, tail.hash, time);
         manifest.epoch = tail.epoch;
+        manifest.base = if index.is_some() { number } else { tail.base };
+        manifest.index = index;
         let mut chains = tail.chains.clone();
         let mut grown = BTreeMap::new();
-        for (tenant, (head, time)) in builder.ends() {
-            let (head, time) = (*head, *time);
-            chains.insert(tenant.clone(), Tip { head, time });
-            grown.insert(tenant.clone(), Tip { head, time });
+        for (tenant, tip) in builder.ends() {
+            chains.insert(tenant.clone(), *tip);
+            grown.insert(tenant.clone(), *tip);
         }
         let named = if manifest.full { &chains } else { &grown };
-        manifest.chains = named.iter().map(chain_end).collect();
+        manifest.chains = named.iter().map(ChainEnd::from).collect();
         let mut segment = None;
-        if let Some(since) = builder.since() {
-            let (header, key) = (self.header.clone(), self.key.clone());
-            let seal = move || builder.seal(header, &key);
-            let bytes = tokio::task::spawn_blocking(seal)
-                .await
-                .map_err(|source| read(failed("compress a segment", source)))?;
-            let hash = Hash::of(&bytes);
-            let object = format!("segment/{number:020}-{}", &hash.to_string()[..16]);
-            manifest.segment = Some(SegmentRef {
-                object: object.clone(),
-                bytes: bytes.len(),
-                sha256: hash,
-                since,
-            });
-            segment = Some((object, bytes));
+        let (header, key) = (self.header.clone(), self.key.clone());
+        let sealed = blocking(move || builder.seal(number, header, &key)).await?;
+        if let Some((named, bytes)) = sealed {
+            segment = Some((named.object.clone(), bytes));
+            manifest.segment = Some(named);
         }
+        let base = manifest.base;
         let (bytes, hash) = manifest.seal(&self.archive.inner.code);
         Ok(Some(Pending {
             segment,
@@ -429,6 +468,7 @@ impl Archiver {
                 chains,
                 hash,
                 epoch: tail.epoch,
+                base,
             },
             entries,
         }))
@@ -437,14 +477,10 @@ impl Archiver {
     async fn write(&self, pending: &Pending) -> Result<(), Error> {
         let objects = &self.archive.inner.objects;
         if let Some((name, bytes)) = &pending.segment {
-            failpoint::reach(Point::ArchiveCollected);
             objects.create(name, bytes).await?;
-            failpoint::reach(Point::ArchiveSegmentPut);
         }
         let (name, bytes) = &pending.manifest;
-        objects.create(name, bytes).await?;
-        failpoint::reach(Point::ArchiveManifestPut);
-        Ok(())
+        objects.create(name, bytes).await
     }
 
     fn publish(&mut self, tail: &Tail) {
@@ -453,6 +489,7 @@ impl Archiver {
             state: State::Shipping,
             manifest: tail.number,
             time: (tail.number > 0).then_some(tail.time),
+            index: tail.base,
         });
         let ends = tail.chains.iter();
         self.reach
@@ -481,22 +518,8 @@ impl Archiver {
     }
 }
 
-fn chain_end((tenant, tip): (&TenantId, &Tip)) -> ChainEnd {
-    ChainEnd {
-        tenant: tenant.clone(),
-        seq: tip.head.seq,
-        hash: tip.head.hash,
-        time: tip.time,
-    }
-}
-
 fn read(error: StoreError) -> Error {
     Error::Read(ReadError::Store(error))
-}
-
-fn failed(doing: &'static str, source: tokio::task::JoinError) -> StoreError {
-    let source = Arc::new(source);
-    StoreError::Failed { doing, source }
 }
 
 fn forked(tenant: &TenantId, seq: u64) -> Error {

@@ -1,8 +1,8 @@
 //! Why the archive did not do what was asked.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use airside_base::{Fault, Kind, TenantId};
+use airside_base::{Fault, Kind, TenantId, Timestamp};
 use airside_ledger::{LeaseError, ReadError, vault::VaultError};
 
 /// Why the archive could not be written or read.
@@ -60,7 +60,7 @@ pub enum Error {
         /// What is wrong with it.
         what: String,
     },
-    /// An object was written by a later version.
+    /// An object was written by another version.
     #[error("`{object}` was written by a later version")]
     Version {
         /// The object.
@@ -90,14 +90,19 @@ pub enum Error {
         /// The last number in the ledger.
         local: u64,
     },
-    /// Something behind a manifest cannot be read.
-    #[error("the archive is intact up to manifest {intact} only")]
+    /// Something cannot be read.
+    #[error("the archive is not intact")]
     Broken {
-        /// The last manifest up to which everything is intact.
+        /// The last manifest up to which everything is intact; 0 if there is none.
         intact: u64,
+        /// Otherwise: everything that was written before this time is intact.
+        before: Option<Timestamp>,
         /// What is wrong behind it.
         source: Box<Error>,
     },
+    /// Sealing an object was stopped half-way.
+    #[error("sealing an object was interrupted")]
+    Interrupted(#[source] Arc<tokio::task::JoinError>),
     /// The ledger could not be read.
     #[error("cannot read the ledger")]
     Read(#[from] ReadError),
@@ -131,15 +136,29 @@ impl Error {
                 .with_hint("let this ledger write to an archive of its own"),
             Self::Ahead { .. } => told(Kind::Conflict, "LED-060")
                 .with_hint("restore the archive into an empty folder and start with that"),
-            Self::Broken { intact, source } => {
+            Self::Broken {
+                intact,
+                before,
+                source,
+            } => {
                 let fault = source.fault();
                 let text = format!("{}; everything in front of it is intact", fault.public());
-                let hint = match intact {
-                    0 => "nothing in front of it can be restored".to_owned(),
-                    _ => format!("`--to manifest:{intact}` restores what is in front of it"),
+                let step = Duration::from_micros(1);
+                let before = before.and_then(|time| time.checked_sub(step).ok());
+                let hint = match (intact, before) {
+                    (_, Some(time)) => format!("`--to {time}` restores what is in front of it"),
+                    (0, None) => "nothing in front of it can be restored".to_owned(),
+                    (_, None) => {
+                        format!("`--to manifest:{intact}` restores what is in front of it")
+                    }
                 };
                 Fault::new(fault.kind(), fault.code(), text).with_hint(hint)
             }
+            Self::Interrupted(_) => Fault::new(
+                Kind::Internal,
+                "LED-102",
+                "an object of the archive could not be sealed",
+            ),
             Self::Read(error) => return error.fault(),
             Self::Lease(error) => return error.fault(),
         }
@@ -162,6 +181,7 @@ impl Error {
             | Self::Absent
             | Self::Vault(_)
             | Self::Taken { .. }
+            | Self::Interrupted(_)
             | Self::Read(_)
             | Self::Lease(_) => false,
         }

@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 
 use super::error::Error;
 
-const FORMAT: &str = "airside.manifest/1";
+const FORMAT: &str = "airside.manifest/2";
 /// Largest manifest. One that names all chains has about 200 bytes for each.
 pub(super) const MAX_MANIFEST: usize = 16 * 1024 * 1024;
 /// One manifest in so many names all chains, so that the end of the archive can be
@@ -53,9 +53,29 @@ impl ChainEnd {
 pub(super) struct SegmentRef {
     pub(super) object: String,
     pub(super) bytes: usize,
+    /// Bytes before compression.
+    pub(super) plain: usize,
     pub(super) sha256: Hash,
+    pub(super) entries: u64,
     /// Time of its oldest entry.
     pub(super) since: Timestamp,
+    /// Time of its newest entry.
+    pub(super) until: Timestamp,
+    /// Whether it holds entries about an erasure.
+    pub(super) erasures: bool,
+}
+
+/// The index that a manifest names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct IndexRef {
+    pub(super) object: String,
+    pub(super) bytes: usize,
+    pub(super) sha256: Hash,
+    /// The last manifest whose content it names.
+    pub(super) covers: u64,
+    /// The manifest that names the index before it; 0 for the first.
+    pub(super) previous: u64,
 }
 
 /// One step of the archive.
@@ -70,9 +90,31 @@ pub(super) struct Manifest {
     pub(super) epoch: u64,
     /// What it adds; nothing for a sign of life.
     pub(super) segment: Option<SegmentRef>,
+    /// A new index.
+    pub(super) index: Option<IndexRef>,
+    /// The last manifest up to this one that names an index; 0 if none does.
+    pub(super) base: u64,
     /// Whether all chains are named, or those that have grown.
     pub(super) full: bool,
     pub(super) chains: Vec<ChainEnd>,
+}
+
+impl ChainEnd {
+    /// Returns the chain with its end.
+    pub(super) fn named(&self) -> (TenantId, Tip) {
+        (self.tenant.clone(), self.tip())
+    }
+}
+
+impl From<(&TenantId, &Tip)> for ChainEnd {
+    fn from((tenant, tip): (&TenantId, &Tip)) -> Self {
+        Self {
+            tenant: tenant.clone(),
+            seq: tip.head.seq,
+            hash: tip.head.hash,
+            time: tip.time,
+        }
+    }
 }
 
 impl Manifest {
@@ -85,6 +127,8 @@ impl Manifest {
             time,
             epoch: 0,
             segment: None,
+            index: None,
+            base: 0,
             full: number % FULL_EVERY == 1,
             chains: Vec::new(),
         }

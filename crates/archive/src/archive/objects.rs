@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use object_store::{
-    GetOptions, ObjectStore, PutMode, PutOptions, local::LocalFileSystem, path::Path,
+    GetOptions, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, local::LocalFileSystem,
+    path::Path,
 };
 use url::Url;
 
@@ -14,7 +15,7 @@ use super::error::Error;
 /// Longest wait for one answer of the storage.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 
-/// A storage. Objects are made once and never changed or deleted.
+/// A storage. Objects are made once and never changed.
 #[derive(Clone, Debug)]
 pub struct Objects {
     store: Arc<dyn ObjectStore>,
@@ -112,6 +113,50 @@ impl Objects {
             object: object.to_owned(),
         };
         self.find(object, max).await?.ok_or_else(missing)
+    }
+
+    /// Returns whether there is `object`.
+    pub(super) async fn has(&self, object: &str) -> Result<bool, Error> {
+        let options = GetOptions {
+            head: true,
+            ..GetOptions::default()
+        };
+        let path = Path::from(object);
+        let found = limited("look for", object, self.store.get_opts(&path, options)).await;
+        match found {
+            Ok(_) => Ok(true),
+            Err(Error::Storage { source, .. })
+                if matches!(*source, object_store::Error::NotFound { .. }) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Deletes `object`; one that is not there counts as deleted.
+    pub(super) async fn delete(&self, object: &str) -> Result<(), Error> {
+        let path = Path::from(object);
+        match limited("delete", object, self.store.delete(&path)).await {
+            Err(Error::Storage { source, .. })
+                if matches!(*source, object_store::Error::NotFound { .. }) =>
+            {
+                Ok(())
+            }
+            deleted => deleted,
+        }
+    }
+
+    /// As [`Objects::list`], but only what comes behind the name `after`.
+    pub(super) async fn list_behind(
+        &self,
+        prefix: &str,
+        after: &str,
+    ) -> Result<Vec<String>, Error> {
+        let (prefix, after) = (Path::from(prefix), Path::from(after));
+        let listed = self.store.list_with_offset(Some(&prefix), &after);
+        let names = listed.map_ok(|meta| meta.location.to_string());
+        limited("list", prefix.as_ref(), names.try_collect()).await
     }
 
     /// Returns the names of the objects below `prefix` as the storage lists them:

@@ -4,13 +4,13 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use airside_base::TenantId;
 use airside_ledger::{
-    Store, StoreError,
+    Hash, Store, StoreError,
     store::{Filter, MAX_READ, Row, Scan, Tip},
 };
 use aws_lc_rs::digest::{Context, SHA256};
 use serde::Serialize;
 
-use super::{Folds, Hash};
+use super::Folds;
 
 /// Most documents that a [`Difference`] names.
 const MAX_NAMED: usize = 1000;
@@ -20,6 +20,8 @@ const MAX_NAMED: usize = 1000;
 pub struct Digest {
     /// SHA-256 over both.
     pub state: Hash,
+    /// SHA-256 over the documents alone.
+    pub tables: Hash,
     /// Documents that it covers.
     pub documents: u64,
 }
@@ -30,38 +32,65 @@ pub struct Digest {
 ///
 /// When the store cannot be read.
 pub async fn digest(store: &dyn Store, folds: &Folds) -> Result<Digest, StoreError> {
-    let mut context = Context::new(&SHA256);
-    let mut put = |field: &[u8]| {
-        context.update(&(field.len() as u64).to_be_bytes());
-        context.update(field);
-    };
-    let mut documents = 0;
     let chains = store.chains().await?;
+    let tenants = chains.iter().map(|(tenant, _)| tenant);
+    let (tables, documents) = documents(store, tenants, folds).await?;
+    let mut sum = Sum::new();
     for (tenant, tip) in &chains {
-        put(tenant.as_str().as_bytes());
-        put(&tip.head.seq.to_be_bytes());
-        put(tip.head.hash.as_bytes());
-        put(&tip.time.as_microsecond().to_be_bytes());
+        sum.put(tenant.as_str().as_bytes());
+        sum.put(&tip.head.seq.to_be_bytes());
+        sum.put(tip.head.hash.as_bytes());
+        sum.put(&tip.time.as_microsecond().to_be_bytes());
     }
-    for table in folds.names() {
-        for (tenant, _) in &chains {
+    sum.put(tables.as_bytes());
+    Ok(Digest {
+        state: sum.finish(),
+        tables,
+        documents,
+    })
+}
+
+/// Returns the digest of the documents of `tenants`, which come in order, and how many
+/// there are.
+pub(crate) async fn documents(
+    store: &dyn Store,
+    tenants: impl Iterator<Item = &TenantId>,
+    folds: &Folds,
+) -> Result<(Hash, u64), StoreError> {
+    let (mut sum, mut count) = (Sum::new(), 0);
+    for tenant in tenants {
+        for table in folds.names() {
             let mut rows = Rows::new(store, table, tenant);
             while let Some(row) = rows.next().await? {
-                put(table.as_bytes());
-                put(tenant.as_str().as_bytes());
-                put(row.key.as_bytes());
-                put(&row.version.to_be_bytes());
-                put(&row.body);
-                documents += 1;
+                sum.put(tenant.as_str().as_bytes());
+                sum.put(table.as_bytes());
+                sum.put(row.key.as_bytes());
+                sum.put(&row.version.to_be_bytes());
+                sum.put(&row.body);
+                count += 1;
             }
         }
     }
-    let mut state = [0; 32];
-    state.copy_from_slice(context.finish().as_ref());
-    Ok(Digest {
-        state: Hash::from_bytes(state),
-        documents,
-    })
+    Ok((sum.finish(), count))
+}
+
+/// SHA-256 over fields, each with its length in front of it.
+struct Sum(Context);
+
+impl Sum {
+    fn new() -> Self {
+        Self(Context::new(&SHA256))
+    }
+
+    fn put(&mut self, field: &[u8]) {
+        self.0.update(&(field.len() as u64).to_be_bytes());
+        self.0.update(field);
+    }
+
+    fn finish(self) -> Hash {
+        let digest = self.0.finish();
+        Hash::from_bytes(digest.as_ref().try_into().expect("SHA-256 has 32 bytes"))
+    }
 }
 
 /// One chain in two stores.
@@ -219,7 +248,7 @@ impl Difference {
 }
 
 /// All documents of one table and tenant, by key, a page at a time.
-struct Rows<'a> {
+pub(crate) struct Rows<'a> {
     store: &'a dyn Store,
     table: &'static str,
     tenant: TenantId,
@@ -228,7 +257,7 @@ struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    fn new(store: &'a dyn Store, table: &'static str, tenant: &TenantId) -> Self {
+    pub(crate) fn new(store: &'a dyn Store, table: &'static str, tenant: &TenantId) -> Self {
         Self {
             store,
             table,
@@ -238,7 +267,7 @@ impl<'a> Rows<'a> {
         }
     }
 
-    async fn next(&mut self) -> Result<Option<Row>, StoreError> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Row>, StoreError> {
         if let Some(row) = self.page.next() {
             return Ok(Some(row));
         }

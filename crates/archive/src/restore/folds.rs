@@ -4,19 +4,26 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use airside_base::TenantId;
 use airside_ledger::{
-    Entry, Fact, Schema, Store,
+    Cell, Entry, Fact, Hash, Schema, Store,
     conversation::Rows as Conversations,
     erasure::Erasures,
     seal::Seals,
     store::{Commit, Document, MAX_COLUMNS, Segment, Unit, Write},
 };
 
+use bytes::Bytes;
+
 use super::RestoreError;
+use crate::archive::snapshot::Held;
 
 /// One table, whatever its documents are.
 trait Fold: Send + Sync {
     fn name(&self) -> &'static str;
     fn key(&self, fact: Fact<'_>) -> Option<String>;
+    /// Returns its name with everything that its documents depend on.
+    fn form(&self) -> String;
+    /// Returns the stored document with this body.
+    fn document(&self, body: &Bytes) -> Result<Document, serde_json::Error>;
     /// Folds `facts`, all about one document, into it.
     fn fold(
         &self,
@@ -27,13 +34,36 @@ trait Fold: Send + Sync {
 
 struct Of<S>(std::marker::PhantomData<fn() -> S>);
 
+/// Returns the values of the declared columns.
+fn cells<S: Schema>(document: &S::Document) -> [Option<Cell>; MAX_COLUMNS] {
+    let mut cells = [const { None }; MAX_COLUMNS];
+    for (cell, column) in cells.iter_mut().zip(S::COLUMNS) {
+        *cell = (column.cell)(document);
+    }
+    cells
+}
+
 impl<S: Schema> Fold for Of<S> {
     fn name(&self) -> &'static str {
         S::NAME
     }
 
+    fn form(&self) -> String {
+        let columns: Vec<_> = S::COLUMNS.iter().map(|column| column.name).collect();
+        format!("{} {} {}", S::NAME, S::VERSION, columns.join(","))
+    }
+
     fn key(&self, fact: Fact<'_>) -> Option<String> {
         S::key(fact)
+    }
+
+    fn document(&self, body: &Bytes) -> Result<Document, serde_json::Error> {
+        let document: S::Document = serde_json::from_slice(body)?;
+        let cells = cells::<S>(&document);
+        // As it was written: a document that serializes differently would have another
+        // digest.
+        let body = body.clone();
+        Ok(Document { body, cells })
     }
 
     fn fold(
@@ -48,10 +78,7 @@ impl<S: Schema> Fold for Of<S> {
         let Some(document) = folded else {
             return Ok(None);
         };
-        let mut cells = [const { None }; MAX_COLUMNS];
-        for (cell, column) in cells.iter_mut().zip(S::COLUMNS) {
-            *cell = (column.cell)(&document);
-        }
+        let cells = cells::<S>(&document);
         let body = serde_json::to_vec(&document)?.into();
         Ok(Some(Document { body, cells }))
     }
@@ -105,11 +132,7 @@ impl Folds {
         segment: Segment,
     ) -> Result<(), RestoreError> {
         let tenant = segment.tenant().clone();
-        let mut writes = Vec::new();
-        for fold in &self.0 {
-            self.fold(target, &tenant, &**fold, segment.entries(), &mut writes)
-                .await?;
-        }
+        let writes = self.writes(target, &tenant, segment.entries()).await?;
         let unit = Unit {
             fence: None,
             writes,
@@ -120,6 +143,49 @@ impl Folds {
         };
         let written = target.commit(Arc::new(commit)).await;
         written.map_err(RestoreError::Target)
+    }
+
+    /// Returns how the documents in `target` change by `entries` of one chain.
+    pub(super) async fn writes(
+        &self,
+        target: &dyn Store,
+        tenant: &TenantId,
+        entries: &[Entry],
+    ) -> Result<Vec<Write>, RestoreError> {
+        let mut writes = Vec::new();
+        for fold in &self.0 {
+            self.fold(target, tenant, &**fold, entries, &mut writes)
+                .await?;
+        }
+        Ok(writes)
+    }
+
+    /// Returns what stands for these tables: their names, their form, and the version of
+    /// the program, whose folds may give other documents than those of another version.
+    pub(crate) fn fingerprint(&self) -> Hash {
+        let mut text = format!("airside.tables/1\n{}\n", env!("CARGO_PKG_VERSION"));
+        for fold in &self.0 {
+            text.push_str(&fold.form());
+            text.push('\n');
+        }
+        Hash::of(text.as_bytes())
+    }
+
+    /// Returns the table and the document of a row of a snapshot.
+    pub(super) fn document(&self, row: &Held) -> Result<(&'static str, Document), RestoreError> {
+        let mut known = self.0.iter();
+        let Some(fold) = known.find(|fold| fold.name() == row.table) else {
+            let what = format!("table `{}`, of which the snapshot has documents", row.table);
+            return Err(RestoreError::Absent { what });
+        };
+        let table = fold.name();
+        let document = fold.document(&row.body);
+        let document = document.map_err(|source| RestoreError::Fold {
+            table,
+            key: row.key.clone(),
+            source,
+        })?;
+        Ok((table, document))
     }
 
     async fn fold(

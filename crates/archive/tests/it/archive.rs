@@ -130,24 +130,28 @@ impl Storage {
         fault(&self.faults).store(on, Ordering::SeqCst);
     }
 
-    async fn names(&self) -> Vec<String> {
+    pub(crate) fn list_nothing(&self, on: bool) {
+        self.set(|f| &f.list_nothing, on);
+    }
+
+    pub(crate) async fn names(&self) -> Vec<String> {
         let listed: Vec<ObjectMeta> = self.objects.list(None).try_collect().await.unwrap();
         let mut names: Vec<_> = listed.iter().map(|o| o.location.to_string()).collect();
         names.sort();
         names
     }
 
-    async fn load(&self, name: &str) -> Vec<u8> {
+    pub(crate) async fn load(&self, name: &str) -> Vec<u8> {
         let found = self.objects.get(&Path::from(name)).await.unwrap();
         found.bytes().await.unwrap().to_vec()
     }
 
-    async fn replace(&self, name: &str, bytes: Vec<u8>) {
+    pub(crate) async fn replace(&self, name: &str, bytes: Vec<u8>) {
         let path = Path::from(name);
         self.objects.put(&path, bytes.into()).await.unwrap();
     }
 
-    async fn remove(&self, name: &str) {
+    pub(crate) async fn remove(&self, name: &str) {
         self.objects.delete(&Path::from(name)).await.unwrap();
     }
 }
@@ -190,15 +194,17 @@ impl Place {
 
 /// Brings everything back into a fresh store in memory.
 async fn back(archive: &Archive, rig: &Rig) -> std::result::Result<Memory, RestoreError> {
-    let target = Memory::new();
+    let memory = Memory::new();
+    let target: Arc<dyn Store> = Arc::new(memory.clone());
     let request = Request {
         until: Until::Latest,
         tenant: None,
         now: rig.clock.now(),
     };
     let folds = Folds::default().with::<Holds>();
-    restore(Source::Archive(archive), &request, &target, &folds, &|_| {}).await?;
-    Ok(target)
+    let (source, clock) = (Source::Archive(archive), Arc::new(rig.clock.clone()));
+    restore(source, &request, &target, &folds, clock, &|_| {}).await?;
+    Ok(memory)
 }
 
 async fn check_back(place: &Place, rig: &Rig, store: &dyn Store) {
@@ -377,15 +383,15 @@ async fn what_is_in_front_of_the_damage_can_be_restored() {
     assert_eq!(fault.code(), "LED-055");
     let hint = fault.hint().unwrap();
     assert!(hint.contains("`--to manifest:1`"), "{hint}");
-    let target = Memory::new();
+    let target: Arc<dyn Store> = Arc::new(Memory::new());
     let request = Request {
         until: "manifest:1".parse().unwrap(),
         tenant: None,
         now: rig.clock.now(),
     };
     let source = Source::Archive(&archive);
-    let folds = Folds::default();
-    let restored = restore(source, &request, &target, &folds, &|_| {}).await;
+    let (folds, clock) = (Folds::default(), Arc::new(rig.clock.clone()));
+    let restored = restore(source, &request, &target, &folds, clock, &|_| {}).await;
     assert_eq!(restored.unwrap().entries, 3);
     rig.stop().await;
 }

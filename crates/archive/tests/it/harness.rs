@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use airside_archive::restore::Folds;
 use airside_base::{Clock, Supervisor, TenantId, VirtualClock};
 use airside_ledger::{
     Cell, Column, Draft, Fact, Kind, Ledger, Options, Schema, Store,
@@ -109,9 +108,4 @@ pub(crate) fn changed(key: &str, hotel: &str, rooms: i64) -> Draft {
 
 pub(crate) fn released(key: &str) -> Draft {
     Draft::new(tenant("a"), RELEASED, 1, key, &json!({})).expect("a draft")
-}
-
-/// The tables of these tests.
-pub(crate) fn folds() -> Folds {
-    Folds::default().with::<Holds>()
 }

@@ -1,9 +1,7 @@
 //! Archives, restores and drills as their users see them, on storages that misbehave.
 
 mod archive;
-mod crash;
-mod differential;
 mod drill;
 mod harness;
-mod moments;
 mod restore;
+mod upkeep;

@@ -4,9 +4,12 @@
 use std::{sync::Arc, time::Duration};
 
 use airside_archive::restore::{
-    Difference, Digest, Request, RestoreError, Restored, Source, Until, difference, digest, restore,
+    Difference, Digest, Folds, Request, RestoreError, Restored, Source, Until, difference, digest,
+    restore,
 };
-use airside_base::{Clock as _, Redacted, Supervisor, SystemClock, TenantId, Timestamp};
+use airside_base::{
+    Clock as _, Redacted, Supervisor, SystemClock, TenantId, Timestamp, VirtualClock,
+};
 use airside_ledger::{
     Store, Table,
     stores::{memory::Memory, postgres::Postgres, sqlite::Sqlite},
@@ -16,8 +19,12 @@ use proptest::prelude::*;
 
 use crate::{
     archive::Place,
-    harness::{Holds, Rig, changed, draft, folds, released, stores, tenant},
+    harness::{Holds, Rig, changed, draft, released, stores, tenant},
 };
+
+fn folds() -> Folds {
+    Folds::default().with::<Holds>()
+}
 
 fn request(until: Until, now: Timestamp) -> Request {
     Request {
@@ -30,9 +37,10 @@ fn request(until: Until, now: Timestamp) -> Request {
 async fn back(
     source: Source<'_>,
     request: &Request,
-    target: &dyn Store,
+    target: Arc<dyn Store>,
 ) -> Result<Restored, RestoreError> {
-    restore(source, request, target, &folds(), &|_| {}).await
+    let clock = Arc::new(VirtualClock::new(request.now));
+    restore(source, request, &target, &folds(), clock, &|_| {}).await
 }
 
 #[derive(Clone, Debug)]
@@ -109,7 +117,9 @@ async fn run(rig: &Rig, store: &dyn Store, place: &Place, steps: &[Step]) -> Vec
 async fn check_moment(source: Source<'_>, request: &Request, expected: Digest) {
     let (targets, _folder) = stores();
     for target in targets {
-        back(source, request, &*target).await.expect("restore");
+        back(source, request, target.clone())
+            .await
+            .expect("restore");
         assert_eq!(digest(&*target, &folds()).await.expect("read"), expected);
     }
 }
@@ -209,7 +219,7 @@ async fn state_moves_between_postgres_and_sqlite() {
         for (way, source) in ways.into_iter().enumerate() {
             let name = format!("restore_target_{number}_{way}");
             for target in [open(&name), postgres(&server, &name).await] {
-                back(source, &request, &*target).await.unwrap();
+                back(source, &request, target.clone()).await.unwrap();
                 assert_eq!(digest(&*target, &folds()).await.unwrap(), expected);
             }
         }
@@ -240,7 +250,7 @@ async fn check_refused(
     };
     for source in [Source::Archive(&archive), Source::Store(&store)] {
         let target = Memory::new();
-        let refused = back(source, &request, &target).await.unwrap_err();
+        let refused = back(source, &request, Arc::new(target)).await.unwrap_err();
         assert!(expected(&refused), "{until}: {refused}");
         assert!(!refused.fault().public().is_empty());
     }
@@ -275,7 +285,7 @@ async fn target_that_is_not_empty_is_left_alone() {
     let archive = place.archive().await.unwrap();
     let before = digest(&store, &folds()).await.unwrap();
     let request = request(Until::Latest, rig.clock.now());
-    let refused = back(Source::Archive(&archive), &request, &store).await;
+    let refused = back(Source::Archive(&archive), &request, Arc::new(store.clone())).await;
     assert!(
         matches!(refused, Err(RestoreError::NotEmpty)),
         "{refused:?}"
@@ -295,7 +305,7 @@ async fn one_chain_comes_back_to_an_exact_entry() {
     };
     for source in [Source::Archive(&archive), Source::Store(&store)] {
         let target = Memory::new();
-        let restored = back(source, &request, &target).await.unwrap();
+        let restored = back(source, &request, Arc::new(target)).await.unwrap();
         assert_eq!(restored.entries, 5);
         assert_eq!(restored.heads.len(), 1);
         assert_eq!(restored.heads[0].1.seq, 5);
@@ -310,7 +320,7 @@ async fn preview_names_what_differs() {
     let now = rig.clock.now();
     let target = Memory::new();
     let latest = request(Until::Latest, now);
-    back(Source::Archive(&archive), &latest, &target)
+    back(Source::Archive(&archive), &latest, Arc::new(target.clone()))
         .await
         .unwrap();
     let same = difference(&store, &target, None, &folds()).await.unwrap();
@@ -318,7 +328,7 @@ async fn preview_names_what_differs() {
 
     let target = Memory::new();
     let early = request(Until::Time(moments[1].0), now);
-    back(Source::Archive(&archive), &early, &target)
+    back(Source::Archive(&archive), &early, Arc::new(target.clone()))
         .await
         .unwrap();
     let found = difference(&store, &target, None, &folds()).await.unwrap();
@@ -340,7 +350,9 @@ async fn restored_ledger_goes_on_behind_the_last_entry() {
     let (rig, store, ..) = lived().await;
     let target = Memory::new();
     let latest = request(Until::Latest, rig.clock.now());
-    back(Source::Store(&store), &latest, &target).await.unwrap();
+    back(Source::Store(&store), &latest, Arc::new(target.clone()))
+        .await
+        .unwrap();
     let again = Rig::on(Arc::new(target)).await;
     let table = Table::<Holds>::new(again.ledger.clone());
     let prior = table.find(&tenant("a"), "h1").await.unwrap();

@@ -14,8 +14,8 @@ use tokio_postgres::{AsyncMessage, Config};
 
 use super::{POLL, connection, tls};
 
-/// The channel of notifications.
-pub(super) const CHANNEL: &str = "airside_commits";
+/// The channel of notifications, which commits name in their statement.
+const CHANNEL: &str = "airside_commits";
 
 /// Starts the tasks that listen and, every [`POLL`], look.
 pub(super) fn start(

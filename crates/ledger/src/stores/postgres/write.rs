@@ -2,38 +2,50 @@
 //!
 //! # Invariants
 //!
-//! * A commit is one transaction; whatever does not hold rolls back all of it.
+//! * A commit is one transaction; whatever does not hold rolls back all of it. The
+//!   common one, of one chain without documents and leases, is one statement and so
+//!   one round trip: a statement is a transaction of its own.
 //! * Chains, leases and documents are locked in one order, so that two nodes
 //!   cannot wait for each other for ever; where the server has to choose a victim
 //!   all the same, the whole transaction is tried again.
 
 use airside_base::Timestamp;
-use deadpool_postgres::{Object, Transaction};
-use tokio_postgres::error::SqlState;
+use deadpool_postgres::{GenericClient, Object, Transaction};
+use futures_util::future::join_all;
+use tokio_postgres::{Statement, error::SqlState};
 
-use super::{ATTEMPTS, failed, integer, listen::CHANNEL, read};
-use crate::{
-    failpoint::{self, Point},
-    store::{
-        Cell, Claim, Claimed, Commit, Document, Fence, MAX_COLUMNS, Refusal, Segment, StoreError,
-        Unit, Write,
-    },
+use super::{ATTEMPTS, failed, integer, read};
+use crate::store::{
+    Cell, Claim, Claimed, Commit, Document, Fence, MAX_COLUMNS, Refusal, Segment, StoreError, Unit,
+    Write,
 };
 
-/// Moves the head of a chain, and inserts the entries only where that succeeded.
-const APPEND: &str = "
-    WITH head AS ({move} RETURNING id),
-    added AS (INSERT INTO airside.entry (chain, seq, time, kind, version, subject, body, prev, hash)
-              SELECT head.id, new.* FROM head, unnest($4::bigint[], $5::bigint[], $6::text[],
-                  $7::integer[], $8::text[], $9::bytea[], $10::bytea[], $11::bytea[]) AS new)
-    SELECT id FROM head";
-const BEGIN_CHAIN: &str = "
-    INSERT INTO airside.chain (tenant, seq, hash, time)
-    SELECT $1, $2, $3, $12::bigint WHERE $13::bigint = 0 AND $14::bytea IS NOT NULL
-    ON CONFLICT DO NOTHING";
-const CONTINUE_CHAIN: &str = "
-    UPDATE airside.chain SET seq = $2, hash = $3, time = $12
-    WHERE tenant = $1 AND seq = $13 AND hash = $14";
+/// Moves the head of a chain, and only where that succeeded inserts the entries and
+/// wakes who waits for commits.
+macro_rules! append {
+    ($move:literal) => {
+        concat!(
+            "WITH head AS (",
+            $move,
+            " RETURNING id),
+             added AS (INSERT INTO airside.entry
+                           (chain, seq, time, kind, version, subject, body, prev, hash)
+                       SELECT head.id, new.* FROM head, unnest($4::bigint[], $5::bigint[],
+                           $6::text[], $7::integer[], $8::text[], $9::bytea[], $10::bytea[],
+                           $11::bytea[]) AS new)
+             SELECT id, pg_notify('airside_commits', '')::text FROM head"
+        )
+    };
+}
+const BEGIN_CHAIN: &str = append!(
+    "INSERT INTO airside.chain (tenant, seq, hash, time)
+     SELECT $1, $2, $3, $12::bigint WHERE $13::bigint = 0 AND $14::bytea IS NOT NULL
+     ON CONFLICT DO NOTHING"
+);
+const CONTINUE_CHAIN: &str = append!(
+    "UPDATE airside.chain SET seq = $2, hash = $3, time = $12
+     WHERE tenant = $1 AND seq = $13 AND hash = $14"
+);
 
 /// What one try of a transaction came to.
 enum Failure {
@@ -78,19 +90,44 @@ pub(super) async fn commit(client: &mut Object, commit: &Commit) -> Result<(), S
 }
 
 async fn attempt(client: &mut Object, commit: &Commit) -> Result<(), Failure> {
-    let transaction = client.transaction().await.map_err(sort_out)?;
-    failpoint::reach(Point::PostgresBegun);
+    let plain = commit.units.iter().all(Unit::is_empty);
+    let lost = match &commit.segments[..] {
+        [only] if plain => {
+            let statement = prepare(client, only).await?;
+            (!append(client, &statement, only).await?).then_some(only)
+        }
+        _ => transact(client, commit).await?,
+    };
+    let Some(segment) = lost else {
+        return Ok(());
+    };
+    let tenant = segment.tenant().clone();
+    let found = read::tip(client, &tenant).await?.head;
+    Err(StoreError::Conflict { tenant, found }.into())
+}
+
+/// Returns the segment whose chain has another head than expected, if there is one;
+/// then nothing was written.
+async fn transact<'c>(
+    client: &mut Object,
+    commit: &'c Commit,
+) -> Result<Option<&'c Segment>, Failure> {
     let mut segments: Vec<_> = commit.segments.iter().collect();
     segments.sort_by_key(|segment| segment.tenant());
-    for segment in segments {
-        if !append(&transaction, segment).await? {
+    let mut statements = Vec::with_capacity(segments.len());
+    for segment in &segments {
+        statements.push(prepare(client, segment).await?);
+    }
+    let transaction = client.transaction().await.map_err(sort_out)?;
+    // All are sent before the first is answered; the server keeps their order.
+    let appends = segments.iter().zip(&statements);
+    let appends = appends.map(|(segment, statement)| append(&transaction, statement, segment));
+    for (segment, moved) in segments.iter().zip(join_all(appends).await) {
+        if !moved? {
             transaction.rollback().await.map_err(sort_out)?;
-            let tenant = segment.tenant().clone();
-            let found = read::tip(client, &tenant).await?.head;
-            return Err(StoreError::Conflict { tenant, found }.into());
+            return Ok(Some(segment));
         }
     }
-    failpoint::reach(Point::PostgresAppended);
     let mut refused = Vec::new();
     for (index, unit) in commit.units.iter().enumerate() {
         for refusal in apply(&transaction, unit).await? {
@@ -101,25 +138,26 @@ async fn attempt(client: &mut Object, commit: &Commit) -> Result<(), Failure> {
         transaction.rollback().await.map_err(sort_out)?;
         return Err(StoreError::Refused(refused).into());
     }
-    let ring = format!("NOTIFY {CHANNEL}");
-    transaction.batch_execute(&ring).await.map_err(sort_out)?;
-    failpoint::reach(Point::PostgresWritten);
     transaction.commit().await.map_err(sort_out)?;
-    failpoint::reach(Point::PostgresCommitted);
-    Ok(())
+    Ok(None)
 }
 
-/// Returns whether the chain had the expected head.
-async fn append(transaction: &Transaction<'_>, segment: &Segment) -> Result<bool, Failure> {
-    let (tip, expected) = (segment.tip(), segment.expected());
-    let step = match expected.seq {
+/// Returns the statement that appends `segment`.
+async fn prepare(client: &Object, segment: &Segment) -> Result<Statement, Failure> {
+    let sql = match segment.expected().seq {
         0 => BEGIN_CHAIN,
         _ => CONTINUE_CHAIN,
     };
-    let statement = transaction
-        .prepare_cached(&APPEND.replace("{move}", step))
-        .await
-        .map_err(sort_out)?;
+    client.prepare_cached(sql).await.map_err(sort_out)
+}
+
+/// Returns whether the chain had the expected head.
+async fn append(
+    client: &impl GenericClient,
+    statement: &Statement,
+    segment: &Segment,
+) -> Result<bool, Failure> {
+    let (tip, expected) = (segment.tip(), segment.expected());
     let entries = segment.entries();
     let hashes: Vec<&[u8]> = entries.iter().map(|e| &e.hash.as_bytes()[..]).collect();
     let prevs: Vec<&[u8]> = entries.iter().map(|e| &e.prev.as_bytes()[..]).collect();
@@ -129,9 +167,9 @@ async fn append(transaction: &Transaction<'_>, segment: &Segment) -> Result<bool
     let versions: Vec<i32> = entries.iter().map(|e| i32::from(e.version)).collect();
     let seqs: Vec<i64> = entries.iter().map(|e| integer(e.seq)).collect();
     let times: Vec<i64> = entries.iter().map(|e| e.time.as_microsecond()).collect();
-    let moved = transaction
+    let moved = client
         .query_opt(
-            &statement,
+            statement,
             &[
                 &segment.tenant().as_str(),
                 &integer(tip.head.seq),

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior, config::DbConfig, ffi};
 
-use super::OpenError;
+use super::{OpenError, checkpoint::LOG_LIMIT};
 
 /// Marks the file as ours ("AIRS").
 const APPLICATION: i64 = 0x4149_5253;
@@ -95,7 +95,10 @@ fn configure_writer(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "fullfsync", true)?;
     connection.pragma_update(None, "checkpoint_fullfsync", true)?;
     // Gives the space of a write-ahead log that once grew back to the system.
-    connection.pragma_update_and_check(None, "journal_size_limit", 16 << 20, |_| Ok(()))
+    let limit = i64::try_from(LOG_LIMIT).expect("the limit is small");
+    connection.pragma_update_and_check(None, "journal_size_limit", limit, |_| Ok(()))?;
+    // The checkpointer's thread does it.
+    connection.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))
 }
 
 fn migrate(connection: &mut Connection, found: usize) -> rusqlite::Result<()> {
@@ -108,6 +111,18 @@ fn migrate(connection: &mut Connection, found: usize) -> rusqlite::Result<()> {
         transaction.commit()?;
     }
     Ok(())
+}
+
+/// Opens the file for the thread that moves the write-ahead log into it.
+pub(super) fn open_checkpointer(file: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(file, flags)?;
+    common(&connection)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "fullfsync", true)?;
+    connection.pragma_update(None, "checkpoint_fullfsync", true)?;
+    connection.pragma_update(None, "cache_size", -64)?;
+    Ok(connection)
 }
 
 /// Opens the file for reading only.

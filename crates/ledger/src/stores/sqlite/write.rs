@@ -8,12 +8,9 @@ use rusqlite::{
     types::{ToSqlOutput, Value, ValueRef},
 };
 
-use super::{MAX_CHAIN, MAX_SEQ, SEQ_BITS, failed, read};
-use crate::{
-    failpoint::{self, Point},
-    store::{
-        Cause, Cell, Claim, Claimed, Commit, Fence, Refusal, Segment, StoreError, Unit, Write,
-    },
+use super::{MAX_CHAIN, MAX_SEQ, SEQ_BITS, checkpoint::Checkpointer, failed, read};
+use crate::store::{
+    Cause, Cell, Claim, Claimed, Commit, Fence, Refusal, Segment, StoreError, Unit, Write,
 };
 
 /// The one connection that writes.
@@ -22,19 +19,20 @@ pub(super) struct Writer {
     /// Set when a sync failed: what is on the disk is unknown from then on, and
     /// a second sync may report success for pages that were dropped.
     broken: Option<Cause>,
+    checkpointer: Checkpointer,
 }
 
 impl Writer {
-    pub(super) fn new(connection: Connection) -> Self {
+    pub(super) fn new(connection: Connection, checkpointer: Checkpointer) -> Self {
         Self {
             connection,
             broken: None,
+            checkpointer,
         }
     }
 
     /// Moves the write-ahead log into the file, so that the next start is quick.
     pub(super) fn finish(&self) {
-        failpoint::reach(Point::SqliteClosing);
         if self.broken.is_none()
             && let Err(error) =
                 self.connection
@@ -45,8 +43,7 @@ impl Writer {
     }
 
     pub(super) fn commit(&mut self, commit: &Commit) -> Result<(), StoreError> {
-        let committed = self.transact("write to the ledger", |transaction| {
-            failpoint::reach(Point::SqliteBegun);
+        self.transact("write to the ledger", |transaction| {
             let mut refused = Vec::new();
             for (index, unit) in commit.units.iter().enumerate() {
                 for refusal in apply(transaction, unit)? {
@@ -61,13 +58,10 @@ impl Writer {
                     return Ok(Err(error));
                 }
             }
-            failpoint::reach(Point::SqliteWritten);
             Ok(Ok(()))
-        });
-        if committed.is_ok() {
-            failpoint::reach(Point::SqliteCommitted);
-        }
-        committed
+        })?;
+        self.checkpointer.wrote(commit.weight(), &self.connection);
+        Ok(())
     }
 
     pub(super) fn claim(&mut self, claim: &Claim) -> Result<Claimed, StoreError> {
@@ -165,7 +159,6 @@ fn append(
         let source: Cause = Arc::new(ffi::Error::new(ffi::SQLITE_TOOBIG));
         return Ok(Err(StoreError::Full(source)));
     }
-    failpoint::reach(Point::SqliteHeadMoved);
     let mut insert = transaction.prepare_cached(
         "INSERT INTO entries (id, time, kind, version, subject, body, prev, hash)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
