@@ -32,6 +32,8 @@ const ACK_LIMIT: Duration = Duration::from_secs(15);
 /// Returns the tables of this installation.
 pub(crate) fn folds() -> Folds {
     Folds::default()
+        .with::<airside_travel::Homes>()
+        .with::<airside_travel::Reservations>()
 }
 
 /// Opens the archive at `url` for reading.

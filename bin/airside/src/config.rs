@@ -168,17 +168,49 @@ pub(crate) struct PolicyFiles {
 }
 
 /// The built-in travel server.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(crate) struct TravelServer {
     /// Number from which hotels, rates and availability are generated. The same
     /// number gives the same hotels.
     pub(crate) seed: u64,
+    /// How many hotels there are.
+    pub(crate) hotels: Hotels,
+}
+
+/// How many hotels the built-in travel server has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Hotels {
+    /// A choice in every city of the world, and 1,000 more. The rooms of a city are put
+    /// into memory when somebody looks for them; some 8,000 hotels stay there.
+    #[default]
+    Demonstration,
+    /// 1,000, all of them in memory.
+    Small,
+    /// 10,000, all of them in memory (some 100 MB).
+    Medium,
+    /// 100,000, all of them in memory (some 1.1 GB).
+    Large,
+}
+
+impl From<Hotels> for airside_travel::Size {
+    fn from(hotels: Hotels) -> Self {
+        match hotels {
+            Hotels::Demonstration => Self::Demonstration,
+            Hotels::Small => Self::Small,
+            Hotels::Medium => Self::Medium,
+            Hotels::Large => Self::Large,
+        }
+    }
 }
 
 impl Default for TravelServer {
     fn default() -> Self {
-        Self { seed: 1 }
+        Self {
+            seed: 1,
+            hotels: Hotels::default(),
+        }
     }
 }
 

@@ -294,11 +294,7 @@ impl<S: Schema> Table<S> {
             }
             document = S::fold(document, draft.into());
         }
-        let document = document.map(|d| Self::encode(&d)).transpose()?;
-        let size = document.as_ref().map_or(0, |d| d.body.len());
-        if key.len() > MAX_KEY_BYTES || size > MAX_BODY_BYTES {
-            return Err(TableError::TooLarge { table: S::NAME });
-        }
+        let document = Self::checked(&key, document)?;
         batch.drafts.extend(drafts);
         batch.changes.push(Change {
             table: S::NAME,
@@ -308,6 +304,52 @@ impl<S: Schema> Table<S> {
             draft: batch.drafts.len() - 1,
         });
         Ok(())
+    }
+
+    /// Adds the change of the document `key` by the drafts that are in `batch`
+    /// already, for entries that documents of several tables follow from. `prior` is
+    /// this document as it was read, `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// When no draft is about the document or it is over its limit.
+    pub fn along(
+        &self,
+        batch: &mut Batch,
+        key: &str,
+        prior: Option<Versioned<S::Document>>,
+    ) -> Result<(), TableError> {
+        let other = || TableError::OtherDocument { table: S::NAME };
+        let is_other = |prior: &Versioned<S::Document>| *prior.key != *key;
+        if prior.as_ref().is_some_and(is_other) {
+            return Err(other());
+        }
+        let expected = prior.as_ref().map(|prior| prior.version);
+        let mut document = prior.map(|prior| prior.document);
+        let mut last = None;
+        for (at, draft) in batch.drafts.iter().enumerate() {
+            if S::key(draft.into()).as_deref() == Some(key) {
+                document = S::fold(document, draft.into());
+                last = Some(at);
+            }
+        }
+        batch.changes.push(Change {
+            table: S::NAME,
+            key: key.into(),
+            expected,
+            document: Self::checked(key, document)?,
+            draft: last.ok_or_else(other)?,
+        });
+        Ok(())
+    }
+
+    fn checked(key: &str, document: Option<S::Document>) -> Result<Option<Document>, TableError> {
+        let document = document.map(|d| Self::encode(&d)).transpose()?;
+        let size = document.as_ref().map_or(0, |d| d.body.len());
+        if key.len() > MAX_KEY_BYTES || size > MAX_BODY_BYTES {
+            return Err(TableError::TooLarge { table: S::NAME });
+        }
+        Ok(document)
     }
 
     /// Appends `drafts` and changes the document that they are about.

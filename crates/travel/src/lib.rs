@@ -1,19 +1,21 @@
 //! The hotel MCP server that ships inside Airside.
 //!
-//! Hotels, rates and availability are generated from a seed over the real cities
-//! of GeoNames; the semantics of stays, restrictions, taxes and cancellation are
-//! those of real distribution.
+//! Hotels are generated from a seed over the real cities of GeoNames, with a first
+//! stock of rooms, rates and restrictions; what is sold is kept in the ledger. The
+//! semantics of stays, restrictions, taxes and cancellation are those of real
+//! distribution.
 //!
 //! # Invariants
 //!
-//! * Every value is a function of the seed and its coordinates; nothing is stored.
+//! * What is for sale is a function of the seed and of the inventory's chain in the
+//!   ledger; nothing else is stored.
 //! * Money is an integer in minor units; no floating point takes part.
-//! * Nothing is written: the three tools only read.
 
 mod app;
 pub mod bench;
 mod draw;
 mod error;
+mod inventory;
 mod levy;
 mod money;
 mod night;
@@ -28,6 +30,7 @@ mod stay;
 pub mod supply;
 mod tools;
 
+pub use inventory::{Homes, Reservations};
 pub use places::asset;
 pub use property::Size;
 pub use server::{Exposure, Options, Parts, Travel};

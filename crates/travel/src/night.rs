@@ -2,7 +2,7 @@
 //!
 //! # Invariants
 //!
-//! * A night is a function of the world, the property, the room type and the date.
+//! * A generated night is a function of the world, the property, the room type and the date.
 //! * `left` is never above the rooms that exist.
 
 use jiff::civil::Date;
@@ -37,6 +37,22 @@ impl Day {
         }
     }
 
+    /// Returns the day with this number, counted from 1970-01-01.
+    pub(crate) fn numbered(number: i64) -> Self {
+        let epoch = jiff::civil::date(1970, 1, 1);
+        Self::new(epoch.saturating_add(jiff::Span::new().days(number)))
+    }
+
+    /// Returns the days since 1970-01-01.
+    pub(crate) const fn number(self) -> i64 {
+        self.number
+    }
+
+    /// Returns the day of the week; 0 is Monday.
+    pub(crate) const fn weekday(self) -> usize {
+        self.weekday
+    }
+
     /// Returns the number of days from `self` to `later`.
     pub(crate) const fn days_until(self, later: Self) -> i64 {
         later.number - self.number
@@ -60,6 +76,24 @@ pub(crate) struct Restrictions {
     pub max_through: u8,
 }
 
+impl Restrictions {
+    /// Returns what both ask for.
+    pub(crate) fn strictest(self, other: Self) -> Self {
+        let most = |a: u8, b: u8| match (a, b) {
+            (0, only) | (only, 0) => only,
+            both => both.0.min(both.1),
+        };
+        Self {
+            closed_to_arrival: self.closed_to_arrival || other.closed_to_arrival,
+            closed_to_departure: self.closed_to_departure || other.closed_to_departure,
+            min_from_arrival: self.min_from_arrival.max(other.min_from_arrival),
+            max_from_arrival: most(self.max_from_arrival, other.max_from_arrival),
+            min_through: self.min_through.max(other.min_through),
+            max_through: most(self.max_through, other.max_through),
+        }
+    }
+}
+
 /// What all room types of a hotel share on a date.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HotelNight {
@@ -80,6 +114,26 @@ pub(crate) struct Night {
     pub restrictions: Restrictions,
     /// Best available rate for two adults in minor units.
     pub rate: i64,
+    /// Position plus one of the prices by guests that the hotel has set; 0 for none.
+    pub card: u16,
+}
+
+impl Night {
+    /// A night that is not for sale yet, or not any more.
+    pub(crate) const CLOSED: Self = Self {
+        left: 0,
+        closed: true,
+        restrictions: Restrictions {
+            closed_to_arrival: false,
+            closed_to_departure: false,
+            min_from_arrival: 0,
+            max_from_arrival: 0,
+            min_through: 0,
+            max_through: 0,
+        },
+        rate: 0,
+        card: 0,
+    };
 }
 
 /// Mean daily rate by month of arrival over the mean of the year, in thousandths
@@ -156,6 +210,7 @@ impl World {
             closed: slice_wide(bits, 1, 1_000) < 30,
             restrictions: hotel.restrictions,
             rate: rate.max(property.step),
+            card: 0,
         }
     }
 }

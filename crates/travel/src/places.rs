@@ -18,7 +18,7 @@ use std::{cmp::Reverse, collections::HashMap, sync::LazyLock};
 
 use self::asset::Record;
 pub(crate) use self::{fold::fold, resolve::Lookup};
-use crate::money::Currency;
+use crate::{money::Currency, property::distance_m};
 
 static CITIES: &[u8] = include_bytes!("../assets/cities.bin");
 
@@ -26,6 +26,13 @@ static CITIES: &[u8] = include_bytes!("../assets/cities.bin");
 /// table; [`City::id`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct CityIndex(u32);
+
+impl CityIndex {
+    /// Returns the position, of which the most populous city has 0.
+    pub(crate) const fn position(self) -> usize {
+        self.0 as usize
+    }
+}
 
 /// A country and the money that is used there.
 #[derive(Debug)]
@@ -92,6 +99,8 @@ pub(crate) struct Atlas {
     index: Vec<(Span, CityIndex)>,
     /// The cities in the order of their GeoNames ids.
     by_id: Vec<CityIndex>,
+    /// The cities from south to north.
+    by_latitude: Vec<CityIndex>,
     zones: Vec<Box<str>>,
     /// `cumulative[i]` is the weight of all cities before `i`; see [`weight`].
     cumulative: Vec<u64>,
@@ -106,6 +115,7 @@ impl Atlas {
             keys: String::new(),
             index: Vec::new(),
             by_id: Vec::new(),
+            by_latitude: Vec::new(),
             zones: Vec::new(),
             cumulative: vec![0],
         };
@@ -121,6 +131,9 @@ impl Atlas {
         } = &mut atlas;
         by_id.sort_unstable_by_key(|city| cities[city.0 as usize].id);
         index.sort_unstable_by(|a, b| (a.0.of(keys), a.1).cmp(&(b.0.of(keys), b.1)));
+        let mut by_latitude = by_id.clone();
+        by_latitude.sort_unstable_by_key(|city| (cities[city.0 as usize].lat_e5, *city));
+        atlas.by_latitude = by_latitude;
         atlas
     }
 
@@ -155,13 +168,17 @@ impl Atlas {
         });
     }
 
+    /// Returns how many cities there are.
+    pub(crate) fn len(&self) -> usize {
+        self.cities.len()
+    }
+
     /// Returns a city.
     pub(crate) fn city(&self, index: CityIndex) -> &City {
         &self.cities[index.0 as usize]
     }
 
     /// Returns the city at a position, of which the most populous has 0.
-    #[cfg(test)]
     pub(crate) fn at(&self, position: u32) -> Option<CityIndex> {
         ((position as usize) < self.cities.len()).then_some(CityIndex(position))
     }
@@ -173,6 +190,27 @@ impl Atlas {
             .binary_search_by_key(&id, |city| self.city(*city).id)
             .ok()?;
         Some(self.by_id[position])
+    }
+
+    /// Returns the cities within `radius_m` metres of a point (latitude and longitude
+    /// in 1e-5 degrees). Only a band of latitudes is looked at, which holds for every
+    /// meridian and for both poles.
+    pub(crate) fn within(&self, middle: (i32, i32), radius_m: u32) -> Vec<CityIndex> {
+        // A degree of latitude has 111 km; one more than needed costs nothing.
+        let band = i64::from(radius_m) * 100_000 / 110_000 + 1;
+        let latitude = |city: &CityIndex| i64::from(self.city(*city).lat_e5);
+        let cities = &self.by_latitude;
+        let south = i64::from(middle.0) - band;
+        let start = cities.partition_point(|city| latitude(city) < south);
+        let north = i64::from(middle.0) + band;
+        let band = cities[start..]
+            .iter()
+            .take_while(|city| latitude(city) <= north);
+        let near = |city: &&CityIndex| {
+            let place = self.city(**city);
+            distance_m(middle, (place.lat_e5, place.lon_e5)) <= radius_m
+        };
+        band.filter(near).copied().collect()
     }
 
     /// Returns the name as it is written.
@@ -235,6 +273,7 @@ impl Atlas {
             + self.keys.capacity()
             + self.index.capacity() * size_of::<(Span, CityIndex)>()
             + self.by_id.capacity() * size_of::<CityIndex>()
+            + self.by_latitude.capacity() * size_of::<CityIndex>()
             + self.cumulative.capacity() * size_of::<u64>()
     }
 }

@@ -12,19 +12,24 @@ mod naming;
 
 use std::{fmt, str::FromStr};
 
-pub(crate) use self::naming::{address, name};
+pub(crate) use self::{
+    geography::distance_m,
+    naming::{address, name},
+};
 use crate::{
     draw::{Domain, EXPONENTIAL, Key, LARGE_HOTEL_ROOMS, SMALL_HOTEL_ROOMS, slice, slice_wide},
     money::{Currency, scale},
     places::{Atlas, City, CityIndex},
+    stay::{MAX_DAYS_AHEAD, MAX_NIGHTS},
 };
 
-/// How many properties are spread over the world in proportion to population^0.8,
-/// on top of the least choice of every city ([`least_choice`]).
+/// How many properties are spread over the world in proportion to population^0.8.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Size {
-    /// 1,000: an independent collection.
+    /// 1,000, on top of a choice in every city: for a first look.
     #[default]
+    Demonstration,
+    /// 1,000: an independent collection.
     Small,
     /// 10,000: a large chain.
     Medium,
@@ -33,9 +38,28 @@ pub enum Size {
 }
 
 impl Size {
+    /// Returns for how many nights rooms are for sale, yesterday's included, which is
+    /// today's somewhere.
+    pub(crate) const fn nights(self) -> usize {
+        match self {
+            // The farthest stay that may be asked for, and a day for time zones.
+            Self::Demonstration => MAX_DAYS_AHEAD as usize + MAX_NIGHTS + 3,
+            Self::Small | Self::Medium | Self::Large => 366,
+        }
+    }
+
+    /// Returns how many hotels may be in memory at once: all of them, where their
+    /// number is chosen; a part where every city of the world has some.
+    pub(crate) const fn resident(self) -> usize {
+        match self {
+            Self::Demonstration => 8_000,
+            Self::Small | Self::Medium | Self::Large => usize::MAX,
+        }
+    }
+
     const fn properties(self) -> u64 {
         match self {
-            Self::Small => 1_000,
+            Self::Demonstration | Self::Small => 1_000,
             Self::Medium => 10_000,
             Self::Large => 100_000,
         }
@@ -262,12 +286,17 @@ impl World {
         }
     }
 
+    pub(crate) const fn size(&self) -> Size {
+        self.size
+    }
+
     pub(crate) const fn key(&self) -> Key {
         self.key
     }
 
-    /// Returns how many properties a city has: the least choice, plus its part of
-    /// the proportional ones by systematic sampling, whose parts sum exactly.
+    /// Returns how many properties a city has: its part of the proportional ones by
+    /// systematic sampling, whose parts sum exactly, and the least choice where every
+    /// city has one.
     pub(crate) fn property_count(&self, atlas: &Atlas, city: CityIndex) -> u16 {
         let (before, own, total) = atlas.share(city);
         let offset = self.key.at(Domain::Apportion, 0).below(total.max(1));
@@ -276,7 +305,10 @@ impl World {
                 / u128::from(total.max(1))
         };
         let part = u16::try_from(upto(before + own) - upto(before)).unwrap_or(u16::MAX);
-        least_choice(atlas.city(city)).saturating_add(part)
+        match self.size {
+            Size::Demonstration => least_choice(atlas.city(city)).saturating_add(part),
+            Size::Small | Size::Medium | Size::Large => part,
+        }
     }
 
     /// Finds a property by its id.
@@ -342,11 +374,12 @@ impl World {
     /// Returns a value that differs between worlds, for checking that a reference
     /// was issued for this one.
     pub(crate) const fn fingerprint(&self) -> u64 {
-        self.seed ^ (self.size.properties() << 40)
+        let exact = !matches!(self.size, Size::Demonstration);
+        self.seed ^ (self.size.properties() << 40) ^ ((exact as u64) << 62)
     }
 }
 
-/// The properties that a city has at any [`Size`], so that a traveller finds a
+/// The properties that a city has in [`Size::Demonstration`] at least, so that a traveller finds a
 /// choice in every city and not only where a draw of a thousand happened to fall:
 /// Boston's proportional part of 1,000 is less than one hotel.
 fn least_choice(city: &City) -> u16 {
@@ -367,6 +400,9 @@ fn draw_stars(key: Key, large: bool) -> u8 {
     };
     key.at(Domain::Stars, 0).pick(table)
 }
+
+/// No hotel lies farther from the centre of its city, in metres.
+pub(crate) const FARTHEST_M: u32 = 22_000;
 
 /// Exponential distance from the centre, in any direction.
 fn draw_position(key: Key, city: &City) -> (i32, i32, u32) {
@@ -482,7 +518,7 @@ mod tests {
 
     #[test]
     fn well_known_cities_have_a_choice_of_classes() {
-        let world = World::new(1, Size::Small);
+        let world = World::new(1, Size::Demonstration);
         for name in ["Boston", "Kyoto", "Zürich", "Nice", "Portland, Oregon"] {
             let city = city(name);
             let count = world.property_count(atlas(), city);
@@ -502,9 +538,7 @@ mod tests {
             let mut sum = 0;
             let mut index = 0;
             while let Some(city) = atlas().at(index) {
-                sum += u64::from(
-                    world.property_count(atlas(), city) - least_choice(atlas().city(city)),
-                );
+                sum += u64::from(world.property_count(atlas(), city));
                 index += 1;
             }
             assert_eq!(sum, size.properties());
@@ -544,7 +578,7 @@ mod tests {
     proptest! {
         #[test]
         fn rooms_of_the_types_sum_to_the_rooms_of_the_hotel(seed: u64, index in 0_u16..3) {
-            let world = World::new(seed, Size::Small);
+            let world = World::new(seed, Size::Demonstration);
             let property = world.property(atlas(), city("Boston"), index);
             let sum: u16 = property.room_types().iter().map(|room| room.physical).sum();
             prop_assert_eq!(sum, property.rooms);

@@ -14,6 +14,7 @@ use crate::{
     night::Night,
     property::Property,
     stay::{Party, Stay},
+    supply::ari::RateCard,
 };
 
 /// How a room is sold. The derived plans share the rooms of the flexible one.
@@ -37,6 +38,11 @@ impl Plan {
         Self::Breakfast,
         Self::AdvancePurchase,
     ];
+
+    /// Finds the plan with this code.
+    pub(crate) fn find(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|plan| plan.code() == code)
+    }
 
     pub(crate) const fn code(self) -> &'static str {
         match self {
@@ -87,11 +93,50 @@ pub(crate) struct Terms<'a> {
     pub nights: &'a [Night],
     pub parties: &'a [Party],
     pub plan: Plan,
+    /// Prices by guests that the hotel has set; nights refer to them.
+    pub cards: &'a [RateCard],
+}
+
+/// Returns what a night costs by a hotel's own prices, unless so many do not fit.
+fn priced_by(card: &RateCard, party: &Party) -> Option<i64> {
+    let mut adults = usize::from(party.adults);
+    let mut amount = 0;
+    for age in &party.child_ages {
+        let mut bands = card.children.iter();
+        match bands.find(|band| (band.from..band.below).contains(age)) {
+            Some(band) => amount += band.amount,
+            None => adults += 1,
+        }
+    }
+    let listed = adults.clamp(1, card.adults.len());
+    amount += card.adults.get(listed - 1)?;
+    match adults - listed.min(adults) {
+        0 => Some(amount),
+        more => Some(amount + card.extra_adult? * more as i64),
+    }
 }
 
 impl Terms<'_> {
+    /// Returns the prices by guests of a night, where the hotel has set some.
+    fn card(&self, night: &Night) -> Option<&RateCard> {
+        self.cards.get(usize::from(night.card).checked_sub(1)?)
+    }
+
+    /// Returns whether the hotel has a price for so many guests.
+    pub(crate) fn has_price(&self) -> bool {
+        let mut cards = self.nights.iter().filter_map(|night| self.card(night));
+        cards.all(|card| {
+            let mut parties = self.parties.iter();
+            parties.all(|party| priced_by(card, party).is_some())
+        })
+    }
+
     /// Returns the price of one night for all parties, with what is inside the rate.
     fn night(&self, night: &Night) -> i64 {
+        if let Some(card) = self.card(night) {
+            let parties = self.parties.iter();
+            return parties.filter_map(|party| priced_by(card, party)).sum();
+        }
         let breakfast = match self.plan {
             Plan::Breakfast => self.property.breakfast.unwrap_or(0),
             Plan::Flexible | Plan::NonRefundable | Plan::AdvancePurchase => 0,
@@ -145,26 +190,47 @@ impl Terms<'_> {
             .flatten()
     }
 
+    /// Returns the price of the first night for all parties.
+    pub(crate) fn first_night(&self) -> i64 {
+        self.nights.first().map_or(0, |night| self.night(night))
+    }
+
     /// Prices the stay.
     pub(crate) fn quote(&self, stay: &Stay) -> Quote {
-        let nightly: Vec<_> = stay
-            .nights()
-            .iter()
-            .zip(self.nights)
-            .map(|(day, night)| (day.date, self.night(night)))
-            .collect();
-        let rates = nightly.iter().map(|(_, amount)| amount).sum();
-        let mut lines = Vec::with_capacity(self.levies.len());
-        let room = charge(self.levies, self.bill(rates), &mut |levy, amount| {
-            lines.push((*levy, amount));
-        });
-        let levied: i64 = lines.iter().map(|(_, amount)| amount).sum();
-        Quote {
-            nightly,
-            room,
-            total: room + levied,
-            lines,
-        }
+        quote_together(std::slice::from_ref(self), self.parties, stay)
+    }
+}
+
+/// Prices rooms of several types or plans of one hotel together: `parties` are all
+/// guests of all `parts`. Each levy is one line that is rounded once.
+pub(crate) fn quote_together(parts: &[Terms<'_>], parties: &[Party], stay: &Stay) -> Quote {
+    let nights = stay.nights().iter().enumerate();
+    let nightly: Vec<_> = nights
+        .map(|(at, day)| {
+            let parts = parts.iter();
+            (
+                day.date,
+                parts.map(|part| part.night(&part.nights[at])).sum(),
+            )
+        })
+        .collect();
+    let rates = nightly.iter().map(|(_, amount): &(Date, i64)| amount).sum();
+    let levies = parts.first().map_or(&[][..], |part| part.levies);
+    let bill = Bill {
+        rates,
+        nights: stay.length(),
+        parties,
+    };
+    let mut lines = Vec::with_capacity(levies.len());
+    let room = charge(levies, bill, &mut |levy, amount| {
+        lines.push((*levy, amount));
+    });
+    let levied: i64 = lines.iter().map(|(_, amount)| amount).sum();
+    Quote {
+        nightly,
+        room,
+        total: room + levied,
+        lines,
     }
 }
 

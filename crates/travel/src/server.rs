@@ -28,9 +28,12 @@ use rmcp::{
 };
 
 use crate::{
-    app, prompt,
+    app,
+    inventory::Inventory,
+    prompt,
     property::Size,
     shop::Hotels,
+    supply::HotelSupply,
     tools::{Desk, TOOLS},
 };
 
@@ -96,6 +99,7 @@ pub enum Exposure {
 #[derive(Clone)]
 pub struct Travel {
     service: StreamableHttpService<Handler, NeverSessionManager>,
+    inventory: Inventory,
 }
 
 impl std::fmt::Debug for Travel {
@@ -105,10 +109,17 @@ impl std::fmt::Debug for Travel {
 }
 
 impl Travel {
-    /// Returns a server. The city table is decoded by the first call that needs it.
+    /// Returns a server. Calls wait until it knows what was sold before.
     #[must_use]
     pub fn new(options: Options, parts: Parts) -> Self {
         let hotels = Arc::new(Hotels::new(options.seed, options.size));
+        let inventory = Inventory::start(
+            hotels.clone(),
+            parts.ledger,
+            parts.clock.clone(),
+            parts.node,
+            &parts.supervisor,
+        );
         let handler = Handler {
             desk: Desk::new(hotels, parts.clock),
         };
@@ -123,13 +134,24 @@ impl Travel {
         let sessions = Arc::new(NeverSessionManager::default());
         Self {
             service: StreamableHttpService::new(move || Ok(handler.clone()), sessions, config),
+            inventory,
         }
+    }
+
+    /// Returns who sells the rooms: it is booked with, and it is told of availability,
+    /// rates and restrictions.
+    #[must_use]
+    pub fn supply(&self) -> Arc<dyn HotelSupply> {
+        Arc::new(self.inventory.clone())
     }
 }
 
 impl Local for Travel {
     fn call<'a>(&'a self, request: http::Request<Body>) -> BoxFuture<'a, http::Response<Body>> {
-        Box::pin(async move { self.service.handle(request).await.map(boxed) })
+        Box::pin(async move {
+            self.inventory.ready().await;
+            self.service.handle(request).await.map(boxed)
+        })
     }
 }
 

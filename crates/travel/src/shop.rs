@@ -4,27 +4,30 @@
 //!
 //! * What is offered is available: restrictions, rooms and occupancy are judged
 //!   before a price is computed.
-//! * Nothing is cached. A night costs some 20 ns to derive, which is less than
-//!   finding it in a shared map.
+//! * No answer is cached: each is read from the nights as they are now.
 
-use std::{cmp::Reverse, sync::OnceLock};
+use std::{
+    cmp::Reverse,
+    sync::{Arc, LazyLock, OnceLock},
+};
 
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 use crate::{
-    levy::{Levy, levies},
-    night::{HotelNight, Night},
+    inventory::{Block, Own, Shelf, Shelves},
+    night::Night,
     places::{Atlas, CityIndex},
-    property::{Property, PropertyId, RoomType, Size, World},
+    property::{FARTHEST_M, Property, PropertyId, RoomType, Size, World, distance_m},
     quote::{Cancellation, Plan, Quote, Terms, cancellation},
     stay::{Party, Stay, Unavailable, judge},
+    supply::Area,
 };
 
-/// The generated hotels of the world.
+/// The hotels of the world with their nights.
 #[derive(Debug)]
 pub(crate) struct Hotels {
     world: World,
-    atlas: OnceLock<Atlas>,
+    shelves: OnceLock<Shelves>,
 }
 
 /// Where and when it is, for a hotel.
@@ -67,8 +70,10 @@ pub(crate) enum Order {
 pub(crate) struct Found {
     pub property: Property,
     pub total: i64,
-    room: usize,
-    plan: Plan,
+    /// Metres to the middle of where was searched.
+    pub distance_m: u32,
+    pub room: usize,
+    pub plan: Plan,
 }
 
 /// One room type under one rate plan, priced.
@@ -90,24 +95,31 @@ pub(crate) struct Availability {
     pub unavailable: Vec<(RoomType, Unavailable)>,
 }
 
-/// The nights of one hotel for one stay, kept to be filled again for the next.
-#[derive(Default)]
-struct Scratch {
-    hotel: Vec<HotelNight>,
-    rooms: Vec<Night>,
+/// A hotel that can take the stay, before it is known whether it is shown.
+struct Hit {
+    city: CityIndex,
+    index: u16,
+    stars: u8,
+    rating: u8,
+    distance_m: u32,
+    id: PropertyId,
+    total: i64,
+    room: usize,
+    plan: Plan,
 }
 
 impl Hotels {
     pub(crate) fn new(seed: u64, size: Size) -> Self {
         Self {
             world: World::new(seed, size),
-            atlas: OnceLock::new(),
+            shelves: OnceLock::new(),
         }
     }
 
-    /// Returns the atlas, which the first caller decodes.
-    pub(crate) fn atlas(&self) -> &Atlas {
-        self.atlas.get_or_init(Atlas::decode)
+    /// Returns the atlas, which the first caller in the process decodes.
+    pub(crate) fn atlas(&self) -> &'static Atlas {
+        static ATLAS: LazyLock<Atlas> = LazyLock::new(Atlas::decode);
+        &ATLAS
     }
 
     pub(crate) fn world(&self) -> &World {
@@ -129,6 +141,35 @@ impl Hotels {
         }
     }
 
+    /// Returns what decides the values of the seed.
+    pub(crate) fn source(&self) -> (&World, &Atlas) {
+        (&self.world, self.atlas())
+    }
+
+    pub(crate) fn shelves(&self) -> &Shelves {
+        let cities = self.atlas().len();
+        self.shelves.get_or_init(|| Shelves::new(cities))
+    }
+
+    /// Returns the hotels of a city for reading.
+    pub(crate) fn shelf(&self, city: CityIndex, now: Timestamp) -> Arc<Shelf> {
+        let (world, atlas) = self.source();
+        self.shelves().city(world, atlas, city, first_day(now))
+    }
+
+    /// Looks at a hotel as it is now.
+    pub(crate) fn look<R>(
+        &self,
+        property: &Property,
+        now: Timestamp,
+        look: impl FnOnce(&Block) -> R,
+    ) -> R {
+        let shelf = self.shelf(property.city, now);
+        let index = usize::from(property.id.index);
+        let block = shelf.read(index, self.source(), first_day(now));
+        look(&block.expect("every property has its place on the shelf of its city"))
+    }
+
     /// Returns the hotels of `city` that can take the stay, in `order`.
     pub(crate) fn search(
         &self,
@@ -137,149 +178,277 @@ impl Hotels {
         filter: Filter,
         order: Order,
     ) -> Vec<Found> {
-        let mut scratch = Scratch::default();
-        let mut found: Vec<_> = (0..self.world.property_count(self.atlas(), city))
-            .map(|index| self.world.property(self.atlas(), city, index))
-            .filter(|property| property.stars >= filter.min_stars)
-            .filter_map(|property| self.cheapest(property, wish, filter, &mut scratch))
-            .collect();
-        arrange(&mut found, order);
-        found
+        let mut hits = Vec::new();
+        self.scan(
+            city,
+            wish,
+            filter,
+            &|block| Some(block.property.distance_m),
+            &mut hits,
+        );
+        self.found(hits, order)
     }
 
-    fn cheapest(
+    /// Returns the hotels of `area` that can take the stay, in `order`.
+    pub(crate) fn search_area(
         &self,
-        property: Property,
+        area: &Area,
+        stay: &Stay,
+        parties: &[Party],
+        now: Timestamp,
+        (filter, order): (Filter, Order),
+    ) -> Vec<Found> {
+        let atlas = self.atlas();
+        let (cities, middle) = match *area {
+            Area::City(id) => (atlas.find(id).into_iter().collect(), None),
+            Area::Circle {
+                lat_e5,
+                lon_e5,
+                radius_m,
+            } => {
+                let middle = (lat_e5, lon_e5);
+                let reach = radius_m.saturating_add(FARTHEST_M);
+                (atlas.within(middle, reach), Some((middle, radius_m)))
+            }
+        };
+        let mut hits = Vec::new();
+        for city in cities {
+            let local = self.local(city, now);
+            let wish = Wish {
+                stay,
+                parties,
+                local: &local,
+            };
+            let near = |block: &Block| {
+                let property = &block.property;
+                let Some((middle, radius_m)) = middle else {
+                    return Some(property.distance_m);
+                };
+                let here = (property.lat_e5, property.lon_e5);
+                Some(distance_m(middle, here)).filter(|metres| *metres <= radius_m)
+            };
+            self.scan(city, &wish, filter, &near, &mut hits);
+        }
+        self.found(hits, order)
+    }
+
+    /// Adds the hotels of `city` to `hits` that `near` gives a distance and that can
+    /// take the stay.
+    fn scan(
+        &self,
+        city: CityIndex,
         wish: &Wish<'_>,
         filter: Filter,
-        scratch: &mut Scratch,
-    ) -> Option<Found> {
-        let levies = levies(&property, self.atlas().city(property.city));
-        self.fill(&property, wish.stay, &mut scratch.hotel);
-        let mut best: Option<(i64, usize, Plan)> = None;
-        for (i, room) in property.room_types().iter().enumerate() {
-            if self.judge(&property, room, wish, scratch).is_err() {
+        near: &dyn Fn(&Block) -> Option<u32>,
+        hits: &mut Vec<Hit>,
+    ) {
+        let shelf = self.shelf(city, wish.local.now);
+        let first = first_day(wish.local.now);
+        let mut nights = Vec::new();
+        for index in 0..shelf.len() {
+            let Some(block) = shelf.read(index, self.source(), first) else {
+                continue;
+            };
+            let property = &block.property;
+            if property.stars < filter.min_stars {
                 continue;
             }
-            for plan in plans(&property, wish) {
-                let terms = terms(&property, &levies, &scratch.rooms, wish, plan);
-                if filter.free_cancellation && !is_free(&terms, wish) {
-                    continue;
-                }
-                let total = terms.total();
-                if best.is_none_or(|(cheapest, ..)| total < cheapest) {
-                    best = Some((total, i, plan));
-                }
-            }
+            let Some(distance_m) = near(&block) else {
+                continue;
+            };
+            let Some((total, room, plan)) = cheapest(&block, wish, filter, &mut nights) else {
+                continue;
+            };
+            hits.push(Hit {
+                city,
+                index: property.id.index,
+                stars: property.stars,
+                rating: property.rating,
+                distance_m,
+                id: property.id,
+                total,
+                room,
+                plan,
+            });
         }
-        let (total, room, plan) = best?;
-        let room_nights = (wish.stay.nights().len() * wish.parties.len()) as i64;
-        let affordable = filter
-            .max_per_night
-            .is_none_or(|max| total <= max.saturating_mul(room_nights));
-        affordable.then_some(Found {
-            property,
-            total,
-            room,
-            plan,
-        })
+    }
+
+    fn found(&self, mut hits: Vec<Hit>, order: Order) -> Vec<Found> {
+        arrange(&mut hits, order);
+        let found = hits.into_iter().map(|hit| Found {
+            property: self.world.property(self.atlas(), hit.city, hit.index),
+            total: hit.total,
+            distance_m: hit.distance_m,
+            room: hit.room,
+            plan: hit.plan,
+        });
+        found.collect()
     }
 
     /// Prices the offer that [`Hotels::search`] chose.
     pub(crate) fn offer(&self, found: &Found, wish: &Wish<'_>) -> Option<Offer> {
-        let mut scratch = Scratch::default();
-        let property = &found.property;
-        let levies = levies(property, self.atlas().city(property.city));
-        self.fill(property, wish.stay, &mut scratch.hotel);
-        let room = property.room_types().get(found.room)?;
-        let left = self.judge(property, room, wish, &mut scratch).ok()?;
-        Some(priced(
-            property,
-            *room,
-            left,
-            &levies,
-            &scratch.rooms,
-            wish,
-            found.plan,
-        ))
+        self.look(&found.property, wish.local.now, |block| {
+            let room = block.property.room_types().get(found.room)?;
+            let mut nights = Vec::new();
+            let sale = Sale {
+                block,
+                room: found.room,
+                plan: found.plan,
+                own: None,
+            };
+            let left = sale.judge(wish, wish.parties.len(), &mut nights).ok()?;
+            Some(priced(block, *room, left, &nights, wish, found.plan))
+        })
     }
 
     /// Returns all offers of a hotel for a stay, and why room types have none.
     pub(crate) fn availability(&self, property: &Property, wish: &Wish<'_>) -> Availability {
-        let mut scratch = Scratch::default();
-        let levies = levies(property, self.atlas().city(property.city));
-        self.fill(property, wish.stay, &mut scratch.hotel);
-        let mut availability = Availability {
-            offers: Vec::new(),
-            unavailable: Vec::new(),
-        };
-        for room in property.room_types() {
-            match self.judge(property, room, wish, &mut scratch) {
-                Ok(left) => availability
-                    .offers
-                    .extend(plans(property, wish).map(|plan| {
-                        priced(property, *room, left, &levies, &scratch.rooms, wish, plan)
-                    })),
-                Err(reason) => availability.unavailable.push((*room, reason)),
-            }
-        }
-        availability.offers.sort_by_key(|offer| offer.quote.total);
-        availability
-    }
-
-    fn fill(&self, property: &Property, stay: &Stay, nights: &mut Vec<HotelNight>) {
-        let city = self.atlas().city(property.city);
-        nights.clear();
-        let days = stay.nights().iter().copied().chain([stay.departure()]);
-        nights.extend(days.map(|day| self.world.hotel_night(property, city, day)));
-    }
-
-    /// Derives the nights of a room type into `scratch` and judges the stay.
-    fn judge(
-        &self,
-        property: &Property,
-        room: &RoomType,
-        wish: &Wish<'_>,
-        scratch: &mut Scratch,
-    ) -> Result<u16, Unavailable> {
-        let capacity = room.kind.capacity();
-        if !wish.parties.iter().all(|party| party.fits(capacity)) {
-            return Err(Unavailable::Occupancy);
-        }
-        let Some((departure, nights)) = scratch.hotel.split_last() else {
-            return Err(Unavailable::Occupancy);
-        };
-        scratch.rooms.clear();
-        scratch.rooms.extend(
-            nights
-                .iter()
-                .map(|night| self.world.night(property, room, night)),
-        );
-        let quantity = u16::try_from(wish.parties.len()).unwrap_or(u16::MAX);
-        judge(wish.stay, &scratch.rooms, departure.restrictions, quantity)
+        self.look(property, wish.local.now, |block| all_offers(block, wish))
     }
 }
 
+/// Returns the first day that nights are kept for: today somewhere.
+pub(crate) fn first_day(now: Timestamp) -> i64 {
+    now.as_second().div_euclid(86_400) - 1
+}
+
+/// One room type under one rate plan.
+pub(crate) struct Sale<'a> {
+    pub block: &'a Block,
+    pub room: usize,
+    pub plan: Plan,
+    /// Rooms that count as free.
+    pub own: Own<'a>,
+}
+
+impl Sale<'_> {
+    /// Writes the nights of the stay into `nights` and returns how many rooms are
+    /// left, if `quantity` of them can be sold to the parties of `wish`.
+    pub(crate) fn judge(
+        &self,
+        wish: &Wish<'_>,
+        quantity: usize,
+        nights: &mut Vec<Night>,
+    ) -> Result<u16, Unavailable> {
+        let capacity = self.block.property.room_types()[self.room].kind.capacity();
+        if !wish.parties.iter().all(|party| party.fits(capacity)) {
+            return Err(Unavailable::Occupancy);
+        }
+        let extra = self
+            .block
+            .fill(wish.stay, self.room, self.plan, self.own, nights);
+        let quantity = u16::try_from(quantity).unwrap_or(u16::MAX);
+        let left = judge(wish.stay, nights, &extra, days_ahead(wish), quantity)?;
+        let cards = self.block.cards();
+        if !cards.is_empty() && !terms(self.block, nights, wish, self.plan).has_price() {
+            return Err(Unavailable::Occupancy);
+        }
+        Ok(left)
+    }
+}
+
+/// Returns the days between today at the hotel and the arrival.
+pub(crate) fn days_ahead(wish: &Wish<'_>) -> i64 {
+    i64::from((wish.stay.check_in() - wish.local.today).get_days())
+}
+
+/// Returns the cheapest offer of a hotel that the filter lets through.
+pub(crate) fn cheapest(
+    block: &Block,
+    wish: &Wish<'_>,
+    filter: Filter,
+    nights: &mut Vec<Night>,
+) -> Option<(i64, usize, Plan)> {
+    let mut best: Option<(i64, usize, Plan)> = None;
+    for room in 0..block.property.room_types().len() {
+        let mut judged = None;
+        for plan in plans(&block.property, wish) {
+            let sale = Sale {
+                block,
+                room,
+                plan,
+                own: None,
+            };
+            // Where no plan has limits of its own the first one speaks for all.
+            let left = match judged {
+                Some(left) if block.is_uniform() => left,
+                _ => sale.judge(wish, wish.parties.len(), nights),
+            };
+            judged = Some(left);
+            if left.is_err() {
+                continue;
+            }
+            let terms = terms(block, nights, wish, plan);
+            if filter.free_cancellation && !is_free(&terms, wish) {
+                continue;
+            }
+            let total = terms.total();
+            if best.is_none_or(|(cheapest, ..)| total < cheapest) {
+                best = Some((total, room, plan));
+            }
+        }
+    }
+    let (total, ..) = best?;
+    let room_nights = (wish.stay.length() * wish.parties.len()) as i64;
+    let affordable = filter
+        .max_per_night
+        .is_none_or(|max| total <= max.saturating_mul(room_nights));
+    best.filter(|_| affordable)
+}
+
+/// Returns all offers of a hotel for a stay, and why room types have none.
+pub(crate) fn all_offers(block: &Block, wish: &Wish<'_>) -> Availability {
+    let mut availability = Availability {
+        offers: Vec::new(),
+        unavailable: Vec::new(),
+    };
+    let mut nights = Vec::new();
+    for (at, room) in block.property.room_types().iter().enumerate() {
+        let before = availability.offers.len();
+        let mut reason = None;
+        for plan in plans(&block.property, wish) {
+            let sale = Sale {
+                block,
+                room: at,
+                plan,
+                own: None,
+            };
+            match sale.judge(wish, wish.parties.len(), &mut nights) {
+                Ok(left) => {
+                    let offer = priced(block, *room, left, &nights, wish, plan);
+                    availability.offers.push(offer);
+                }
+                Err(why) => reason = reason.or(Some(why)),
+            }
+        }
+        if let (true, Some(reason)) = (availability.offers.len() == before, reason) {
+            availability.unavailable.push((*room, reason));
+        }
+    }
+    availability.offers.sort_by_key(|offer| offer.quote.total);
+    availability
+}
+
 fn plans<'a>(property: &'a Property, wish: &Wish<'_>) -> impl Iterator<Item = Plan> + use<'a> {
-    let days_ahead = i64::from((wish.stay.check_in() - wish.local.today).get_days());
+    let days_ahead = days_ahead(wish);
     Plan::ALL
         .into_iter()
         .filter(move |plan| plan.is_sold(property, days_ahead))
 }
 
-fn terms<'a>(
-    property: &'a Property,
-    levies: &'a [Levy],
+pub(crate) fn terms<'a>(
+    block: &'a Block,
     nights: &'a [Night],
     wish: &Wish<'a>,
     plan: Plan,
 ) -> Terms<'a> {
     Terms {
-        property,
-        levies,
+        property: &block.property,
+        levies: &block.levies,
         nights,
         parties: wish.parties,
         plan,
+        cards: block.cards(),
     }
 }
 
@@ -288,15 +457,14 @@ fn is_free(terms: &Terms<'_>, wish: &Wish<'_>) -> bool {
 }
 
 fn priced(
-    property: &Property,
+    block: &Block,
     room: RoomType,
     left: u16,
-    levies: &[Levy],
     nights: &[Night],
     wish: &Wish<'_>,
     plan: Plan,
 ) -> Offer {
-    let terms = terms(property, levies, nights, wish, plan);
+    let terms = terms(block, nights, wish, plan);
     let quote = terms.quote(wish.stay);
     let cancellation = cancellation(&terms, &quote, wish.stay, &wish.local.zone, wish.local.now);
     Offer {
@@ -312,25 +480,30 @@ fn priced(
 pub(crate) const RECOMMENDED: &str = "Recommended: half guest rating, two fifths price against the \
      median of these results, one tenth distance to the centre. No hotel paid for its position.";
 
-fn arrange(found: &mut [Found], order: Order) {
+fn arrange(hits: &mut [Hit], order: Order) {
     // Ties, which equal prices make likely, are broken by id: pages do not overlap.
     match order {
-        Order::Price => found.sort_by_key(|f| (f.total, f.property.id)),
-        Order::Stars => found.sort_by_key(|f| (Reverse(f.property.stars), f.total, f.property.id)),
-        Order::Distance => found.sort_by_key(|f| (f.property.distance_m, f.property.id)),
+        Order::Price => hits.sort_unstable_by_key(|hit| (hit.total, hit.id)),
+        Order::Stars => {
+            hits.sort_unstable_by_key(|hit| (Reverse(hit.stars), hit.total, hit.id));
+        }
+        Order::Distance => hits.sort_unstable_by_key(|hit| (hit.distance_m, hit.id)),
         Order::Recommended => {
-            let mut totals: Vec<_> = found.iter().map(|f| f.total).collect();
-            totals.sort_unstable();
-            let median = totals.get(totals.len() / 2).copied().unwrap_or(1).max(1);
-            found.sort_by_key(|f| (Reverse(score(f, median)), f.property.id));
+            let mut totals: Vec<_> = hits.iter().map(|hit| hit.total).collect();
+            let middle = totals.len() / 2;
+            let median = match totals.is_empty() {
+                true => 1,
+                false => *totals.select_nth_unstable(middle).1,
+            };
+            hits.sort_by_cached_key(|hit| (Reverse(score(hit, median.max(1))), hit.id));
         }
     }
 }
 
 /// Points of 1,000: see [`RECOMMENDED`].
-fn score(found: &Found, median: i64) -> i64 {
-    let rating = i64::from(found.property.rating) * 5;
-    let price = 400 * median / found.total.max(median);
-    let distance = 100 * 3_000 / (3_000 + i64::from(found.property.distance_m));
+fn score(hit: &Hit, median: i64) -> i64 {
+    let rating = i64::from(hit.rating) * 5;
+    let price = 400 * median / hit.total.max(median);
+    let distance = 100 * 3_000 / (3_000 + i64::from(hit.distance_m));
     rating + price + distance
 }

@@ -10,6 +10,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    inventory::sells,
     night::{Day, Night, Restrictions},
     property::Capacity,
 };
@@ -188,14 +189,62 @@ pub(crate) enum Unavailable {
     ClosedToDeparture(Date),
     MinimumStay(u8),
     MaximumStay(u8),
+    /// This number of nights is not sold from this arrival date.
+    LengthOfStay,
+    /// It is too early or too late before the arrival.
+    BookingWindow,
+}
+
+/// What the sale of a stay depends on beside its nights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Extra {
+    /// Holds for the date after the last night.
+    pub departure: Restrictions,
+    /// Patterns of lengths that are sold from the arrival date.
+    pub lengths: [u64; 4],
+    /// How many of `lengths` there are.
+    pub patterns: usize,
+    /// Fewest days between today and the arrival.
+    pub min_days: u16,
+    /// Most days between today and the arrival; the largest value is no limit.
+    pub max_days: u16,
+}
+
+impl Default for Extra {
+    fn default() -> Self {
+        Self {
+            departure: Restrictions::default(),
+            lengths: [0; 4],
+            patterns: 0,
+            min_days: 0,
+            max_days: u16::MAX,
+        }
+    }
+}
+
+impl Extra {
+    fn check(&self, length: usize, days_ahead: i64) -> Result<(), Unavailable> {
+        let patterns = &self.lengths[..self.patterns];
+        if !patterns.iter().all(|pattern| sells(*pattern, length)) {
+            return Err(Unavailable::LengthOfStay);
+        }
+        let late = days_ahead < i64::from(self.min_days);
+        let early = self.max_days != u16::MAX && days_ahead > i64::from(self.max_days);
+        if late || early {
+            return Err(Unavailable::BookingWindow);
+        }
+        Ok(())
+    }
 }
 
 /// Returns how many rooms are left for all of `nights`, or the first reason why
-/// `quantity` of them cannot be sold. `departure` holds for the date after the last night.
+/// `quantity` of them cannot be sold `days_ahead` days before arrival, counted in
+/// the calendar of the hotel.
 pub(crate) fn judge(
     stay: &Stay,
     nights: &[Night],
-    departure: Restrictions,
+    extra: &Extra,
+    days_ahead: i64,
     quantity: u16,
 ) -> Result<u16, Unavailable> {
     let length = stay.nights.len();
@@ -214,7 +263,7 @@ pub(crate) fn judge(
     if arrival.closed_to_arrival {
         return Err(Unavailable::ClosedToArrival(stay.check_in()));
     }
-    if departure.closed_to_departure {
+    if extra.departure.closed_to_departure {
         return Err(Unavailable::ClosedToDeparture(stay.check_out()));
     }
     let through = nights.iter().map(|night| night.restrictions);
@@ -228,7 +277,7 @@ pub(crate) fn judge(
         .chain([arrival.max_from_arrival]);
     match limits.filter(|limit| *limit > 0).min() {
         Some(maximum) if length > usize::from(maximum) => Err(Unavailable::MaximumStay(maximum)),
-        _ => Ok(left),
+        _ => extra.check(length, days_ahead).map(|()| left),
     }
 }
 

@@ -316,16 +316,17 @@ impl Node for Running {
     }
 }
 
-/// Makes what `loaded` asks for. A travel server whose seed stays is kept.
+/// Makes what `loaded` asks for. The travel server is kept: it has sold rooms.
 fn current(loaded: Loaded, before: Option<&Current>, stock: &Stock) -> Result<Current, Fault> {
     let identity = Identity::new(&loaded.config.identity, stock.clock.clone());
     let identity = identity.map_err(|error| error.fault())?;
-    let seed = loaded.config.travel.seed;
     let travel = match before {
-        Some(before) if before.loaded.config.travel.seed == seed => before.travel.clone(),
-        _ => {
+        Some(before) => before.travel.clone(),
+        None => {
+            let wanted = loaded.config.travel;
             let options = Options {
-                seed,
+                seed: wanted.seed,
+                size: wanted.hotels.into(),
                 ..Options::default()
             };
             Arc::new(Travel::new(options, stock.clone()))
@@ -385,6 +386,7 @@ fn fixed(before: &Config, after: &Config) -> Result<(), Fault> {
         ("conversation", before.conversation != after.conversation),
         ("listen", before.listen != after.listen),
         ("control", before.control.address != after.control.address),
+        ("travel", before.travel != after.travel),
     ];
     match changed.iter().find(|(_, changed)| *changed) {
         None => Ok(()),

@@ -19,6 +19,18 @@ pub(super) fn offset(lat_e5: i32, lon_e5: i32, bearing: i64, distance_m: i64) ->
     (lat as i32, lon as i32)
 }
 
+/// Returns the metres between two points (latitude and longitude in 1e-5 degrees) on
+/// the shortest way over the globe, whatever meridian or pole lies between them.
+pub(crate) fn distance_m(from: (i32, i32), to: (i32, i32)) -> u32 {
+    let radians = |e5: i32| (f64::from(e5) / 1e5).to_radians();
+    let (lat_a, lat_b) = (radians(from.0), radians(to.0));
+    let (d_lat, d_lon) = (lat_b - lat_a, radians(to.1) - radians(from.1));
+    // The haversine formula; the mean radius of the earth is that of METRES_PER_DEGREE.
+    let half =
+        (d_lat / 2.0).sin().powi(2) + lat_a.cos() * lat_b.cos() * (d_lon / 2.0).sin().powi(2);
+    (2.0 * 6_371_000.0 * half.sqrt().min(1.0).asin()).round() as u32
+}
+
 /// Cosine of whole degrees in millionths, by Bhaskara's formula (error < 0.0017).
 fn cosine(degrees: i64) -> i64 {
     let d = degrees.rem_euclid(360);
@@ -47,6 +59,21 @@ mod tests {
     fn antimeridian_is_crossed() {
         let (_, lon) = offset(-1_800_000, 17_999_900, 90, 5_000);
         assert!((-18_000_000..-17_900_000).contains(&lon), "{lon}");
+    }
+
+    #[test]
+    fn distance_is_the_shortest_way_over_meridian_and_pole() {
+        for (from, to, metres) in [
+            // Boston to Zürich, by the great circle.
+            ((4_235_843, -7_105_977), (4_737_689, 854_169), 6_007_000),
+            ((0, 17_999_000), (0, -17_999_000), 2_224),
+            ((8_999_000, 0), (8_999_000, 18_000_000), 2_224),
+            ((-9_000_000, 0), (-9_000_000, 12_300_000), 0),
+        ] {
+            let measured = distance_m(from, to);
+            assert!(measured.abs_diff(metres) <= metres / 500 + 1, "{measured}");
+            assert_eq!(measured, distance_m(to, from));
+        }
     }
 
     #[test]

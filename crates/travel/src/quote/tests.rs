@@ -8,7 +8,7 @@ use crate::{
     levy::levies,
     places::{Atlas, Lookup},
     property::{Size, World},
-    stay::judge,
+    stay::{Extra, judge},
 };
 
 static ATLAS: LazyLock<Atlas> = LazyLock::new(Atlas::decode);
@@ -17,7 +17,7 @@ fn property(seed: u64, place: &str, index: u16) -> Property {
     let Lookup::Found(city, _) = ATLAS.resolve(place) else {
         panic!("{place} is one city");
     };
-    World::new(seed, Size::Small).property(&ATLAS, city, index)
+    World::new(seed, Size::Demonstration).property(&ATLAS, city, index)
 }
 
 #[track_caller]
@@ -74,6 +74,7 @@ fn terms_change_when_the_deadline_has_passed() {
         nights: &nights,
         parties: &party,
         plan,
+        cards: &[],
     };
     let judged = |plan, now: &str| {
         let quote = terms(plan).quote(&stay);
@@ -96,7 +97,7 @@ fn terms_change_when_the_deadline_has_passed() {
 }
 
 fn nights(seed: u64, place: &str, property: &Property, stay: &Stay) -> Vec<Night> {
-    let world = World::new(seed, Size::Small);
+    let world = World::new(seed, Size::Demonstration);
     let Lookup::Found(city, _) = ATLAS.resolve(place) else {
         panic!("{place} is one city");
     };
@@ -149,7 +150,7 @@ proptest! {
         let stay = Stay::new(arrival, arrival + length.days()).unwrap();
         let nights = nights(seed, place, &property, &stay);
         let levies = levies(&property, ATLAS.city(city));
-        let terms = Terms { property: &property, levies: &levies, nights: &nights, parties: &parties, plan: Plan::ALL[plan] };
+        let terms = Terms { property: &property, levies: &levies, nights: &nights, parties: &parties, plan: Plan::ALL[plan], cards: &[] };
         let quote = terms.quote(&stay);
         let levied: i64 = quote.lines.iter().map(|(_, amount)| amount).sum();
         prop_assert_eq!(quote.room + levied, quote.total);
@@ -180,7 +181,7 @@ proptest! {
             prop_assert!(night.rate > 0 && night.rate % property.step == 0);
         }
         let departure = nights_of_whole[0].restrictions;
-        if let Ok(left) = judge(&whole, &nights_of_whole, departure, 1) {
+        if let Ok(left) = judge(&whole, &nights_of_whole, &Extra { departure, ..Extra::default() }, 30, 1) {
             prop_assert!(left >= 1);
         }
     }

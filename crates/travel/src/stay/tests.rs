@@ -13,6 +13,7 @@ fn open_night() -> Night {
             ..Restrictions::default()
         },
         rate: 10_000,
+        card: 0,
     }
 }
 
@@ -21,13 +22,26 @@ fn stay(nights: i64) -> Stay {
     Stay::new(arrival, arrival + nights.days()).unwrap()
 }
 
+fn leaving(departure: Restrictions) -> Extra {
+    Extra {
+        departure,
+        ..Extra::default()
+    }
+}
+
 /// `edit` is given the nights of a three-night stay and its departure date.
 #[track_caller]
 fn check(edit: impl FnOnce(&mut [Night; 4]), quantity: u16, expected: Result<u16, Unavailable>) {
     let mut nights = [open_night(); 4];
     edit(&mut nights);
     assert_eq!(
-        judge(&stay(3), &nights[..3], nights[3].restrictions, quantity),
+        judge(
+            &stay(3),
+            &nights[..3],
+            &leaving(nights[3].restrictions),
+            30,
+            quantity
+        ),
         expected
     );
 }
@@ -122,6 +136,42 @@ fn length_limits_of_the_arrival_date_and_of_every_night() {
 }
 
 #[test]
+fn lengths_beyond_a_pattern_inherit_its_last_value() {
+    // One and three nights are sold, two are not; then everything as three.
+    let sold = |pattern: u64, nights: i64| {
+        let extra = Extra {
+            lengths: [pattern, 0, 0, 0],
+            patterns: 1,
+            ..Extra::default()
+        };
+        let all = vec![open_night(); nights as usize];
+        judge(&stay(nights), &all, &extra, 30, 1).is_ok()
+    };
+    assert_eq!(
+        [1, 2, 3, 4, 9].map(|n| sold(0b1101, n)),
+        [true, false, true, true, true]
+    );
+    assert_eq!(
+        [1, 2, 3, 9].map(|n| sold(0b101, n)),
+        [true, false, false, false]
+    );
+}
+
+#[test]
+fn booking_window_is_counted_in_days_before_the_arrival() {
+    let judged = |days_ahead| {
+        let extra = Extra {
+            min_days: 2,
+            max_days: 10,
+            ..Extra::default()
+        };
+        judge(&stay(1), &[open_night()], &extra, days_ahead, 1)
+    };
+    assert_eq!([2, 10].map(|days| judged(days).is_ok()), [true, true]);
+    assert_eq!([1, 11].map(judged), [Err(Unavailable::BookingWindow); 2]);
+}
+
+#[test]
 fn dates_make_a_stay_of_one_to_thirty_nights() {
     let arrival = date(2028, 2, 28);
     let length = |days: i64| Stay::new(arrival, arrival + days.days()).map(|s| s.nights().len());
@@ -193,6 +243,7 @@ fn any_night() -> impl Strategy<Value = Night> {
                 max_through: limits.3,
             },
             rate: 1,
+            card: 0,
         },
     )
 }
@@ -209,7 +260,7 @@ proptest! {
         let departure = arrival + length;
         let day = |i: usize| date(2026, 12, 1) + (i as i64).days();
         let stay = Stay::new(day(arrival), day(departure)).unwrap();
-        let judged = judge(&stay, &dates[arrival..departure], dates[departure].restrictions, quantity);
+        let judged = judge(&stay, &dates[arrival..departure], &leaving(dates[departure].restrictions), 30, quantity);
         prop_assert_eq!(judged.is_ok(), obviously_sellable(&dates, arrival, departure, quantity), "{:?}", judged);
         if let Ok(left) = judged {
             let scarcest = dates[arrival..departure].iter().map(|night| night.left).min();

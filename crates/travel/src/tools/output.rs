@@ -315,6 +315,10 @@ pub(crate) enum Reason {
     MinimumStay,
     /// The stay is too long.
     MaximumStay,
+    /// This number of nights is not sold from this check-in date.
+    LengthOfStay,
+    /// Not sold this long before check-in.
+    BookingWindow,
 }
 
 /// What does not change with dates.

@@ -242,6 +242,14 @@ pub(crate) fn unavailable(room: &RoomType, reason: Unavailable) -> UnavailableRo
         Unavailable::MaximumStay(nights) => {
             (Reason::MaximumStay, format!("at most {nights} nights"))
         }
+        Unavailable::LengthOfStay => (
+            Reason::LengthOfStay,
+            "this number of nights is not sold from this arrival date".to_owned(),
+        ),
+        Unavailable::BookingWindow => (
+            Reason::BookingWindow,
+            "not sold this long before the arrival".to_owned(),
+        ),
     };
     UnavailableRoom {
         room_type: room_name(room.kind),

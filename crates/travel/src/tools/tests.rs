@@ -11,7 +11,7 @@ fn desk() -> &'static Desk {
     static DESK: OnceLock<Desk> = OnceLock::new();
     DESK.get_or_init(|| {
         let now = "2026-11-23T12:00:00Z".parse().unwrap();
-        let hotels = Arc::new(Hotels::new(7, Size::Small));
+        let hotels = Arc::new(Hotels::new(7, Size::Demonstration));
         Desk::new(hotels, Arc::new(VirtualClock::new(now)))
     })
 }

@@ -1,0 +1,297 @@
+//! The inventory behind the port.
+
+use std::time::Duration;
+
+use airside_base::BoxFuture;
+use airside_ledger::Versioned;
+use tokio::sync::{mpsc::error::TrySendError, oneshot};
+
+use super::{
+    Inventory, calendar,
+    clerk::{Answer, Asked, Message, clerk_of, hotel_id},
+    decide::Request,
+    event::Taken,
+    fed, sell,
+};
+use crate::{
+    property::PropertyId,
+    quote,
+    shop::{self, Filter, Order, Wish},
+    supply::{
+        Applied, Area, Arrival, Ask, Calendar, Candidate, Error, HotelId, HotelSupply, NotOffered,
+        Offer, Offers, Quoted, Reference, Reservation, Selection, Updates,
+    },
+};
+
+/// How often a request is read and made again because the reservation changed.
+const AGAIN: usize = 16;
+const BUSY: Error = Error::Unavailable {
+    retry_after: Duration::from_secs(1),
+};
+
+impl Inventory {
+    async fn read(&self, reference: &Reference) -> Result<Option<Versioned<Reservation>>, Error> {
+        let table = &self.office.reservations;
+        let found = table.find(&self.office.chain, reference.as_str()).await;
+        found.map_err(|error| {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "a reservation cannot be read"
+            );
+            BUSY
+        })
+    }
+
+    /// Asks the clerk of a reservation's hotel.
+    pub(super) async fn ask(
+        &self,
+        reference: &Reference,
+        request: Request,
+    ) -> Result<Reservation, Error> {
+        self.ready().await;
+        for _ in 0..AGAIN {
+            let prior = self.read(reference).await?;
+            let hotel = match (&prior, &request) {
+                (_, Request::Hold { selection, .. }) => &selection.hotel,
+                (Some(prior), _) => &prior.document.hotel,
+                (None, _) => return Err(Error::NotFound),
+            };
+            let hotel = sell::property(&self.office.hotels, hotel)?.id;
+            let (answer, answered) = oneshot::channel();
+            let asked = Asked::Request {
+                request: Box::new(request.clone()),
+                prior: prior.map(Box::new),
+                answer,
+            };
+            self.send(hotel, asked)?;
+            match answered.await {
+                Ok(Answer::Done(done)) => return done,
+                Ok(Answer::Again) => {}
+                // The clerk has ended in the middle of it.
+                Err(_) => return Err(Error::Unknown),
+            }
+        }
+        Err(BUSY)
+    }
+
+    fn send(&self, hotel: PropertyId, asked: Asked) -> Result<(), Error> {
+        let clerk = &self.clerks[clerk_of(hotel, self.clerks.len())];
+        clerk
+            .try_send(Message::Asked { hotel, asked })
+            .map_err(|error| match error {
+                TrySendError::Full(_) | TrySendError::Closed(_) => BUSY,
+            })
+    }
+
+    async fn update(&self, updates: &Updates) -> Result<Applied, Error> {
+        self.ready().await;
+        let property = sell::property(&self.office.hotels, &updates.hotel)?;
+        let now = self.office.clock.now();
+        let checked = |block: &super::Block| fed::check(block, updates);
+        self.office.hotels.look(&property, now, checked)?;
+        let (answer, answered) = oneshot::channel();
+        let asked = Asked::Update {
+            updates: Box::new(updates.clone()),
+            answer,
+        };
+        self.send(property.id, asked)?;
+        match answered.await {
+            Ok(Answer::Done(done)) => done,
+            Ok(Answer::Again) => Err(BUSY),
+            Err(_) => Err(Error::Unknown),
+        }
+    }
+
+    fn find_candidates(&self, area: &Area, ask: &Ask) -> Vec<Candidate> {
+        let hotels = &self.office.hotels;
+        let now = self.office.clock.now();
+        let found = hotels.search_area(
+            area,
+            &ask.stay,
+            &ask.parties,
+            now,
+            (Filter::default(), Order::Price),
+        );
+        let candidate = |found: &shop::Found| {
+            let room = found.property.room_types().get(found.room)?;
+            Some(Candidate {
+                hotel: hotel_id(&found.property),
+                room: room.kind.code().parse().ok()?,
+                plan: found.plan.code().parse().ok()?,
+                total: found.total,
+                currency: found.property.currency,
+                distance_m: found.distance_m,
+            })
+        };
+        found.iter().filter_map(candidate).collect()
+    }
+
+    fn find_offers(&self, hotel: &HotelId, ask: &Ask) -> Result<Offers, Error> {
+        let hotels = &self.office.hotels;
+        let property = sell::property(hotels, hotel)?;
+        let local = hotels.local(property.city, self.office.clock.now());
+        let wish = Wish {
+            stay: &ask.stay,
+            parties: &ask.parties,
+            local: &local,
+        };
+        sell::check_range(&wish)?;
+        let availability = hotels.availability(&property, &wish);
+        let not_offered = availability.unavailable.iter();
+        let not_offered = not_offered.filter_map(|(room, reason)| {
+            Some(NotOffered {
+                room: room.kind.code().parse().ok()?,
+                reason: sell::refusal(*reason),
+            })
+        });
+        let not_offered = not_offered.collect();
+        let currency = property.currency;
+        let offers = availability.offers.into_iter();
+        let offers = offers.filter_map(|offer| in_words(offer, currency));
+        Ok(Offers {
+            offers: offers.collect(),
+            not_offered,
+        })
+    }
+
+    async fn price(
+        &self,
+        selection: &Selection,
+        replacing: Option<&Reference>,
+    ) -> Result<Quoted, Error> {
+        self.ready().await;
+        let property = sell::property(&self.office.hotels, &selection.hotel)?;
+        let prior = match replacing {
+            Some(reference) => self.read(reference).await?,
+            None => None,
+        };
+        let now = self.office.clock.now();
+        let local = self.office.hotels.local(property.city, now);
+        let prior = prior.map(|prior| prior.document);
+        let prior = prior.filter(|prior| prior.takes_rooms() && prior.hotel == selection.hotel);
+        self.office.hotels.look(&property, now, |block| {
+            let own = prior.map(|prior| Taken::by(&prior).claim(block));
+            sell::quote(block, &local, selection, own.as_ref())
+        })
+    }
+}
+
+fn in_words(offer: shop::Offer, currency: crate::money::Currency) -> Option<Offer> {
+    let cancellation = match offer.cancellation {
+        quote::Cancellation::FreeUntil { deadline, penalty } => {
+            sell::cancellation_tiers(0, penalty, Some(deadline))
+        }
+        quote::Cancellation::Penalty(penalty) => sell::cancellation_tiers(penalty, penalty, None),
+    };
+    Some(Offer {
+        room: offer.room.kind.code().parse().ok()?,
+        room_name: offer.room.kind.name().to_owned(),
+        plan: offer.plan.code().parse().ok()?,
+        plan_name: offer.plan.name().to_owned(),
+        breakfast: offer.plan == quote::Plan::Breakfast,
+        left: offer.left,
+        price: sell::price_of(offer.quote, currency),
+        cancellation,
+    })
+}
+
+impl HotelSupply for Inventory {
+    fn candidates<'a>(
+        &'a self,
+        area: &'a Area,
+        ask: &'a Ask,
+    ) -> BoxFuture<'a, Result<Vec<Candidate>, Error>> {
+        Box::pin(async {
+            self.ready().await;
+            Ok(self.find_candidates(area, ask))
+        })
+    }
+
+    fn offers<'a>(
+        &'a self,
+        hotel: &'a HotelId,
+        ask: &'a Ask,
+    ) -> BoxFuture<'a, Result<Offers, Error>> {
+        Box::pin(async {
+            self.ready().await;
+            self.find_offers(hotel, ask)
+        })
+    }
+
+    fn calendar<'a>(
+        &'a self,
+        hotel: &'a HotelId,
+        calendar: &'a Calendar,
+    ) -> BoxFuture<'a, Result<Vec<Arrival>, Error>> {
+        Box::pin(async {
+            self.ready().await;
+            let now = self.office.clock.now();
+            calendar::arrivals(&self.office.hotels, hotel, calendar, now)
+        })
+    }
+
+    fn quote<'a>(
+        &'a self,
+        selection: &'a Selection,
+        replacing: Option<&'a Reference>,
+    ) -> BoxFuture<'a, Result<Quoted, Error>> {
+        Box::pin(self.price(selection, replacing))
+    }
+
+    fn hold<'a>(
+        &'a self,
+        reference: &'a Reference,
+        selection: &'a Selection,
+        ttl: Duration,
+    ) -> BoxFuture<'a, Result<Reservation, Error>> {
+        let request = Request::Hold {
+            reference: reference.clone(),
+            selection: selection.clone(),
+            ttl,
+        };
+        Box::pin(self.ask(reference, request))
+    }
+
+    fn commit<'a>(&'a self, reference: &'a Reference) -> BoxFuture<'a, Result<Reservation, Error>> {
+        Box::pin(self.ask(reference, Request::Commit))
+    }
+
+    fn release<'a>(
+        &'a self,
+        reference: &'a Reference,
+    ) -> BoxFuture<'a, Result<Reservation, Error>> {
+        Box::pin(self.ask(reference, Request::Release))
+    }
+
+    fn modify<'a>(
+        &'a self,
+        reference: &'a Reference,
+        change: &'a Reference,
+        selection: &'a Selection,
+    ) -> BoxFuture<'a, Result<Reservation, Error>> {
+        let request = Request::Modify {
+            change: change.clone(),
+            selection: selection.clone(),
+        };
+        Box::pin(self.ask(reference, request))
+    }
+
+    fn cancel<'a>(
+        &'a self,
+        reference: &'a Reference,
+        accepted: i64,
+    ) -> BoxFuture<'a, Result<Reservation, Error>> {
+        Box::pin(self.ask(reference, Request::Cancel { accepted }))
+    }
+
+    fn find<'a>(
+        &'a self,
+        reference: &'a Reference,
+    ) -> BoxFuture<'a, Result<Option<Reservation>, Error>> {
+        Box::pin(async move { Ok(self.read(reference).await?.map(|found| found.document)) })
+    }
+
+    fn apply<'a>(&'a self, updates: &'a Updates) -> BoxFuture<'a, Result<Applied, Error>> {
+        Box::pin(self.update(updates))
+    }
+}
