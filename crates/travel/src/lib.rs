@@ -10,11 +10,15 @@
 //! * What is for sale is a function of the seed and of the inventory's chain in the
 //!   ledger; nothing else is stored.
 //! * Money is an integer in minor units; no floating point takes part.
+//! * Nothing of the hotels is written: their tools only read. [`Airline`] changes
+//!   sandboxes in memory.
 
+mod airline;
 mod app;
 pub mod bench;
 mod draw;
 mod error;
+mod flights;
 mod inventory;
 mod levy;
 mod money;
@@ -25,11 +29,14 @@ mod property;
 mod quote;
 mod reference;
 mod server;
+mod shelf;
 mod shop;
 mod stay;
 pub mod supply;
 mod tools;
 
+pub use airline::{Airline, MAX_SANDBOXES};
+pub use flights::Flights;
 pub use inventory::{Homes, Reservations};
 pub use places::asset;
 pub use property::Size;

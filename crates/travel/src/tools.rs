@@ -3,7 +3,7 @@
 pub(crate) mod arguments;
 mod output;
 mod render;
-mod schema;
+pub(crate) mod schema;
 mod text;
 
 use std::sync::{Arc, LazyLock};

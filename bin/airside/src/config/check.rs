@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Names of the servers that are part of this program.
-pub(crate) const BUILTINS: [&str; 1] = ["travel"];
+pub(crate) const BUILTINS: [&str; 3] = ["travel", "flights", "airline"];
 
 /// Returns everything that is wrong with `config`, which was read from `source`.
 pub(crate) fn check(source: &Source, config: &Config) -> Vec<Problem> {

@@ -243,4 +243,11 @@ pub(super) static PAGES: &[(&str, &str)] = &[
     page!("TRV-111"),
     page!("TRV-112"),
     page!("TRV-113"),
+    page!("TRV-300"),
+    page!("TRV-301"),
+    page!("TRV-302"),
+    page!("TRV-310"),
+    page!("TRV-311"),
+    page!("TRV-312"),
+    page!("TRV-313"),
 ];

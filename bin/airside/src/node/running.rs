@@ -20,7 +20,7 @@ use airside_gateway::{BuildError, Parts, Shared, Snapshot};
 use airside_identity::{ApiKeyConfig, Digest, Identity};
 use airside_ledger::Ledger;
 use airside_mcp::Local;
-use airside_travel::{Options, Parts as Stock, Travel};
+use airside_travel::{Airline, Flights, Options, Parts as Stock, Travel};
 use arc_swap::ArcSwap;
 
 use crate::{
@@ -136,6 +136,8 @@ struct Current {
     identity: Identity,
     callers: Callers,
     travel: Arc<dyn Local>,
+    flights: Arc<dyn Local>,
+    airline: Arc<dyn Local>,
 }
 
 impl Running {
@@ -332,6 +334,14 @@ fn current(loaded: Loaded, before: Option<&Current>, stock: &Stock) -> Result<Cu
             Arc::new(Travel::new(options, stock.clone()))
         }
     };
+    // They have nothing to configure: a reload keeps what is in their sandboxes.
+    let (flights, airline): (Arc<dyn Local>, Arc<dyn Local>) = match before {
+        Some(before) => (before.flights.clone(), before.airline.clone()),
+        None => (
+            Arc::new(Flights::new(stock.clock.clone())),
+            Arc::new(Airline::new()),
+        ),
+    };
     let control = &loaded.config.control;
     let callers = Callers::new(identity.clone(), control, stock.clock.clone());
     Ok(Current {
@@ -339,6 +349,8 @@ fn current(loaded: Loaded, before: Option<&Current>, stock: &Stock) -> Result<Cu
         identity,
         callers,
         travel,
+        flights,
+        airline,
     })
 }
 
@@ -357,7 +369,11 @@ fn build(
         policies: &current.loaded.policies,
         previous,
     };
-    let builtins = BTreeMap::from([(TRAVEL.to_owned(), current.travel.clone())]);
+    let builtins = BTreeMap::from([
+        (TRAVEL.to_owned(), current.travel.clone()),
+        ("flights".to_owned(), current.flights.clone()),
+        ("airline".to_owned(), current.airline.clone()),
+    ]);
     let identity = current.identity.clone();
     Snapshot::build(parts, identity, &builtins, shared, clock).map_err(|error| unusable(&error))
 }

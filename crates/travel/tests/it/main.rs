@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod airline;
 mod client;
 mod contract;
+mod flights;
 mod rejections;
 mod search;
 mod view;
