@@ -83,6 +83,18 @@ need_node_tools() {
     fail "Node 22 does not run" "remove $folder and run again"
 }
 
+# Installs the distribution's Chromium and what drives and judges it.
+need_browser_tools() {
+  need_packages chromium=chromium npm=npm
+  local source="$root/testkit/browser" folder="$tools/browser"
+  mkdir -p "$folder"
+  cmp -s "$source/package-lock.json" "$folder/installed.json" && return
+  say "installing playwright-core and axe-core"
+  cp "$source/package.json" "$source/package-lock.json" "$folder/"
+  (cd "$folder" && npm ci --no-audit --no-fund --loglevel=error >/dev/null)
+  cp "$source/package-lock.json" "$folder/installed.json"
+}
+
 # Installs what the tests take from PyPI into an environment of its own.
 need_python_tools() {
   need_packages python3=python3

@@ -6,6 +6,7 @@ const LONGEST = 160;
 const INVISIBLE = /[\p{Cc}\p{Cs}\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]/gu;
 
 let locale = undefined;
+let here = undefined;
 
 /** Takes the host's language if it is one. */
 function useLocale(tag) {
@@ -14,6 +15,11 @@ function useLocale(tag) {
   } catch {
     // A tag that nobody knows changes nothing.
   }
+}
+
+/** Takes the traveller's time zone if it is one. */
+function useTimeZone(name) {
+  if (moment(new Date().toISOString(), name) !== null) here = name;
 }
 
 /** Returns text from outside, short and without invisible characters. */
@@ -73,7 +79,7 @@ function moment(instant, timeZone) {
 function clock(instant) {
   const at = Date.parse(instant ?? "");
   if (Number.isNaN(at)) return "";
-  return new Intl.DateTimeFormat(locale, { hour: "numeric", minute: "2-digit" }).format(at);
+  return new Intl.DateTimeFormat(locale, { hour: "numeric", minute: "2-digit", timeZone: here }).format(at);
 }
 
 function count(number, one, many = `${one}s`) {

@@ -11,6 +11,9 @@ const app = {
   input: {},
   /** Result of that search. */
   found: null,
+  /** Rooms of the hotel that was looked at last, and bookings that were listed. */
+  rooms: null,
+  bookings: null,
   /** Time zone of the hotel or city that is shown. */
   zone: null,
   working: false,
@@ -26,25 +29,24 @@ class Refused extends Error {
   }
 }
 
-/** Calls a tool and returns its structured result; `_meta` of the answer beside it. */
-async function call(tool, args, wait) {
-  const params = { name: app.prefix + tool, arguments: args };
-  const answer = await app.bridge.request("tools/call", params, wait);
+/** Returns the structured result of a tool, and what is for this page alone beside it. */
+function read(answer) {
   const result = answer?.structuredContent;
   if (answer?.isError || !result || result.status === "error") throw new Refused(result);
-  return result;
+  return { ...result, consent: answer._meta?.[CONSENT] };
 }
 
-/** What the model should know from now on. Not a turn of the conversation. */
-async function tell(structuredContent) {
-  const text = JSON.stringify(structuredContent);
-  const content = [{ type: "text", text }];
-  await app.bridge.request("ui/update-model-context", { content, structuredContent }, 5_000).catch(() => {});
+/** Calls a tool and returns its structured result. */
+async function call(tool, args, wait) {
+  const params = { name: app.prefix + tool, arguments: args };
+  return read(await app.bridge.request("tools/call", params, wait));
 }
 
-/** Says something in the traveller's name. */
-function say(text) {
-  return app.bridge.request("ui/message", { role: "user", content: { type: "text", text } });
+/** What the model should know from now on: ids and states, nothing that others wrote. */
+function tell(structuredContent) {
+  const content = [{ type: "text", text: JSON.stringify(structuredContent) }];
+  // Not every host takes it, and nothing here depends on it.
+  app.bridge.request("ui/update-model-context", { content, structuredContent }).catch(() => {});
 }
 
 /** Does one thing at a time: what is clicked meanwhile is not done twice. */
@@ -73,12 +75,17 @@ function announce(text) {
 function problem(error) {
   announce("");
   let text = "Something went wrong here. Please try again.";
-  if (error instanceof Refused) text = [error.message, error.hint].filter(Boolean).map(sentence).join(" ");
+  if (error instanceof Refused) text = explain(error);
   else if (error instanceof TimeOut) text = "There was no answer in time. Please try again.";
-  else if (error instanceof HostError) text = "Your assistant could not pass the request on. Please try again.";
+  else if (error instanceof HostError) text = `Your assistant could not pass the request on: ${sentence(clean(error.message, 200))}`;
+  else console.error(error);
   const alert = h("div", { class: "note bad", role: "alert" }, icon(WARN), h("p", {}, told(text, 600), error.code && h("span", { class: "quiet" }, ` ${error.code}`)));
   main.prepend(alert);
   alert.scrollIntoView({ block: "nearest" });
+}
+
+function explain({ message, hint }) {
+  return [message, hint].filter(Boolean).map(sentence).join(" ");
 }
 
 function sentence(text) {
@@ -91,14 +98,15 @@ function view(title, lines, ...content) {
   return [
     h("header", {}, h("h1", { id: "title", tabindex: "-1" }, title), lines.map((line) => h("p", { class: "quiet" }, line))),
     ...content,
-  ].flat().filter(Boolean);
+  ].flat(3).filter(Boolean);
 }
 
 function show(nodes, { focus = false } = {}) {
   main.replaceChildren(...nodes);
   if (!focus) return;
-  document.getElementById("title").focus({ preventScroll: true });
-  window.scrollTo({ top: 0 });
+  const title = document.getElementById("title");
+  title.focus({ preventScroll: true });
+  title.scrollIntoView({ block: "nearest" });
 }
 
 function backToResults() {
@@ -115,6 +123,13 @@ function arrive(result, options) {
     return show(resultsView(result), options);
   }
   if (result.offers) return show(roomsView(result), options);
+  if (result.session) return show(sessionView(result), options);
+  if (result.quote) return show(quoteView(result), options);
+  if (result.booking) return show(bookingView(result), options);
+  if (result.bookings) {
+    app.bookings = result;
+    return show(bookingsView(result), options);
+  }
   if (result.hotel) return show(profileView(result), options);
   return show(failedView("There is nothing to show here."), options);
 }
@@ -146,6 +161,7 @@ function follow(context) {
   const root = document.documentElement;
   if (context.theme === "light" || context.theme === "dark") root.dataset.theme = context.theme;
   if (typeof context.locale === "string") useLocale(context.locale);
+  if (typeof context.timeZone === "string") useTimeZone(context.timeZone);
   const tool = context.toolInfo?.tool?.name;
   if (typeof tool === "string") app.prefix = prefixOf(tool);
   const variables = context.styles?.variables;
@@ -154,7 +170,18 @@ function follow(context) {
   if (context.safeAreaInsets) root.style.padding = [top, right, bottom, left].map((px) => `${Number(px) || 0}px`).join(" ");
 }
 
-const TOOLS = ["search_hotels", "get_hotel", "check_availability"];
+const TOOLS = [
+  "search_hotels",
+  "get_hotel",
+  "check_availability",
+  "create_booking_session",
+  "get_booking_session",
+  "update_booking_session",
+  "get_booking",
+  "list_my_bookings",
+  "quote_booking_change",
+  "quote_cancellation",
+];
 
 /** An endpoint with several servers puts the server's name before a tool's. */
 function prefixOf(tool) {
@@ -189,15 +216,16 @@ const handlers = {
   "ui/notifications/host-context-changed": follow,
   "ui/notifications/tool-input-partial": () => {},
   "ui/notifications/tool-input": ({ arguments: input }) => {
-    app.input = input ?? {};
+    // Some hosts tell the view of its own calls, too.
+    if (typeof input?.place === "string") app.input = input;
   },
   "ui/notifications/tool-result": (answer) => {
-    const result = answer.structuredContent;
-    if (answer.isError || !result || result.status === "error") {
-      const refused = new Refused(result);
-      show(failedView([refused.message, refused.hint].filter(Boolean).map(sentence).join(" ")));
-    } else {
-      arrive(result);
+    if (app.working) return;
+    try {
+      arrive(read(answer));
+    } catch (error) {
+      if (!(error instanceof Refused)) console.error(error);
+      show(failedView(error instanceof Refused ? explain(error) : "This result cannot be shown here."));
     }
     main.removeAttribute("aria-busy");
     announce("");

@@ -14,7 +14,7 @@ function resultsView(found) {
   const list = h("ol", { class: "cards", role: "list" });
   list.append(...hotels.map((hotel) => hotelCard(hotel, stay)));
   return view(
-    ["Hotels in ", told(city)],
+    ["Hotels in ", told(city, 60)],
     [stayLine(stay)],
     assumptions(found.assumptions),
     hotels.length === 0
@@ -45,11 +45,11 @@ function hotelCard(hotel, stay) {
         { class: "quiet" },
         h("strong", { class: "rating" }, String(hotel.guest_rating), hidden(" out of 100, guest rating")),
         " ",
-        told(hotel.district),
+        told(hotel.district, 50),
         ` · ${distance(hotel.distance_to_centre_m)} from the centre`,
         hotel.sponsored && h("span", { class: "tag" }, "Sponsored"),
       ),
-      h("p", {}, told(offer.room_type.name)),
+      h("p", {}, told(offer.room_type.name, 80)),
       offerFacts(offer, terms),
     ),
     h(

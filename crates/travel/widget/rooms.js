@@ -26,6 +26,7 @@ function openHotel(hotel, stay) {
 
 function roomsView(found) {
   const { profile, stay, offers } = found;
+  app.rooms = found;
   app.zone = profile?.time_zone ?? app.zone;
   const kinds = new Map();
   for (const offer of offers) {
@@ -84,7 +85,7 @@ function planRow(offer, found) {
       "div",
       { class: "price" },
       priceBlock(offer, found.stay),
-      button(["Choose", hidden(` ${label}`)], () => choose(offer, found), { class: "main" }),
+      button(["Choose", hidden(` ${label}`)], () => choose(offer), { class: "main" }),
     ),
   );
 }
@@ -118,15 +119,4 @@ function unavailableRooms(list) {
   if (!list?.length) return null;
   const line = (room) => h("li", {}, told(room.room_type.name), ": ", REASONS[room.reason] ?? "not available", " (", told(room.detail), ")");
   return h("section", { class: "fine" }, h("h2", {}, "Not available for this stay"), h("ul", {}, list.map(line)));
-}
-
-/** Tells the assistant what was chosen. Names of suppliers stay out of it. */
-function choose(offer, found) {
-  return work("Telling your assistant…", async () => {
-    const { check_in, check_out } = found.stay;
-    const chosen = { property_id: found.property_id, offer_ref: offer.offer_ref, check_in, check_out };
-    await tell({ selected_offer: chosen });
-    await say(`I choose offer ${offer.offer_ref} of hotel ${found.property_id}, ${check_in} to ${check_out}.`);
-    announce("Your assistant knows your choice.");
-  });
 }
