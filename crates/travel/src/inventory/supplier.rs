@@ -57,6 +57,7 @@ impl Inventory {
                 (None, _) => return Err(Error::NotFound),
             };
             let hotel = sell::property(&self.office.hotels, hotel)?.id;
+            let version = prior.as_ref().map(|prior| prior.version);
             let (answer, answered) = oneshot::channel();
             let asked = Asked::Request {
                 request: Box::new(request.clone()),
@@ -65,6 +66,14 @@ impl Inventory {
             };
             self.send(hotel, asked)?;
             match answered.await {
+                Ok(Answer::Done(Err(error))) if !error.is_transient() => {
+                    // A refusal writes nothing, so nothing has compared versions: the
+                    // rooms that are missing may have gone to this very reservation.
+                    let now = self.read(reference).await?;
+                    if now.map(|now| now.version) == version {
+                        return Err(error);
+                    }
+                }
                 Ok(Answer::Done(done)) => return done,
                 Ok(Answer::Again) => {}
                 // The clerk has ended in the middle of it.
