@@ -7,6 +7,7 @@
 
 use std::{
     fs,
+    io::{BufRead as _, BufReader, Write as _},
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -185,6 +186,47 @@ impl Database {
     /// When the server refuses.
     pub fn run_as_node(&self, sql: &str) -> Result<()> {
         psql(&self.url, sql)
+    }
+}
+
+/// A session of the owner that lasts until it is dropped, with what it has locked.
+pub struct Session {
+    process: Child,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // Both fail if it has ended, which is the aim.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Database {
+    /// Runs `sql` as the owner in a session that stays.
+    ///
+    /// # Errors
+    ///
+    /// When the server refuses.
+    pub fn session(&self, sql: &str) -> Result<Session> {
+        let mut process = Command::new(programs()?.join("psql"))
+            .args(["-X", "-q", "-v", "ON_ERROR_STOP=1"])
+            .arg(&self.owner_url)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let (input, output) = (process.stdin.as_mut(), process.stdout.take());
+        let input = input.context("standard input is piped")?;
+        writeln!(input, "{sql};\n\\echo done")?;
+        input.flush()?;
+        let output = BufReader::new(output.context("standard output is piped")?);
+        let done = output
+            .lines()
+            .map_while(Result::ok)
+            .any(|line| line == "done");
+        let session = Session { process };
+        ensure!(done, "the session ended: {sql}");
+        Ok(session)
     }
 }
 

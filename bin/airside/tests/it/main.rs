@@ -4,6 +4,9 @@ mod archive;
 mod commands;
 mod configuration;
 mod control;
+mod control_api;
+mod conversation;
+mod erasure;
 mod exits;
 #[cfg(test)]
 mod killed;
