@@ -230,7 +230,8 @@ Examples:
   airside ledger tail --follow --json | jq .kind
   airside ledger verify
   airside ledger prove 42 -o entry-42.proof.json
-  airside ledger check entry-42.proof.json --key airside-…+…+…";
+  airside ledger check entry-42.proof.json --key airside-…+…+…
+  airside ledger prove 97 --extends entry-42.proof.json -o entry-97.proof.json";
 
 #[derive(Debug, Subcommand)]
 #[command(after_help = LEDGER_HELP)]
@@ -259,6 +260,10 @@ pub(crate) struct Prove {
     /// File to write; without it the proof goes to standard output.
     #[arg(short = 'o', long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+    /// Earlier proof of the same chain: prove as well that nothing of what was sealed
+    /// then has changed since.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) extends: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) chain: ChainArgs,
     #[command(flatten)]
@@ -273,6 +278,9 @@ pub(crate) struct Check {
     /// Public key of the ledger, as `airside ledger key` printed it at the source.
     #[arg(long, value_name = "KEY")]
     pub(crate) key: Verifier,
+    /// Earlier proof that this one has to extend.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) extends: Option<PathBuf>,
 }
 
 const INIT_HELP: &str = "\

@@ -116,8 +116,14 @@ impl Client {
     }
 
     /// Proves entry `seq` of `tenant`.
-    pub async fn prove(&self, tenant: &TenantId, seq: u64) -> Result<Proof, Error> {
-        let path = format!("/v1/ledger/proof?tenant={tenant}&seq={seq}");
+    pub async fn prove(
+        &self,
+        tenant: &TenantId,
+        seq: u64,
+        since: Option<u64>,
+    ) -> Result<Proof, Error> {
+        let since = since.map_or_else(String::new, |entries| format!("&since={entries}"));
+        let path = format!("/v1/ledger/proof?tenant={tenant}&seq={seq}{since}");
         self.ask(Method::GET, &path).await
     }
 

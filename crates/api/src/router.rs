@@ -234,6 +234,8 @@ struct Wanted {
     #[serde(default)]
     tenant: TenantId,
     seq: u64,
+    /// Entries that an earlier seal covers.
+    since: Option<u64>,
 }
 
 async fn prove(
@@ -244,7 +246,8 @@ async fn prove(
         Ok(Query(wanted)) => wanted,
         Err(rejected) => return fault::bad_query(&rejected.body_text()).into_response(),
     };
-    match proof::prove(&state.ledger, &wanted.tenant, wanted.seq).await {
+    let Wanted { tenant, seq, since } = wanted;
+    match proof::prove(&state.ledger, &tenant, seq, since).await {
         Ok(proof) => json(&proof),
         Err(error) => Answer(error.fault()).into_response(),
     }

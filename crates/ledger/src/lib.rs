@@ -38,6 +38,7 @@ mod sequencer;
 pub mod store;
 pub mod stores;
 mod table;
+mod tiles;
 pub mod vault;
 mod verify;
 mod view;

@@ -74,13 +74,30 @@ impl Frontier {
 
     /// Appends a leaf by its hash.
     pub fn push(&mut self, leaf: Hash) {
+        self.push_noting(leaf, |_, _, _| {});
+    }
+
+    /// Appends a leaf by its hash and tells `full` every subtree that it completes:
+    /// its height, its number among those of this height, and its root.
+    pub(crate) fn push_noting(&mut self, leaf: Hash, mut full: impl FnMut(u32, u64, Hash)) {
         let mut joined = leaf;
-        for _ in 0..self.size.trailing_ones() {
+        for height in 1..=self.size.trailing_ones() {
             let left = self.peaks.pop().expect("a peak for each set bit");
             joined = node(&left, &joined);
+            full(height, self.size >> height, joined);
         }
         self.peaks.push(joined);
         self.size += 1;
+    }
+
+    /// Returns the roots of the full subtrees, the largest first.
+    pub(crate) fn peaks(&self) -> &[Hash] {
+        &self.peaks
+    }
+
+    /// Returns the frontier of a tree of `size` leaves with these peaks.
+    pub(crate) fn from_peaks(size: u64, peaks: Vec<Hash>) -> Option<Self> {
+        Self::try_from(Written { size, peaks }).ok()
     }
 
     /// Returns the root (`MTH`); of an empty tree the hash of nothing.
@@ -130,6 +147,101 @@ pub(crate) fn path(leaves: &[Hash], index: u64) -> Option<Vec<Hash>> {
 
 /// The largest power of two below `len`, which is at least 2.
 fn split(len: usize) -> usize {
+    len.next_power_of_two() / 2
+}
+
+/// Leaves from the first number up to, not including, the second.
+pub(crate) type Range = (u64, u64);
+
+/// Returns the subtrees whose roots are the inclusion path of leaf `index` in a tree
+/// of `size` leaves, nearest sibling first (section 2.1.3.1).
+#[must_use]
+pub(crate) fn siblings(index: u64, size: u64) -> Vec<Range> {
+    let (mut from, mut to) = (0, size);
+    let mut found = Vec::new();
+    while to - from > 1 {
+        let middle = from + split_at(to - from);
+        if index < middle {
+            found.push((middle, to));
+            to = middle;
+        } else {
+            found.push((from, middle));
+            from = middle;
+        }
+    }
+    found.reverse();
+    found
+}
+
+/// Returns the subtrees whose roots prove that a tree of `earlier` leaves, at least
+/// one, is the beginning of a tree of `size` leaves (section 2.1.4.1).
+#[must_use]
+pub(crate) fn extension(earlier: u64, size: u64) -> Vec<Range> {
+    let (mut from, mut to) = (0, size);
+    let mut found = Vec::new();
+    while earlier < to {
+        let middle = from + split_at(to - from);
+        if earlier <= middle {
+            found.push((middle, to));
+            to = middle;
+        } else {
+            found.push((from, middle));
+            from = middle;
+        }
+    }
+    // What both trees begin with is known to whoever has the earlier root.
+    if from > 0 {
+        found.push((from, to));
+    }
+    found.reverse();
+    found
+}
+
+/// Returns whether `path` proves that the tree of `earlier` leaves with root `first`
+/// is the beginning of the tree of `size` leaves with root `second` (section 2.1.4.2).
+#[must_use]
+pub(crate) fn extends(
+    (earlier, first): (u64, Hash),
+    (size, second): (u64, Hash),
+    path: &[Hash],
+) -> bool {
+    if earlier == size {
+        return earlier > 0 && first == second && path.is_empty();
+    }
+    if earlier == 0 || earlier > size || path.len() > MAX_PATH {
+        return false;
+    }
+    let mut steps = path.iter();
+    let begin = match earlier.is_power_of_two() {
+        true => Some(&first),
+        false => steps.next(),
+    };
+    let Some(begin) = begin else { return false };
+    let shift = (earlier - 1).trailing_ones();
+    let (mut at, mut last) = ((earlier - 1) >> shift, (size - 1) >> shift);
+    let (mut old, mut new) = (*begin, *begin);
+    for step in steps {
+        if last == 0 {
+            return false;
+        }
+        if at & 1 == 1 || at == last {
+            old = node(step, &old);
+            new = node(step, &new);
+            while at & 1 == 0 && at != 0 {
+                at >>= 1;
+                last >>= 1;
+            }
+        } else {
+            new = node(&new, step);
+        }
+        at >>= 1;
+        last >>= 1;
+    }
+    last == 0 && old == first && new == second
+}
+
+/// The largest power of two below `len`, which is at least 2.
+fn split_at(len: u64) -> u64 {
     len.next_power_of_two() / 2
 }
 
@@ -218,7 +330,59 @@ mod tests {
         assert_eq!(root(&hashes).to_string(), all);
     }
 
+    fn roots(leaves: &[Hash], ranges: &[Range]) -> Vec<Hash> {
+        let at = |(from, to): &Range| root(&leaves[*from as usize..*to as usize]);
+        ranges.iter().map(at).collect()
+    }
+
     proptest! {
+        #[test]
+        fn siblings_are_the_path(size in 1_u64..200, index in any::<prop::sample::Index>()) {
+            let hashes: Vec<_> = (0..size).map(|n| leaf(&n.to_be_bytes())).collect();
+            let index = index.index(hashes.len()) as u64;
+            let found = roots(&hashes, &siblings(index, size));
+            prop_assert_eq!(Some(found), path(&hashes, index));
+        }
+
+        #[test]
+        fn every_beginning_is_proved_and_nothing_else_is(
+            size in 1_u64..200, earlier in any::<prop::sample::Index>(), wrong in any::<prop::sample::Index>(),
+        ) {
+            let hashes: Vec<_> = (0..size).map(|n| leaf(&n.to_be_bytes())).collect();
+            let earlier = earlier.index(hashes.len()) as u64 + 1;
+            let steps = roots(&hashes, &extension(earlier, size));
+            let (first, second) = (root(&hashes[..earlier as usize]), root(&hashes));
+            prop_assert!(extends((earlier, first), (size, second), &steps));
+            let other = leaf(b"other");
+            prop_assert!(!extends((earlier, other), (size, second), &steps));
+            prop_assert!(!extends((earlier, first), (size, other), &steps));
+            let mut longer = steps.clone();
+            longer.push(other);
+            prop_assert!(!extends((earlier, first), (size, second), &longer));
+            if !steps.is_empty() {
+                prop_assert!(!extends((earlier, first), (size, second), &steps[1..]));
+                let mut changed = steps.clone();
+                let wrong = wrong.index(changed.len());
+                changed[wrong] = other;
+                prop_assert!(!extends((earlier, first), (size, second), &changed));
+            }
+        }
+
+        #[test]
+        fn full_subtrees_are_told(size in 1_u64..200) {
+            let hashes: Vec<_> = (0..size).map(|n| leaf(&n.to_be_bytes())).collect();
+            let mut frontier = Frontier::default();
+            let mut told = 0;
+            for hash in &hashes {
+                frontier.push_noting(*hash, |height, number, found| {
+                    let from = (number << height) as usize;
+                    assert_eq!(found, root(&hashes[from..from + (1 << height)]));
+                    told += 1;
+                });
+            }
+            prop_assert_eq!(told, (1..8).map(|height| size >> height).sum::<u64>());
+        }
+
         #[test]
         fn frontier_has_the_root_of_the_definition(
             contents in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..4), 0..70),

@@ -11,9 +11,16 @@
 //! * A seal covers only durable entries.
 //! * One node seals at a time: the entries depend on a lease.
 //! * The right edge of each tree is kept with its last seal, so sealing costs what
-//!   is new, not what is there.
+//!   is new, not what is there. The tiles of the tree (`tiles`) are stored before the
+//!   seal that they lead to, so that proofs do not read the whole chain either.
 
-use std::{fs, io, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    fs, io,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
 
 use airside_base::{Clock, NodeId, OnFailure, Redacted, Supervisor, TenantId};
 use serde::{Deserialize, Serialize};
@@ -25,8 +32,9 @@ use crate::{
     ledger::{Lease, Ledger},
     merkle::{self, Frontier},
     note::{Checkpoint, Signer},
-    store::Query,
+    store::{Query, StoreError},
     table::{Column, Fact, Schema, Table, TableError, Versioned},
+    tiles::{self, Keeper},
 };
 
 /// What a sealed chain gets.
@@ -64,7 +72,7 @@ pub struct Seal {
 pub struct Seals;
 
 /// There is one document in each chain.
-const KEY: &str = "last";
+pub(crate) const KEY: &str = "last";
 
 impl Schema for Seals {
     const NAME: &'static str = "seals";
@@ -123,6 +131,8 @@ pub struct Sealer {
     seals: Table<Seals>,
     signer: Signer,
     node: NodeId,
+    /// Chains whose tiles have been found complete.
+    tiled: Mutex<HashSet<TenantId>>,
 }
 
 /// A chain on its way into a seal.
@@ -142,6 +152,7 @@ impl Sealer {
             seals,
             signer,
             node,
+            tiled: Mutex::default(),
         }
     }
 
@@ -184,6 +195,9 @@ impl Sealer {
             if head.seq < sealed {
                 return Err(SealError::Cut { tenant, sealed });
             }
+            if let Some(prior) = &prior {
+                self.mend(&tenant, &prior.document).await?;
+            }
             // Its own seal is the one entry that need not be sealed at once.
             let own = u64::from(prior.is_some());
             if head.seq > sealed + own {
@@ -208,6 +222,26 @@ impl Sealer {
         Ok(sealed)
     }
 
+    /// Checks the tiles of a chain, once; a restored chain has none.
+    async fn mend(&self, tenant: &TenantId, seal: &Seal) -> Result<(), SealError> {
+        if self.tiled().contains(tenant) {
+            return Ok(());
+        }
+        let mended = tiles::mend(self.ledger.store(), tenant, &seal.frontier).await;
+        if !mended.map_err(read)? {
+            let entries = seal.size;
+            tracing::info!(%tenant, entries, "the tiles of a chain have been made again");
+        }
+        self.tiled().insert(tenant.clone());
+        Ok(())
+    }
+
+    fn tiled(&self) -> MutexGuard<'_, HashSet<TenantId>> {
+        self.tiled
+            .lock()
+            .expect("no panic happens while the lock is held")
+    }
+
     /// Brings the tree of one chain up to entry `to`.
     async fn extend(
         &self,
@@ -219,6 +253,13 @@ impl Sealer {
             .as_ref()
             .map(|prior| prior.document.frontier.clone())
             .unwrap_or_default();
+        let store = self.ledger.store();
+        let kept = Keeper::behind(store, &tenant, frontier.size()).await;
+        let mut keeper = kept.map_err(read)?;
+        if keeper.is_none() {
+            // Somebody has removed tiles: the next seal makes them again.
+            self.tiled().remove(&tenant);
+        }
         while frontier.size() < to {
             let query = Query::new(tenant.clone()).after(frontier.size());
             let entries = self.ledger.read(query).await.map_err(SealError::Read)?;
@@ -227,8 +268,19 @@ impl Sealer {
                 return Err(SealError::Cut { tenant, sealed });
             }
             for entry in entries.iter().take_while(|entry| entry.seq <= to) {
-                frontier.push(merkle::leaf(entry.hash.as_bytes()));
+                let leaf = merkle::leaf(entry.hash.as_bytes());
+                frontier.push_noting(leaf, |height, number, root| {
+                    if let Some(keeper) = &mut keeper {
+                        keeper.note(height, number, root);
+                    }
+                });
             }
+            if let Some(keeper) = &mut keeper {
+                keeper.relieve(store, &tenant).await.map_err(read)?;
+            }
+        }
+        if let Some(keeper) = keeper {
+            keeper.finish(store, &tenant).await.map_err(read)?;
         }
         Ok(Part {
             tenant,
@@ -268,6 +320,10 @@ impl Sealer {
         let receipt = self.ledger.commit(batch).await;
         receipt.map(drop).map_err(SealError::Append)
     }
+}
+
+fn read(error: StoreError) -> SealError {
+    SealError::Read(ReadError::Store(error))
 }
 
 /// Returns the last seal of the chain of `tenant`.

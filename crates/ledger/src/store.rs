@@ -18,7 +18,7 @@ use airside_base::{BoxFuture, TenantId, Timestamp};
 use bytes::Bytes;
 use tokio::sync::watch;
 
-use crate::entry::{Entry, Head};
+use crate::entry::{Entry, Hash, Head};
 
 pub mod contract;
 
@@ -285,6 +285,42 @@ impl Query {
     }
 }
 
+/// Hashes that lie side by side in the Merkle tree of one chain, as in the tiles of
+/// C2SP `tlog-tiles`: number `i` of all hashes of level `l` is the root over the
+/// `256^l` entries behind entry `i * 256^l`. The lowest level, the hashes of the
+/// entries themselves, is not kept twice.
+///
+/// Tiles are computed from entries and hold nothing that is not in them: a missing
+/// one is made again, and whoever reads one checks what follows from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tile {
+    /// From 1 on.
+    pub level: u8,
+    /// Its place among the tiles of its level: its first hash has this number times
+    /// [`TILE_HASHES`].
+    pub number: u64,
+    /// One to [`TILE_HASHES`] of them; only the last tile of a level has fewer.
+    pub hashes: Vec<Hash>,
+}
+
+/// Hashes of a full [`Tile`].
+pub const TILE_HASHES: usize = 256;
+
+impl Tile {
+    /// Returns its hashes as they are stored.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let hashes = self.hashes.iter();
+        hashes.flat_map(|hash| *hash.as_bytes()).collect()
+    }
+
+    /// Reads stored hashes; `None` if they are none or too many.
+    pub(crate) fn hashes(bytes: &[u8]) -> Option<Vec<Hash>> {
+        let (hashes, rest) = bytes.as_chunks::<32>();
+        let whole = rest.is_empty() && (1..=TILE_HASHES).contains(&hashes.len());
+        whole.then(|| hashes.iter().map(|hash| Hash::from_bytes(*hash)).collect())
+    }
+}
+
 /// A wish to hold a lease.
 #[derive(Clone, Debug)]
 pub struct Claim {
@@ -388,6 +424,23 @@ pub trait Store: Send + Sync + Debug {
 
     /// Returns entries of one chain in order.
     fn read(&self, query: Query) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>>;
+
+    /// Returns the hashes of one tile of the tree of `tenant`, if there is one. What
+    /// is stored in a form that is none has no hashes.
+    fn tile(
+        &self,
+        tenant: TenantId,
+        level: u8,
+        number: u64,
+    ) -> BoxFuture<'_, Result<Option<Vec<Hash>>, StoreError>>;
+
+    /// Keeps `tiles` of the tree of `tenant`, whose entries are durable, in the place of
+    /// those that were there.
+    fn put_tiles(
+        &self,
+        tenant: TenantId,
+        tiles: Vec<Tile>,
+    ) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// Returns one document.
     fn find(

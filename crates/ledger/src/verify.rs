@@ -1,15 +1,19 @@
 //! Recomputes chains.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use airside_base::{TenantId, Timestamp};
 use serde::Serialize;
 
 use crate::{
     encoding::entry_hash,
-    entry::{Entry, Head, check_object},
+    entry::{Entry, Hash, Head, check_object},
     error::VerifyError,
-    store::{MAX_READ, Query, Store, StoreError, Tip},
+    merkle::{self, Frontier},
+    seal::{self, Seal, Seals},
+    store::{MAX_READ, Query, Store, StoreError, TILE_HASHES, Tip},
+    table::Schema as _,
+    tiles,
 };
 
 /// How far a verification has come.
@@ -58,6 +62,15 @@ pub enum Wrong {
     Encoding(String),
     /// The chain does not end with it as recorded.
     Head,
+    /// The chain up to it is not what its seal covers, or the seal is damaged.
+    Seal,
+    /// The tile of the chain's tree that covers it has another hash.
+    Tile {
+        /// The tile's level.
+        level: u8,
+        /// The tile's place in its level.
+        number: u64,
+    },
 }
 
 impl fmt::Display for Wrong {
@@ -69,6 +82,12 @@ impl fmt::Display for Wrong {
             Self::Time => f.write_str("it is older than the entry in front of it"),
             Self::Encoding(what) => write!(f, "it is malformed: {what}"),
             Self::Head => f.write_str("the chain does not end with it as recorded"),
+            Self::Seal => f.write_str("the chain up to it is not what its last seal says"),
+            Self::Tile { level, number } => write!(
+                f,
+                "tile {number} of level {level} has another hash for what ends with it; \
+                 entries are intact up to here, and a node makes the tile again when it starts"
+            ),
         }
     }
 }
@@ -117,6 +136,12 @@ struct Chain<'a> {
     head: Head,
     time: Timestamp,
     buffer: Vec<u8>,
+    tree: Frontier,
+    /// Roots of subtrees that tiles have to have, as they are completed.
+    full: Vec<(u8, u64, Hash)>,
+    /// The present tile of each level.
+    tiles: BTreeMap<u8, (u64, Vec<Hash>)>,
+    seal: Option<Seal>,
 }
 
 impl<'a> Chain<'a> {
@@ -128,10 +153,26 @@ impl<'a> Chain<'a> {
             head: Head::default(),
             time: Timestamp::MIN,
             buffer: Vec::new(),
+            tree: Frontier::default(),
+            full: Vec::new(),
+            tiles: BTreeMap::new(),
+            seal: None,
         }
     }
 
+    async fn find_seal(&mut self) -> Result<(), VerifyError> {
+        let (table, key) = (Seals::NAME, seal::KEY.into());
+        let found = self.store.find(table, self.tenant.clone(), key).await;
+        if let Some(row) = found.map_err(VerifyError::Store)? {
+            let seal: Result<Seal, _> = serde_json::from_slice(&row.body);
+            let seal = seal.map_err(|_| self.defect(row.version, Wrong::Seal))?;
+            self.seal = Some(seal);
+        }
+        Ok(())
+    }
+
     async fn run(&mut self, checked: &mut (dyn FnMut(u64) + Send)) -> Result<(), VerifyError> {
+        self.find_seal().await?;
         let end = match self.tip.head.seq {
             0 => u64::MAX,
             seq => seq,
@@ -161,6 +202,7 @@ impl<'a> Chain<'a> {
             for entry in &entries {
                 self.check(entry)?;
             }
+            self.check_tiles().await?;
             checked(entries.len() as u64);
             page = MAX_READ as u64;
         }
@@ -194,7 +236,51 @@ impl<'a> Chain<'a> {
         }
         self.head = entry.head();
         self.time = entry.time;
+        let (tree, full) = (&mut self.tree, &mut self.full);
+        tree.push_noting(merkle::leaf(entry.hash.as_bytes()), |height, at, root| {
+            full.extend(tiles::level(height).map(|level| (level, at, root)));
+        });
+        match &self.seal {
+            Some(seal) if seal.size != entry.seq => Ok(()),
+            Some(seal) if seal.frontier != self.tree || seal.root != self.tree.root() => {
+                Err(self.defect(entry.seq, Wrong::Seal))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Compares what has been completed with the tiles that are there.
+    async fn check_tiles(&mut self) -> Result<(), VerifyError> {
+        for (level, at, root) in std::mem::take(&mut self.full) {
+            let width = TILE_HASHES as u64;
+            let (number, index) = (at / width, (at % width) as usize);
+            if self
+                .tiles
+                .get(&level)
+                .is_none_or(|(kept, _)| *kept != number)
+            {
+                let found = self.store.tile(self.tenant.clone(), level, number).await;
+                let found = found.map_err(VerifyError::Store)?;
+                let malformed = found.as_ref().is_some_and(Vec::is_empty);
+                self.tiles
+                    .insert(level, (number, found.unwrap_or_default()));
+                if malformed {
+                    return Err(self.tile_defect(level, at));
+                }
+            }
+            let (_, kept) = &self.tiles[&level];
+            // What is missing is made again; what is there has to be right.
+            if kept.get(index).is_some_and(|kept| *kept != root) {
+                return Err(self.tile_defect(level, at));
+            }
+        }
         Ok(())
+    }
+
+    fn tile_defect(&self, level: u8, at: u64) -> VerifyError {
+        let number = at / TILE_HASHES as u64;
+        let covers = 1_u64 << (8 * u32::from(level));
+        self.defect((at + 1) * covers, Wrong::Tile { level, number })
     }
 
     fn defect(&self, seq: u64, wrong: Wrong) -> VerifyError {

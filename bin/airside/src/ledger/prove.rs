@@ -3,10 +3,11 @@
 use std::{
     fs::{self, File},
     io::{self, Read as _},
+    path::Path,
 };
 
 use airside_base::{Fault, Kind};
-use airside_ledger::proof::{MAX_PROOF_BYTES, Proof};
+use airside_ledger::proof::{CheckError, MAX_PROOF_BYTES, Proof};
 use serde_json::json;
 
 use crate::{
@@ -20,8 +21,12 @@ use crate::{
 
 /// Writes the proof of one entry.
 pub(super) async fn prove(args: &cli::Prove, out: &mut Out) -> Result<(), Failure> {
+    let since = match &args.extends {
+        Some(file) => Some(parsed(file)?.covered()),
+        None => None,
+    };
     let source = Source::open(&args.node).await?;
-    let proof = source.prove(&args.chain.tenant, args.seq).await;
+    let proof = source.prove(&args.chain.tenant, args.seq, since).await;
     source.close().await;
     let proof = proof?;
     let Some(file) = &args.output else {
@@ -43,15 +48,12 @@ pub(super) async fn prove(args: &cli::Prove, out: &mut Out) -> Result<(), Failur
 
 /// Checks a proof file. The exit code is that of a broken ledger if a step fails.
 pub(super) fn check(args: &cli::Check, out: &mut Out) -> Result<(), Failure> {
-    let text = read(args).map_err(|error| unusable("read", &args.file.display(), &error))?;
-    let checked = Proof::parse(&text).and_then(|proof| proof.check(&args.key));
-    let statement = checked.map_err(|error| {
-        let failure = Failure::new(Exit::Broken, error.fault());
-        match std::error::Error::source(&error) {
-            Some(cause) => failure.with_detail(format!("cause: {cause}")),
-            None => failure,
-        }
-    })?;
+    let proof = parsed(&args.file)?;
+    let checked = match &args.extends {
+        Some(file) => proof.check_extends(&parsed(file)?, &args.key),
+        None => proof.check(&args.key),
+    };
+    let statement = checked.map_err(|error| broken(&error))?;
     if out.is_json() {
         return out.json_pretty(&json!({ "ok": true, "statement": statement }));
     }
@@ -67,17 +69,38 @@ pub(super) fn check(args: &cli::Check, out: &mut Out) -> Result<(), Failure> {
         ("hash", statement.hash.to_string()),
         (
             "sealed with",
-            format!("{} entries of its chain", statement.covered),
+            format!("{} entries of its chain", statement.covered.entries),
         ),
+        ("root", statement.covered.root.to_string()),
     ] {
         out.line(&format!("{name:<12} {}", printable(&value)))?;
+    }
+    if let Some(earlier) = statement.earlier {
+        let entries = earlier.entries;
+        out.line(&format!(
+            "{:<12} {entries} entries sealed before",
+            "extends"
+        ))?;
     }
     Ok(())
 }
 
-fn read(args: &cli::Check) -> io::Result<Vec<u8>> {
+fn parsed(file: &Path) -> Result<Proof, Failure> {
+    let text = read(file).map_err(|error| unusable("read", &file.display(), &error))?;
+    Proof::parse(&text).map_err(|error| broken(&error))
+}
+
+fn broken(error: &CheckError) -> Failure {
+    let failure = Failure::new(Exit::Broken, error.fault());
+    match std::error::Error::source(error) {
+        Some(cause) => failure.with_detail(format!("cause: {cause}")),
+        None => failure,
+    }
+}
+
+fn read(file: &Path) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
-    File::open(&args.file)?
+    File::open(file)?
         .take(MAX_PROOF_BYTES)
         .read_to_end(&mut text)?;
     Ok(text)

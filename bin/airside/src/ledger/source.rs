@@ -110,11 +110,16 @@ impl Source {
     }
 
     /// Proves entry `seq` of the chain of `tenant`.
-    pub(crate) async fn prove(&self, tenant: &TenantId, seq: u64) -> Result<Proof, Failure> {
+    pub(crate) async fn prove(
+        &self,
+        tenant: &TenantId,
+        seq: u64,
+        since: Option<u64>,
+    ) -> Result<Proof, Failure> {
         match self {
-            Self::Node(client) => Ok(client.prove(tenant, seq).await?),
+            Self::Node(client) => Ok(client.prove(tenant, seq, since).await?),
             Self::Files(files) => {
-                let proved = proof::prove(&files.ledger, tenant, seq).await;
+                let proved = proof::prove(&files.ledger, tenant, seq, since).await;
                 proved.map_err(|error| unreadable(Exit::Failed, &error.fault()))
             }
         }

@@ -15,7 +15,18 @@ fn sealed_entry_is_proved_and_a_changed_proof_is_refused() {
     let file = place.path("proof.json").display().to_string();
     let proved = place.run(&["ledger", "prove", "1", "-o", &file, "--data-dir", &data]);
     assert!(proved.ok().contains("proves entry 1 of default"));
+    let later = place.path("later.json").display().to_string();
+    let prove = ["ledger", "prove", "2", "--extends", &file, "-o", &later];
+    let proved = place.run(&[&prove[..], &["--data-dir", &data]].concat());
+    assert!(proved.ok().contains("proves entry 2 of default"));
     assert_eq!(node.terminate().unwrap().code(), Some(0));
+
+    let extends =
+        |new: &str, old: &str| place.run(&["ledger", "check", new, "--extends", old, "--key", key]);
+    assert!(extends(&later, &file).ok().contains("extends"));
+    let refused = extends(&file, &later);
+    assert_eq!(refused.code, Some(6), "{refused:?}");
+    assert!(refused.stderr.contains("LED-151"), "{refused:?}");
 
     // The node is gone; the file and the key are enough.
     let checked = place.run(&["ledger", "check", &file, "--key", key, "--json"]);

@@ -10,11 +10,11 @@ use bytes::Bytes;
 
 use super::{
     Cell, Claim, Claimed, Commit, Document, Fence, Filter, MAX_READ_BYTES, Query, Refusal, Scan,
-    Segment, Store, StoreError, Tip, Unit, Write,
+    Segment, Store, StoreError, Tile, Tip, Unit, Write,
 };
 use crate::{
     encoding::seal,
-    entry::{Draft, Entry, Head, Kind, MAX_BODY_BYTES},
+    entry::{Draft, Entry, Hash, Head, Kind, MAX_BODY_BYTES},
 };
 
 /// One sentence of the contract.
@@ -33,6 +33,7 @@ pub const CASES: &[(&str, Case)] = &[
     ("documents are found by columns", |s| Box::pin(columns(s))),
     ("leases exclude", |s| Box::pin(leases(s))),
     ("fences hold", |s| Box::pin(fences(s))),
+    ("tiles are replaced", |s| Box::pin(tiles(s))),
     ("commits are counted", |s| Box::pin(counted(s))),
     ("a closed store only reads", |s| Box::pin(closed(s))),
 ];
@@ -412,6 +413,36 @@ async fn fences(store: Arc<dyn Store>) {
     store.release(second.clone()).await.expect("release");
     let released = apply(&*store, vec![fenced(&second)]).await;
     released.expect_err("nobody holds it");
+}
+
+async fn tiles(store: Arc<dyn Store>) {
+    grow(&*store, "a", Head::default(), 1).await;
+    grow(&*store, "b", Head::default(), 1).await;
+    let tile = |level, number, hashes: std::ops::Range<u8>| Tile {
+        level,
+        number,
+        hashes: hashes.map(|byte| Hash::from_bytes([byte; 32])).collect(),
+    };
+    let put = async |name: &str, tiles: Vec<Tile>| {
+        let put = store.put_tiles(tenant(name), tiles).await;
+        put.expect("they are kept");
+    };
+    let find = async |name: &str, level, number| {
+        let found = store.tile(tenant(name), level, number).await;
+        found.expect("it is read")
+    };
+    assert_eq!(find("a", 1, 0).await, None);
+    put("a", vec![tile(1, 0, 0..2), tile(2, 1 << 40, 9..10)]).await;
+    put("b", vec![tile(1, 0, 5..8)]).await;
+    assert_eq!(find("a", 1, 0).await, Some(tile(1, 0, 0..2).hashes));
+    assert_eq!(find("a", 2, 1 << 40).await, Some(tile(2, 0, 9..10).hashes));
+    assert_eq!(find("b", 1, 0).await, Some(tile(1, 0, 5..8).hashes));
+    for other in [3..5, 1..4, 1..2] {
+        put("a", vec![tile(1, 0, other.clone())]).await;
+        assert_eq!(find("a", 1, 0).await, Some(tile(1, 0, other).hashes));
+    }
+    assert_eq!(find("a", 1, 1).await, None);
+    assert_eq!(find("nobody", 1, 0).await, None);
 }
 
 async fn counted(store: Arc<dyn Store>) {

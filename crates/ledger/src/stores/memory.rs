@@ -10,10 +10,10 @@ use airside_base::{BoxFuture, TenantId, Timestamp};
 use tokio::sync::watch;
 
 use crate::{
-    entry::Entry,
+    entry::{Entry, Hash},
     store::{
         Claim, Claimed, Commit, Document, Fence, Filter, MAX_READ, MAX_READ_BYTES, Query, Refusal,
-        Row, Scan, Store, StoreError, Tip, Unit,
+        Row, Scan, Store, StoreError, Tile, Tip, Unit,
     },
 };
 
@@ -29,6 +29,7 @@ pub struct Memory {
 struct State {
     chains: BTreeMap<TenantId, Vec<Entry>>,
     documents: Documents,
+    tiles: BTreeMap<(TenantId, u8, u64), Vec<Hash>>,
     leases: BTreeMap<Arc<str>, Held>,
     closed: bool,
 }
@@ -221,6 +222,29 @@ impl Store for Memory {
 
     fn read(&self, query: Query) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>> {
         Box::pin(ready(Ok(self.lock().read(&query))))
+    }
+
+    fn tile(
+        &self,
+        tenant: TenantId,
+        level: u8,
+        number: u64,
+    ) -> BoxFuture<'_, Result<Option<Vec<Hash>>, StoreError>> {
+        let found = self.lock().tiles.get(&(tenant, level, number)).cloned();
+        Box::pin(ready(Ok(found)))
+    }
+
+    fn put_tiles(
+        &self,
+        tenant: TenantId,
+        tiles: Vec<Tile>,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        let mut state = self.lock();
+        for tile in tiles {
+            let place = (tenant.clone(), tile.level, tile.number);
+            state.tiles.insert(place, tile.hashes);
+        }
+        Box::pin(ready(Ok(())))
     }
 
     fn find(

@@ -28,8 +28,8 @@ use tokio_postgres::{Config, error::SqlState};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::{
-    entry::Entry,
-    store::{Cause, Claim, Claimed, Commit, Fence, Query, Row, Scan, Store, StoreError, Tip},
+    entry::{Entry, Hash},
+    store::{Cause, Claim, Claimed, Commit, Fence, Query, Row, Scan, Store, StoreError, Tile, Tip},
 };
 
 mod listen;
@@ -210,6 +210,23 @@ impl Store for Postgres {
 
     fn read(&self, query: Query) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>> {
         Box::pin(async move { read::entries(&self.client().await?, &query).await })
+    }
+
+    fn tile(
+        &self,
+        tenant: TenantId,
+        level: u8,
+        number: u64,
+    ) -> BoxFuture<'_, Result<Option<Vec<Hash>>, StoreError>> {
+        Box::pin(async move { read::tile(&self.client().await?, &tenant, level, number).await })
+    }
+
+    fn put_tiles(
+        &self,
+        tenant: TenantId,
+        tiles: Vec<Tile>,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move { write::put_tiles(&self.writer().await?, &tenant, &tiles).await })
     }
 
     fn find(

@@ -26,9 +26,10 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use self::{checkpoint::Checkpointer, write::Writer};
 use crate::{
-    entry::Entry,
+    entry::{Entry, Hash},
     store::{
-        Cause, Claim, Claimed, Commit, Fence, MAX_COLUMNS, Query, Row, Scan, Store, StoreError, Tip,
+        Cause, Claim, Claimed, Commit, Fence, MAX_COLUMNS, Query, Row, Scan, Store, StoreError,
+        Tile, Tip,
     },
 };
 
@@ -301,6 +302,23 @@ impl Store for Sqlite {
 
     fn read(&self, query: Query) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>> {
         Box::pin(self.query(move |connection| read::entries(connection, &query)))
+    }
+
+    fn tile(
+        &self,
+        tenant: TenantId,
+        level: u8,
+        number: u64,
+    ) -> BoxFuture<'_, Result<Option<Vec<Hash>>, StoreError>> {
+        Box::pin(self.query(move |connection| read::tile(connection, &tenant, level, number)))
+    }
+
+    fn put_tiles(
+        &self,
+        tenant: TenantId,
+        tiles: Vec<Tile>,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.submit(move |writer| writer.put_tiles(&tenant, &tiles)))
     }
 
     fn find(

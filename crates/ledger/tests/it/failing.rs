@@ -2,13 +2,16 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
-use airside_base::{BoxFuture, TenantId};
+use airside_base::{BoxFuture, NodeId, TenantId};
 use airside_ledger::{
-    AppendError, Entry, Options, Query, Store, StoreError,
-    store::{Claim, Claimed, Commit, Fence, Row, Scan, Tip},
+    AppendError, Entry, Hash, Options, Query, Store, StoreError,
+    note::Signer,
+    proof::prove,
+    seal::Sealer,
+    store::{Claim, Claimed, Commit, Fence, Row, Scan, Tile, Tip},
     stores::memory::Memory,
 };
 use tokio::sync::watch;
@@ -25,6 +28,8 @@ struct Failing {
     silent: AtomicBool,
     /// Reads fail.
     unreadable: AtomicBool,
+    /// Entries and tiles that have been read.
+    read: AtomicUsize,
 }
 
 fn lost<T: Send + 'static>() -> BoxFuture<'static, Result<T, StoreError>> {
@@ -61,7 +66,29 @@ impl Store for Failing {
         if self.unreadable.load(Ordering::SeqCst) {
             return lost();
         }
-        self.store.read(query)
+        Box::pin(async {
+            let entries = self.store.read(query).await?;
+            self.read.fetch_add(entries.len(), Ordering::SeqCst);
+            Ok(entries)
+        })
+    }
+
+    fn tile(
+        &self,
+        tenant: TenantId,
+        level: u8,
+        number: u64,
+    ) -> BoxFuture<'_, Result<Option<Vec<Hash>>, StoreError>> {
+        self.read.fetch_add(1, Ordering::SeqCst);
+        self.store.tile(tenant, level, number)
+    }
+
+    fn put_tiles(
+        &self,
+        tenant: TenantId,
+        tiles: Vec<Tile>,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.store.put_tiles(tenant, tiles)
     }
 
     fn find(
@@ -168,6 +195,38 @@ async fn lost_answer_neither_loses_nor_repeats_an_entry() {
     rig.ledger.append(vec![draft("a", 4)]).await.unwrap();
     let entries = rig.ledger.read(Query::new(tenant("a"))).await.unwrap();
     assert_eq!(numbers(&entries), [0, 1, 2, 3, 4]);
+    rig.ledger.verify(&|_| {}).await.unwrap();
+    rig.stop().await;
+}
+
+/// Two levels of tiles: 256 times 256 entries and some more.
+#[tokio::test]
+async fn proofs_and_seals_of_a_long_chain_read_little_of_it() {
+    let store = Arc::new(Failing::default());
+    let rig = Rig::on(store.clone()).await;
+    let signer = Signer::generate().0;
+    let key = signer.verifier();
+    let sealer = Sealer::new(rig.ledger.clone(), signer, NodeId::generate(&rig.clock));
+    for _ in 0..66 {
+        let batch = (0..1000).map(|number| draft("a", number)).collect();
+        rig.ledger.append(batch).await.unwrap();
+    }
+    sealer.seal().await.unwrap();
+    let read = || store.read.swap(0, Ordering::SeqCst);
+    for seq in [1, 256, 257, 65_535, 65_536, 65_537, 66_000] {
+        read();
+        let proof = prove(&rig.ledger, &tenant("a"), seq, None).await.unwrap();
+        assert_eq!(proof.check(&key).unwrap().seq, seq);
+        // The entry, a page of entries at each end, and tiles.
+        let count = read();
+        assert!(count < 600, "entry {seq}: {count}");
+    }
+    rig.ledger.append(vec![draft("a", 0)]).await.unwrap();
+    sealer.seal().await.unwrap();
+    let proof = prove(&rig.ledger, &tenant("a"), 9, Some(66_000)).await;
+    proof.unwrap().check(&key).unwrap();
+    let count = read();
+    assert!(count < 1200, "{count}");
     rig.ledger.verify(&|_| {}).await.unwrap();
     rig.stop().await;
 }

@@ -3,9 +3,11 @@
 
 use airside_base::NodeId;
 use airside_ledger::{
+    Hash, VerifyError, Wrong,
     note::{Signer, Verifier},
     proof::{CheckError, Proof, ProveError, prove},
     seal::{SealError, Sealer, load_signer},
+    store::Tile,
 };
 
 use crate::harness::{Rig, draft, stores, tenant};
@@ -25,7 +27,7 @@ async fn append(rig: &Rig, name: &str, count: u64) {
 
 /// Proves the entry, through the file's form, and checks it.
 async fn check(rig: &Rig, key: &Verifier, name: &str, seq: u64) {
-    let proof = prove(&rig.ledger, &tenant(name), seq).await.unwrap();
+    let proof = prove(&rig.ledger, &tenant(name), seq, None).await.unwrap();
     let file = serde_json::to_vec_pretty(&proof).unwrap();
     let statement = Proof::parse(&file).unwrap().check(key).unwrap();
     let place = (statement.tenant.as_str(), statement.seq);
@@ -77,20 +79,22 @@ async fn what_cannot_be_proved_is_said() {
         let rig = Rig::on(store).await;
         let (sealer, _) = sealer(&rig);
         append(&rig, "a", 2).await;
-        let early = prove(&rig.ledger, &tenant("a"), 2).await.unwrap_err();
+        let early = prove(&rig.ledger, &tenant("a"), 2, None).await.unwrap_err();
         assert!(
             matches!(early, ProveError::Unsealed { sealed: 0, .. }),
             "{early:?}"
         );
         sealer.seal().await.unwrap();
         append(&rig, "a", 1).await;
-        let young = prove(&rig.ledger, &tenant("a"), 4).await.unwrap_err();
+        let young = prove(&rig.ledger, &tenant("a"), 4, None).await.unwrap_err();
         assert!(
             matches!(young, ProveError::Unsealed { sealed: 2, .. }),
             "{young:?}"
         );
         for (name, seq) in [("a", 0), ("a", 5), ("nobody", 1)] {
-            let absent = prove(&rig.ledger, &tenant(name), seq).await.unwrap_err();
+            let absent = prove(&rig.ledger, &tenant(name), seq, None)
+                .await
+                .unwrap_err();
             assert!(matches!(absent, ProveError::Absent { .. }), "{absent:?}");
         }
         rig.stop().await;
@@ -122,7 +126,10 @@ async fn every_changed_byte_of_a_proof_is_found() {
         append(&rig, "a", 5).await;
         append(&rig, "b", 1).await;
         sealer.seal().await.unwrap();
-        let proof = prove(&rig.ledger, &tenant("a"), 3).await.unwrap();
+        append(&rig, "a", 3).await;
+        sealer.seal().await.unwrap();
+        let proof = prove(&rig.ledger, &tenant("a"), 3, Some(5)).await;
+        let proof = proof.unwrap();
         let file = serde_json::to_string(&proof).unwrap();
         let honest = Proof::parse(file.as_bytes()).unwrap().check(&key).unwrap();
         for at in 0..file.len() {
@@ -139,6 +146,118 @@ async fn every_changed_byte_of_a_proof_is_found() {
         let stranger = Signer::generate().0.verifier();
         let refused = Proof::parse(file.as_bytes()).unwrap().check(&stranger);
         assert!(matches!(refused, Err(CheckError::Note(_))), "{refused:?}");
+        rig.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn chain_is_proved_to_begin_with_every_earlier_seal() {
+    let (stores, _folder) = stores();
+    for store in stores {
+        let rig = Rig::on(store).await;
+        let (sealer, key) = sealer(&rig);
+        let mut sealed = Vec::new();
+        for count in [1, 6, 1, 300, 512] {
+            append(&rig, "a", count).await;
+            sealed.push(rig.ledger.head(&tenant("a")).await.unwrap().seq);
+            sealer.seal().await.unwrap();
+        }
+        let mut roots = Vec::new();
+        for size in &sealed {
+            let proof = prove(&rig.ledger, &tenant("a"), 7, Some(*size)).await;
+            let statement = proof.unwrap().check(&key).unwrap();
+            assert_eq!(statement.covered.entries, sealed[4]);
+            let earlier = statement.earlier.unwrap();
+            assert_eq!(earlier.entries, *size);
+            roots.push(earlier.root);
+        }
+        roots.dedup();
+        assert_eq!(roots.len(), sealed.len());
+        for size in [0, 2, sealed[4] + 1] {
+            let refused = prove(&rig.ledger, &tenant("a"), 7, Some(size)).await;
+            let refused = refused.unwrap_err();
+            assert!(
+                matches!(refused, ProveError::NoSuchSeal { .. }),
+                "{refused:?}"
+            );
+        }
+        rig.stop().await;
+    }
+}
+
+/// The tile that covers the first 256 entries of "a", with one byte changed.
+fn damaged(hashes: &[Hash]) -> Tile {
+    let mut bytes = *hashes[0].as_bytes();
+    bytes[31] ^= 1;
+    let mut hashes = hashes.to_vec();
+    hashes[0] = Hash::from_bytes(bytes);
+    Tile {
+        level: 1,
+        number: 0,
+        hashes,
+    }
+}
+
+#[tokio::test]
+async fn changed_tile_is_named_does_not_hinder_proofs_and_is_made_again() {
+    let (stores, _folder) = stores();
+    for store in stores {
+        let rig = Rig::on(store.clone()).await;
+        let (sealer, key) = sealer(&rig);
+        append(&rig, "a", 700).await;
+        sealer.seal().await.unwrap();
+        let hashes = store.tile(tenant("a"), 1, 0).await.unwrap().unwrap();
+        assert_eq!(hashes.len(), 2);
+        rig.ledger.verify(&|_| {}).await.unwrap();
+
+        let put = store.put_tiles(tenant("a"), vec![damaged(&hashes)]).await;
+        put.unwrap();
+        let found = rig.ledger.verify(&|_| {}).await.unwrap_err();
+        let tile = Wrong::Tile {
+            level: 1,
+            number: 0,
+        };
+        assert!(
+            matches!(&found, VerifyError::Defect(d) if d.seq == 256 && d.wrong == tile),
+            "{found:?}"
+        );
+        for seq in [1, 257, 600, 700] {
+            check(&rig, &key, "a", seq).await;
+        }
+        // Another node, or this one after a restart.
+        let (other, _) = self::sealer(&rig);
+        other.seal().await.unwrap();
+        rig.ledger.verify(&|_| {}).await.unwrap();
+        assert_eq!(store.tile(tenant("a"), 1, 0).await.unwrap(), Some(hashes));
+        rig.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn tiles_that_are_not_there_are_made() {
+    let (stores, _folder) = stores();
+    for store in stores {
+        let rig = Rig::on(store.clone()).await;
+        let (one, key) = sealer(&rig);
+        append(&rig, "a", 600).await;
+        one.seal().await.unwrap();
+        let made = store.tile(tenant("a"), 1, 0).await.unwrap();
+        let none = Tile {
+            level: 1,
+            number: 0,
+            hashes: Vec::new(),
+        };
+        // As good as missing, and named because it is no tile.
+        store.put_tiles(tenant("a"), vec![none]).await.unwrap();
+        rig.ledger.verify(&|_| {}).await.unwrap_err();
+        check(&rig, &key, "a", 300).await;
+        // The one who knew them complete finds out while sealing.
+        append(&rig, "a", 1).await;
+        one.seal().await.unwrap();
+        append(&rig, "a", 1).await;
+        one.seal().await.unwrap();
+        assert_eq!(store.tile(tenant("a"), 1, 0).await.unwrap(), made);
+        rig.ledger.verify(&|_| {}).await.unwrap();
         rig.stop().await;
     }
 }

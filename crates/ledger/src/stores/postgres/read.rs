@@ -11,7 +11,7 @@ use tokio_postgres::types::ToSql;
 use super::{failed, integer};
 use crate::{
     entry::{Entry, Hash, Head},
-    store::{Cell, Filter, MAX_READ, MAX_READ_BYTES, Query, Row, Scan, StoreError, Tip},
+    store::{Cell, Filter, MAX_READ, MAX_READ_BYTES, Query, Row, Scan, StoreError, Tile, Tip},
 };
 
 const READ: &str = "read the ledger";
@@ -190,6 +190,26 @@ fn decode(tenant: &TenantId, row: &tokio_postgres::Row) -> Result<Entry, StoreEr
         prev: hash(6)?,
         hash: hash(7)?,
     })
+}
+
+/// Returns the hashes of one tile.
+pub(super) async fn tile(
+    client: &Object,
+    tenant: &TenantId,
+    level: u8,
+    number: u64,
+) -> Result<Option<Vec<Hash>>, StoreError> {
+    let rows = query(
+        client,
+        "SELECT hashes FROM airside.tile JOIN airside.chain ON id = chain
+         WHERE tenant = $1 AND level = $2 AND number = $3",
+        &vec![&tenant.as_str(), &i16::from(level), &integer(number)],
+    )
+    .await?;
+    // One of another form has no hashes that could be used.
+    Ok(rows
+        .first()
+        .map(|row| Tile::hashes(row.get(0)).unwrap_or_default()))
 }
 
 /// Returns one document.

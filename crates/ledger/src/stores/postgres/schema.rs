@@ -16,7 +16,8 @@ use crate::store::Cause;
 const LOCK: i64 = 0x4149_5253;
 
 /// Each is applied once, in order, together with its number.
-const MIGRATIONS: &[&str] = &[r#"
+const MIGRATIONS: &[&str] = &[
+    r#"
 CREATE TABLE airside.chain (
     id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     tenant text COLLATE "C" NOT NULL UNIQUE,
@@ -61,7 +62,17 @@ CREATE TABLE airside.lease (
     token  bigint NOT NULL,
     until  bigint NOT NULL
 );
-"#];
+"#,
+    r#"
+CREATE TABLE airside.tile (
+    chain  bigint NOT NULL,
+    level  smallint NOT NULL,
+    number bigint NOT NULL,
+    hashes bytea NOT NULL,
+    PRIMARY KEY (chain, level, number)
+);
+"#,
+];
 
 /// What the role may do, given anew with every initialisation.
 const GRANTS: &str = r"
@@ -69,7 +80,7 @@ REVOKE ALL ON ALL TABLES IN SCHEMA airside FROM PUBLIC, {role};
 GRANT USAGE ON SCHEMA airside TO {role};
 GRANT SELECT ON airside.version TO {role};
 GRANT SELECT, INSERT ON airside.entry TO {role};
-GRANT SELECT, INSERT, UPDATE ON airside.chain, airside.lease TO {role};
+GRANT SELECT, INSERT, UPDATE ON airside.chain, airside.lease, airside.tile TO {role};
 GRANT SELECT, INSERT, UPDATE, DELETE ON airside.document TO {role};
 ";
 

@@ -9,15 +9,15 @@
 //!   cannot wait for each other for ever; where the server has to choose a victim
 //!   all the same, the whole transaction is tried again.
 
-use airside_base::Timestamp;
+use airside_base::{TenantId, Timestamp};
 use deadpool_postgres::{GenericClient, Object, Transaction};
 use futures_util::future::join_all;
 use tokio_postgres::{Statement, error::SqlState};
 
 use super::{ATTEMPTS, failed, integer, read};
 use crate::store::{
-    Cell, Claim, Claimed, Commit, Document, Fence, MAX_COLUMNS, Refusal, Segment, StoreError, Unit,
-    Write,
+    Cell, Claim, Claimed, Commit, Document, Fence, MAX_COLUMNS, Refusal, Segment, StoreError, Tile,
+    Unit, Write,
 };
 
 /// Moves the head of a chain, and only where that succeeded inserts the entries and
@@ -296,6 +296,31 @@ fn cells(document: &Document) -> ([Option<i64>; MAX_COLUMNS], [Option<&str>; MAX
         }
     }
     (numbers, texts)
+}
+
+pub(super) async fn put_tiles(
+    client: &Object,
+    tenant: &TenantId,
+    tiles: &[Tile],
+) -> Result<(), StoreError> {
+    let at = |error| failed("keep tiles", error);
+    let statement = client
+        .prepare_cached(
+            "INSERT INTO airside.tile (chain, level, number, hashes)
+             SELECT id, new.* FROM airside.chain,
+                 unnest($2::smallint[], $3::bigint[], $4::bytea[]) AS new WHERE tenant = $1
+             ON CONFLICT (chain, level, number) DO UPDATE SET hashes = excluded.hashes",
+        )
+        .await
+        .map_err(at)?;
+    let levels: Vec<i16> = tiles.iter().map(|tile| tile.level.into()).collect();
+    let numbers: Vec<i64> = tiles.iter().map(|tile| integer(tile.number)).collect();
+    let hashes: Vec<Vec<u8>> = tiles.iter().map(Tile::to_bytes).collect();
+    client
+        .execute(&statement, &[&tenant.as_str(), &levels, &numbers, &hashes])
+        .await
+        .map(drop)
+        .map_err(at)
 }
 
 pub(super) async fn claim(client: &mut Object, claim: &Claim) -> Result<Claimed, StoreError> {

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension as _, ToSql, params};
 use super::{CELLS, MAX_SEQ, SEQ_BITS, failed, write::integer};
 use crate::{
     entry::{Entry, Hash, Head, Kind},
-    store::{Filter, MAX_READ, MAX_READ_BYTES, Query, Row, Scan, StoreError, Tip},
+    store::{Filter, MAX_READ, MAX_READ_BYTES, Query, Row, Scan, StoreError, Tile, Tip},
 };
 
 const READ: &str = "read the ledger";
@@ -215,6 +215,30 @@ fn decode(tenant: &TenantId, row: &rusqlite::Row<'_>) -> Result<Entry, StoreErro
         prev: Hash::from_bytes(row.get(6).map_err(form)?),
         hash: Hash::from_bytes(row.get(7).map_err(form)?),
     })
+}
+
+/// Returns the hashes of one tile.
+pub(super) fn tile(
+    connection: &Connection,
+    tenant: &TenantId,
+    level: u8,
+    number: u64,
+) -> Result<Option<Vec<Hash>>, StoreError> {
+    let found: Option<Vec<u8>> = connection
+        .prepare_cached(
+            "SELECT hashes FROM tiles JOIN chains ON chains.id = tiles.chain
+             WHERE tenant = ?1 AND level = ?2 AND number = ?3",
+        )
+        .and_then(|mut select| {
+            select
+                .query_row(params![tenant.as_str(), level, integer(number)], |row| {
+                    row.get(0)
+                })
+                .optional()
+        })
+        .map_err(|error| failed(READ, error))?;
+    // One of another form has no hashes that could be used.
+    Ok(found.map(|bytes| Tile::hashes(&bytes).unwrap_or_default()))
 }
 
 /// Returns one document.

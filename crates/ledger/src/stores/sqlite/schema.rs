@@ -18,7 +18,8 @@ const APPLICATION: i64 = 0x4149_5253;
 /// `entries.id` is the chain's id and the sequence number in one integer. The
 /// head in `chains` repeats what the last entry says, so that a chain cut at its
 /// end is noticed.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
 CREATE TABLE chains (
     id     INTEGER PRIMARY KEY AUTOINCREMENT,
     tenant TEXT NOT NULL UNIQUE,
@@ -60,7 +61,17 @@ CREATE TABLE leases (
     token  INTEGER NOT NULL,
     until  INTEGER NOT NULL
 ) STRICT;
-"];
+",
+    "
+CREATE TABLE tiles (
+    chain  INTEGER NOT NULL,
+    level  INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    hashes BLOB NOT NULL,
+    UNIQUE (chain, level, number)
+) STRICT;
+",
+];
 
 /// Statements kept prepared on each connection.
 const STATEMENTS: usize = 32;

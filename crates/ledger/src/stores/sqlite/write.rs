@@ -10,7 +10,7 @@ use rusqlite::{
 
 use super::{MAX_CHAIN, MAX_SEQ, SEQ_BITS, checkpoint::Checkpointer, failed, read};
 use crate::store::{
-    Cause, Cell, Claim, Claimed, Commit, Fence, Refusal, Segment, StoreError, Unit, Write,
+    Cause, Cell, Claim, Claimed, Commit, Fence, Refusal, Segment, StoreError, Tile, Unit, Write,
 };
 
 /// The one connection that writes.
@@ -62,6 +62,30 @@ impl Writer {
         })?;
         self.checkpointer.wrote(commit.weight(), &self.connection);
         Ok(())
+    }
+
+    pub(super) fn put_tiles(
+        &mut self,
+        tenant: &TenantId,
+        tiles: &[Tile],
+    ) -> Result<(), StoreError> {
+        self.transact("keep tiles", |transaction| {
+            let mut insert = transaction.prepare_cached(
+                "INSERT INTO tiles (chain, level, number, hashes)
+                 SELECT id, ?2, ?3, ?4 FROM chains WHERE tenant = ?1
+                 ON CONFLICT (chain, level, number) DO UPDATE SET hashes = excluded.hashes",
+            )?;
+            for tile in tiles {
+                let number = integer(tile.number);
+                insert.execute(params![
+                    tenant.as_str(),
+                    tile.level,
+                    number,
+                    tile.to_bytes()
+                ])?;
+            }
+            Ok(Ok(()))
+        })
     }
 
     pub(super) fn claim(&mut self, claim: &Claim) -> Result<Claimed, StoreError> {
