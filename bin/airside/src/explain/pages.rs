@@ -175,6 +175,8 @@ pub(super) static PAGES: &[(&str, &str)] = &[
     page!("LED-122"),
     page!("LED-123"),
     page!("LED-124"),
+    page!("LED-150"),
+    page!("LED-151"),
     page!("MCP-001"),
     page!("MCP-002"),
     page!("MCP-003"),

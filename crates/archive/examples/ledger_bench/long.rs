@@ -28,7 +28,7 @@ use crate::{
 const CALLERS: u64 = 8;
 const BATCH: u64 = 64;
 /// How many proofs are made.
-const PROOFS: u64 = 20;
+const PROOFS: u64 = 200;
 
 /// Fills ledgers of growing size, each by a process of its own, and restores one.
 pub(crate) async fn measure(
@@ -67,7 +67,7 @@ fn again(arguments: &[&str]) -> Value {
 
 /// Appends `entries` to a new ledger with an archive in `folder`.
 pub(crate) async fn fill(folder: &Path, entries: u64, clock: &Arc<dyn Clock>) -> Value {
-    let rig = Rig::open(Mode::Archived, Backend::Sqlite, folder, clock).await;
+    let mut rig = Rig::open(Mode::Archived, Backend::Sqlite, folder, clock).await;
     let Target::Ledger(ledger) = &rig.target else {
         unreachable!("that mode has a ledger");
     };
@@ -98,11 +98,16 @@ pub(crate) async fn fill(folder: &Path, entries: u64, clock: &Arc<dyn Clock>) ->
     // The task that seals every few seconds may have the lease at this moment.
     let sealed = sealer.seal().await.is_ok();
     let seal_ms = (clock.monotonic() - begin).as_secs_f64() * 1e3;
+    let begin = clock.monotonic();
+    let upkeep = rig.upkeep.as_mut().expect("that mode has an archive");
+    let kept = upkeep.run().await.unwrap();
+    let snapshot_s = (clock.monotonic() - begin).as_secs_f64();
     rig.close().await;
     let (_, peak) = machine::resident_mib();
     json!({
         "per_s": entries as f64 / span.as_secs_f64(), "seconds": span.as_secs_f64(),
         "peak_mib": peak, "last_seal_ms": sealed.then_some(seal_ms),
+        "upkeep_seconds": kept.map(|_| snapshot_s), "snapshot": kept.map(|kept| kept.snapshot),
         "ledger_mib": machine::bytes(&folder.join("archived")) >> 20,
         "archive_mib": machine::bytes(&folder.join("archive")) >> 20,
         "load": machine::load(), "other_cores": others,
@@ -125,7 +130,7 @@ pub(crate) async fn open(folder: &Path, clock: &Arc<dyn Clock>) -> Value {
         // Spread over the chain; the newest may not be sealed.
         let seq = 1 + (head - head / 10) / PROOFS * number;
         let begin = clock.monotonic();
-        match proof::prove(&ledger, &tenant, seq).await {
+        match proof::prove(&ledger, &tenant, seq, None).await {
             Ok(_) => took.push((clock.monotonic() - begin).as_secs_f64() * 1e3),
             Err(error) => proof_error = Some(error.to_string()),
         }

@@ -2,7 +2,9 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use airside_archive::{Archive, Archiver, Objects, Options, Watch};
+use airside_archive::{
+    Archive, Archiver, Objects, Options, Schedule, Upkeep, Watch, restore::Folds,
+};
 use airside_base::{Clock, NodeId, Redacted, Supervisor, TenantId};
 use airside_ledger::{
     Ledger, Store,
@@ -81,6 +83,7 @@ pub(crate) struct Rig {
     pub(crate) mode: Mode,
     pub(crate) target: Target,
     pub(crate) archive: Option<(Archive, Watch)>,
+    pub(crate) upkeep: Option<Upkeep>,
     scribe: Supervisor,
     keeper: Supervisor,
 }
@@ -94,7 +97,7 @@ impl Rig {
         clock: &Arc<dyn Clock>,
     ) -> Self {
         let (scribe, keeper) = (Supervisor::new(), Supervisor::new());
-        let mut archive = None;
+        let (mut archive, mut upkeep) = (None, None);
         let target = match (mode, backend) {
             (Mode::Raw, Backend::Sqlite) => {
                 Target::Raw(Raw::sqlite(&folder.join("raw.db"), &scribe))
@@ -113,7 +116,9 @@ impl Rig {
                 let ledger = open_ledger(store, clock, &scribe).await;
                 seal(&ledger, clock, &keeper);
                 if mode == Mode::Archived {
-                    archive = Some(ship(&ledger, folder, clock, &keeper).await);
+                    let (shipped, watch, tended) = ship(&ledger, folder, clock, &keeper).await;
+                    archive = Some((shipped, watch));
+                    upkeep = Some(tended);
                 }
                 Target::Ledger(ledger)
             }
@@ -122,8 +127,16 @@ impl Rig {
             mode,
             target,
             archive,
+            upkeep,
             scribe,
             keeper,
+        }
+    }
+
+    /// Merges segments and makes snapshots from time to time, as a node does.
+    pub(crate) fn tend(&mut self) {
+        if let Some(upkeep) = self.upkeep.take() {
+            upkeep.start(&self.keeper);
         }
     }
 
@@ -164,12 +177,12 @@ pub(crate) fn seal(ledger: &Ledger, clock: &Arc<dyn Clock>, tasks: &Supervisor) 
 }
 
 /// Ships it to a folder.
-pub(crate) async fn ship(
+async fn ship(
     ledger: &Ledger,
     folder: &Path,
     clock: &Arc<dyn Clock>,
     tasks: &Supervisor,
-) -> (Archive, Watch) {
+) -> (Archive, Watch, Upkeep) {
     let archive = open_archive(folder, clock).await;
     let node = NodeId::generate(&**clock);
     let options = Options::default();
@@ -182,8 +195,10 @@ pub(crate) async fn ship(
     );
     let archiver = archiver.await.unwrap();
     let watch = archiver.watch();
+    let (folds, scratch) = (Arc::new(Folds::default()), folder.join("scratch"));
+    let upkeep = Upkeep::new(&archiver, folds, scratch, Schedule::default()).await;
     archiver.start(tasks);
-    (archive, watch)
+    (archive, watch, upkeep.unwrap())
 }
 
 /// Opens the archive in `folder`, or makes it.

@@ -32,7 +32,9 @@ pub(crate) async fn measure(
     let folder = tempfile::tempdir_in(&plan.folder).unwrap();
     let mut rigs = Vec::new();
     for mode in MODES {
-        rigs.push(Rig::open(mode, backend, folder.path(), clock).await);
+        let mut rig = Rig::open(mode, backend, folder.path(), clock).await;
+        rig.tend();
+        rigs.push(rig);
     }
     // Not told: files grow and caches fill.
     for rig in &rigs {
