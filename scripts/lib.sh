@@ -95,12 +95,12 @@ need_browser_tools() {
   cp "$source/package-lock.json" "$folder/installed.json"
 }
 
-# Installs what the tests take from PyPI into an environment of its own.
-need_python_tools() {
+# need_python FOLDER REQUIREMENTS: installs packages from PyPI into an environment of its own.
+need_python() {
   need_packages python3=python3
-  local source="$root/testkit/clients/requirements.txt" folder="$tools/python"
+  local source="$root/$2" folder="$tools/$1"
   if ! cmp -s "$source" "$folder/installed.txt"; then
-    say "installing the Python client"
+    say "installing $2"
     rm -rf "$folder"
     if ! python3 -m venv "$folder" 2>/dev/null; then
       need_packages "no-such-command=python3-venv"
@@ -109,7 +109,24 @@ need_python_tools() {
     "$folder/bin/pip" install --quiet --disable-pip-version-check -r "$source"
     cp "$source" "$folder/installed.txt"
   fi
-  python="$folder/bin/python"
+}
+
+# Installs the Python client and what checks the scripts.
+need_python_tools() {
+  need_python python testkit/clients/requirements.txt
+  python="$tools/python/bin/python"
+}
+
+# Starts a server that speaks the protocol of S3 and sets AIRSIDE_TEST_S3 to its URL.
+start_s3() {
+  local port log="$scratch/s3.log"
+  need_python s3 testkit/s3-requirements.txt
+  port=$(free_port)
+  "$tools/s3/bin/moto_server" -H 127.0.0.1 -p "$port" >"$log" 2>&1 &
+  servers+=($!)
+  timeout 60 bash -c "until grep -q 'Running on' '$log'; do sleep 0.1; done" ||
+    { cat "$log" >&2; fail "the storage did not become ready"; }
+  export AIRSIDE_TEST_S3="http://127.0.0.1:$port"
 }
 
 # start_postgres [OPTION…]: starts a PostgreSQL server of its own and sets

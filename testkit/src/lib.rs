@@ -12,6 +12,7 @@ pub mod fixture;
 pub mod harness;
 pub mod load;
 pub mod postgres;
+pub mod s3;
 pub mod tour;
 pub mod upstream;
 mod wire;

@@ -7,13 +7,15 @@ use std::{
 };
 
 use airside_archive::{
-    Archive, Archiver, Error, Objects, Options, Schedule, Upkeep, drill::Driller, restore::Folds,
+    Access, Archive, Archiver, Error, Objects, Options, Schedule, Upkeep, drill::Driller,
+    restore::Folds,
 };
 use airside_base::{NodeId, Supervisor, SystemClock};
 use airside_ledger::{Ledger, vault::file::FileVault};
 use url::Url;
 
 use crate::{
+    cli,
     config::ArchivePlace,
     failure::{Exit, Failure},
     ledger::source::unreadable,
@@ -39,11 +41,16 @@ pub(crate) fn folds() -> Folds {
 /// Opens the archive at `url` for reading.
 pub(crate) async fn open(
     url: &Url,
-    key_file: Option<&Path>,
+    at: &cli::ArchiveAt,
     folder: &Path,
 ) -> Result<Archive, Failure> {
-    let key_file = key_in(folder, key_file);
-    let objects = Objects::existing(url).map_err(|error| failed(&error))?;
+    let key_file = key_in(folder, at.archive_key.as_deref());
+    let access = Access {
+        endpoint: at.archive_endpoint.clone(),
+        region: at.archive_region.clone(),
+        credentials: at.archive_credentials.clone(),
+    };
+    let objects = Objects::existing(url, &access).map_err(|error| failed(&error))?;
     if Archive::is_absent(&objects).await.map_err(|e| failed(&e))? {
         return Err(failed(&Error::Absent));
     }
@@ -63,7 +70,8 @@ pub(crate) async fn keep(
     let Some(url) = &place.url else {
         return Ok(ledger.clone());
     };
-    let archive = open_or_create(url, &key_in(folder, place.key_file.as_deref())).await;
+    let key_file = key_in(folder, place.key_file.as_deref());
+    let archive = open_or_create(url, &place.access(), &key_file).await;
     let archive = archive.map_err(|error| failed(&error))?;
     let clock = Arc::new(SystemClock::new());
     let node = NodeId::generate(&*clock);
@@ -97,8 +105,8 @@ pub(crate) async fn keep(
     Ok(ledger.clone())
 }
 
-async fn open_or_create(url: &Url, key_file: &Path) -> Result<Archive, Error> {
-    let objects = Objects::open(url)?;
+async fn open_or_create(url: &Url, access: &Access, key_file: &Path) -> Result<Archive, Error> {
+    let objects = Objects::open(url, access)?;
     // A key is made for a new archive only: another could not read the present one.
     let vault = match Archive::is_absent(&objects).await? {
         true => FileVault::load_or_create(key_file),
@@ -121,6 +129,7 @@ pub(crate) fn failed(error: &Error) -> Failure {
         | Error::Forked { .. }
         | Error::Ahead { .. } => Exit::Broken,
         Error::Url { .. }
+        | Error::Access(_)
         | Error::Storage { .. }
         | Error::Timeout { .. }
         | Error::Absent

@@ -43,11 +43,7 @@ async fn status(args: &cli::BackupStatus, out: &mut Out) -> Result<(), Failure> 
     let supervisor = Supervisor::new();
     let ledger = &args.ledger;
     let which = &args.archive;
-    let archive = archive::open(
-        &which.archive,
-        which.archive_key.as_deref(),
-        &ledger.data_dir,
-    );
+    let archive = archive::open(&which.archive, &which.at, &ledger.data_dir);
     let tail = archive.await?.tail().await;
     let tail = tail.map_err(|error| archive::failed(&error))?;
     let url_file = ledger.url_file.as_deref();
@@ -143,7 +139,7 @@ async fn chain(
 
 async fn verify(args: &cli::BackupVerify, out: &mut Out) -> Result<(), Failure> {
     let which = &args.archive;
-    let archive = archive::open(&which.archive, which.archive_key.as_deref(), &args.data_dir);
+    let archive = archive::open(&which.archive, &which.at, &args.data_dir);
     let archive = archive.await?;
     let bar = bar("verifying {bar:40} {pos}/{len} manifests, {eta} left");
     let verified = archive.verify(&|step: Progress| draw(&bar, step)).await;
@@ -161,8 +157,7 @@ async fn verify(args: &cli::BackupVerify, out: &mut Out) -> Result<(), Failure> 
 async fn drill(args: &cli::BackupStatus, out: &mut Out) -> Result<(), Failure> {
     let supervisor = Supervisor::new();
     let (which, ledger) = (&args.archive, &args.ledger);
-    let key_file = which.archive_key.as_deref();
-    let archive = archive::open(&which.archive, key_file, &ledger.data_dir).await?;
+    let archive = archive::open(&which.archive, &which.at, &ledger.data_dir).await?;
     let url_file = ledger.url_file.as_deref();
     let live = source::inspect(&ledger.data_dir, url_file, &supervisor).await?;
     // A node has a folder of its own: both may drill at the same time.

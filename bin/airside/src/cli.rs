@@ -312,12 +312,28 @@ pub(crate) struct Init {
 /// Which archive.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ArchiveArgs {
-    /// Where the archive is, such as file:///mnt/archive.
+    /// Where the archive is, such as file:///mnt/archive or s3://bucket/prefix.
     #[arg(long, value_name = "URL")]
     pub(crate) archive: Url,
+    #[command(flatten)]
+    pub(crate) at: ArchiveAt,
+}
+
+/// How an archive is reached and read.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ArchiveAt {
     /// Key file of the archive; `archive.key` in the data folder unless given.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "archive")]
     pub(crate) archive_key: Option<PathBuf>,
+    /// Where the storage of an s3:// archive is, if it is not Amazon's.
+    #[arg(long, value_name = "URL", requires = "archive")]
+    pub(crate) archive_endpoint: Option<Url>,
+    /// Region of the storage.
+    #[arg(long, value_name = "NAME", requires = "archive")]
+    pub(crate) archive_region: Option<String>,
+    /// File with its credentials, as Amazon's tools write it; otherwise the environment.
+    #[arg(long, value_name = "FILE", requires = "archive")]
+    pub(crate) archive_credentials: Option<PathBuf>,
 }
 
 /// Which ledger.
@@ -416,9 +432,8 @@ pub(crate) struct Restore {
     /// Read from this archive.
     #[arg(long, value_name = "URL")]
     pub(crate) archive: Option<Url>,
-    /// Key file of the archive; `archive.key` in the data folder unless given.
-    #[arg(long, value_name = "FILE", requires = "archive")]
-    pub(crate) archive_key: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) at: ArchiveAt,
     #[command(flatten)]
     pub(crate) ledger: LedgerArgs,
     /// Where to: `sqlite:FOLDER`, or `postgres:FILE` with a file that holds the URL of

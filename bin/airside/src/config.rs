@@ -19,6 +19,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use airside_archive::Access;
 use airside_gateway::config::{Endpoint, Listen, Recording, Upstream};
 use airside_identity::Digest;
 use airside_ledger::conversation::Region;
@@ -126,9 +127,20 @@ pub(crate) struct ConversationPlace {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(crate) struct ArchivePlace {
-    /// Where it is written: `file:///folder`, best on another machine. Without it
-    /// there is no archive.
+    /// Where it is written: `file:///folder`, best on another machine, or
+    /// `s3://bucket/prefix` of a storage that speaks the protocol of S3 and honours
+    /// `If-None-Match: *`. Without it there is no archive.
     pub(crate) url: Option<Url>,
+    /// Where the storage is, if it is not Amazon's. Must use `https` unless the host is
+    /// this machine.
+    pub(crate) endpoint: Option<Url>,
+    /// Region of the storage; without one the environment's `AWS_REGION`, else
+    /// `us-east-1`.
+    pub(crate) region: Option<String>,
+    /// File with `aws_access_key_id` and `aws_secret_access_key` in its section
+    /// `default`, which only its owner may read. Without it the usual variables of the
+    /// environment (`AWS_ACCESS_KEY_ID`, …) or the role of the machine are used.
+    pub(crate) credentials_file: Option<PathBuf>,
     /// File with the key of the archive; without it `archive.key` in the data folder.
     /// Made with a new archive. Nobody can read the archive without it: keep a copy.
     pub(crate) key_file: Option<PathBuf>,
@@ -143,6 +155,17 @@ pub(crate) struct ArchivePlace {
     pub(crate) keep_days: NonZeroU64,
 }
 
+impl ArchivePlace {
+    /// Returns how its storage is reached.
+    pub(crate) fn access(&self) -> Access {
+        Access {
+            endpoint: self.endpoint.clone(),
+            region: self.region.clone(),
+            credentials: self.credentials_file.clone(),
+        }
+    }
+}
+
 /// Long enough for a weekend, and for every restore that is under way.
 const DEFAULT_KEEP_DAYS: NonZeroU64 = NonZeroU64::new(7).expect("not zero");
 
@@ -150,6 +173,9 @@ impl Default for ArchivePlace {
     fn default() -> Self {
         Self {
             url: None,
+            endpoint: None,
+            region: None,
+            credentials_file: None,
             key_file: None,
             flush_ms: 250,
             remote_ack: false,
@@ -334,6 +360,7 @@ fn resolve(config: &mut Config, folder: &Path) {
     }
     let files = [
         &mut config.archive.key_file,
+        &mut config.archive.credentials_file,
         &mut config.keys.url_file,
         &mut config.keys.vault_file,
     ];

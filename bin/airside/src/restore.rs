@@ -98,10 +98,7 @@ impl<'a> Work<'a> {
         let supervisor = Supervisor::new();
         let ledger = &args.ledger;
         let archive = match &args.archive {
-            Some(url) => {
-                let key_file = args.archive_key.as_deref();
-                Some(archive::open(url, key_file, &ledger.data_dir).await?)
-            }
+            Some(url) => Some(archive::open(url, &args.at, &ledger.data_dir).await?),
             None => None,
         };
         let present = match archive.is_none() || args.preview {

@@ -35,6 +35,7 @@ pub use self::{
     archiver::{Archiver, Options, Shipped, State, Status, Watch},
     error::Error,
     objects::Objects,
+    s3::{Access, AccessError},
     upkeep::{Done, SWEPT, Schedule, Swept, Upkeep, UpkeepError},
     walk::Contents,
 };
@@ -51,6 +52,7 @@ mod index;
 mod manifest;
 mod merge;
 mod objects;
+mod s3;
 mod sealed;
 mod segment;
 pub(crate) mod snapshot;
@@ -158,6 +160,7 @@ impl Archive {
             opened => return opened,
         }
         let id = airside_base::NodeId::generate(clock).to_string();
+        objects.check_create(&format!("probe/{id}")).await?;
         let key = DataKey::generate();
         let wrapped = vault.wrap(&key, context(&id, "manifest").as_bytes()).await;
         let root = Root {

@@ -2,6 +2,7 @@
 
 use std::{collections::HashSet, net::SocketAddr};
 
+use airside_archive::Access;
 use airside_gateway::config::{self as gateway, Endpoint, Kind, Upstream};
 use airside_identity::ConfigError;
 use airside_policy::Policies;
@@ -34,13 +35,22 @@ pub(crate) fn check(source: &Source, config: &Config) -> Vec<Problem> {
 fn archive(source: &Source, config: &Config, list: &mut Vec<Problem>) {
     let archive = &config.archive;
     match &archive.url {
-        Some(url) if url.scheme() != "file" || url.to_file_path().is_err() => {
+        Some(url) if !is_storage(url) => {
             list.push(Problem::at(
                 source,
                 &[Step::Key("archive"), Step::Key("url")],
                 "CFG-024",
                 format!("the archive cannot be written to {url}"),
-                "write file:///folder, with the whole path of the folder",
+                "write file:///folder, with the whole path of the folder, or s3://bucket/prefix",
+            ));
+        }
+        Some(url) if url.scheme() == "file" && archive.access() != Access::default() => {
+            list.push(Problem::at(
+                source,
+                &[Step::Key("archive")],
+                "CFG-024",
+                "`endpoint`, `region` and `credentials-file` say nothing of a folder".to_owned(),
+                "remove them, or write `url = \"s3://bucket/prefix\"`",
             ));
         }
         None if *archive != ArchivePlace::default() => list.push(Problem::at(
@@ -51,6 +61,15 @@ fn archive(source: &Source, config: &Config, list: &mut Vec<Problem>) {
             "add `url = \"file:///folder\"`, or remove [archive]",
         )),
         Some(_) | None => {}
+    }
+}
+
+/// Returns whether an archive can be written to `url`, as far as it says itself.
+fn is_storage(url: &url::Url) -> bool {
+    match url.scheme() {
+        "file" => url.to_file_path().is_ok(),
+        "s3" => url.has_host(),
+        _ => false,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use airside_archive::{
-    Archive, Archiver, Objects, Options, Schedule, Upkeep, Watch, restore::Folds,
+    Access, Archive, Archiver, Objects, Options, Schedule, Upkeep, Watch, restore::Folds,
 };
 use airside_base::{Clock, NodeId, Redacted, Supervisor, TenantId};
 use airside_ledger::{
@@ -205,7 +205,7 @@ async fn ship(
 pub(crate) async fn open_archive(folder: &Path, clock: &Arc<dyn Clock>) -> Archive {
     let url = url::Url::from_file_path(folder.join("archive")).unwrap();
     let vault = FileVault::load_or_create(&folder.join("key")).unwrap();
-    let objects = Objects::open(&url).unwrap();
+    let objects = Objects::open(&url, &Access::default()).unwrap();
     let archive = Archive::open_or_create(objects, Arc::new(vault), &**clock);
     archive.await.unwrap()
 }

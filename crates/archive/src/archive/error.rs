@@ -5,6 +5,8 @@ use std::{sync::Arc, time::Duration};
 use airside_base::{Fault, Kind, TenantId, Timestamp};
 use airside_ledger::{LeaseError, ReadError, vault::VaultError};
 
+use super::s3::AccessError;
+
 /// Why the archive could not be written or read.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
@@ -14,6 +16,9 @@ pub enum Error {
         /// The URL.
         url: String,
     },
+    /// The storage cannot be reached with what was said.
+    #[error("cannot reach the storage of the archive")]
+    Access(#[source] AccessError),
     /// The storage failed; whether a write happened is unknown.
     #[error("cannot {doing} `{object}`")]
     Storage {
@@ -117,8 +122,10 @@ impl Error {
     pub fn fault(&self) -> Fault {
         let told = |kind, code| Fault::new(kind, code, self.to_string());
         match self {
-            Self::Url { .. } => told(Kind::Invalid, "LED-050")
-                .with_hint("write file:///folder, with the whole path of the folder"),
+            Self::Url { .. } => told(Kind::Invalid, "LED-050").with_hint(
+                "write file:///folder, with the whole path of the folder, or s3://bucket/prefix",
+            ),
+            Self::Access(error) => return error.fault(),
             Self::Storage { source, .. } => {
                 return told(Kind::Unavailable, "LED-051").with_private(source);
             }
@@ -171,6 +178,7 @@ impl Error {
             Self::Forked { .. }
             | Self::Ahead { .. }
             | Self::Url { .. }
+            | Self::Access(_)
             | Self::WrongKey { .. }
             | Self::Version { .. }
             | Self::Missing { .. }

@@ -1,6 +1,6 @@
 //! Create-only objects in a storage.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
@@ -10,15 +10,25 @@ use object_store::{
 };
 use url::Url;
 
-use super::error::Error;
+use super::{
+    error::Error,
+    s3::{self, Access, AccessError},
+};
 
 /// Longest wait for one answer of the storage.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 
 /// A storage. Objects are made once and never changed.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Objects {
     store: Arc<dyn ObjectStore>,
+}
+
+impl fmt::Debug for Objects {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without what it is reached with.
+        write!(f, "Objects({})", self.store)
+    }
 }
 
 impl Objects {
@@ -28,30 +38,49 @@ impl Objects {
         Self { store }
     }
 
-    /// Returns the storage at `url`: `file:///folder`. The folder is made if it is
-    /// missing.
+    /// Returns the storage at `url`: `file:///folder`, which is made if it is missing, or
+    /// `s3://bucket/prefix`.
     ///
     /// # Errors
     ///
-    /// When the URL is of another kind or the folder cannot be made.
-    pub fn open(url: &Url) -> Result<Self, Error> {
+    /// When the URL is of another kind, the folder cannot be made or the credentials
+    /// cannot be used.
+    pub fn open(url: &Url, access: &Access) -> Result<Self, Error> {
+        if url.scheme() == "s3" {
+            return s3::open(url, access);
+        }
         let folder = folder(url)?;
         std::fs::create_dir_all(&folder).map_err(|_| unusable(url))?;
-        Self::existing(url)
+        Self::existing(url, access)
     }
 
     /// Returns the storage at `url` as [`Objects::open`], but makes no folder.
     ///
     /// # Errors
     ///
-    /// When the URL is of another kind, or [`Error::Absent`] if there is no folder.
-    pub fn existing(url: &Url) -> Result<Self, Error> {
+    /// As [`Objects::open`], or [`Error::Absent`] if there is no folder.
+    pub fn existing(url: &Url, access: &Access) -> Result<Self, Error> {
+        if url.scheme() == "s3" {
+            return s3::open(url, access);
+        }
         let folder = folder(url)?;
         if !folder.is_dir() {
             return Err(Error::Absent);
         }
         let store = LocalFileSystem::new_with_prefix(&folder).map_err(|_| unusable(url))?;
         Ok(Self::new(Arc::new(store.with_fsync(true))))
+    }
+
+    /// Finds out with the new object `probe` whether the storage refuses to overwrite.
+    pub(super) async fn check_create(&self, probe: &str) -> Result<(), Error> {
+        self.create(probe, &Bytes::from_static(b"first")).await?;
+        let second = self.create(probe, &Bytes::from_static(b"second")).await;
+        self.delete(probe).await?;
+        match second {
+            Err(Error::Taken { .. }) => Ok(()),
+            Ok(()) => Err(Error::Access(AccessError::NotCreateOnly)),
+            Err(error) => Err(error),
+        }
     }
 
     /// Makes `object`. Repeating with the same bytes is safe: what an earlier attempt

@@ -11,7 +11,7 @@ use std::{
 };
 
 use airside_archive::{
-    Archive, Archiver, Error, Objects, Options, State,
+    Access, Archive, Archiver, Error, Objects, Options, State,
     restore::{Folds, Request, RestoreError, Source, Until, digest, restore},
 };
 use airside_base::{Clock, NodeId, Supervisor};
@@ -596,7 +596,7 @@ async fn wrong_key_is_told_and_nothing_else_is_tried() {
         Arc::new(FileVault::load_or_create(&file).unwrap())
     };
     let clock = crate::harness::clock();
-    let objects = Objects::open(&url).unwrap();
+    let objects = Objects::open(&url, &Access::default()).unwrap();
     let opened = Archive::open(objects.clone(), vault("one")).await;
     assert!(matches!(opened, Err(Error::Absent)), "{opened:?}");
     Archive::open_or_create(objects.clone(), vault("one"), &clock)

@@ -4,4 +4,5 @@ mod archive;
 mod drill;
 mod harness;
 mod restore;
+mod s3;
 mod upkeep;
