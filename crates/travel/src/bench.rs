@@ -4,6 +4,7 @@ use airside_base::Timestamp;
 use jiff::ToSpan as _;
 
 use crate::{
+    Travel,
     places::{CityIndex, Lookup},
     property::Size,
     shop::{Filter, Hotels, Local, Order, Wish},
@@ -55,5 +56,25 @@ impl Search {
             .hotels
             .search(self.city, &wish, Filter::default(), Order::default());
         found.len()
+    }
+}
+
+/// What a server has in memory.
+#[derive(Debug, Clone, Copy)]
+pub struct Stock {
+    /// Hotels.
+    pub hotels: usize,
+    /// Room types times nights.
+    pub room_nights: usize,
+}
+
+/// Returns what a server has in memory.
+#[must_use]
+pub fn stock(travel: &Travel) -> Stock {
+    let hotels = travel.hotels();
+    let (hotels, room_nights) = hotels.shelves().count();
+    Stock {
+        hotels,
+        room_nights,
     }
 }

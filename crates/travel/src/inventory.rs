@@ -22,11 +22,12 @@ mod fed;
 mod log;
 mod sell;
 mod shelves;
+mod snapshot;
 mod supplier;
 #[cfg(test)]
 mod tests;
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use airside_base::{Clock, NodeId, OnFailure, Supervisor, TenantId};
 use airside_ledger::{Ledger, Table};
@@ -68,6 +69,8 @@ pub(crate) struct Office {
     homes: Table<Homes>,
     clock: Arc<dyn Clock>,
     node: NodeId,
+    /// Where a snapshot is kept.
+    snapshot: Option<PathBuf>,
 }
 
 impl Inventory {
@@ -78,6 +81,7 @@ impl Inventory {
         ledger: Ledger,
         clock: Arc<dyn Clock>,
         node: NodeId,
+        snapshot: Option<PathBuf>,
         supervisor: &Supervisor,
     ) -> Self {
         let chain = format!("travel-{:016x}", hotels.world().fingerprint());
@@ -89,6 +93,7 @@ impl Inventory {
             ledger,
             clock,
             node,
+            snapshot,
         });
         let (senders, receivers): (Vec<_>, Vec<_>) =
             (0..CLERKS).map(|_| mpsc::channel(WAITING)).unzip();
@@ -132,6 +137,10 @@ impl Inventory {
         log::keep_up(self.clone(), follower, &supervisor);
         expiry::start(self, &supervisor);
         ready.send_replace(true);
+    }
+
+    pub(crate) fn hotels(&self) -> &Hotels {
+        &self.office.hotels
     }
 
     /// Resolves when everything that was sold before is known.

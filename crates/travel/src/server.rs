@@ -6,7 +6,7 @@
 //!   handshake era get an answer without a session id and nothing can pile up.
 //! * Nothing here writes, and every tool says so.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, path::PathBuf, sync::Arc};
 
 use airside_base::{BoxFuture, Clock, NodeId, Supervisor};
 use airside_ledger::{Ledger, conversation::Conversations, keys::Keys};
@@ -57,7 +57,7 @@ const NOTICE_URI: &str = "airside://travel/notice";
 const NOTICE: &str = include_str!("../assets/notice.md");
 
 /// How the server is set up.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Options {
     /// Decides all hotels, prices and availability.
     pub seed: u64,
@@ -65,6 +65,8 @@ pub struct Options {
     pub size: Size,
     /// Which requests are accepted.
     pub exposure: Exposure,
+    /// File that makes a start short when much has been sold; it may be deleted.
+    pub snapshot: Option<PathBuf>,
 }
 
 /// What the server works with.
@@ -118,6 +120,7 @@ impl Travel {
             parts.ledger,
             parts.clock.clone(),
             parts.node,
+            options.snapshot,
             &parts.supervisor,
         );
         let handler = Handler {
@@ -136,6 +139,10 @@ impl Travel {
             service: StreamableHttpService::new(move || Ok(handler.clone()), sessions, config),
             inventory,
         }
+    }
+
+    pub(crate) fn hotels(&self) -> &Hotels {
+        self.inventory.hotels()
     }
 
     /// Returns who sells the rooms: it is booked with, and it is told of availability,

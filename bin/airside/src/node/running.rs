@@ -329,6 +329,7 @@ fn current(loaded: Loaded, before: Option<&Current>, stock: &Stock) -> Result<Cu
             let options = Options {
                 seed: wanted.seed,
                 size: wanted.hotels.into(),
+                snapshot: Some(loaded.config.data_dir.join("travel.snapshot")),
                 ..Options::default()
             };
             Arc::new(Travel::new(options, stock.clone()))

@@ -9,6 +9,8 @@
 //! * `taken` counts what is sold and held. Nothing here compares it with the rooms
 //!   that may be sold: [`crate::stay::judge`] does, before anything is taken.
 
+use serde::{Deserialize, Serialize};
+
 use super::fed::{Fed, Level};
 use crate::{
     levy::{Levy, levies},
@@ -32,6 +34,8 @@ pub(crate) struct Block {
     pub(super) first: i64,
     /// The last entry of the ledger that is part of it; 0 for none.
     pub(super) applied: u64,
+    /// Decisions that are counted and not durable yet.
+    pub(super) pending: u32,
     /// Minor units, by room type and night.
     pub(super) rates: Box<[u32]>,
     /// Rooms sold and held, by room type and night.
@@ -42,7 +46,7 @@ pub(crate) struct Block {
 }
 
 /// Restrictions in 27 bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Packed(pub u32);
 
 /// Longest stay that a packed limit can name: far above the longest that is sold.
@@ -94,6 +98,7 @@ impl Block {
             levies,
             first: days.first().map_or(0, |day| day.number()),
             applied: 0,
+            pending: 0,
             rates: vec![0; rooms * days.len()].into(),
             taken: vec![0; rooms * days.len()].into(),
             rules: vec![Packed::default(); days.len()].into(),

@@ -43,6 +43,8 @@ pub(super) enum Message {
     Asked { hotel: PropertyId, asked: Asked },
     /// An entry of the chain about a hotel.
     Entry { hotel: PropertyId, entry: Entry },
+    /// Answers when everything that was sent before is done.
+    Barrier(oneshot::Sender<()>),
 }
 
 /// What is asked of a hotel, and by whom.
@@ -130,6 +132,12 @@ impl Clerk {
                 if let Some(property) = find(hotel) {
                     log::apply(&self.office, &property, &entry);
                 }
+                return;
+            }
+            Message::Barrier(done) => {
+                // Requests that were sent before may still be in `works`: what they
+                // change is of later entries.
+                let _ = done.send(());
                 return;
             }
             Message::Asked { hotel, asked } => (hotel, asked),
@@ -230,6 +238,7 @@ impl Clerk {
             let decision = decide(request, reservation, block, &moment);
             if let Decision::Write(event) = &decision {
                 count(block, event, false);
+                block.pending += 1;
             }
             decision
         });
@@ -248,6 +257,7 @@ impl Clerk {
             Err(error) => {
                 log::with_block(&self.office, &work.property, |block| {
                     count(block, &event, true);
+                    block.pending -= 1;
                 });
                 round.answers.push((at, Err(error)));
                 0
@@ -312,7 +322,10 @@ impl Clerk {
                         let (world, atlas) = self.office.hotels.source();
                         Some(fed::apply(block, world, atlas, updates))
                     }
-                    _ => None,
+                    _ => {
+                        block.pending -= 1;
+                        None
+                    }
                 }
             });
             let written = match (applied, &work.asked) {
@@ -335,6 +348,9 @@ impl Clerk {
         for (at, event) in round.written.iter().rev() {
             log::with_block(&self.office, &works[*at].property, |block| {
                 count(block, event, true);
+                if !matches!(event, Event::Updated { .. }) {
+                    block.pending -= 1;
+                }
             });
         }
     }

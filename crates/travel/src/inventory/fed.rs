@@ -8,6 +8,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use serde::{Deserialize, Serialize};
+
 use super::block::{Block, Packed};
 use crate::{
     night::{Day, Restrictions},
@@ -22,7 +24,7 @@ use crate::{
 };
 
 /// Where a value holds; `None` is all of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) struct Level {
     room: Option<u8>,
     plan: Option<u8>,
@@ -43,7 +45,7 @@ impl Level {
 }
 
 /// A sort of value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 enum Aspect {
     Limit,
     Closed,
@@ -77,18 +79,51 @@ const ASPECTS: [Aspect; 12] = [
 /// No window: neither a fewest nor a most number of days.
 const NO_WINDOW: u32 = 0xffff_ffff;
 
-#[derive(Debug, Clone, Default)]
+/// Values by what they are of, as a list of pairs in a file: names of members of a JSON
+/// object are texts.
+mod pairs {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<'a, M, K, V, S>(map: &'a M, serializer: S) -> Result<S::Ok, S::Error>
+    where
+        &'a M: IntoIterator<Item = (&'a K, &'a V)>,
+        K: Serialize + 'a,
+        V: Serialize + 'a,
+        S: Serializer,
+    {
+        serializer.collect_seq(map)
+    }
+
+    pub(super) fn deserialize<'de, M, K, V, D>(deserializer: D) -> Result<M, D::Error>
+    where
+        M: FromIterator<(K, V)>,
+        K: Deserialize<'de>,
+        V: Deserialize<'de>,
+        D: Deserializer<'de>,
+    {
+        Ok(Vec::<(K, V)>::deserialize(deserializer)?
+            .into_iter()
+            .collect())
+    }
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Fed {
     /// Rooms that may be sold plus one, by room type; 0 is not set.
     limits: BTreeMap<u8, Box<[u16]>>,
+    #[serde(with = "pairs")]
     rules: BTreeMap<Level, Box<[Packed]>>,
     /// Sold lengths of stay below a leading one; 0 is not set.
+    #[serde(with = "pairs")]
     lengths: BTreeMap<Level, Box<[u64]>>,
+    #[serde(with = "pairs")]
     windows: BTreeMap<Level, Box<[u32]>>,
     /// Position in `cards` plus one; 0 is not set.
+    #[serde(with = "pairs")]
     card_at: BTreeMap<Level, Box<[u16]>>,
     cards: Vec<RateCard>,
     /// When the value was sent, in seconds since 1970; 0 is never.
+    #[serde(with = "pairs")]
     stamps: HashMap<(Level, Aspect), Box<[u32]>>,
 }
 
@@ -144,6 +179,16 @@ impl Fed {
             .for_each(|all| all[slot] = NO_WINDOW);
         self.card_at.values_mut().for_each(|all| all[slot] = 0);
         self.stamps.values_mut().for_each(|all| all[slot] = 0);
+    }
+
+    /// Returns whether every array has a value for each of `kept` nights.
+    pub(super) fn is_of(&self, kept: usize) -> bool {
+        self.limits.values().all(|all| all.len() == kept)
+            && self.rules.values().all(|all| all.len() == kept)
+            && self.lengths.values().all(|all| all.len() == kept)
+            && self.windows.values().all(|all| all.len() == kept)
+            && self.card_at.values().all(|all| all.len() == kept)
+            && self.stamps.values().all(|all| all.len() == kept)
     }
 
     /// Notes that a value was sent at `sent`, unless a later one is known.

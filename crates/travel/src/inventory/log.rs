@@ -6,10 +6,11 @@
 //!   that is not behind it is skipped.
 //! * Entries about nights that are not kept change nothing that can be sold.
 
-use std::{sync::Arc, time::Duration};
+use std::{io::ErrorKind, path::PathBuf, sync::Arc, time::Duration};
 
 use airside_base::{OnFailure, Supervisor};
-use airside_ledger::{Entry, Follower, Query, ReadError};
+use airside_ledger::{Entry, Follower, Head, Query, ReadError};
+use tokio::sync::oneshot;
 
 use super::{
     Inventory, Office,
@@ -17,6 +18,7 @@ use super::{
     clerk::{Message, clerk_of},
     event::Event,
     fed,
+    snapshot::{self, Keeper},
 };
 use crate::{
     property::{Property, PropertyId},
@@ -69,9 +71,24 @@ fn hotel_of(entry: &Entry) -> Option<PropertyId> {
     entry.subject.parse().ok()
 }
 
-/// Folds the whole chain; returns what follows it from there.
+/// Folds the whole chain, or what a snapshot leaves of it; returns what follows it from
+/// there.
 pub(super) async fn replay(office: &Arc<Office>) -> Result<Follower, ReadError> {
-    let mut follower = office.ledger.follow(office.chain.clone(), 0);
+    let after = match &office.snapshot {
+        Some(path) => match snapshot::load(office, path).await {
+            Ok(seq) => seq,
+            Err(snapshot::Error::File(error)) if error.kind() == ErrorKind::NotFound => 0,
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the snapshot of the inventory is not used"
+                );
+                0
+            }
+        },
+        None => 0,
+    };
+    let mut follower = office.ledger.follow(office.chain.clone(), after);
     loop {
         let entries = follower.next_present().await?;
         if entries.is_empty() {
@@ -107,14 +124,16 @@ pub(super) async fn catch_up(office: &Office, property: &Property) -> Result<(),
 pub(super) fn keep_up(inventory: Inventory, follower: Follower, supervisor: &Supervisor) {
     let stop = supervisor.clone();
     supervisor.spawn("inventory-log", OnFailure::Stop, async move {
+        let tasks = stop.clone();
         tokio::select! {
-            () = follow(inventory, follower) => {}
+            () = follow(inventory, follower, tasks) => {}
             () = stop.stopping() => {}
         }
     });
 }
 
-async fn follow(inventory: Inventory, mut follower: Follower) {
+async fn follow(inventory: Inventory, mut follower: Follower, tasks: Supervisor) {
+    let mut keeper = inventory.office.snapshot.clone().map(Keeper::new);
     loop {
         let entries = match follower.next().await {
             Ok(entries) => entries,
@@ -127,6 +146,8 @@ async fn follow(inventory: Inventory, mut follower: Follower) {
                 continue;
             }
         };
+        let count = entries.len();
+        let head = entries.last().map(Entry::head);
         for entry in entries {
             let Some(hotel) = hotel_of(&entry) else {
                 continue;
@@ -137,5 +158,38 @@ async fn follow(inventory: Inventory, mut follower: Follower) {
                 return;
             }
         }
+        let due = keeper.as_mut().and_then(|keeper| keeper.is_due(count));
+        if let (Some(path), Some(head)) = (due, head) {
+            save(&inventory, path, head, &tasks).await;
+        }
+    }
+}
+
+/// Writes a snapshot once every clerk has taken in the entries up to `head`.
+async fn save(inventory: &Inventory, path: PathBuf, head: Head, tasks: &Supervisor) {
+    for clerk in inventory.clerks.iter() {
+        let (done, passed) = oneshot::channel();
+        if clerk.send(Message::Barrier(done)).await.is_err() || passed.await.is_err() {
+            return;
+        }
+    }
+    let office = inventory.office.clone();
+    let (done, written) = oneshot::channel();
+    let work = move || {
+        match snapshot::write(&office, &path, head) {
+            Ok(hotels) => tracing::info!(hotels, seq = head.seq, "inventory snapshot written"),
+            Err(error) => tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the snapshot of the inventory cannot be written"
+            ),
+        }
+        let _ = done.send(());
+    };
+    if tasks
+        .spawn_thread("inventory-snapshot", OnFailure::Log, work)
+        .is_ok()
+    {
+        // One at a time; entries wait in the ledger meanwhile.
+        let _ = written.await;
     }
 }

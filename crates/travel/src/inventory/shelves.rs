@@ -163,6 +163,34 @@ impl Shelves {
         }
     }
 
+    /// Returns the cities that something was written to.
+    pub(super) fn pinned(&self) -> Vec<Arc<Shelf>> {
+        let slots = self.slots.iter().map(lock);
+        slots
+            .filter(|slot| slot.pinned)
+            .filter_map(|slot| slot.shelf.clone())
+            .collect()
+    }
+
+    /// Returns how many hotels are in memory, and their room types times nights.
+    pub(crate) fn count(&self) -> (usize, usize) {
+        let shelves = self
+            .slots
+            .iter()
+            .filter_map(|slot| lock(slot).shelf.clone());
+        shelves.fold((0, 0), |count, shelf| {
+            let cells = |block: &RwLock<Block>| {
+                block
+                    .read()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .rates
+                    .len()
+            };
+            let cells: usize = shelf.blocks.iter().map(cells).sum();
+            (count.0 + shelf.len(), count.1 + cells)
+        })
+    }
+
     /// Returns how many hotels are in memory.
     pub(super) fn resident(&self) -> usize {
         self.resident.load(Ordering::Relaxed)

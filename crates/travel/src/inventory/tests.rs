@@ -32,13 +32,28 @@ impl House {
     }
 
     pub(super) async fn with_clock(store: Arc<dyn Store>, clock: Arc<VirtualClock>) -> Self {
+        Self::with_snapshot(store, clock, None).await
+    }
+
+    async fn with_snapshot(
+        store: Arc<dyn Store>,
+        clock: Arc<VirtualClock>,
+        snapshot: Option<std::path::PathBuf>,
+    ) -> Self {
         let tasks = Supervisor::new();
         let keeper = Supervisor::new();
         let ledger = Ledger::open(store, clock.clone(), &keeper, Options::default()).await;
         let ledger = ledger.unwrap();
         let hotels = Arc::new(Hotels::new(7, Size::Demonstration));
         let node = NodeId::generate(&*clock);
-        let inventory = Inventory::start(hotels.clone(), ledger, clock.clone(), node, &tasks);
+        let inventory = Inventory::start(
+            hotels.clone(),
+            ledger,
+            clock.clone(),
+            node,
+            snapshot,
+            &tasks,
+        );
         inventory.ready().await;
         Self {
             clock,
@@ -181,4 +196,67 @@ async fn hold_ends_once_at_its_time() {
     assert!(matches!(ended.state, State::Expired { .. }));
     assert_eq!(house.taken(&wanted.hotel), before);
     house.stop().await;
+}
+
+#[tokio::test]
+async fn start_with_a_snapshot_is_a_start_with_the_whole_chain() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("inventory.snapshot");
+    let store: Arc<dyn Store> = Arc::new(Memory::new());
+    let house = House::open(store.clone()).await;
+    let (wanted, longer) = wanted(&house.inventory, 3).await;
+    let closed = supply::Updates {
+        hotel: wanted.hotel.clone(),
+        sent: house.clock.now(),
+        changes: vec![supply::ari::Change {
+            room: Some(wanted.units[0].room.clone()),
+            plan: Some("BB".parse().unwrap()),
+            from: wanted.stay.check_in(),
+            to: wanted.stay.check_out(),
+            days: supply::ari::Weekdays::default(),
+            what: supply::ari::What::Closed(true),
+        }],
+    };
+    let (a, b) = (reference("a"), reference("b"));
+    house.inventory.hold(&a, &wanted, TTL).await.unwrap();
+    house.inventory.apply(&closed).await.unwrap();
+    let office = &house.inventory.office;
+    let head = office.ledger.head(&office.chain).await.unwrap();
+    assert_eq!(snapshot::write(office, &path, head).unwrap(), 1);
+    house.inventory.hold(&b, &longer, TTL).await.unwrap();
+    let property = sell::property(&house.hotels, &wanted.hotel).unwrap();
+    let now = house.clock.now();
+    let whole = |house: &House| {
+        house.hotels.look(&property, now, |block| {
+            let fed = serde_json::to_value(&block.fed).unwrap();
+            let (taken, rates) = (block.taken.clone(), block.rates.clone());
+            (taken, rates, fed, block.applied)
+        })
+    };
+    let expected = whole(&house);
+    house.tasks.request_stop();
+    let clock = house.clock.clone();
+    let open = |path: &std::path::Path| {
+        House::with_snapshot(store.clone(), clock.clone(), Some(path.to_owned()))
+    };
+    let again = open(&path).await;
+    assert_eq!(whole(&again), expected);
+    let loaded = snapshot::load(&again.inventory.office, &path).await;
+    assert_eq!(loaded.unwrap(), head.seq);
+    again.tasks.request_stop();
+    // A cut file is no snapshot, and neither is one of another chain.
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    let cut = open(&path).await;
+    assert!(snapshot::load(&cut.inventory.office, &path).await.is_err());
+    assert_eq!(whole(&cut), expected);
+    cut.tasks.request_stop();
+    std::fs::write(&path, &bytes).unwrap();
+    let other = House::open(Arc::new(Memory::new())).await;
+    let refused = snapshot::load(&other.inventory.office, &path).await;
+    assert!(
+        matches!(refused, Err(snapshot::Error::Other)),
+        "{refused:?}"
+    );
+    other.stop().await;
 }
