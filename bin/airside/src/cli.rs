@@ -417,7 +417,8 @@ Examples:
   airside restore --archive file:///mnt/archive --to latest --into sqlite:restored
   airside restore --to 2026-11-23T04:05:06.789Z --into sqlite:before
   airside restore --to 2026-11-23T04:05:06.789Z --preview
-  airside restore --to 1200 --tenant acme --into postgres:database.url";
+  airside restore --to 1200 --tenant acme --into postgres:database.url
+  airside restore --to latest --tenant acme --subject subject-8f3a --into sqlite:person";
 
 /// Bring a ledger back as it was at some moment.
 #[derive(Debug, Args)]
@@ -429,6 +430,14 @@ pub(crate) struct Restore {
     /// Bring back the chain of one tenant only.
     #[arg(long, value_name = "NAME")]
     pub(crate) tenant: Option<TenantId>,
+    /// Bring back only what was known of one person of the tenant, as a chain of its own.
+    #[arg(
+        long,
+        value_name = "SUBJECT",
+        requires = "tenant",
+        conflicts_with = "preview"
+    )]
+    pub(crate) subject: Option<SubjectId>,
     /// Read from this archive.
     #[arg(long, value_name = "URL")]
     pub(crate) archive: Option<Url>,

@@ -18,7 +18,7 @@ use airside_archive::{
     Archive,
     restore::{
         Difference, Digest, Rehearsal, Request, RestoreError, Restored, Source, difference, digest,
-        restore,
+        restore, restore_subject,
     },
 };
 use airside_base::{Clock as _, Supervisor, SystemClock};
@@ -137,7 +137,18 @@ impl<'a> Work<'a> {
         let bar = bar();
         let progress = |step: Progress| backup::draw(&bar, step);
         let clock = Arc::new(SystemClock::new());
-        let restored = restore(source, &request, target, &folds, clock, &progress).await;
+        let restored = match &self.args.subject {
+            None => restore(source, &request, target, &folds, clock, &progress).await,
+            Some(subject) => {
+                let scratch = Scratch::beside(&std::env::temp_dir().join("airside-person"))?;
+                let rehearsal = rehearsal(&scratch)?;
+                let what = (source, &request, subject);
+                let found = restore_subject(what, &rehearsal, target, &folds, clock, &progress);
+                let found = found.await;
+                end(rehearsal).await?;
+                found
+            }
+        };
         bar.finish_and_clear();
         let restored = restored.map_err(|error| failed(&error))?;
         let digest = digest(&**target, &folds).await.map_err(unread)?;
@@ -165,11 +176,9 @@ impl<'a> Work<'a> {
 
     async fn preview(&self, out: &mut Out) -> Result<(), Failure> {
         let scratch = Scratch::beside(&std::env::temp_dir().join("airside-preview"))?;
-        let rehearsal = Rehearsal::open(&scratch.folder.join("ledger"));
-        let rehearsal = rehearsal.map_err(|error| unreadable(Exit::Failed, &error.fault()))?;
+        let rehearsal = rehearsal(&scratch)?;
         let compared = self.compare(&rehearsal).await;
-        let ended = rehearsal.end().await;
-        ended.map_err(|error| unreadable(Exit::Failed, &error.fault()))?;
+        end(rehearsal).await?;
         let (restored, difference) = compared?;
         if out.is_json() {
             return out.json_pretty(&json!({ "restored": restored, "difference": difference }));
@@ -189,6 +198,16 @@ impl<'a> Work<'a> {
         let found = difference(&**present, rehearsal.store(), tenant, &folds).await;
         Ok((restored, found.map_err(unread)?))
     }
+}
+
+fn rehearsal(scratch: &Scratch) -> Result<Rehearsal, Failure> {
+    let rehearsal = Rehearsal::open(&scratch.folder.join("ledger"));
+    rehearsal.map_err(|error| unreadable(Exit::Failed, &error.fault()))
+}
+
+async fn end(rehearsal: Rehearsal) -> Result<(), Failure> {
+    let ended = rehearsal.end().await;
+    ended.map_err(|error| unreadable(Exit::Failed, &error.fault()))
 }
 
 fn bar() -> ProgressBar {

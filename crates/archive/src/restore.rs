@@ -24,6 +24,7 @@ use self::writer::Writer;
 use crate::archive::{Archive, Error as ArchiveError};
 
 mod difference;
+mod extract;
 mod folds;
 mod rehearsal;
 mod source;
@@ -34,6 +35,7 @@ mod writer;
 pub(crate) use self::difference::{Rows, changes_since, documents};
 pub use self::{
     difference::{ChainChange, Change, Difference, Digest, difference, digest},
+    extract::{EXTRACTED, restore_subject},
     folds::Folds,
     rehearsal::{Rehearsal, RehearsalError},
     until::{ParseUntilError, Until},

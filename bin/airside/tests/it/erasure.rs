@@ -11,7 +11,7 @@ use airside_testkit::{
     postgres::{Database, ROLE, Server, Session},
 };
 use rusqlite::Connection;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     control_api::{Request, by_socket},
@@ -93,7 +93,11 @@ impl Rig {
 
     /// Says something to the node; returns the number of the entry that holds it.
     fn say(&self) -> u64 {
-        let body = json!({ "subject": SUBJECT, "state": { "said": SAID } });
+        self.say_as(SUBJECT, SAID)
+    }
+
+    fn say_as(&self, subject: &str, said: &str) -> u64 {
+        let body = json!({ "subject": subject, "state": { "said": said } });
         let request = Request {
             method: "POST",
             path: "/v1/conversations",
@@ -317,5 +321,68 @@ fn erased_person_is_in_no_restored_ledger() {
             !export.contains(SAID) && export.contains("\"erased\": true"),
             "{export}"
         );
+    }
+}
+
+/// What was known of one person at a moment, as a ledger of its own.
+#[test]
+fn one_person_is_restored_alone() {
+    let server = Server::start().unwrap();
+    for rig in [Rig::sqlite(), Rig::postgres(&server, "erasure_alone")] {
+        let node = rig.start();
+        let seq = rig.say().to_string();
+        rig.say_as("traveller-2", "Bob-wants-a-balcony");
+        node.terminate().unwrap();
+        let url = rig.place.path("database.url").display().to_string();
+        let restore = |subject: &str, name: &str| {
+            let into = format!("sqlite:{}", rig.place.path(name).display());
+            let mut restore = vec!["restore", "--to", &seq, "--tenant", "default"];
+            restore.extend(["--subject", subject, "--into", &into, "--json"]);
+            if rig.database.is_some() {
+                restore.extend(["--url-file", &url]);
+            }
+            rig.run(&restore)
+        };
+        let export = |name: &str| {
+            let folder = rig.place.path(name).display().to_string();
+            let vault = rig.place.path("data/vault.key").display().to_string();
+            let mut export = vec!["export", SUBJECT, "--data-dir", &folder];
+            export.extend(["--vault-file", &vault]);
+            match rig.database.is_some() {
+                true => export.extend(["--keys-url-file", &url]),
+                false => {
+                    let keys = rig.place.path("data/keys.db");
+                    std::fs::copy(keys, rig.place.path(name).join("keys.db")).unwrap();
+                }
+            }
+            rig.place.run(&export).ok()
+        };
+        let absent = restore("traveller-3", "nobody");
+        assert!(absent.stderr.contains("LED-066"), "{absent:?}");
+        assert!(!rig.place.path("nobody").exists());
+        assert_eq!(restore(SUBJECT, "alone").json()["restored"]["entries"], 2);
+        let alone = rig.place.path("alone").display().to_string();
+        rig.place
+            .run(&["ledger", "verify", "--data-dir", &alone])
+            .ok();
+        let tail = ["ledger", "tail", "--json", "--data-dir", &alone];
+        let kinds: Vec<Value> = rig
+            .place
+            .run(&tail)
+            .ok()
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap()["kind"].clone())
+            .collect();
+        assert_eq!(kinds, ["ledger.extracted", "conversation.created"]);
+        let found: Value = serde_json::from_str(&export("alone")).unwrap();
+        assert_eq!(found["documents"][0]["document"]["state"]["said"], SAID);
+
+        let mut erase = vec!["erase", SUBJECT];
+        if rig.database.is_some() {
+            erase.extend(["--url-file", &url]);
+        }
+        rig.run(&erase).ok();
+        assert_eq!(restore(SUBJECT, "erased").json()["erasures"], 1);
+        assert!(!export("erased").contains(SAID));
     }
 }

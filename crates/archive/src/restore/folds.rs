@@ -119,10 +119,14 @@ impl Folds {
 
     /// Returns whether `entry` changes the document `key` of `table`.
     pub(crate) fn concerns(&self, table: &str, key: &str, entry: &Entry) -> bool {
-        let of_table = self.0.iter().filter(|fold| fold.name() == table);
-        of_table
-            .filter_map(|fold| fold.key(entry.into()))
-            .any(|found| found == key)
+        let mut changed = self.keys(entry);
+        changed.any(|(of, found)| of == table && found == key)
+    }
+
+    /// Returns the tables and keys of the documents that `entry` changes.
+    pub(super) fn keys(&self, entry: &Entry) -> impl Iterator<Item = (&'static str, String)> {
+        let folds = self.0.iter();
+        folds.filter_map(|fold| Some((fold.name(), fold.key(entry.into())?)))
     }
 
     /// Writes the entries of `segment` with the documents that change by them.
