@@ -36,6 +36,10 @@ pub(crate) fn folds() -> Folds {
     Folds::default()
         .with::<airside_travel::Homes>()
         .with::<airside_travel::Reservations>()
+        .with::<airside_travel::Sessions>()
+        .with::<airside_travel::Bookings>()
+        .with::<airside_travel::KeyUses>()
+        .with::<airside_travel::Travellers>()
 }
 
 /// Opens the archive at `url` for reading.

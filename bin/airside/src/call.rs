@@ -1,6 +1,7 @@
 //! `airside call`.
 
 mod arguments;
+mod consent;
 mod render;
 
 use airside_base::{Fault, Kind};
@@ -19,13 +20,24 @@ pub(crate) fn run(args: &cli::Call, out: &mut Out) -> Result<(), Failure> {
     block_on(async {
         let client = endpoint::connect(&args.target).await?;
         let tools = endpoint::tools(&client).await?;
-        let Some((tool, _)) = tools.iter().find(|(tool, _)| tool.name == args.tool) else {
+        let Some((_, listed)) = tools.iter().find(|(tool, _)| tool.name == args.tool) else {
             let names = tools.iter().map(|(tool, _)| tool.name.as_str());
             return Err(unknown(&args.tool, &names.collect::<Vec<_>>()));
         };
-        let arguments =
-            arguments::build(&tool.input_schema, args.arguments.as_deref(), &args.pairs)
-                .map_err(|error| Failure::new(Exit::Usage, error.fault()))?;
+        let schema = consent::schema(listed);
+        let arguments = arguments::build(&schema, args.arguments.as_deref(), &args.pairs)
+            .map_err(|error| Failure::new(Exit::Usage, error.fault()))?;
+        let arguments = match consent::is_wanted(listed, &arguments) {
+            false => arguments,
+            true => match consent::ask(&client, &arguments, args.yes).await? {
+                Ok(arguments) => arguments,
+                Err(result) => {
+                    client.close().await;
+                    let is_error = result.get("isError") == Some(&Value::Bool(true));
+                    return show(&result, is_error, out);
+                }
+            },
+        };
         let reply = client.call_tool(&args.tool, &arguments).await;
         let reply = reply.map_err(|error| endpoint::failure(&error))?;
         client.close().await;

@@ -168,7 +168,8 @@ pub(crate) struct Target {
 const CALL_HELP: &str = "\
 Values are read by the tool's own input schema: numbers, true/false, lists as a,b,c or
 JSON, objects as JSON or with dots (stay.check_in=2026-12-01). A key that is given twice
-makes a list. The exit code is 5 when the tool reports an error.
+makes a list. The exit code is 5 when the tool reports an error. A tool that confirms a
+booking shows its terms and asks first.
 
 Examples:
   airside call search_hotels place=Boston check_in=2026-12-01 check_out=2026-12-03
@@ -188,6 +189,9 @@ pub(crate) struct Call {
     /// Arguments as one JSON object; KEY=VALUE overrides its members.
     #[arg(long, value_name = "JSON")]
     pub(crate) arguments: Option<String>,
+    /// Agree to the terms of what the tool confirms without being asked.
+    #[arg(long)]
+    pub(crate) yes: bool,
     #[command(flatten)]
     pub(crate) target: Target,
 }

@@ -97,7 +97,7 @@ pub(crate) async fn outward(
     };
     let link = session.link(peer.id(), open).await?;
     let body = without_meta(call).ok_or_else(unreadable)?;
-    let request = visit.post(session_headers(&link), body);
+    let request = visit.post(peer, session_headers(&link), body);
     let response = peer.send(permit, request).await?;
     if response.status() == StatusCode::NOT_FOUND {
         // The next call opens a new one; this one may not be sent twice.
@@ -280,7 +280,7 @@ pub(crate) async fn inward(
     };
     let headers = header::mirror(&stateless, params.as_deref());
     let headers: HeaderMap = headers.map_err(|_| refused(peer, "an argument", speaks))?;
-    let request = visit.post(headers, stateless.bytes().clone());
+    let request = visit.post(peer, headers, stateless.bytes().clone());
     // A stateless server knows a cancelled call by its closed stream.
     let cancelled = session.begin(&id);
     let response = tokio::select! {

@@ -124,16 +124,18 @@ pub struct Visit {
 }
 
 impl Visit {
-    /// Returns a message of the caller. A server in this process learns from it who
-    /// that is; on the wire it leaves no trace.
-    pub(crate) fn post(&self, headers: HeaderMap, body: Bytes) -> Request<Bytes> {
+    /// Returns a message of the caller to `peer`. A server in this process learns from
+    /// it who that is; to others there is no way to tell it.
+    pub(crate) fn post(&self, peer: &Peer, headers: HeaderMap, body: Bytes) -> Request<Bytes> {
         let mut request = peer::post(headers, body);
-        request.extensions_mut().insert(Principal {
-            tenant: self.caller.tenant().clone(),
-            kind: self.caller.kind().as_str(),
-            id: self.caller.id().into(),
-            attestation: self.caller.attestation().level(),
-        });
+        if peer.upstream().is_local() {
+            request.extensions_mut().insert(Principal {
+                tenant: self.caller.tenant().clone(),
+                kind: self.caller.kind().as_str(),
+                id: self.caller.id().into(),
+                attestation: self.caller.attestation().level(),
+            });
+        }
         request
     }
 }

@@ -141,6 +141,12 @@ impl Upstream {
         &self.config.name
     }
 
+    /// Returns whether it is in this process.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        matches!(*self.transport, Transport::Local(_))
+    }
+
     /// Returns what admits the gateway's own requests, if policy does.
     #[must_use]
     pub fn housekeeping(&self) -> Option<&Permit<Outbound>> {

@@ -65,8 +65,17 @@ const SOURCE: &str = concat!(
 /// Says that hosts may show the tool's results in the view, and that the view may
 /// call the tool. The `openai/` members are for hosts that do not know MCP Apps.
 pub(crate) fn linked(tool: Tool) -> Tool {
+    seen_by(tool, &["model", "app"])
+}
+
+/// As [`linked`], for a tool that only the view may call: hosts keep it from models.
+pub(crate) fn app_only(tool: Tool) -> Tool {
+    seen_by(tool, &["app"])
+}
+
+fn seen_by(tool: Tool, visibility: &[&str]) -> Tool {
     let meta = json!({
-        "ui": { "resourceUri": URI, "visibility": ["model", "app"] },
+        "ui": { "resourceUri": URI, "visibility": visibility },
         "openai/outputTemplate": URI,
         "openai/widgetAccessible": true,
     });

@@ -2,15 +2,15 @@
 //!
 //! # Invariants
 //!
-//! * There are no sessions: the tools keep nothing between calls, so clients of the
-//!   handshake era get an answer without a session id and nothing can pile up.
-//! * Nothing here writes, and every tool says so.
+//! * There are no sessions of the protocol: what is kept between calls is in the ledger,
+//!   behind a handle or the caller's own, so clients of the handshake era get an answer
+//!   without a session id and nothing can pile up.
 
 use std::{borrow::Cow, path::PathBuf, sync::Arc};
 
 use airside_base::{BoxFuture, Clock, NodeId, Supervisor};
 use airside_ledger::{Ledger, conversation::Conversations, keys::Keys};
-use airside_mcp::{Body, Local, body::boxed};
+use airside_mcp::{Body, Local, Principal, body::boxed};
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
@@ -28,13 +28,15 @@ use rmcp::{
 };
 
 use crate::{
-    app,
+    app, booking,
+    counter::{Counter, TOOLS},
     inventory::Inventory,
+    memory::Memory,
     prompt,
     property::Size,
     shop::Hotels,
     supply::HotelSupply,
-    tools::{Desk, TOOLS},
+    tools::Desk,
 };
 
 /// Longest request body. The largest sensible call has some 2 KB; a megabyte is
@@ -43,12 +45,16 @@ const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
 /// Contracts change with a release only.
 const LIST_TTL_MS: u64 = 60 * 60 * 1_000;
 
-const INSTRUCTIONS: &str = "Hotel search for cities worldwide. Start with search_hotels (place, dates, \
-     guests); use check_availability for all rooms and rates of one hotel and get_hotel for its \
-     description. Show the all-in `total` first. If a place is ambiguous, ask the traveller. Dates are \
-     YYYY-MM-DD in the hotel's calendar; amounts are integers in minor units. Nothing is booked here; \
-     never ask for card numbers. The inventory is a demonstration. Tell travellers that they talk to \
-     an AI.";
+const INSTRUCTIONS: &str = "Hotel search and booking for cities worldwide. Start with search_hotels \
+     (place, dates, guests); send conversation as `new`, then follow-ups need only the conversation \
+     and what is new (\"the second one, two nights longer\": pick 2, nights_delta 2). Use \
+     check_availability for all rooms and rates of one hotel and get_hotel for its description. Show \
+     the all-in `total` first. If a place is ambiguous, ask the traveller. When the traveller has \
+     chosen, create_booking_session holds the rooms; only the traveller can book, in the booking view \
+     or at a terminal. Changes and cancellations are quoted first and confirmed in the same way. Dates \
+     are YYYY-MM-DD in the hotel's calendar; amounts are integers in minor units. Never ask for card \
+     numbers: guests pay at the hotel. The inventory is a demonstration. Tell travellers that they \
+     talk to an AI.";
 
 /// A page that this machine itself serves, an inspector for example.
 const LOOPBACK_ORIGINS: [&str; 3] = ["http://localhost:*", "http://127.0.0.1:*", "http://[::1]:*"];
@@ -117,14 +123,19 @@ impl Travel {
         let hotels = Arc::new(Hotels::new(options.seed, options.size));
         let inventory = Inventory::start(
             hotels.clone(),
-            parts.ledger,
+            parts.ledger.clone(),
             parts.clock.clone(),
             parts.node,
             options.snapshot,
             &parts.supervisor,
         );
+        let supply: Arc<dyn HotelSupply> = Arc::new(inventory.clone());
+        let booking = Arc::new(booking::Desk::new(hotels.clone(), supply, &parts));
+        booking.clone().start(&parts.supervisor);
+        let memory = Memory::new(parts.conversations);
+        let desk = Desk::new(hotels, parts.clock);
         let handler = Handler {
-            desk: Desk::new(hotels, parts.clock),
+            counter: Counter::new(desk, booking, memory),
         };
         let mut config = StreamableHttpServerConfig::default();
         config.legacy_session_mode = false;
@@ -164,7 +175,7 @@ impl Local for Travel {
 
 #[derive(Clone)]
 struct Handler {
-    desk: Desk,
+    counter: Counter,
 }
 
 impl ServerHandler for Handler {
@@ -220,9 +231,13 @@ impl ServerHandler for Handler {
     async fn call_tool(
         &self,
         request: CallToolRequestParams,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        match self.desk.call(&request.name, request.arguments) {
+        // The gateway's word on who calls; nothing that a client sends gets there.
+        let head = context.extensions.get::<http::request::Parts>();
+        let principal = head.and_then(|head| head.extensions.get::<Principal>());
+        let name = request.name.as_ref();
+        match self.counter.call(name, request.arguments, principal).await {
             Some(result) => Ok(result.into()),
             None => Err(ErrorData::invalid_params(
                 "there is no tool of this name",

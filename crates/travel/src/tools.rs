@@ -1,14 +1,14 @@
 //! The tools: their contracts and how a call becomes a result.
 
 pub(crate) mod arguments;
-mod output;
-mod render;
+pub(crate) mod output;
+pub(crate) mod render;
 pub(crate) mod schema;
 mod text;
 
 use std::sync::{Arc, LazyLock};
 
-use airside_base::Clock;
+use airside_base::{Clock, Fault};
 use rmcp::model::{CallToolResult, ContentBlock, JsonObject, Tool, ToolAnnotations};
 use serde::Serialize;
 
@@ -386,7 +386,7 @@ fn policies(property: &Property) -> output::Policies {
     }
 }
 
-fn reply(result: &impl Serialize, text: String) -> CallToolResult {
+pub(crate) fn reply(result: &impl Serialize, text: String) -> CallToolResult {
     let structured =
         serde_json::to_value(result).expect("results have string keys and finite numbers");
     let mut reply = CallToolResult::default();
@@ -397,17 +397,30 @@ fn reply(result: &impl Serialize, text: String) -> CallToolResult {
 }
 
 fn refuse(rejection: &Rejection) -> CallToolResult {
-    let fault = rejection.fault();
     let near_matches = match rejection {
         Rejection::PlaceUnknown { near } => Some(near.clone()),
         _ => None,
     };
+    rejected(&rejection.fault(), near_matches)
+}
+
+/// Returns `fault` as a result that fits the output schema of every tool.
+pub(crate) fn refused(fault: &Fault) -> CallToolResult {
+    rejected(fault, None)
+}
+
+fn rejected(fault: &Fault, near_matches: Option<Vec<String>>) -> CallToolResult {
     let rejection = output::Rejection {
-        code: Some(fault.code()),
+        code: Some(fault.code().into()),
         message: Some(fault.public().to_owned()),
         hint: fault.hint().map(str::to_owned),
         near_matches,
     };
+    rejected_as(rejection)
+}
+
+/// Returns a rejection as a result.
+pub(crate) fn rejected_as(rejection: output::Rejection) -> CallToolResult {
     let text = text::rejection(&rejection);
     let result = output::Rejected {
         status: output::Status::Error,

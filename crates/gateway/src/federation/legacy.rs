@@ -61,7 +61,7 @@ async fn introduce(
 ) -> Result<Response<Body>, Error> {
     let headers = crate::head::forwarded(&visit.headers);
     let response = peer
-        .send(permit, visit.post(headers, call.bytes().clone()))
+        .send(permit, visit.post(peer, headers, call.bytes().clone()))
         .await?;
     let (status, session) = (
         response.status(),
@@ -260,7 +260,7 @@ pub(crate) async fn exchange(
     let mut headers = crate::head::forwarded(&visit.headers);
     headers.extend(session_headers(&link));
     let response = peer
-        .send(permit, visit.post(headers, call.bytes().clone()))
+        .send(permit, visit.post(peer, headers, call.bytes().clone()))
         .await?;
     from_session(endpoint, peer, session, response).await
 }
@@ -364,7 +364,7 @@ async fn pass(
     let link = link(peer, permit, session).await?;
     let mut headers = crate::head::forwarded(&visit.headers);
     headers.extend(session_headers(&link));
-    let response = peer.send(permit, visit.post(headers, bytes)).await?;
+    let response = peer.send(permit, visit.post(peer, headers, bytes)).await?;
     from_session(endpoint, peer, session, response).await
 }
 

@@ -114,7 +114,7 @@ pub(crate) async fn exchange(
     {
         return bridge::outward(peer, &profile, permit, call, visit).await;
     }
-    let request = visit.post(headers(visit, call)?, call.bytes().clone());
+    let request = visit.post(peer, headers(visit, call)?, call.bytes().clone());
     let response = peer.send(permit, request).await?;
     if response.status() == StatusCode::BAD_REQUEST {
         return Ok(learned(peer, response).await);
@@ -188,7 +188,7 @@ pub(super) async fn deliver(
     match &endpoint.peers[..] {
         [peer] => {
             let headers = head::forwarded(&visit.headers);
-            let request = visit.post(headers, call.bytes().clone());
+            let request = visit.post(peer, headers, call.bytes().clone());
             Ok(peer.send(permit, request).await?)
         }
         _ => Err(Error::Method {

@@ -228,7 +228,7 @@ pub(crate) fn stay(
 }
 
 /// Reads `YYYY-MM-DD` and nothing else: jiff would also take a date with a time.
-fn date(text: &str, field: &'static str) -> Result<Date, Rejection> {
+pub(crate) fn date(text: &str, field: &'static str) -> Result<Date, Rejection> {
     let unreadable = Rejection::DateUnreadable { field };
     if text.len() != 10 {
         return Err(unreadable);

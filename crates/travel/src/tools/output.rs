@@ -4,6 +4,8 @@
 //! Every result, rejections included, is an object with `status`. Money is an
 //! integer in minor units with its currency and exponent beside it.
 
+use std::borrow::Cow;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -100,7 +102,7 @@ pub(crate) struct Availability {
 pub(crate) struct Rejection {
     /// Stable code, TRV-001 and following.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub code: Option<&'static str>,
+    pub code: Option<Cow<'static, str>>,
     /// What is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
@@ -204,8 +206,8 @@ pub(crate) struct Offer {
 /// A code and what it means.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Named {
-    pub code: &'static str,
-    pub name: &'static str,
+    pub code: Cow<'static, str>,
+    pub name: Cow<'static, str>,
 }
 
 /// An amount of money.
@@ -234,7 +236,7 @@ pub(crate) struct Nightly {
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Line {
     pub r#type: LineType,
-    pub label: &'static str,
+    pub label: Cow<'static, str>,
     /// Minor units.
     pub amount: i64,
     /// When it is paid; absent for the total.

@@ -65,15 +65,15 @@ pub(crate) fn stay(stay: &Stay, parties: &[Party]) -> output::Stay {
 
 pub(crate) fn room_name(kind: RoomKind) -> Named {
     Named {
-        code: kind.code(),
-        name: kind.name(),
+        code: kind.code().into(),
+        name: kind.name().into(),
     }
 }
 
 pub(crate) fn plan_name(plan: Plan) -> Named {
     Named {
-        code: plan.code(),
-        name: plan.name(),
+        code: plan.code().into(),
+        name: plan.name().into(),
     }
 }
 
@@ -108,21 +108,21 @@ pub(crate) fn offer(
 fn totals(quote: &quote::Quote, currency: Currency) -> Vec<Line> {
     let room = Line {
         r#type: LineType::Room,
-        label: "Rooms without taxes and fees",
+        label: "Rooms without taxes and fees".into(),
         amount: quote.room,
         collected: Some(Collected::AtBooking),
         basis: None,
     };
     let levies = quote.lines.iter().map(|(levy, amount)| Line {
         r#type: line_type(levy),
-        label: levy.label,
+        label: levy.label.into(),
         amount: *amount,
         collected: Some(collected(levy)),
         basis: Some(basis(levy, currency)),
     });
     let total = Line {
         r#type: LineType::Total,
-        label: "Total, all taxes and fees included",
+        label: "Total, all taxes and fees included".into(),
         amount: quote.total,
         collected: None,
         basis: None,
@@ -182,7 +182,11 @@ pub(crate) fn charge(levy: &Levy, currency: Currency) -> Charge {
     }
 }
 
-fn cancellation(terms: quote::Cancellation, currency: Currency, zone: &TimeZone) -> Cancellation {
+pub(crate) fn cancellation(
+    terms: quote::Cancellation,
+    currency: Currency,
+    zone: &TimeZone,
+) -> Cancellation {
     match terms {
         quote::Cancellation::FreeUntil { deadline, penalty } => {
             let local = local_time(deadline, zone);
@@ -211,7 +215,7 @@ fn cancellation(terms: quote::Cancellation, currency: Currency, zone: &TimeZone)
     }
 }
 
-fn local_time(instant: Timestamp, zone: &TimeZone) -> String {
+pub(crate) fn local_time(instant: Timestamp, zone: &TimeZone) -> String {
     let local = instant.to_zoned(zone.clone());
     local.strftime("%Y-%m-%d %H:%M %Z").to_string()
 }

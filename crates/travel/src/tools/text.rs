@@ -223,7 +223,7 @@ pub(crate) fn availability(result: &Availability) -> String {
 }
 
 pub(crate) fn rejection(rejection: &Rejection) -> String {
-    let code = rejection.code.unwrap_or_default();
+    let code = rejection.code.as_deref().unwrap_or_default();
     let message = rejection.message.as_deref().unwrap_or_default();
     let hint = rejection.hint.as_deref().unwrap_or_default();
     format!("{code}: {message}. {hint}.")

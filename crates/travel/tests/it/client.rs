@@ -22,7 +22,7 @@ async fn check(era: Choice, revision: &str) {
     assert_eq!(client.revision().as_str(), revision);
     let tools = client.list(List::Tools).await.unwrap();
     let names: Vec<_> = tools.iter().map(|tool| tool.key()).collect();
-    assert_eq!(names, ["search_hotels", "get_hotel", "check_availability"]);
+    assert_eq!(names, crate::contract::TOOLS.map(|(name, _)| name));
 
     // The currency is mirrored into a header and compared with the body.
     let arguments = json!({ "place": "Boston", "currency": "USD", "sort": "price" });

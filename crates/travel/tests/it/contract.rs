@@ -13,28 +13,105 @@ async fn tools() -> Vec<Value> {
     message["result"]["tools"].as_array().unwrap().clone()
 }
 
+/// Name, then readOnly, destructive, idempotent and openWorld hint, then who sees it:
+/// `b` model and view, `v` the view alone, `m` no view.
+pub(crate) const TOOLS: [(&str, &str); 19] = [
+    ("search_hotels", "tftt b"),
+    ("get_hotel", "tftt b"),
+    ("check_availability", "tftt b"),
+    ("get_price_calendar", "tftt m"),
+    ("create_booking_session", "ffft b"),
+    ("get_booking_session", "tftf b"),
+    ("update_booking_session", "fftf b"),
+    ("complete_booking_session", "fttt v"),
+    ("cancel_booking_session", "fttf m"),
+    ("get_booking", "tftf b"),
+    ("list_my_bookings", "tftf b"),
+    ("quote_booking_change", "ffft b"),
+    ("confirm_booking_change", "fttt v"),
+    ("quote_cancellation", "ffff b"),
+    ("confirm_cancellation", "fttt v"),
+    ("get_preferences", "tftf m"),
+    ("save_preferences", "fftf m"),
+    ("forget_me", "fttf m"),
+    ("send_feedback", "ffff m"),
+];
+
 #[tokio::test]
 async fn tools_are_honestly_described() {
     let tools = tools().await;
-    let names: Vec<_> = tools
-        .iter()
-        .map(|tool| tool["name"].as_str().unwrap())
-        .collect();
-    assert_eq!(names, ["search_hotels", "get_hotel", "check_availability"]);
+    let described = tools.iter().map(|tool| {
+        let hint = |name: &str| match &tool["annotations"][name] {
+            Value::Bool(true) => "t",
+            Value::Bool(false) => "f",
+            other => panic!("{name} of {} is {other}", tool["name"]),
+        };
+        assert_eq!(tool["annotations"]["title"], tool["title"]);
+        let hints = [
+            "readOnlyHint",
+            "destructiveHint",
+            "idempotentHint",
+            "openWorldHint",
+        ];
+        let seen = match &tool["_meta"]["ui"]["visibility"] {
+            Value::Null => "m",
+            seen if *seen == json!(["app"]) => "v",
+            _ => "b",
+        };
+        (
+            tool["name"].as_str().unwrap().to_owned(),
+            format!("{} {seen}", hints.map(hint).concat()),
+        )
+    });
+    let described: Vec<_> = described.collect();
+    let expected = TOOLS.map(|(name, hints)| (name.to_owned(), hints.to_owned()));
+    assert_eq!(described, expected);
     for tool in &tools {
         assert_eq!(
-            tool["annotations"],
-            json!({
-                "title": tool["title"], "readOnlyHint": true, "destructiveHint": false,
-                "idempotentHint": true, "openWorldHint": true,
-            })
+            tool["inputSchema"]["additionalProperties"], false,
+            "{}",
+            tool["name"]
         );
-        assert_eq!(tool["inputSchema"]["additionalProperties"], false);
-        for (name, property) in tool["inputSchema"]["properties"].as_object().unwrap() {
-            assert!(property["description"].is_string(), "{name}");
+        for (name, property) in tool["inputSchema"]["properties"]
+            .as_object()
+            .into_iter()
+            .flatten()
+        {
+            assert!(
+                property["description"].is_string(),
+                "{name} of {}",
+                tool["name"]
+            );
         }
     }
     assert!(!json!(tools).to_string().contains("$ref"));
+}
+
+/// A model that reads "find available hotels in Boston" must find a search.
+#[tokio::test]
+async fn sentence_about_boston_leads_to_the_search() {
+    let wanted = ["find", "available", "hotels", "in", "boston"];
+    let tools = tools().await;
+    let score = |tool: &Value| {
+        let text = format!("{} {} {}", tool["name"], tool["title"], tool["description"]);
+        let text = text.to_lowercase();
+        let words: Vec<_> = text.split(|c: char| !c.is_alphanumeric()).collect();
+        wanted.iter().filter(|word| words.contains(word)).count()
+    };
+    let mut ranked: Vec<_> = tools
+        .iter()
+        .map(|tool| (score(tool), tool["name"].as_str().unwrap()))
+        .collect();
+    ranked.sort_unstable();
+    let (best, next) = (ranked[ranked.len() - 1], ranked[ranked.len() - 2]);
+    assert_eq!(best, (5, "search_hotels"));
+    assert!(next.0 <= 3, "{ranked:?}");
+    // None of those that act on a booking sounds like it.
+    for tool in &tools {
+        if tool["name"].as_str().unwrap().contains("booking") {
+            assert!(score(tool) <= 2, "{}", tool["name"]);
+        }
+    }
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod airline;
+mod booking;
 mod client;
 mod contract;
 mod flights;

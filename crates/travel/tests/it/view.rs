@@ -8,11 +8,16 @@ use crate::{send, travel};
 const URI: &str = "ui://airside/hotels.html";
 
 #[tokio::test]
-async fn every_tool_leads_to_a_view_that_may_nothing() {
+async fn tools_with_a_view_lead_to_one_that_may_nothing() {
     let travel = travel();
     let (_, message) = send(&travel, "2026-07-28", "tools/list", json!({})).await;
     for tool in message["result"]["tools"].as_array().unwrap() {
-        assert_eq!(tool["_meta"]["ui"]["resourceUri"], URI, "{tool}");
+        let seen = crate::contract::TOOLS
+            .iter()
+            .find(|(name, _)| tool["name"] == *name);
+        let view = seen.is_some_and(|(_, seen)| !seen.ends_with('m'));
+        let expected = if view { json!(URI) } else { json!(null) };
+        assert_eq!(tool["_meta"]["ui"]["resourceUri"], expected, "{tool}");
     }
     let (_, message) = send(&travel, "2026-07-28", "resources/list", json!({})).await;
     let listed = &message["result"]["resources"][0];
