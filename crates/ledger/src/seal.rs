@@ -32,7 +32,7 @@ use crate::{
     ledger::{Lease, Ledger},
     merkle::{self, Frontier},
     note::{Checkpoint, Signer},
-    store::{Query, StoreError},
+    store::{MAX_HASHES, StoreError},
     table::{Column, Fact, Schema, Table, TableError, Versioned},
     tiles::{self, Keeper},
 };
@@ -261,19 +261,19 @@ impl Sealer {
             self.tiled().remove(&tenant);
         }
         while frontier.size() < to {
-            let query = Query::new(tenant.clone()).after(frontier.size());
-            let entries = self.ledger.read(query).await.map_err(SealError::Read)?;
-            if entries.is_empty() {
-                let sealed = frontier.size();
-                return Err(SealError::Cut { tenant, sealed });
-            }
-            for entry in entries.iter().take_while(|entry| entry.seq <= to) {
-                let leaf = merkle::leaf(entry.hash.as_bytes());
+            let from = frontier.size();
+            let page = (from, to.min(from + MAX_HASHES as u64));
+            let mut push = |leaf| {
                 frontier.push_noting(leaf, |height, number, root| {
                     if let Some(keeper) = &mut keeper {
                         keeper.note(height, number, root);
                     }
                 });
+            };
+            let there = tiles::leaves(store, &tenant, page, &mut push).await;
+            if !there.map_err(read)? {
+                let sealed = frontier.size();
+                return Err(SealError::Cut { tenant, sealed });
             }
             if let Some(keeper) = &mut keeper {
                 keeper.relieve(store, &tenant).await.map_err(read)?;

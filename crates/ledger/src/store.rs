@@ -24,6 +24,8 @@ pub mod contract;
 
 /// Most entries or rows that one read returns.
 pub const MAX_READ: usize = 1000;
+/// Most hashes that one read returns.
+pub const MAX_HASHES: usize = 4096;
 /// A read stops after this many bytes, so that its memory is bounded. It
 /// returns at least one entry if there is one.
 pub const MAX_READ_BYTES: usize = 4 * 1024 * 1024;
@@ -424,6 +426,15 @@ pub trait Store: Send + Sync + Debug {
 
     /// Returns entries of one chain in order.
     fn read(&self, query: Query) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>>;
+
+    /// Returns the hashes of the entries of `tenant` behind `after`, at most `limit` and
+    /// [`MAX_HASHES`], and none behind an entry that is missing.
+    fn hashes(
+        &self,
+        tenant: TenantId,
+        after: u64,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Hash>, StoreError>>;
 
     /// Returns the hashes of one tile of the tree of `tenant`, if there is one. What
     /// is stored in a form that is none has no hashes.

@@ -15,7 +15,7 @@ use crate::{
     entry::Hash,
     error::ReadError,
     merkle::{self, Frontier, Range},
-    store::{Query, Store, StoreError, TILE_HASHES, Tile},
+    store::{MAX_HASHES, Store, StoreError, TILE_HASHES, Tile},
 };
 
 /// Height of one level: 2^8 hashes below each.
@@ -130,7 +130,7 @@ impl<'a> Tree<'a> {
 }
 
 /// Gives the leaves in `range` to `push`; tells whether the chain has them all.
-async fn leaves(
+pub(crate) async fn leaves(
     store: &dyn Store,
     tenant: &TenantId,
     (mut from, to): Range,
@@ -138,18 +138,13 @@ async fn leaves(
 ) -> Result<bool, StoreError> {
     while from < to {
         let limit = usize::try_from(to - from).unwrap_or(usize::MAX);
-        let query = Query::new(tenant.clone()).after(from).limit(limit);
-        let entries = store.read(query).await?;
-        for entry in &entries {
-            if entry.seq != from + 1 {
-                return Ok(false);
-            }
-            push(merkle::leaf(entry.hash.as_bytes()));
-            from += 1;
-        }
-        if entries.is_empty() {
+        let hashes = store.hashes(tenant.clone(), from, limit).await?;
+        if hashes.is_empty() {
             return Ok(false);
         }
+        from += hashes.len() as u64;
+        let leaves = hashes.iter().map(|hash| merkle::leaf(hash.as_bytes()));
+        leaves.for_each(&mut *push);
     }
     Ok(true)
 }
@@ -259,7 +254,7 @@ pub(crate) async fn mend(
     let (mut frontier, mut keeper) = (Frontier::default(), Keeper::default());
     while frontier.size() < edge.size() {
         let from = frontier.size();
-        let page = (from, (from + 1000).min(edge.size()));
+        let page = (from, (from + MAX_HASHES as u64).min(edge.size()));
         let mut push = |leaf| {
             frontier.push_noting(leaf, |height, number, root| {
                 keeper.note(height, number, root);

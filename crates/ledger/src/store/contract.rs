@@ -33,6 +33,7 @@ pub const CASES: &[(&str, Case)] = &[
     ("documents are found by columns", |s| Box::pin(columns(s))),
     ("leases exclude", |s| Box::pin(leases(s))),
     ("fences hold", |s| Box::pin(fences(s))),
+    ("hashes are those of the entries", |s| Box::pin(hashes(s))),
     ("tiles are replaced", |s| Box::pin(tiles(s))),
     ("commits are counted", |s| Box::pin(counted(s))),
     ("a closed store only reads", |s| Box::pin(closed(s))),
@@ -413,6 +414,25 @@ async fn fences(store: Arc<dyn Store>) {
     store.release(second.clone()).await.expect("release");
     let released = apply(&*store, vec![fenced(&second)]).await;
     released.expect_err("nobody holds it");
+}
+
+async fn hashes(store: Arc<dyn Store>) {
+    grow(&*store, "a", Head::default(), 5).await;
+    grow(&*store, "b", Head::default(), 7).await;
+    let entries = store.read(Query::new(tenant("b"))).await.expect("read");
+    let all: Vec<Hash> = entries.iter().map(|entry| entry.hash).collect();
+    for (after, limit, expected) in [
+        (0, 9, &all[..]),
+        (0, 2, &all[..2]),
+        (5, usize::MAX, &all[5..]),
+        (7, 1, &[]),
+        (u64::MAX, 1, &[]),
+    ] {
+        let found = store.hashes(tenant("b"), after, limit).await;
+        assert_eq!(found.expect("read"), expected, "{after}, {limit}");
+    }
+    let none = store.hashes(tenant("nobody"), 0, 1).await;
+    assert_eq!(none.expect("read"), []);
 }
 
 async fn tiles(store: Arc<dyn Store>) {

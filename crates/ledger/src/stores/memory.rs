@@ -12,8 +12,8 @@ use tokio::sync::watch;
 use crate::{
     entry::{Entry, Hash},
     store::{
-        Claim, Claimed, Commit, Document, Fence, Filter, MAX_READ, MAX_READ_BYTES, Query, Refusal,
-        Row, Scan, Store, StoreError, Tile, Tip, Unit,
+        Claim, Claimed, Commit, Document, Fence, Filter, MAX_HASHES, MAX_READ, MAX_READ_BYTES,
+        Query, Refusal, Row, Scan, Store, StoreError, Tile, Tip, Unit,
     },
 };
 
@@ -222,6 +222,19 @@ impl Store for Memory {
 
     fn read(&self, query: Query) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>> {
         Box::pin(ready(Ok(self.lock().read(&query))))
+    }
+
+    fn hashes(
+        &self,
+        tenant: TenantId,
+        after: u64,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Hash>, StoreError>> {
+        let state = self.lock();
+        let chain = state.chains.get(&tenant).map_or(&[][..], |chain| chain);
+        let after = usize::try_from(after).unwrap_or(usize::MAX);
+        let entries = chain.iter().skip(after).take(limit.min(MAX_HASHES));
+        Box::pin(ready(Ok(entries.map(|entry| entry.hash).collect())))
     }
 
     fn tile(

@@ -212,6 +212,15 @@ impl Store for Postgres {
         Box::pin(async move { read::entries(&self.client().await?, &query).await })
     }
 
+    fn hashes(
+        &self,
+        tenant: TenantId,
+        after: u64,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Hash>, StoreError>> {
+        Box::pin(async move { read::hashes(&self.client().await?, &tenant, after, limit).await })
+    }
+
     fn tile(
         &self,
         tenant: TenantId,

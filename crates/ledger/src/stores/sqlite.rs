@@ -304,6 +304,15 @@ impl Store for Sqlite {
         Box::pin(self.query(move |connection| read::entries(connection, &query)))
     }
 
+    fn hashes(
+        &self,
+        tenant: TenantId,
+        after: u64,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Hash>, StoreError>> {
+        Box::pin(self.query(move |connection| read::hashes(connection, &tenant, after, limit)))
+    }
+
     fn tile(
         &self,
         tenant: TenantId,

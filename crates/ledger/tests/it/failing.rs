@@ -73,6 +73,16 @@ impl Store for Failing {
         })
     }
 
+    fn hashes(
+        &self,
+        tenant: TenantId,
+        after: u64,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Hash>, StoreError>> {
+        self.read.fetch_add(limit, Ordering::SeqCst);
+        self.store.hashes(tenant, after, limit)
+    }
+
     fn tile(
         &self,
         tenant: TenantId,

@@ -11,7 +11,9 @@ use tokio_postgres::types::ToSql;
 use super::{failed, integer};
 use crate::{
     entry::{Entry, Hash, Head},
-    store::{Cell, Filter, MAX_READ, MAX_READ_BYTES, Query, Row, Scan, StoreError, Tile, Tip},
+    store::{
+        Cell, Filter, MAX_HASHES, MAX_READ, MAX_READ_BYTES, Query, Row, Scan, StoreError, Tile, Tip,
+    },
 };
 
 const READ: &str = "read the ledger";
@@ -190,6 +192,36 @@ fn decode(tenant: &TenantId, row: &tokio_postgres::Row) -> Result<Entry, StoreEr
         prev: hash(6)?,
         hash: hash(7)?,
     })
+}
+
+/// Returns the hashes of entries of one chain in order.
+pub(super) async fn hashes(
+    client: &Object,
+    tenant: &TenantId,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<Hash>, StoreError> {
+    let (after, limit) = (integer(after), integer(limit.min(MAX_HASHES) as u64));
+    let rows = query(
+        client,
+        "SELECT seq, hash FROM airside.entry
+         WHERE chain = (SELECT id FROM airside.chain WHERE tenant = $1) AND seq > $2
+         ORDER BY seq LIMIT $3",
+        &vec![&tenant.as_str(), &after, &limit],
+    )
+    .await?;
+    let expected = |index: usize| after.saturating_add(integer(index as u64 + 1));
+    let rows = rows.iter().enumerate();
+    rows.map(|(index, row)| (expected(index), row))
+        .take_while(|(seq, row)| row.get::<_, i64>(0) == *seq)
+        .map(|(seq, row)| {
+            to_hash(row.get(1)).ok_or_else(|| StoreError::Corrupt {
+                tenant: tenant.clone(),
+                seq: seq.unsigned_abs(),
+                what: "a hash is not 32 bytes long".to_owned(),
+            })
+        })
+        .collect()
 }
 
 /// Returns the hashes of one tile.

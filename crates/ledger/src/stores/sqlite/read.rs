@@ -10,7 +10,9 @@ use rusqlite::{Connection, OptionalExtension as _, ToSql, params};
 use super::{CELLS, MAX_SEQ, SEQ_BITS, failed, write::integer};
 use crate::{
     entry::{Entry, Hash, Head, Kind},
-    store::{Filter, MAX_READ, MAX_READ_BYTES, Query, Row, Scan, StoreError, Tile, Tip},
+    store::{
+        Filter, MAX_HASHES, MAX_READ, MAX_READ_BYTES, Query, Row, Scan, StoreError, Tile, Tip,
+    },
 };
 
 const READ: &str = "read the ledger";
@@ -215,6 +217,43 @@ fn decode(tenant: &TenantId, row: &rusqlite::Row<'_>) -> Result<Entry, StoreErro
         prev: Hash::from_bytes(row.get(6).map_err(form)?),
         hash: Hash::from_bytes(row.get(7).map_err(form)?),
     })
+}
+
+/// Returns the hashes of entries of one chain in order.
+pub(super) fn hashes(
+    connection: &Connection,
+    tenant: &TenantId,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<Hash>, StoreError> {
+    let limit = i64::try_from(limit.min(MAX_HASHES)).expect("the cap is small");
+    let after = integer(after).min(MAX_SEQ);
+    let mut select = connection
+        .prepare_cached(
+            "SELECT entries.id & ?4, entries.hash FROM entries
+             JOIN chains ON entries.id > (chains.id << ?5 | ?2)
+                        AND entries.id <= (chains.id << ?5 | ?4)
+             WHERE tenant = ?1 ORDER BY entries.id LIMIT ?3",
+        )
+        .map_err(|error| failed(READ, error))?;
+    let mut rows = select
+        .query(params![tenant.as_str(), after, limit, MAX_SEQ, SEQ_BITS])
+        .map_err(|error| failed(READ, error))?;
+    let (mut found, mut last) = (Vec::new(), after);
+    while let Some(row) = rows.next().map_err(|error| failed(READ, error))? {
+        let seq: i64 = row.get(0).map_err(|error| failed(READ, error))?;
+        if seq != last + 1 {
+            break;
+        }
+        let hash = row.get(1).map_err(|error| StoreError::Corrupt {
+            tenant: tenant.clone(),
+            seq: seq.unsigned_abs(),
+            what: error.to_string(),
+        })?;
+        found.push(Hash::from_bytes(hash));
+        last = seq;
+    }
+    Ok(found)
 }
 
 /// Returns the hashes of one tile.
