@@ -98,15 +98,16 @@ pub(crate) async fn fill(folder: &Path, entries: u64, clock: &Arc<dyn Clock>) ->
     // The task that seals every few seconds may have the lease at this moment.
     let sealed = sealer.seal().await.is_ok();
     let seal_ms = (clock.monotonic() - begin).as_secs_f64() * 1e3;
+    let (_, peak) = machine::resident_mib();
     let begin = clock.monotonic();
     let upkeep = rig.upkeep.as_mut().expect("that mode has an archive");
     let kept = upkeep.run().await.unwrap();
     let snapshot_s = (clock.monotonic() - begin).as_secs_f64();
     rig.close().await;
-    let (_, peak) = machine::resident_mib();
+    let (_, peak_upkeep) = machine::resident_mib();
     json!({
         "per_s": entries as f64 / span.as_secs_f64(), "seconds": span.as_secs_f64(),
-        "peak_mib": peak, "last_seal_ms": sealed.then_some(seal_ms),
+        "peak_mib": peak, "peak_with_upkeep_mib": peak_upkeep, "last_seal_ms": sealed.then_some(seal_ms),
         "upkeep_seconds": kept.map(|_| snapshot_s), "snapshot": kept.map(|kept| kept.snapshot),
         "ledger_mib": machine::bytes(&folder.join("archived")) >> 20,
         "archive_mib": machine::bytes(&folder.join("archive")) >> 20,
