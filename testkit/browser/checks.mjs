@@ -2,47 +2,55 @@
 
 import { View, day, expect } from "./view.mjs";
 
-const BOSTON = { place: "Boston", check_in: day(30), check_out: day(32), rooms: [{ adults: 2 }] };
+/** Two nights for two in Boston, which no other check asks for. */
+function boston(t) {
+  return { place: "Boston", check_in: day(t.arrival), check_out: day(t.arrival + 2), rooms: [{ adults: 2 }], limit: 5 };
+}
+
 const PHONE = [360, 780];
 const DESK = [1000, 900];
 
-/** Gives the session tools' answers in the server's place, from the first real offer. */
-async function fake() {
-  await new Promise((resolve, reject) => {
-    const script = document.createElement("script");
-    script.src = "fakes.js";
-    script.onload = resolve;
-    script.onerror = reject;
-    document.head.append(script);
-  });
-  const known = {};
-  const overrides = host.overrides;
-  overrides.check_availability = async (args, ask) => {
-    const answer = await ask();
-    known.found = answer.structuredContent;
-    return answer;
+/** Answers the next completion with another price, in the server's place. */
+function priceChanges() {
+  const real = {};
+  host.overrides.update_booking_session = async (args, ask) => {
+    real.review = await ask();
+    return real.review;
   };
-  overrides.create_booking_session = ({ offer_ref }) => {
-    known.offer = known.found.offers.find((offer) => offer.offer_ref === offer_ref);
-    return fakes.session("incomplete", known);
+  host.overrides.complete_booking_session = () => {
+    delete host.overrides.complete_booking_session;
+    const result = structuredClone(real.review);
+    const { session } = result.structuredContent;
+    const before = session.offer.total;
+    const more = (money) => ({ ...money, amount: money.amount + 1_500 });
+    session.offer.total = more(before);
+    session.offer.totals = session.offer.totals.map((line) => (["total", "room"].includes(line.type) ? more(line) : line));
+    session.terms_digest = result._meta["airside/consent"].terms_digest = "0".repeat(64);
+    result.structuredContent.change = { before, after: session.offer.total, summary: "The hotel has changed its rate." };
+    result.structuredContent.status = "totals_changed";
+    return result;
   };
-  overrides.update_booking_session = ({ booker }) => {
-    known.booker = booker;
-    return fakes.session("ready_for_complete", known);
-  };
-  overrides.complete_booking_session = async (args) => {
-    if (args.consent_token !== (await fakes.token(`nonce-${fakes.nonce}`, args))) throw new Error("wrong token");
-    known.confirmation = { id: "bkg_1", label: "AS-7Q2K" };
-    return fakes.session("completed", known);
-  };
-  overrides.get_booking_session = () => fakes.session(known.confirmation ? "completed" : "ready_for_complete", known);
-  overrides.cancel_booking_session = () => fakes.session("canceled", known);
-  host.known = known;
 }
 
-/** Opens the view for a search, with the answers of `before` in place. */
+/** Opens the view for a search. */
 function search(t, options = {}) {
-  return View.open(t, { args: BOSTON, before: fake, ...options });
+  return View.open(t, { args: boston(t), ...options });
+}
+
+/** Finds a hotel that takes the stay, and one night more of the same room and rate. */
+async function longerStay(t) {
+  const { limit, place, ...stay } = boston(t);
+  const { hotels } = await t.call("search_hotels", { place, ...stay, limit: 25 });
+  for (const { property_id, name } of hotels) {
+    const [two, three] = await Promise.all([
+      t.call("check_availability", { property_id, ...stay }),
+      t.call("check_availability", { property_id, ...stay, check_out: day(t.arrival + 3) }),
+    ]);
+    const same = (a, b) => a.room_type.code === b.room_type.code && a.rate_plan.code === b.rate_plan.code;
+    const offer = two.offers.find((offer) => offer.cancellation.free_now && three.offers.some((other) => same(offer, other)));
+    if (offer) return { name, label: `Choose ${offer.room_type.name}, ${offer.rate_plan.name}` };
+  }
+  throw new Error("no hotel in Boston takes a third night");
 }
 
 /** Puts `window.openai` into the view, with the host page behind it. */
@@ -92,6 +100,44 @@ export const checks = {
     await tour(view, "desk-dark", t);
   },
 
+  async "a stay is booked, moved and cancelled, and the ledger holds it"(t) {
+    const { name, label } = await longerStay(t);
+    const view = await search(t, { size: PHONE, args: { ...boston(t), limit: 25 } });
+    await view.shows(/^Hotels in/);
+    await view.click(`See rooms of ${name}`);
+    await view.click(label);
+    await view.shows("Who is staying?");
+    await view.introduce();
+    await view.at.getByRole("checkbox").check();
+    await view.button(/^Book for/).dblclick();
+    await view.shows("You are booked");
+    await view.at.getByText("Change the dates").click();
+    await view.at.getByLabel("New check-out").fill(day(t.arrival + 3));
+    await view.click("See the new price");
+    await view.shows("Change this booking?");
+    await looksGood(view, "change-phone-light", t);
+    await view.at.getByRole("checkbox").check();
+    await view.click("Change the booking");
+    await view.shows("Your booking");
+    await view.at.getByText("3 nights").waitFor();
+    await view.click("Cancel this booking");
+    await view.shows("Cancel this booking?");
+    await looksGood(view, "cancel-phone-light", t);
+    await view.at.getByRole("checkbox").check();
+    await view.click("Cancel the booking");
+    await view.shows("Your booking is cancelled");
+    await looksGood(view, "cancelled-phone-light", t);
+
+    const entries = await t.ledger();
+    for (const tool of ["create_booking_session", "complete_booking_session", "confirm_booking_change", "confirm_cancellation"]) {
+      const about = entries.filter(({ kind, body }) => kind.startsWith("call.") && JSON.stringify(body).includes(tool));
+      const kinds = about.map(({ kind }) => kind);
+      expect(kinds.includes("call.intended") && kinds.includes("call.completed"), [tool, kinds]);
+    }
+    const text = JSON.stringify(entries);
+    expect(!text.includes("Müller") && !text.includes("anna@example.com"), "the ledger shows who stays");
+  },
+
   async "the keyboard alone leads from search to booking"(t) {
     const view = await search(t, { size: DESK });
     await view.shows(/^Hotels in/);
@@ -131,10 +177,7 @@ export const checks = {
 
   async "guests are asked for what is missing"(t) {
     const view = await search(t);
-    await view.shows(/^Hotels in/);
-    await view.click(/^See rooms/);
-    await view.click(/^Choose/);
-    await view.shows("Who is staying?");
+    await view.walkToGuest();
     await view.at.getByLabel("First name").fill("Anna");
     await view.at.getByLabel("E-mail").fill("not an address");
     await view.click("Continue to review");
@@ -150,10 +193,9 @@ export const checks = {
     await view.walkToReview();
     // The booking is made; its answer never arrives.
     await view.page.evaluate(() => {
-      const complete = host.overrides.complete_booking_session;
       host.overrides.complete_booking_session = async (args, ask) => {
-        await complete(args, ask);
-        host.lost = args.idempotency_key;
+        await ask();
+        host.lost = true;
         return "lost";
       };
     });
@@ -165,15 +207,17 @@ export const checks = {
     await looksGood(view, "unknown-phone-light", t);
     await view.click("Check again");
     await view.shows("You are booked");
+    const label = await view.at.locator(".done .total").textContent();
+    const { bookings } = await t.call("list_my_bookings", {});
+    expect(bookings.filter((booking) => booking.label === label).length === 1, [label, bookings]);
   },
 
   async "trying again after a lost answer keeps the key"(t) {
     const view = await search(t);
     await view.walkToReview();
     await view.page.evaluate(() => {
-      const complete = host.overrides.complete_booking_session;
-      host.overrides.complete_booking_session = (args, ask) => {
-        host.overrides.complete_booking_session = complete;
+      host.overrides.complete_booking_session = () => {
+        delete host.overrides.complete_booking_session;
         throw new Error("the connection was lost");
       };
     });
@@ -181,7 +225,7 @@ export const checks = {
     await view.click(/^Book for/);
     await view.shows(/^We do not know yet/);
     await view.click("Check again");
-    await view.at.getByText("The booking was not made.").waitFor();
+    await view.at.getByText("The booking has not been made so far.").waitFor();
     await view.at.getByRole("checkbox").check();
     await view.click(/^Book for/);
     await view.shows("You are booked");
@@ -190,19 +234,8 @@ export const checks = {
   },
 
   async "a changed price is shown and has to be agreed to again"(t) {
-    const view = await search(t, { size: DESK });
+    const view = await search(t, { size: DESK, before: priceChanges });
     await view.walkToReview();
-    await view.page.evaluate(() => {
-      const complete = host.overrides.complete_booking_session;
-      host.overrides.complete_booking_session = () => {
-        host.overrides.complete_booking_session = complete;
-        const { known } = host;
-        const before = known.offer.total;
-        known.offer = fakes.dearer(known.offer, 1_500);
-        const change = { before, after: known.offer.total, summary: "The hotel has changed its rate." };
-        return fakes.session("ready_for_complete", { ...known, change, top: "totals_changed" });
-      };
-    });
     await view.at.getByRole("checkbox").check();
     await view.click(/^Book for/);
     await view.at.getByText("The price has changed. Nothing has been booked.").waitFor();
@@ -211,15 +244,40 @@ export const checks = {
     await looksGood(view, "changed-desk-light", t);
     await view.at.getByRole("checkbox").check();
     await view.click(/^Book for/);
-    await view.shows("You are booked");
+    // The server knows nothing of these terms and refuses them.
+    await view.at.getByRole("alert").getByText(/TRV-2\d\d/).waitFor();
     const [first, second] = (await view.calls()).filter(([tool]) => tool === "complete_booking_session");
     expect(first[1].terms_digest !== second[1].terms_digest && first[1].idempotency_key !== second[1].idempotency_key, [first, second]);
+  },
+
+  async "a payment page is opened by the host, and only a safe one"(t) {
+    const before = () => {
+      host.overrides.update_booking_session = async (args, ask) => {
+        const result = await ask();
+        const { session } = result.structuredContent;
+        const url = args.booker.first_name === "Anna" ? "https://pay.example.com/1" : "javascript:alert(1)";
+        session.status = "requires_escalation";
+        session.payment = { kind: "hosted_page", summary: "Pay on the hotel's page.", url };
+        return result;
+      };
+    };
+    for (const [first, safe] of [["Anna", true], ["Mallory", false]]) {
+      const view = await search(t, { before });
+      await view.walkToGuest();
+      await view.introduce(first, "Müller", "One more step at the payment page");
+      expect((await view.at.getByRole("button", { name: "Open the payment page" }).count()) === (safe ? 1 : 0), first);
+      if (!safe) continue;
+      await view.click("Open the payment page");
+      await view.asks("ui/open-link");
+      const [{ params }] = await view.page.evaluate(() => host.sent("ui/open-link"));
+      expect(params.url === "https://pay.example.com/1", params);
+    }
   },
 
   async "terms that run out are not agreed to any more"(t) {
     const view = await search(t, { clock: true });
     await view.walkToReview();
-    await view.page.clock.runFor(901_000);
+    await view.page.clock.runFor(3_600_000);
     await view.shows("The price is no longer held");
   },
 
@@ -292,13 +350,13 @@ export const checks = {
   },
 
   async "a place that is not clear is asked for"(t) {
-    const view = await search(t, { args: { ...BOSTON, place: "Portland" } });
+    const view = await search(t, { args: { ...boston(t), place: "Portland" } });
     await view.shows("Which place do you mean?");
     await looksGood(view, "place-phone-light", t);
     await view.click(/Portland, Maine/);
     await view.shows("Hotels in Portland");
     const [[, args]] = await view.calls();
-    expect(/^geonames:/.test(args.place) && args.check_in === BOSTON.check_in, args);
+    expect(/^geonames:/.test(args.place) && args.check_in === day(t.arrival), args);
   },
 
   async "hotels can be sorted and more of them shown"(t) {
@@ -314,7 +372,7 @@ export const checks = {
   },
 
   async "the view works behind an endpoint with several servers"(t) {
-    const view = await search(t, { endpoint: "merged", tool: "travel_search_hotels", before: undefined });
+    const view = await search(t, { endpoint: "merged", tool: "travel_search_hotels" });
     await view.shows(/^Hotels in/);
     const uri = await view.page.evaluate(() => host.page.uri);
     expect(uri === "ui://travel_airside/hotels.html", uri);
@@ -393,7 +451,7 @@ export const checks = {
   },
 
   async "a host with window.openai alone is served too"(t) {
-    const view = await search(t, { clock: true, context: { silent: true }, before: undefined, script: otherHost });
+    const view = await search(t, { clock: true, context: { silent: true }, script: otherHost });
     await view.asks("ui/initialize");
     await view.page.clock.runFor(3_000);
     await view.shows(/^Hotels in/);

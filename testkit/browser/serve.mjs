@@ -61,7 +61,7 @@ export async function serve(endpoints) {
       response.end(JSON.stringify(answer));
       return;
     }
-    await file(request, response, { "/": "host.html", "/host.js": "host.js", "/fakes.js": "fakes.js" });
+    await file(request, response, { "/": "host.html", "/host.js": "host.js" });
   });
   const sandbox = await start(async (request, response) => {
     response.setHeader("content-security-policy", POLICY);

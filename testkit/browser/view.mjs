@@ -30,7 +30,7 @@ export class View {
     view.page.on("dialog", (dialog) => view.#noise.push(`dialog: ${dialog.message()}`));
     view.page.on("request", (request) => {
       const { hostname, pathname } = new URL(request.url());
-      const ours = ["127.0.0.1", "localhost", ""].includes(hostname) && ["/", "/mcp", "/host.js", "/fakes.js", "/sandbox.html", "/sandbox.js", "srcdoc", "/favicon.ico"].includes(pathname);
+      const ours = ["127.0.0.1", "localhost", ""].includes(hostname) && ["/", "/mcp", "/host.js", "/sandbox.html", "/sandbox.js", "srcdoc", "/favicon.ico"].includes(pathname);
       if (!ours) view.#noise.push(`request: ${request.url()}`);
     });
     if (options.script) await view.context.addInitScript(options.script);
@@ -94,21 +94,25 @@ export class View {
   }
 
   /** Fills in who is staying and goes on to the review. */
-  async introduce(first = "Anna", last = "Müller") {
+  async introduce(first = "Anna", last = "Müller", title = "Review and book") {
     await this.at.getByLabel("First name").fill(first);
     await this.at.getByLabel("Last name").fill(last);
     await this.at.getByLabel("E-mail").fill("anna@example.com");
     await this.click("Continue to review");
-    await this.shows("Review and book");
+    await this.shows(title);
+  }
+
+  /** From the first search to a room that is held. */
+  async walkToGuest() {
+    await this.shows(/^Hotels in/);
+    await this.click(/^See rooms/);
+    await this.click(/^Choose/);
+    await this.shows("Who is staying?");
   }
 
   /** From the first search to what has to be agreed to. */
   async walkToReview() {
-    await this.shows(/^Hotels in/);
-    await this.click(/^See rooms/);
-    await this.at.getByRole("button", { name: /^Choose/ }).first().waitFor();
-    await this.click(/^Choose/);
-    await this.shows("Who is staying?");
+    await this.walkToGuest();
     await this.introduce();
   }
 

@@ -14,9 +14,8 @@ function choose(offer) {
       arrive(result, { focus: true });
       tell({ booking_session: result.session.id, status: result.session.status, offer_ref: offer.offer_ref });
     } catch (error) {
-      if (error instanceof TimeOut) throw error;
-      opening.delete(offer.offer_ref);
-      if (error instanceof Refused) throw error;
+      if (error instanceof Refused) opening.delete(offer.offer_ref);
+      if (!(error instanceof HostError)) throw error;
       await handOver(offer);
     }
   });
@@ -210,7 +209,7 @@ function unknownView(session) {
     }
     arrive(result, { focus: true });
     if (result.session.status === "ready_for_complete") {
-      main.prepend(h("p", { class: "note care", role: "alert" }, "The booking was not made. You can book now; you cannot be booked twice."));
+      main.prepend(h("p", { class: "note care", role: "alert" }, "The booking has not been made so far. You can book now: the same request is never booked twice."));
     }
   };
   const later = () => {

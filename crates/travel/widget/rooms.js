@@ -93,7 +93,7 @@ function planRow(offer, found) {
 /** How the total arises, closed until somebody asks. */
 function breakdown(offer, open = false) {
   const plain = { currency: offer.total.currency, exponent: offer.total.exponent };
-  const where = { in_rate: "inside the rate", at_booking: "with the booking", at_property: "at the hotel" };
+  const where = { in_rate: "inside the room rate", at_booking: "on top of the room rate", at_property: "collected by the hotel" };
   const line = (entry) =>
     h(
       "tr",
