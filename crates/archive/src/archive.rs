@@ -24,6 +24,7 @@ use std::{
 use airside_base::{Clock, TenantId, Timestamp};
 use airside_ledger::{
     Entry, Hash,
+    failpoint::{self, Point},
     store::Tip,
     vault::{DataKey, Vault, VaultError, Wrapped},
 };
@@ -171,7 +172,10 @@ impl Archive {
         let bytes = Bytes::from(serde_json::to_vec(&root).expect("it serializes"));
         match objects.create(ROOT, &bytes).await {
             // Another was faster: then it is that archive.
-            Ok(()) | Err(Error::Taken { .. }) => Self::open(objects, vault).await,
+            Ok(()) | Err(Error::Taken { .. }) => {
+                failpoint::reach(Point::ArchiveRootPut);
+                Self::open(objects, vault).await
+            }
             Err(error) => Err(error),
         }
     }

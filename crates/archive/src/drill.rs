@@ -21,7 +21,10 @@ use std::{
 };
 
 use airside_base::{Clock, Fault, Kind as FaultKind, NodeId, OnFailure, Supervisor, TenantId};
-use airside_ledger::{Draft, Entry, Hash, Kind, LeaseError, Ledger, Query, Store, StoreError};
+use airside_ledger::{
+    Draft, Entry, Hash, Kind, LeaseError, Ledger, Query, Store, StoreError,
+    failpoint::{self, Point},
+};
 use serde::Serialize;
 
 use crate::{
@@ -314,6 +317,7 @@ impl Driller {
             }
         };
         let draft = draft.expect("the outcome is a small object");
+        failpoint::reach(Point::DrillOver);
         if let Err(error) = self.ledger.append(vec![draft]).await {
             let error = &error as &dyn std::error::Error;
             tracing::error!(error, "the outcome of a drill could not be recorded");

@@ -18,6 +18,7 @@ use airside_base::{Clock, Fault, Kind, Supervisor, TenantId, Timestamp};
 use airside_ledger::{
     Head, Ledger, OpenError, Options, Progress, Store, StoreError,
     erasure::{EraseError, List, ListError},
+    failpoint::{self, Point},
 };
 
 use self::writer::Writer;
@@ -207,10 +208,13 @@ pub async fn restore(
     is_possible(request, &**target).await?;
     // First of all: without it nothing may be brought back.
     let erasures = source::erasures(source, request.until).await?;
+    failpoint::reach(Point::RestoreBegun);
     let mut restored = replay(source, request, &**target, folds, progress).await?;
+    failpoint::reach(Point::RestoreReplayed);
     if !erasures.is_empty() {
         restored.erasures = record(&erasures, target.clone(), clock).await?;
     }
+    failpoint::reach(Point::RestoreDone);
     Ok(restored)
 }
 

@@ -30,6 +30,7 @@ use crate::{
     batch::Batch,
     entry::{Draft, DraftError, Kind},
     error::{AppendError, LeaseError, ReadError},
+    failpoint::{self, Point},
     keys::{Grave, KeyStoreError, Keys, OpenError, SealError},
     ledger::Ledger,
     personal::{Opened, Personal, Purpose, SubjectId},
@@ -604,6 +605,7 @@ impl Conversations {
             let subject = &row.document.subject;
             let buried = self.keys.bury(tenant, subject, vec![grave]).await;
             buried.map_err(Error::Keys)?;
+            failpoint::reach(Point::ConversationDestroyed);
         }
         let ended = Ended { reason };
         let draft = Draft::new(tenant.clone(), ENDED, 1, &row.key, &ended);

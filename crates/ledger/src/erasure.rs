@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     entry::{Draft, DraftError, Entry, Head, Kind},
     error::{AppendError, ReadError},
+    failpoint::{self, Point},
     keys::{Grave, KeyStoreError, Keys},
     ledger::Ledger,
     personal::{Purpose, SubjectId},
@@ -286,15 +287,18 @@ impl<'a> Eraser<'a> {
             let drafts = vec![draft.map_err(EraseError::Draft)?];
             let written = self.table.append(prior, drafts).await;
             written.map_err(EraseError::Table)?;
+            failpoint::reach(Point::ErasureBegun);
             prior = self.find(tenant, subject).await?;
         }
         let pending = prior.as_ref().map(|prior| prior.document.pending.clone());
         let pending = pending.unwrap_or_else(|| purposes.clone());
         let graves = self.destroy(tenant, subject, &pending).await?;
+        failpoint::reach(Point::ErasureDestroyed);
         let keys = graves.len();
         let drafts = erased(tenant, subject, &pending, graves).map_err(EraseError::Draft)?;
         let receipt = self.table.append(prior, drafts).await;
         let receipt = receipt.map_err(EraseError::Table)?;
+        failpoint::reach(Point::ErasureRecorded);
         Ok(Done {
             entry: receipt.entries.last().map_or(0, |head| head.seq),
             keys,

@@ -29,6 +29,7 @@ use serde_json::Value;
 
 use crate::{
     entry::{Draft, DraftError, Kind},
+    failpoint::{self, Point},
     personal::{self, Body, KeyId, Opened, Owner, Personal, Purpose, Sealed, Slot, SubjectId},
     store::Cause,
     vault::{DataKey, Vault, VaultError, Wrapped},
@@ -421,7 +422,9 @@ impl Keys {
                 let wrapped = wrapped.map_err(KeyError::Vault)?;
                 let fresh = Kept { id, wrapped };
                 let kept = self.store.keep(slot.clone(), fresh).await;
-                kept.map_err(KeyError::Store)?
+                let kept = kept.map_err(KeyError::Store)?;
+                failpoint::reach(Point::KeyKept);
+                kept
             }
         };
         self.unwrap(slot.clone(), kept, era).await

@@ -8,6 +8,7 @@ use crate::{
     batch::{Batch, Receipt},
     entry::{Draft, Entry, Head},
     error::{AppendError, LeaseError, OpenError, ReadError, VerifyError},
+    failpoint::{self, Point},
     follow::Follower,
     queue::{Bounds, Place, Queue},
     reached::Reached,
@@ -254,7 +255,10 @@ impl Ledger {
             ttl,
         };
         match self.store.claim(claim).await.map_err(LeaseError::Store)? {
-            Claimed::Held { fence, until } => Ok(Lease { fence, until }),
+            Claimed::Held { fence, until } => {
+                failpoint::reach(Point::LeaseHeld);
+                Ok(Lease { fence, until })
+            }
             Claimed::Taken { until } => Err(LeaseError::Taken { until }),
         }
     }

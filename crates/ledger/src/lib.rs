@@ -24,6 +24,7 @@ mod entry;
 pub mod erasure;
 mod error;
 pub mod export;
+pub mod failpoint;
 mod follow;
 pub mod keys;
 mod ledger;

@@ -29,6 +29,7 @@ use crate::{
     batch::Batch,
     entry::{Draft, DraftError, Hash, Kind},
     error::{AppendError, LeaseError, ReadError},
+    failpoint::{self, Point},
     ledger::{Lease, Ledger},
     merkle::{self, Frontier},
     note::{Checkpoint, Signer},
@@ -317,8 +318,11 @@ impl Sealer {
                 .change(&mut batch, part.prior, vec![draft])
                 .map_err(SealError::Table)?;
         }
+        failpoint::reach(Point::SealSigned);
         let receipt = self.ledger.commit(batch).await;
-        receipt.map(drop).map_err(SealError::Append)
+        receipt.map_err(SealError::Append)?;
+        failpoint::reach(Point::SealWritten);
+        Ok(())
     }
 }
 
@@ -362,6 +366,7 @@ fn write_secret(file: &Path, secret: &[u8]) -> io::Result<()> {
     let mut handle = options.open(&fresh)?;
     io::Write::write_all(&mut handle, secret)?;
     handle.sync_all()?;
+    failpoint::reach(Point::SealKeyWritten);
     fs::rename(&fresh, file)?;
     match file.parent() {
         Some(folder) => fs::File::open(folder)?.sync_all(),

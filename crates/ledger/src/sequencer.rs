@@ -14,7 +14,8 @@
 //! * A draft taken from the queue is written once, or kept for the next attempt,
 //!   or its failure is told to whoever waits for it. After a commit whose outcome
 //!   is unknown the store is asked for its entries before anything is repeated,
-//!   and again if the head moves meanwhile: it may still be on its way.
+//!   and again if the head moves meanwhile: it may still be on its way. Until that is
+//!   settled nothing else is written.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -30,6 +31,7 @@ use crate::{
     encoding::seal,
     entry::{Entry, Head},
     error::AppendError,
+    failpoint::{self, Point},
     queue::{Answer, Load, Queue, Request, Size},
     store::{Commit, Query, Segment, Store, StoreError, Tip, Unit, Write},
 };
@@ -66,6 +68,9 @@ pub(crate) struct Sequencer {
     ready: Group,
     /// Drafts whose commit failed and that nobody waits for.
     backlog: Vec<Request>,
+    /// Drafts that were sealed behind those of a commit that failed, and that nobody
+    /// waits for: no commit has had them.
+    untried: Vec<Request>,
     /// Where the backlog starts if one of its commits became durable after all.
     doubts: Vec<(TenantId, Head)>,
 }
@@ -89,6 +94,7 @@ impl Sequencer {
             buffer: Vec::new(),
             ready: Group::default(),
             backlog: Vec::new(),
+            untried: Vec::new(),
             doubts: Vec::new(),
         }
     }
@@ -105,7 +111,7 @@ impl Sequencer {
                 Err(error) => {
                     tracing::error!(
                         error = &error as &dyn std::error::Error,
-                        kept = self.backlog.len(),
+                        kept = self.backlog.len() + self.untried.len(),
                         "cannot write to the ledger"
                     );
                     (pause * 2).clamp(PAUSE_MIN, PAUSE_MAX)
@@ -119,7 +125,7 @@ impl Sequencer {
 
     /// Resolves when there is something to write or the supervisor stops.
     async fn wait(&self, supervisor: &Supervisor, pause: Duration) {
-        let retry = !self.backlog.is_empty();
+        let retry = self.has_kept();
         let mut idle = 0;
         while !supervisor.is_stopping() {
             match self.queue.load() {
@@ -153,7 +159,11 @@ impl Sequencer {
     }
 
     fn has_work(&self) -> bool {
-        !self.backlog.is_empty() || !self.ready.is_empty() || self.queue.load() != Load::Empty
+        self.has_kept() || !self.ready.is_empty() || self.queue.load() != Load::Empty
+    }
+
+    fn has_kept(&self) -> bool {
+        !self.backlog.is_empty() || !self.untried.is_empty()
     }
 
     /// Lets `answered` callers come back, whose commit began at `begin`.
@@ -178,6 +188,7 @@ impl Sequencer {
                 failures += 1;
                 if failures == LAST_ATTEMPTS {
                     let mut lost = mem::take(&mut self.backlog);
+                    lost.append(&mut self.untried);
                     while self.queue.load() != Load::Empty {
                         let mut more = Vec::new();
                         self.queue.take(&mut more);
@@ -203,8 +214,12 @@ impl Sequencer {
             return Err(error);
         }
         let mut group = mem::take(&mut self.ready);
-        if !self.backlog.is_empty() {
-            group = Group::of(mem::take(&mut self.backlog));
+        if self.has_kept() {
+            let mut kept = mem::take(&mut self.backlog);
+            if self.doubts.is_empty() {
+                kept.append(&mut self.untried);
+            }
+            group = Group::of(kept);
         }
         if self.doubts.is_empty() {
             let Group { unplaced, size, .. } = &mut group;
@@ -221,9 +236,12 @@ impl Sequencer {
                     self.doubts.clear();
                     self.queue.settle(group.requests.iter());
                     let answers = group.requests.into_iter().zip(group.receipts);
-                    return Ok(answers
-                        .map(|(request, receipt)| usize::from(answer(request, Ok(receipt))))
-                        .sum());
+                    let mut answered = 0;
+                    for (request, receipt) in answers {
+                        answered += usize::from(answer(request, Ok(receipt)));
+                        failpoint::reach(Point::SequencerAnswering);
+                    }
+                    return Ok(answered);
                 }
                 Err(StoreError::Refused(refused)) => {
                     let mut reasons: HashMap<usize, AppendError> = HashMap::new();
@@ -258,27 +276,38 @@ impl Sequencer {
         Group::of(requests)
     }
 
-    /// Tells `error` to everybody who waits, in `group` or in the queue, and
-    /// keeps the rest of `group` for the next attempt.
-    fn refuse_waiting(&mut self, mut group: Vec<Request>, error: &StoreError) {
+    /// Tells `error` to everybody who waits, in `group`, behind it or in the queue, and
+    /// keeps the rest for the next attempt.
+    fn refuse_waiting(&mut self, group: Vec<Request>, error: &StoreError) {
         self.tips.clear();
-        group.extend(mem::take(&mut self.ready).into_requests());
-        group.append(&mut self.queue.take_appends());
-        let waiting: HashSet<usize> = (0..group.len())
-            .filter(|index| matches!(group[*index], Request::Append(..)))
-            .collect();
-        let kept = self.dismiss(group, |index| {
-            let told = || AppendError::Store(error.clone());
-            waiting.contains(&index).then(told)
-        });
+        let mut behind = mem::take(&mut self.ready).into_requests();
+        behind.append(&mut self.queue.take_appends());
+        let kept = self.dismiss_waiting(group, error);
         self.backlog.extend(kept);
+        let kept = self.dismiss_waiting(behind, error);
+        self.untried.extend(kept);
         if self.backlog.is_empty() {
             self.doubts.clear();
         }
     }
 
+    /// Tells `error` to those of `group` who wait, returns the others.
+    fn dismiss_waiting(&self, group: Vec<Request>, error: &StoreError) -> Vec<Request> {
+        let waiting: HashSet<usize> = (0..group.len())
+            .filter(|index| matches!(group[*index], Request::Append(..)))
+            .collect();
+        self.dismiss(group, |index| {
+            let told = || AppendError::Store(error.clone());
+            waiting.contains(&index).then(told)
+        })
+    }
+
     /// Settles the backlog if one of its commits became durable after all.
     async fn resolve_doubts(&mut self) -> Result<(), StoreError> {
+        // Before the entries are looked for: a commit that arrives after that finds
+        // these ends or makes the next attempt, which names them, a conflict.
+        let tenants: Vec<TenantId> = tenants(&self.backlog).cloned().collect();
+        self.read_tips(tenants).await?;
         for place in &self.doubts {
             if self.holds(place).await? {
                 self.queue.settle(mem::take(&mut self.backlog).iter());
@@ -321,6 +350,7 @@ impl Sequencer {
             return Ok(());
         }
         let commit = Arc::new(commit);
+        failpoint::reach(Point::SequencerSealed);
         // What is sealed meanwhile follows it; an error forgets the tips.
         for segment in &commit.segments {
             self.tips.insert(segment.tenant().clone(), segment.tip());
@@ -337,6 +367,7 @@ impl Sequencer {
                 return Err(error);
             }
         }
+        failpoint::reach(Point::SequencerCommitted);
         Ok(())
     }
 
@@ -380,15 +411,23 @@ impl Sequencer {
         more
     }
 
-    /// Places every request of `group` behind the tips.
-    async fn place(&mut self, group: &mut Group) -> Result<(), StoreError> {
-        let drafts = group.unplaced.iter().flat_map(Request::drafts);
-        for tenant in drafts.map(|draft| &draft.tenant) {
-            if !self.tips.contains_key(tenant) {
+    /// Reads the ends of chains that are not known.
+    async fn read_tips(
+        &mut self,
+        tenants: impl IntoIterator<Item = TenantId>,
+    ) -> Result<(), StoreError> {
+        for tenant in tenants {
+            if !self.tips.contains_key(&tenant) {
                 let tip = self.store.tip(tenant.clone()).await?;
-                self.tips.insert(tenant.clone(), tip);
+                self.tips.insert(tenant, tip);
             }
         }
+        Ok(())
+    }
+
+    /// Places every request of `group` behind the tips.
+    async fn place(&mut self, group: &mut Group) -> Result<(), StoreError> {
+        self.read_tips(tenants(&group.unplaced).cloned()).await?;
         for request in mem::take(&mut group.unplaced) {
             self.seal(group, request);
         }
@@ -488,6 +527,10 @@ impl Group {
             units: mem::take(&mut self.units),
         }
     }
+}
+
+fn tenants(group: &[Request]) -> impl Iterator<Item = &TenantId> {
+    group.iter().flat_map(Request::drafts).map(|d| &d.tenant)
 }
 
 fn unit(batch: &Batch, receipt: &Receipt) -> Unit {

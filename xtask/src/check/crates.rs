@@ -176,6 +176,12 @@ pub(super) fn manifests(repository: &Repository<'_>) -> Vec<Violation> {
                         "put the version into [workspace.dependencies] and write `<name>.workspace = true`",
                     );
                 }
+                if table != "dev-dependencies" && names_test_util(value) {
+                    report(
+                        format!("`{name}` would ship with what is only for tests"),
+                        "ask for `test-util` under [dev-dependencies]",
+                    );
+                }
             }
         }
         let features = manifest.get("features").and_then(toml::Value::as_table);
@@ -189,6 +195,13 @@ pub(super) fn manifests(repository: &Repository<'_>) -> Vec<Violation> {
         }
     }
     found
+}
+
+/// Returns whether a dependency is asked for with the feature that only tests turn on.
+fn names_test_util(dependency: &toml::Value) -> bool {
+    let features = dependency.get("features").and_then(toml::Value::as_array);
+    let mut features = features.into_iter().flatten();
+    features.any(|feature| feature.as_str() == Some("test-util"))
 }
 
 /// Every normal dependency is named somewhere in the crate.
@@ -235,19 +248,26 @@ pub(super) fn unused_versions(repository: &Repository<'_>) -> Vec<Violation> {
             })
         })
     };
-    versions
-        .into_iter()
-        .flat_map(|versions| versions.keys())
-        .filter(|name| !is_used(name))
-        .map(|name| {
-            Violation::new(
+    let mut found = Vec::new();
+    for (name, version) in versions.into_iter().flatten() {
+        if !is_used(name) {
+            found.push(Violation::new(
                 "unused-version",
                 name,
                 "[workspace.dependencies] has a version that no crate uses",
                 "remove it from the Cargo.toml of the workspace",
-            )
-        })
-        .collect()
+            ));
+        }
+        if names_test_util(version) {
+            found.push(Violation::new(
+                "manifest",
+                "Cargo.toml",
+                format!("`{name}` would ship with what is only for tests"),
+                "ask for `test-util` under [dev-dependencies] of the crate that tests",
+            ));
+        }
+    }
+    found
 }
 
 /// Returns every word in the shipped code of a crate.

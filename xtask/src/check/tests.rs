@@ -234,6 +234,10 @@ fn manifests_inherit_from_the_workspace() {
         ("sql.workspace = true", "sql = \"1\""),
         ("[lints]", "[features]\nfast = []\n[lints]"),
         ("[package]", "[package"),
+        (
+            "sql.workspace = true",
+            "sql = { workspace = true, features = [\"test-util\"] }",
+        ),
     ] {
         Fixture::good()
             .file(path, &MANIFEST.replace(from, to))
@@ -244,6 +248,11 @@ fn manifests_inherit_from_the_workspace() {
             path,
             &MANIFEST.replace("[lints]", "[features]\ntest-util = []\n[lints]"),
         )
+        .check(&[]);
+    let in_tests =
+        "[dev-dependencies]\nsql = { workspace = true, features = [\"test-util\"] }\n[lints]";
+    Fixture::good()
+        .file(path, &MANIFEST.replace("[lints]", in_tests))
         .check(&[]);
     Fixture::good()
         .without(path)
@@ -268,6 +277,10 @@ fn versions_that_no_crate_uses_fail() {
             "[workspace.dependencies]\nsql = \"1\"\nsq = \"1\"\n",
         )
         .check(&["unused-version sq"]);
+    let text = "[workspace.dependencies]\nsql = { version = \"1\", features = [\"test-util\"] }\n";
+    Fixture::good()
+        .file("Cargo.toml", text)
+        .check(&["manifest Cargo.toml"]);
 }
 
 #[test]

@@ -9,7 +9,9 @@ use std::{
 use airside_base::{Clock, NodeId, OnFailure, Supervisor, TenantId, Timestamp};
 use airside_ledger::{
     Entry, Head, Lease, LeaseError, Ledger, Query, Reach, Reached, ReadError, StoreError,
-    store::Tip, vault::DataKey,
+    failpoint::{self, Point},
+    store::Tip,
+    vault::DataKey,
 };
 use bytes::Bytes;
 use tokio::sync::watch;
@@ -309,6 +311,7 @@ impl Archiver {
         }
         if self.tail.is_none() {
             let tail = self.resume().await?;
+            failpoint::reach(Point::ArchiveResumed);
             self.publish(&tail);
             self.tail = Some(tail);
         }
@@ -477,10 +480,14 @@ impl Archiver {
     async fn write(&self, pending: &Pending) -> Result<(), Error> {
         let objects = &self.archive.inner.objects;
         if let Some((name, bytes)) = &pending.segment {
+            failpoint::reach(Point::ArchiveCollected);
             objects.create(name, bytes).await?;
+            failpoint::reach(Point::ArchiveSegmentPut);
         }
         let (name, bytes) = &pending.manifest;
-        objects.create(name, bytes).await
+        objects.create(name, bytes).await?;
+        failpoint::reach(Point::ArchiveManifestPut);
+        Ok(())
     }
 
     fn publish(&mut self, tail: &Tail) {

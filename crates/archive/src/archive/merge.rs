@@ -3,7 +3,12 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use airside_base::{TenantId, Timestamp};
-use airside_ledger::{Entry, Hash, Store, store::Tip, vault::DataKey};
+use airside_ledger::{
+    Entry, Hash, Store,
+    failpoint::{self, Point},
+    store::Tip,
+    vault::DataKey,
+};
 use bytes::Bytes;
 
 use super::{
@@ -114,6 +119,7 @@ async fn join(
     let Some((segment, bytes)) = sealed else {
         return Ok(0);
     };
+    failpoint::reach(Point::MergeSealed);
     archive
         .inner
         .objects
@@ -202,6 +208,7 @@ async fn part(
         return Ok(None);
     };
     archive.inner.objects.create(&part.object, &bytes).await?;
+    failpoint::reach(Point::SnapshotPartPut);
     Ok(Some(part))
 }
 

@@ -11,6 +11,7 @@
 use std::{collections::HashSet, time::Duration};
 
 use airside_base::Timestamp;
+use airside_ledger::failpoint::{self, Point};
 
 use super::{
     Archive, BLOCK,
@@ -80,6 +81,7 @@ pub(super) async fn sweep(archive: &Archive, first: u64, last: u64) -> Result<Sw
         }
         for object in gone {
             objects.delete(&object).await?;
+            failpoint::reach(Point::SweepDeleted);
             deleted += 1;
         }
     }

@@ -11,7 +11,10 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use airside_base::{Clock, Fault, Kind as FaultKind, OnFailure, Supervisor, TenantId, Timestamp};
-use airside_ledger::{AppendError, Draft, Kind, Ledger};
+use airside_ledger::{
+    AppendError, Draft, Kind, Ledger,
+    failpoint::{self, Point},
+};
 use serde::Serialize;
 
 use super::{
@@ -288,6 +291,7 @@ impl Upkeep {
             .objects
             .create(&named.object, &bytes)
             .await?;
+        failpoint::reach(Point::IndexPut);
         self.link.offer(named);
         let base = self.watch.index_after(previous);
         let base = tokio::select! {

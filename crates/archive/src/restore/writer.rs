@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, mem, sync::Arc};
 use airside_base::{TenantId, Timestamp};
 use airside_ledger::{
     Entry, Head, Progress, Store,
+    failpoint::{self, Point},
     store::{Commit, MAX_READ, Segment, Tip},
 };
 
@@ -162,6 +163,7 @@ impl<'a> Writer<'a> {
     }
 
     fn tell(&self) {
+        failpoint::reach(Point::RestorePart);
         let (done, total) = (self.done, self.total.max(self.done));
         (self.progress)(Progress { done, total });
     }

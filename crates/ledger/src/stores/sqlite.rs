@@ -27,6 +27,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use self::{checkpoint::Checkpointer, write::Writer};
 use crate::{
     entry::{Entry, Hash},
+    failpoint::{self, Point},
     store::{
         Cause, Claim, Claimed, Commit, Fence, MAX_COLUMNS, Query, Row, Scan, Store, StoreError,
         Tile, Tip,
@@ -186,6 +187,7 @@ impl Sqlite {
         let file = folder.join(FILE);
         // SQLite gives its other files the rights of this one.
         create_file(&file).map_err(at_folder)?;
+        failpoint::reach(Point::SqliteCreated);
         let connection = schema::open_writer(&file)?;
         sync_folder(folder).map_err(at_folder)?;
 

@@ -19,6 +19,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::{DataKey, Held, KEY_BYTES, Local, VaultError};
+use crate::failpoint::{self, Point};
 
 /// The content is this, the key in base64 and a line feed.
 const HEAD: &str = "airside-vault-1 ";
@@ -129,6 +130,7 @@ fn create(file: &Path) -> io::Result<()> {
     let mut text = BASE64_STANDARD.encode(DataKey::generate().expose());
     let written = writeln!(handle, "{HEAD}{text}").and_then(|()| handle.sync_all());
     text.zeroize();
+    failpoint::reach(Point::VaultKeyWritten);
     // A link, unlike a renaming, does not replace what is there.
     let linked = written.and_then(|()| match fs::hard_link(&fresh, file) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),

@@ -1,7 +1,7 @@
 //! A store that does not write for a while.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex,
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
@@ -14,7 +14,7 @@ use airside_ledger::{
     store::{Claim, Claimed, Commit, Fence, Row, Scan, Tile, Tip},
     stores::memory::Memory,
 };
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::harness::{Rig, draft, numbers, tenant};
 
@@ -30,6 +30,12 @@ struct Failing {
     unreadable: AtomicBool,
     /// Entries and tiles that have been read.
     read: AtomicUsize,
+    /// Commits are given up, and become durable when the end of a chain is asked for.
+    slow: AtomicBool,
+    /// A commit that is to be slow has begun; it waits for the other before it is given up.
+    begun: Notify,
+    given_up: Notify,
+    under_way: Mutex<Option<Arc<Commit>>>,
 }
 
 fn lost<T: Send + 'static>() -> BoxFuture<'static, Result<T, StoreError>> {
@@ -47,6 +53,14 @@ impl Store for Failing {
             let cause = Arc::new(std::io::Error::from(std::io::ErrorKind::StorageFull));
             return Box::pin(std::future::ready(Err(StoreError::Full(cause))));
         }
+        if self.slow.swap(false, Ordering::SeqCst) {
+            return Box::pin(async move {
+                self.begun.notify_one();
+                self.given_up.notified().await;
+                *self.under_way.lock().expect("no panic") = Some(commit);
+                lost().await
+            });
+        }
         let done = self.store.commit(commit);
         if self.silent.load(Ordering::SeqCst) {
             return lost();
@@ -55,7 +69,13 @@ impl Store for Failing {
     }
 
     fn tip(&self, tenant: TenantId) -> BoxFuture<'_, Result<Tip, StoreError>> {
-        self.store.tip(tenant)
+        let under_way = self.under_way.lock().expect("no panic").take();
+        Box::pin(async move {
+            if let Some(commit) = under_way {
+                self.store.commit(commit).await?;
+            }
+            self.store.tip(tenant).await
+        })
     }
 
     fn chains(&self) -> BoxFuture<'_, Result<Vec<(TenantId, Tip)>, StoreError>> {
@@ -238,5 +258,49 @@ async fn proofs_and_seals_of_a_long_chain_read_little_of_it() {
     let count = read();
     assert!(count < 1200, "{count}");
     rig.ledger.verify(&|_| {}).await.unwrap();
+    rig.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn commit_that_arrives_late_repeats_no_entry() {
+    let store = Arc::new(Failing::default());
+    let rig = Rig::on(store.clone()).await;
+    rig.ledger.append(vec![draft("a", 0)]).await.unwrap();
+    store.slow.store(true, Ordering::SeqCst);
+    store.given_up.notify_one();
+    rig.ledger.record(draft("a", 1)).unwrap();
+    let mut follower = rig.ledger.follow(tenant("a"), 1);
+    assert_eq!(numbers(&follower.next().await.unwrap()), [1]);
+    rig.ledger.append(vec![draft("a", 2)]).await.unwrap();
+    let entries = rig.ledger.read(Query::new(tenant("a"))).await.unwrap();
+    assert_eq!(numbers(&entries), [0, 1, 2]);
+    rig.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn draft_behind_a_commit_that_arrives_late_is_kept() {
+    let store = Arc::new(Failing::default());
+    let rig = Rig::on(store.clone()).await;
+    rig.ledger.append(vec![draft("a", 0)]).await.unwrap();
+    store.slow.store(true, Ordering::SeqCst);
+    rig.ledger.record(draft("a", 1)).unwrap();
+    let mut follower = rig.ledger.follow(tenant("a"), 1);
+    store.begun.notified().await;
+    rig.ledger.record(draft("a", 2)).unwrap();
+    // It wakes the sequencer, which places both behind the commit under way.
+    let refused = rig.ledger.append(vec![draft("a", 3)]);
+    let give_up = async {
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        store.given_up.notify_one();
+    };
+    let (refused, ()) = tokio::join!(refused, give_up);
+    assert!(refused.is_err(), "it was behind what is unknown");
+    let mut found = Vec::new();
+    while found.len() < 2 {
+        found.extend(numbers(&follower.next().await.unwrap()));
+    }
+    assert_eq!(found, [1, 2]);
     rig.stop().await;
 }

@@ -15,9 +15,12 @@ use futures_util::future::join_all;
 use tokio_postgres::{Statement, error::SqlState};
 
 use super::{ATTEMPTS, failed, integer, read};
-use crate::store::{
-    Cell, Claim, Claimed, Commit, Document, Fence, MAX_COLUMNS, Refusal, Segment, StoreError, Tile,
-    Unit, Write,
+use crate::{
+    failpoint::{self, Point},
+    store::{
+        Cell, Claim, Claimed, Commit, Document, Fence, MAX_COLUMNS, Refusal, Segment, StoreError,
+        Tile, Unit, Write,
+    },
 };
 
 /// Moves the head of a chain, and only where that succeeded inserts the entries and
@@ -94,11 +97,13 @@ async fn attempt(client: &mut Object, commit: &Commit) -> Result<(), Failure> {
     let lost = match &commit.segments[..] {
         [only] if plain => {
             let statement = prepare(client, only).await?;
+            failpoint::reach(Point::PostgresAsking);
             (!append(client, &statement, only).await?).then_some(only)
         }
         _ => transact(client, commit).await?,
     };
     let Some(segment) = lost else {
+        failpoint::reach(Point::PostgresCommitted);
         return Ok(());
     };
     let tenant = segment.tenant().clone();
@@ -119,6 +124,7 @@ async fn transact<'c>(
         statements.push(prepare(client, segment).await?);
     }
     let transaction = client.transaction().await.map_err(sort_out)?;
+    failpoint::reach(Point::PostgresBegun);
     // All are sent before the first is answered; the server keeps their order.
     let appends = segments.iter().zip(&statements);
     let appends = appends.map(|(segment, statement)| append(&transaction, statement, segment));
@@ -128,6 +134,7 @@ async fn transact<'c>(
             return Ok(Some(segment));
         }
     }
+    failpoint::reach(Point::PostgresAppended);
     let mut refused = Vec::new();
     for (index, unit) in commit.units.iter().enumerate() {
         for refusal in apply(&transaction, unit).await? {
@@ -138,6 +145,7 @@ async fn transact<'c>(
         transaction.rollback().await.map_err(sort_out)?;
         return Err(StoreError::Refused(refused).into());
     }
+    failpoint::reach(Point::PostgresWritten);
     transaction.commit().await.map_err(sort_out)?;
     Ok(None)
 }

@@ -9,8 +9,11 @@ use rusqlite::{
 };
 
 use super::{MAX_CHAIN, MAX_SEQ, SEQ_BITS, checkpoint::Checkpointer, failed, read};
-use crate::store::{
-    Cause, Cell, Claim, Claimed, Commit, Fence, Refusal, Segment, StoreError, Tile, Unit, Write,
+use crate::{
+    failpoint::{self, Point},
+    store::{
+        Cause, Cell, Claim, Claimed, Commit, Fence, Refusal, Segment, StoreError, Tile, Unit, Write,
+    },
 };
 
 /// The one connection that writes.
@@ -33,6 +36,7 @@ impl Writer {
 
     /// Moves the write-ahead log into the file, so that the next start is quick.
     pub(super) fn finish(&self) {
+        failpoint::reach(Point::SqliteClosing);
         if self.broken.is_none()
             && let Err(error) =
                 self.connection
@@ -44,6 +48,7 @@ impl Writer {
 
     pub(super) fn commit(&mut self, commit: &Commit) -> Result<(), StoreError> {
         self.transact("write to the ledger", |transaction| {
+            failpoint::reach(Point::SqliteBegun);
             let mut refused = Vec::new();
             for (index, unit) in commit.units.iter().enumerate() {
                 for refusal in apply(transaction, unit)? {
@@ -58,8 +63,10 @@ impl Writer {
                     return Ok(Err(error));
                 }
             }
+            failpoint::reach(Point::SqliteWritten);
             Ok(Ok(()))
         })?;
+        failpoint::reach(Point::SqliteCommitted);
         self.checkpointer.wrote(commit.weight(), &self.connection);
         Ok(())
     }
@@ -183,6 +190,7 @@ fn append(
         let source: Cause = Arc::new(ffi::Error::new(ffi::SQLITE_TOOBIG));
         return Ok(Err(StoreError::Full(source)));
     }
+    failpoint::reach(Point::SqliteHeadMoved);
     let mut insert = transaction.prepare_cached(
         "INSERT INTO entries (id, time, kind, version, subject, body, prev, hash)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
