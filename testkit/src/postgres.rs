@@ -16,6 +16,12 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use tempfile::TempDir;
 
+mod kept;
+
+pub use self::kept::Kept;
+
+/// The server's files within its folder.
+const DATA: &str = "data";
 /// The role that Airside runs as in tests.
 pub const ROLE: &str = "airside_node";
 
@@ -47,14 +53,28 @@ impl Server {
     /// When none is named and Debian's `postgresql` is not installed or does not
     /// start.
     pub fn start() -> Result<Self> {
-        let this = match std::env::var("AIRSIDE_TEST_POSTGRES") {
+        match std::env::var("AIRSIDE_TEST_POSTGRES") {
             Ok(url) => Self {
                 url,
                 _process: None,
                 _folder: None,
-            },
-            Err(_) => Self::start_private()?,
-        };
+            }
+            .with_role(),
+            Err(_) => Self::private(),
+        }
+    }
+
+    /// Starts a server of its own, also where the environment names one: it sees what
+    /// this process has mounted, and may be damaged.
+    ///
+    /// # Errors
+    ///
+    /// When Debian's `postgresql` is not installed or does not start.
+    pub fn private() -> Result<Self> {
+        Self::start_private()?.with_role()
+    }
+
+    fn with_role(self) -> Result<Self> {
         let make_role = format!(
             "DO $$ BEGIN
                  PERFORM pg_advisory_xact_lock(1);
@@ -63,34 +83,20 @@ impl Server {
                  END IF;
              END $$"
         );
-        this.run(&make_role)?;
-        Ok(this)
+        self.run(&make_role)?;
+        Ok(self)
     }
 
     fn start_private() -> Result<Self> {
-        let programs = programs()?;
-        let folder = tempfile::Builder::new()
-            .prefix("airside-postgres-")
-            .tempdir()?;
-        let as_root = is_root();
-        if as_root {
-            run(Command::new("chown").arg("postgres").arg(folder.path()))?;
-        }
-        let data = folder.path().join("data");
-        let mut initdb = user_command(&programs.join("initdb"), as_root);
-        run(initdb
-            .args([
-                "--no-sync",
-                "--no-instructions",
-                "-A",
-                "trust",
-                "-U",
-                "postgres",
-                "-E",
-                "UTF8",
-            ])
-            .args(["--locale=C.UTF-8", "-D"])
-            .arg(&data))?;
+        let folder = own_folder()?;
+        make_data(&folder)?;
+        Self::serve(folder, &[])
+    }
+
+    /// Serves the data in `folder`, with `settings` beside the usual ones.
+    fn serve(folder: TempDir, settings: &[&str]) -> Result<Self> {
+        let (programs, as_root) = (programs()?, is_root());
+        let data = folder.path().join(DATA);
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let log = fs::File::create(folder.path().join("log"))?;
         let child = user_command(&programs.join("postgres"), as_root)
@@ -99,6 +105,7 @@ impl Server {
             .args(["-p", &port.to_string(), "-h", "127.0.0.1", "-k", ""])
             // No test pulls the plug, and a sync costs milliseconds on a busy disk.
             .args(["-c", "max_connections=200", "-c", "fsync=off"])
+            .args(settings.iter().flat_map(|setting| ["-c", setting]))
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -139,16 +146,44 @@ impl Server {
         let name = format!("{name}_{}", std::process::id());
         self.run(&format!("DROP DATABASE IF EXISTS {name}"))?;
         self.run(&format!("CREATE DATABASE {name}"))?;
-        let (base, _) = self
+        Ok(self.addressed(&name))
+    }
+
+    fn addressed(&self, name: &str) -> Database {
+        let base = self
             .url
             .rsplit_once('/')
-            .context("the URL names a database")?;
-        let (scheme, rest) = base.split_once("://").context("the URL has a scheme")?;
+            .map_or(&*self.url, |(base, _)| base);
+        let (scheme, rest) = base.split_once("://").unwrap_or(("postgres", base));
         let address = rest.rsplit_once('@').map_or(rest, |(_, address)| address);
-        Ok(Database {
+        Database {
             owner_url: format!("{base}/{name}"),
             url: format!("{scheme}://{ROLE}@{address}/{name}"),
-        })
+        }
+    }
+
+    /// Returns the database with the name of `other`, which is on another server.
+    #[must_use]
+    pub fn named(&self, other: &Database) -> Database {
+        self.addressed(other.name())
+    }
+
+    /// Removes a database again.
+    ///
+    /// # Errors
+    ///
+    /// When somebody uses it or the server refuses.
+    pub fn drop_database(&self, database: &Database) -> Result<()> {
+        self.run(&format!("DROP DATABASE {}", database.name()))
+    }
+
+    /// Gives a folder to the user that the server runs as.
+    ///
+    /// # Errors
+    ///
+    /// When this process may not.
+    pub fn give(&self, folder: &Path) -> Result<()> {
+        give(folder)
     }
 
     /// Runs one statement as the server's administrator.
@@ -170,6 +205,16 @@ pub struct Database {
 }
 
 impl Database {
+    /// Returns its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        let (_, name) = self
+            .url
+            .rsplit_once('/')
+            .expect("made by `Server::database`");
+        name
+    }
+
     /// Runs one statement as the owner.
     ///
     /// # Errors
@@ -228,6 +273,33 @@ impl Database {
         ensure!(done, "the session ended: {sql}");
         Ok(session)
     }
+}
+
+/// A folder that belongs to the user that the server runs as.
+fn own_folder() -> Result<TempDir> {
+    let folder = tempfile::Builder::new()
+        .prefix("airside-postgres-")
+        .tempdir()?;
+    give(folder.path())?;
+    Ok(folder)
+}
+
+fn make_data(folder: &TempDir) -> Result<()> {
+    let options = ["--no-sync", "--no-instructions", "-A", "trust"];
+    let server = ["-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8"];
+    run(user_command(&programs()?.join("initdb"), is_root())
+        .args(options)
+        .args(server)
+        .arg("-D")
+        .arg(folder.path().join(DATA)))
+}
+
+/// Gives `folder` to the user that the server runs as.
+fn give(folder: &Path) -> Result<()> {
+    if !is_root() {
+        return Ok(());
+    }
+    run(Command::new("chown").arg("postgres").arg(folder))
 }
 
 fn psql(url: &str, sql: &str) -> Result<()> {

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use airside_archive::restore::Folds;
 use airside_base::{Clock, Supervisor, TenantId, VirtualClock};
 use airside_ledger::{
     Cell, Column, Draft, Fact, Kind, Ledger, Options, Schema, Store,
@@ -108,4 +109,9 @@ pub(crate) fn changed(key: &str, hotel: &str, rooms: i64) -> Draft {
 
 pub(crate) fn released(key: &str) -> Draft {
     Draft::new(tenant("a"), RELEASED, 1, key, &json!({})).expect("a draft")
+}
+
+/// The tables of these tests.
+pub(crate) fn folds() -> Folds {
+    Folds::default().with::<Holds>()
 }

@@ -4,8 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use airside_archive::restore::{
-    Difference, Digest, Folds, Request, RestoreError, Restored, Source, Until, difference, digest,
-    restore,
+    Difference, Digest, Request, RestoreError, Restored, Source, Until, difference, digest, restore,
 };
 use airside_base::{
     Clock as _, Redacted, Supervisor, SystemClock, TenantId, Timestamp, VirtualClock,
@@ -19,12 +18,8 @@ use proptest::prelude::*;
 
 use crate::{
     archive::Place,
-    harness::{Holds, Rig, changed, draft, released, stores, tenant},
+    harness::{Holds, Rig, changed, draft, folds, released, stores, tenant},
 };
-
-fn folds() -> Folds {
-    Folds::default().with::<Holds>()
-}
 
 fn request(until: Until, now: Timestamp) -> Request {
     Request {
@@ -154,7 +149,7 @@ async fn check_history(steps: &[Step], picks: &[prop::sample::Index]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 6, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn restore_to_any_moment_equals_the_state_then(
