@@ -519,7 +519,7 @@ pub(crate) enum Conversation {
     /// List what happened to a conversation
     History(Which),
     /// Bring an earlier state back as a further change
-    Restore(ConversationRestore),
+    Restore(Box<ConversationRestore>),
 }
 
 /// Which conversation.
@@ -551,6 +551,11 @@ pub(crate) struct ConversationRestore {
     /// Only show what would change.
     #[arg(long)]
     pub(crate) preview: bool,
+    /// Read the earlier state from this archive.
+    #[arg(long, value_name = "URL")]
+    pub(crate) archive: Option<Url>,
+    #[command(flatten)]
+    pub(crate) at: ArchiveAt,
 }
 
 /// A moment of one conversation.

@@ -6,15 +6,18 @@
 //!   nowhere.
 
 use airside_api::{client, wire};
-use airside_base::TenantId;
-use airside_ledger::conversation::{Error, Handle, Id, Moment};
+use airside_archive::restore::{Request, Source, Until};
+use airside_base::{Clock as _, SystemClock, TenantId};
+use airside_ledger::conversation::{Error, Handle, Id, Moment, Past};
 use serde_json::json;
+use url::Url;
 
 use crate::{
-    cli,
+    archive, cli,
     failure::Failure,
     output::{Align, Out, table},
     person::{Desk, Files, Wish, told},
+    restore,
     target::block_on,
     text::printable,
 };
@@ -195,20 +198,17 @@ async fn bring_back(
         version,
         reason: reason.clone(),
     });
-    let (time, seq) = match args.to {
-        cli::Moment::Time(time) => (Some(time), None),
-        cli::Moment::Seq(seq) => (None, Some(seq)),
+    let elsewhere = match &args.archive {
+        Some(url) => Some(from_archive(url, args, &id).await?),
+        None => None,
     };
-    let asked = wire::Restore {
-        tenant: args.which.chain.tenant.clone(),
-        id: id.to_string(),
-        time,
-        seq,
-        change: change.filter(|_| !args.preview),
-    };
+    let change = change.filter(|_| !args.preview);
     let brought = match desk {
-        Desk::Node(client) => client.restore(&asked).await?,
-        Desk::Files(files) => here(files, args, &id, asked.change.as_ref()).await?,
+        Desk::Node(client) => {
+            let asked = asked(args, &id, elsewhere.as_ref(), change);
+            client.restore(&asked).await?
+        }
+        Desk::Files(files) => here(files, args, &id, elsewhere, change.as_ref()).await?,
     };
     if out.is_json() {
         return out.json_pretty(&json!({ "preview": args.preview, "restored": brought }));
@@ -228,20 +228,86 @@ async fn bring_back(
     })
 }
 
+/// Returns what the node is asked for.
+fn asked(
+    args: &cli::ConversationRestore,
+    id: &Id,
+    elsewhere: Option<&Past>,
+    change: Option<wire::Reason>,
+) -> wire::Restore {
+    let (time, seq) = match args.to {
+        _ if elsewhere.is_some() => (None, None),
+        cli::Moment::Time(time) => (Some(time), None),
+        cli::Moment::Seq(seq) => (None, Some(seq)),
+    };
+    let entry = elsewhere.map(|past| {
+        let mut bytes = Vec::new();
+        past.entry().encode(&mut bytes);
+        wire::entry_text(&bytes)
+    });
+    wire::Restore {
+        tenant: args.which.chain.tenant.clone(),
+        id: id.to_string(),
+        time,
+        seq,
+        entry,
+        change,
+    }
+}
+
+/// Brings the chain back as it was, into a scratch store, and looks there.
+async fn from_archive(
+    url: &Url,
+    args: &cli::ConversationRestore,
+    id: &Id,
+) -> Result<Past, Failure> {
+    let folder = &args.which.desk.ledger.data_dir;
+    let archive = archive::open(url, &args.at, folder).await?;
+    let request = Request {
+        until: match args.to {
+            cli::Moment::Time(time) => Until::Time(time),
+            cli::Moment::Seq(seq) => Until::Seq(seq),
+        },
+        tenant: Some(args.which.chain.tenant.clone()),
+        now: SystemClock::new().now(),
+    };
+    let scratch = restore::Scratch::beside(&std::env::temp_dir().join("airside-conversation"))?;
+    let rehearsal = restore::rehearsal(&scratch)?;
+    let (source, folds) = (Source::Archive(&archive), archive::folds());
+    let run = rehearsal.run(source, &request, &folds, &|_| {});
+    let found = match run.await {
+        Ok(_) => {
+            let (tenant, moment) = (&args.which.chain.tenant, moment(args.to));
+            let found = Past::find(rehearsal.store(), tenant, id, moment).await;
+            found.map_err(|error| told(&error.fault()))
+        }
+        Err(error) => Err(restore::failed(&error)),
+    };
+    restore::end(rehearsal).await?;
+    found
+}
+
+fn moment(to: cli::Moment) -> Moment {
+    match to {
+        cli::Moment::Time(time) => Moment::Time(time),
+        cli::Moment::Seq(seq) => Moment::Seq(seq),
+    }
+}
+
 async fn here(
     files: &Files,
     args: &cli::ConversationRestore,
     id: &Id,
+    elsewhere: Option<Past>,
     change: Option<&wire::Reason>,
 ) -> Result<wire::Brought, Failure> {
     let conversations = files.conversations(&args.which.desk);
     let tenant = &args.which.chain.tenant;
-    let moment = match args.to {
-        cli::Moment::Time(time) => Moment::Time(time),
-        cli::Moment::Seq(seq) => Moment::Seq(seq),
-    };
     let work = async {
-        let past = conversations.past(tenant, id, moment).await?;
+        let past = match elsewhere {
+            Some(past) => past,
+            None => conversations.past(tenant, id, moment(args.to)).await?,
+        };
         let preview = conversations.preview(tenant, id, &past).await?;
         let version = match change {
             None => preview.version,

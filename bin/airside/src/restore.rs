@@ -200,12 +200,12 @@ impl<'a> Work<'a> {
     }
 }
 
-fn rehearsal(scratch: &Scratch) -> Result<Rehearsal, Failure> {
+pub(crate) fn rehearsal(scratch: &Scratch) -> Result<Rehearsal, Failure> {
     let rehearsal = Rehearsal::open(&scratch.folder.join("ledger"));
     rehearsal.map_err(|error| unreadable(Exit::Failed, &error.fault()))
 }
 
-async fn end(rehearsal: Rehearsal) -> Result<(), Failure> {
+pub(crate) async fn end(rehearsal: Rehearsal) -> Result<(), Failure> {
     let ended = rehearsal.end().await;
     ended.map_err(|error| unreadable(Exit::Failed, &error.fault()))
 }
@@ -287,13 +287,13 @@ fn report(
 }
 
 /// A folder that goes with this value.
-struct Scratch {
+pub(crate) struct Scratch {
     folder: PathBuf,
 }
 
 impl Scratch {
     /// Makes a folder of its own beside `place`, for this user alone.
-    fn beside(place: &Path) -> Result<Self, Failure> {
+    pub(crate) fn beside(place: &Path) -> Result<Self, Failure> {
         let mut name = place.file_name().unwrap_or_default().to_owned();
         name.push(format!(".restoring-{}", std::process::id()));
         let folder = place.with_file_name(name);

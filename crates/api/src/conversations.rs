@@ -9,8 +9,9 @@
 use std::time::Duration;
 
 use airside_base::TenantId;
-use airside_ledger::conversation::{
-    Conversations, Error, Handle, Id, MAX_STATE_BYTES, Moment, Opening,
+use airside_ledger::{
+    Entry,
+    conversation::{Conversations, Error, Handle, Id, MAX_STATE_BYTES, Moment, Opening, Past},
 };
 use axum::{
     Extension,
@@ -18,6 +19,7 @@ use axum::{
     extract::{Query, State as Extract, rejection::QueryRejection},
     response::{IntoResponse as _, Response},
 };
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::{HeaderMap, StatusCode, header};
 use serde::{Deserialize, de::DeserializeOwned};
 
@@ -31,8 +33,8 @@ use crate::{
 
 /// The header that names a conversation.
 pub(crate) const HEADER: &str = "airside-conversation";
-/// Largest body: a state and what is around it.
-const MAX_BODY: usize = MAX_STATE_BYTES + 4096;
+/// Largest body: a state, sealed and in base64 twice, and what is around it.
+const MAX_BODY: usize = 2 * MAX_STATE_BYTES + 4096;
 
 /// For which tenant an operator works.
 #[derive(Debug, Deserialize)]
@@ -199,13 +201,17 @@ pub(crate) async fn bring_back(
 ) -> Result<wire::Brought, Refusal> {
     let wire::Restore { tenant, id, .. } = asked;
     let id: Id = id.parse().map_err(|_| fault::bad_body("`id` is no id"))?;
-    let moment = match (asked.time, asked.seq) {
-        (Some(time), None) => Moment::Time(time),
-        (None, Some(seq)) => Moment::Seq(seq),
-        _ => return Err(fault::bad_body("give either `time` or `seq`").into()),
-    };
     let refused = |error: Error| refused(&error);
-    let past = conversations.past(tenant, &id, moment).await;
+    let moment = match (asked.time, asked.seq, &asked.entry) {
+        (Some(time), None, None) => Ok(Moment::Time(time)),
+        (None, Some(seq), None) => Ok(Moment::Seq(seq)),
+        (None, None, Some(entry)) => Err(entry),
+        _ => return Err(fault::bad_body("give one of `time`, `seq` and `entry`").into()),
+    };
+    let past = match moment {
+        Ok(moment) => conversations.past(tenant, &id, moment).await,
+        Err(entry) => decoded(entry).ok_or(Error::NotThen),
+    };
     let past = past.map_err(refused)?;
     let preview = conversations.preview(tenant, &id, &past).await;
     let preview = preview.map_err(refused)?;
@@ -220,6 +226,12 @@ pub(crate) async fn bring_back(
         brought.version = restored.await.map_err(refused)?.version;
     }
     Ok(brought)
+}
+
+/// Returns the entry that was sent along. What it holds proves itself when it is opened.
+fn decoded(entry: &str) -> Option<Past> {
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(entry).ok()?;
+    Past::of(Entry::from_encoded(&bytes.into())?)
 }
 
 fn named(asked: Asked<Named>) -> Result<(Named, Id), Answer> {

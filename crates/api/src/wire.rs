@@ -8,6 +8,7 @@ use airside_ledger::{
     conversation::{self, Region, Restored, State},
     personal::SubjectId,
 };
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -307,9 +308,19 @@ pub struct Restore {
     /// Up to this entry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seq: Option<u64>,
+    /// The entry with the earlier state itself, read elsewhere: its canonical encoding
+    /// in base64url.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entry: Option<String>,
     /// Why, and from which version; without it nothing is changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub change: Option<Reason>,
+}
+
+/// Returns the text of [`Restore::entry`] for the canonical encoding of an entry.
+#[must_use]
+pub fn entry_text(encoded: &[u8]) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(encoded)
 }
 
 /// Why a state is brought back.

@@ -221,6 +221,68 @@ fn earlier_state_is_brought_back_with_and_without_a_node() {
     assert!(missing.stderr.contains("LED-090"), "{missing:?}");
 }
 
+/// The archive knows states that the ledger has lost, here because the ledger was itself
+/// restored to an earlier moment.
+#[test]
+fn state_that_only_the_archive_has_is_brought_back() {
+    let rig = Rig::new();
+    let url = format!("file://{}", rig.place.path("archive").display());
+    let archive = format!("[archive]\nurl = \"{url}\"\n");
+    let desk = rig.start("one", &archive);
+    let (handle, version) = desk.begin(&rig.hotel, &json!({ "state": { "step": 1 } }));
+    let change = json!({ "version": version, "patch": { "step": 2 } });
+    let (_, changed) = desk.call("PATCH", (&rig.hotel, &handle), &change);
+    desk.node.terminate().unwrap();
+    let seq = version.to_string();
+    let into = format!("sqlite:{}", rig.place.path("two").display());
+    let restore = ["restore", "--to", &seq, "--tenant", "acme", "--into", &into];
+    rig.run("one", &restore).ok();
+    for file in ["keys.db", "archive.key"] {
+        let (from, to) = (
+            rig.place.path("one").join(file),
+            rig.place.path("two").join(file),
+        );
+        std::fs::copy(from, to).unwrap();
+    }
+    let desk = rig.start("two", "");
+    assert_eq!(
+        desk.get(&rig.hotel, &handle).1["state"],
+        json!({ "step": 1 })
+    );
+    let to = changed["version"].as_u64().unwrap().to_string();
+    let restore = |more: &[&str]| {
+        let restore = ["conversation", "restore", &handle, "--to", &to, "--json"];
+        let from = ["--tenant", "acme", "--archive", &url];
+        rig.run("two", &[&restore[..], &from, more].concat())
+    };
+    let preview = restore(&["--preview"]).json();
+    assert_eq!(preview["restored"]["patch"], json!({ "step": 2 }));
+    assert_eq!(
+        desk.get(&rig.hotel, &handle).1["state"],
+        json!({ "step": 1 })
+    );
+    restore(&["--reason", "lost with the ledger"]).ok();
+    assert_eq!(
+        desk.get(&rig.hotel, &handle).1["state"],
+        json!({ "step": 2 })
+    );
+    // The state of another conversation does not get in.
+    let (other, _) = desk.begin(&rig.hotel, &json!({ "state": {} }));
+    let foreign = [
+        "conversation",
+        "restore",
+        &other,
+        "--to",
+        &to,
+        "--tenant",
+        "acme",
+    ];
+    let foreign = [&foreign[..], &["--archive", &url, "--preview"]].concat();
+    let refused = rig.run("two", &foreign);
+    assert!(refused.stderr.contains("LED-123"), "{refused:?}");
+    desk.node.terminate().unwrap();
+}
+
 /// Two nodes on one database: what one keeps the other changes, what one erases the
 /// other forgets, and a node of another region leaves it alone.
 #[test]

@@ -198,7 +198,7 @@ async fn server_reaches_its_own_conversations_and_nothing_else() {
         &mint().secret.expose().clone(),
         handle,
         401,
-        "ID-002",
+        "ID-003",
     )
     .await;
     check(&elsewhere, &own, handle, 403, "LED-091").await;

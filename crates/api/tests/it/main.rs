@@ -343,6 +343,9 @@ async fn absent_node_is_told_from_a_broken_one() {
         // The first caller is hung up on, the second gets nonsense.
         drop(listener.accept());
         let (mut stream, _) = listener.accept().unwrap();
+        // What is not read would break the connection before the answer is there.
+        let mut request = [0; 4096];
+        assert_ne!(std::io::Read::read(&mut stream, &mut request).unwrap(), 0);
         std::io::Write::write_all(&mut stream, b"nonsense\r\n\r\n").unwrap();
     });
     let client = Client::remote(address, Redacted::new("airside_x".into()), &supervisor);

@@ -134,6 +134,7 @@ async fn earlier_state_of_a_conversation_comes_back_as_a_change() {
         id: id.to_string(),
         time: None,
         seq,
+        entry: None,
         change: change.map(|(version, reason)| wire::Reason {
             version,
             reason: reason.to_owned(),

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     entry::Entry,
     personal::{Opened, Personal},
-    store::Query,
+    store::{Query, Store},
 };
 
 /// All kinds of conversations lie below it.
@@ -79,6 +79,40 @@ impl Past {
         holds.then_some(Self(entry))
     }
 
+    /// Returns the entry in `store` that holds the state of `moment`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotThen`] when there is none.
+    pub async fn find(
+        store: &dyn Store,
+        tenant: &TenantId,
+        id: &Id,
+        moment: Moment,
+    ) -> Result<Self, Error> {
+        let mut found = None;
+        let mut after = 0;
+        loop {
+            let entries = store.read(about(tenant, id, after)).await;
+            let entries = entries.map_err(|error| Error::Read(error.into()))?;
+            let Some(last) = entries.last() else { break };
+            after = last.seq;
+            let later = entries.iter().any(|entry| !moment.includes(entry));
+            let within = entries.into_iter().filter(|entry| moment.includes(entry));
+            found = within.filter_map(Self::of).last().or(found);
+            if later {
+                break;
+            }
+        }
+        found.ok_or(Error::NotThen)
+    }
+
+    /// Returns the entry.
+    #[must_use]
+    pub fn entry(&self) -> &Entry {
+        &self.0
+    }
+
     /// Returns the number of the entry.
     #[must_use]
     pub fn seq(&self) -> u64 {
@@ -133,20 +167,7 @@ impl Conversations {
     ///
     /// [`Error::NotThen`] when there is none.
     pub async fn past(&self, tenant: &TenantId, id: &Id, moment: Moment) -> Result<Past, Error> {
-        let mut found = None;
-        let mut after = 0;
-        loop {
-            let entries = self.entries(tenant, id, after).await?;
-            let Some(last) = entries.last() else { break };
-            after = last.seq;
-            let later = entries.iter().any(|entry| !moment.includes(entry));
-            let mut within = entries.into_iter().filter(|entry| moment.includes(entry));
-            found = within.by_ref().filter_map(Past::of).last().or(found);
-            if later {
-                break;
-            }
-        }
-        found.ok_or(Error::NotThen)
+        Past::find(self.ledger.store(), tenant, id, moment).await
     }
 
     /// Returns what [`Conversations::restore`] would change.
@@ -222,10 +243,15 @@ impl Conversations {
     }
 
     async fn entries(&self, tenant: &TenantId, id: &Id, after: u64) -> Result<Vec<Entry>, Error> {
-        let query = Query::new(tenant.clone()).after(after);
-        let query = query.kind(PREFIX).subject(id.as_str());
-        self.ledger.read(query).await.map_err(Error::Read)
+        let entries = self.ledger.read(about(tenant, id, after)).await;
+        entries.map_err(Error::Read)
     }
+}
+
+/// Returns the query for the entries about a conversation.
+fn about(tenant: &TenantId, id: &Id, after: u64) -> Query {
+    let query = Query::new(tenant.clone()).after(after);
+    query.kind(PREFIX).subject(id.as_str())
 }
 
 fn step(entry: &Entry) -> Option<Step> {
