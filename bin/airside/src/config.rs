@@ -11,6 +11,7 @@ pub(crate) mod command;
 pub(crate) mod problem;
 pub(crate) mod reference;
 pub(crate) mod source;
+pub(crate) mod supply;
 
 use std::{
     fs::File,
@@ -80,6 +81,9 @@ pub(crate) struct Config {
     /// The built-in travel server.
     #[serde(default)]
     pub(crate) travel: TravelServer,
+    /// Hotels whose own systems send rooms and rates.
+    #[serde(default)]
+    pub(crate) supply: supply::Supply,
     /// The control API over TCP.
     #[serde(default)]
     pub(crate) control: airside_api::Config,

@@ -38,6 +38,7 @@ pub(crate) fn no_route() -> Answer {
 
 pub(crate) fn role_missing(needs: Needs) -> Answer {
     let role = match needs {
+        Needs::Role(Role::Supplier) | Needs::Supplier => "supplier",
         Needs::Role(Role::Viewer) => "viewer",
         Needs::Role(Role::Auditor) => "auditor",
         Needs::Role(Role::Operator) | Needs::Upstream => "operator",

@@ -12,6 +12,7 @@
 //!   its groups were granted.
 //! * Answers are bounded: pages are limited, streams follow the reader's pace.
 
+mod alpinebits;
 pub mod client;
 mod config;
 mod conversations;
@@ -24,6 +25,7 @@ pub mod socket;
 mod stream;
 pub mod wire;
 
+pub use alpinebits::{Delivery, Receipt};
 pub use client::Client;
 pub use config::{Config, Grant, UpstreamKey};
 pub use persons::Persons;

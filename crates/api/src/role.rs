@@ -11,17 +11,22 @@ use axum::{
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use http::{HeaderMap, HeaderValue, header};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Config, Grant, fault};
 
-/// What a caller of the control API may do. A higher role includes the lower.
+/// What a caller of the control API may do. A higher role includes the lower, except
+/// that only an operator may do what a supplier may.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
+    /// Sends rooms and rates of the hotels that are set up for it.
+    Supplier,
     /// Sees that the node runs and how.
     Viewer,
     /// Also reads the ledger and verifies it.
@@ -37,6 +42,9 @@ pub enum Needs {
     Role(Role),
     /// The key of an upstream server, or the role of an operator.
     Upstream,
+    /// The role of a supplier or an operator. The key may come as the password of
+    /// `Basic`, with its name as user.
+    Supplier,
 }
 
 /// How callers of one listener are told apart.
@@ -79,6 +87,21 @@ impl Callers {
         Ok(highest(&self.grants, caller.groups()))
     }
 
+    /// Returns the supplier or operator that sent a request.
+    fn supplier(&self, head: &Head<'_>) -> Result<Option<(Caller, Role)>, Fault> {
+        let basic = from_basic(head.headers);
+        let (user, headers) = match &basic {
+            Some((user, headers)) => (Some(user), headers),
+            None => (None, head.headers),
+        };
+        let head = Head { headers, ..*head };
+        let caller = self.identity.identify(&head);
+        let caller = caller.map_err(|error| error.fault())?;
+        let named = user.is_none_or(|user| user == caller.id());
+        let role = supplying(&self.grants, caller.groups()).filter(|_| named);
+        Ok(role.map(|role| (caller, role)))
+    }
+
     /// Returns the upstream server that sent a request; nothing if it shows no key of
     /// one.
     fn upstream(&self, head: &Head<'_>) -> Result<Option<Caller>, Fault> {
@@ -102,6 +125,11 @@ pub(crate) enum Holder {
         /// The tenant of its key.
         tenant: TenantId,
     },
+    /// A supplier's system.
+    Supplier {
+        /// Name of its key.
+        name: String,
+    },
 }
 
 impl Access {
@@ -110,7 +138,7 @@ impl Access {
     fn judge(&self, needs: Needs, request: &Request) -> Result<Option<Holder>, Fault> {
         let lowest = match needs {
             Needs::Role(role) => role,
-            Needs::Upstream => Role::Operator,
+            Needs::Upstream | Needs::Supplier => Role::Operator,
         };
         let callers = match self {
             Self::Owner => return Ok(Some(Holder::Operator)),
@@ -133,6 +161,15 @@ impl Access {
                 tenant: caller.tenant().clone(),
             }));
         }
+        if needs == Needs::Supplier {
+            let caller = callers.supplier(&head)?;
+            return Ok(caller.map(|(caller, role)| match role {
+                Role::Operator => Holder::Operator,
+                _ => Holder::Supplier {
+                    name: caller.id().to_owned(),
+                },
+            }));
+        }
         let role = callers.role(&head)?;
         Ok(role
             .filter(|role| *role >= lowest)
@@ -146,6 +183,32 @@ fn highest(grants: &[Grant], groups: &[String]) -> Option<Role> {
         .filter(|grant| groups.contains(&grant.group))
         .map(|grant| grant.role)
         .max()
+}
+
+/// Returns the role by which a member of `groups` may send what suppliers send.
+fn supplying(grants: &[Grant], groups: &[String]) -> Option<Role> {
+    let held = grants.iter().filter(|grant| groups.contains(&grant.group));
+    held.map(|grant| grant.role)
+        .filter(|role| matches!(role, Role::Supplier | Role::Operator))
+        .max()
+}
+
+/// Returns user and headers of a request that shows its key as the password of `Basic`
+/// (RFC 7617), with the key as `Bearer`.
+fn from_basic(headers: &HeaderMap) -> Option<(String, HeaderMap)> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, credentials) = value.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let decoded = STANDARD.decode(credentials.trim()).ok()?;
+    let decoded = String::from_utf8(decoded).ok()?;
+    let (user, key) = decoded.split_once(':')?;
+    let mut bearer = HeaderValue::from_str(&format!("Bearer {key}")).ok()?;
+    bearer.set_sensitive(true);
+    let mut headers = headers.clone();
+    headers.insert(header::AUTHORIZATION, bearer);
+    Some((user.to_owned(), headers))
 }
 
 /// Lets `request` through to its handler if its sender has what it `needs`.
@@ -184,5 +247,23 @@ mod tests {
         assert_eq!(highest(&grants, &["sre".into()]), Some(Role::Auditor));
         assert_eq!(highest(&grants, &["dev".into()]), None);
         assert_eq!(highest(&grants, &[]), None);
+    }
+
+    #[test]
+    fn supplier_supplies_and_sees_nothing() {
+        let grant = |group: &str, role| Grant {
+            group: group.to_owned(),
+            role,
+        };
+        let grants = [
+            grant("pms", Role::Supplier),
+            grant("sre", Role::Auditor),
+            grant("ops", Role::Operator),
+        ];
+        let by = |group: &str| supplying(&grants, &[group.to_owned()]);
+        assert_eq!(by("pms"), Some(Role::Supplier));
+        assert_eq!(by("ops"), Some(Role::Operator));
+        assert_eq!((by("sre"), by("dev")), (None, None));
+        assert!(highest(&grants, &["pms".into()]) < Some(Role::Viewer));
     }
 }

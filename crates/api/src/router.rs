@@ -6,7 +6,7 @@ use airside_base::{BoxFuture, Fault, Supervisor, TenantId};
 use airside_ledger::{Ledger, Query as LedgerQuery, proof};
 use axum::{
     Router,
-    extract::{Query, State as Extract, rejection::QueryRejection},
+    extract::{DefaultBodyLimit, Query, State as Extract, rejection::QueryRejection},
     middleware::from_fn,
     response::{IntoResponse as _, Response},
     routing::{MethodRouter, delete, get, patch, post},
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
 use crate::{
-    Access, Needs, Persons, Role, conversations,
+    Access, Delivery, Needs, Persons, Receipt, Role, alpinebits, conversations,
     fault::{self, Answer},
     persons,
     role::require,
@@ -34,6 +34,9 @@ pub trait Node: Send + Sync {
     /// Reads the configuration again and takes it into use, or keeps the present
     /// one and says why.
     fn reload(&self) -> BoxFuture<'_, Result<wire::Reloaded, Fault>>;
+
+    /// Takes a message of a hotel's own system.
+    fn receive(&self, delivery: Delivery) -> BoxFuture<'_, Receipt>;
 }
 
 /// What the routes work on.
@@ -104,6 +107,14 @@ fn table() -> Vec<Route> {
         route(Method::POST, "/v1/config/reload", operator, post(reload)),
     ];
     table.extend(of_persons(auditor, operator));
+    let deliver =
+        post(alpinebits::receive).layer(DefaultBodyLimit::max(alpinebits::MAX_BODY_BYTES));
+    table.push(route(
+        Method::POST,
+        "/v1/supply/alpinebits",
+        Needs::Supplier,
+        deliver,
+    ));
     table
 }
 

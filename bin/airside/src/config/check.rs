@@ -29,7 +29,46 @@ pub(crate) fn check(source: &Source, config: &Config) -> Vec<Problem> {
     control(source, config, &mut list);
     upstream_keys(source, config, &mut list);
     archive(source, config, &mut list);
+    hotels(source, config, &mut list);
     list
+}
+
+/// A sender's code has to mean one hotel, and its sender has to exist.
+fn hotels(source: &Source, config: &Config, list: &mut Vec<Problem>) {
+    let mut known = HashSet::new();
+    for (index, hotel) in config.supply.hotel.iter().enumerate() {
+        let path = |key| {
+            [
+                Step::Key("supply"),
+                Step::Key("hotel"),
+                Step::Index(index),
+                Step::Key(key),
+            ]
+        };
+        if !known.insert((&hotel.sender, &hotel.code)) {
+            list.push(Problem::at(
+                source,
+                &path("code"),
+                "CFG-026",
+                format!("`{}` of `{}` is there twice", hotel.code, hotel.sender),
+                "give each hotel of a sender a code of its own",
+            ));
+        }
+        let keys = || config.identity.api_key.iter().map(|key| key.name.as_str());
+        if !keys().any(|name| name == hotel.sender) {
+            let hint = match nearest(&hotel.sender, keys()) {
+                Some(known) => format!("did you mean `{known}`?"),
+                None => "make one with `airside key new`".to_owned(),
+            };
+            list.push(Problem::at(
+                source,
+                &path("sender"),
+                "CFG-026",
+                format!("there is no API key `{}`", hotel.sender),
+                hint,
+            ));
+        }
+    }
 }
 
 fn archive(source: &Source, config: &Config, list: &mut Vec<Problem>) {

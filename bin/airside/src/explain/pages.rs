@@ -43,6 +43,7 @@ pub(super) static PAGES: &[(&str, &str)] = &[
     page!("CFG-023"),
     page!("CFG-024"),
     page!("CFG-025"),
+    page!("CFG-026"),
     page!("CLI-001"),
     page!("CLI-002"),
     page!("CLI-003"),

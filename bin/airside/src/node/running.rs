@@ -14,13 +14,14 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use airside_api::{Callers, Node, Persons, wire};
+use airside_api::{Callers, Delivery, Node, Persons, Receipt, wire};
 use airside_base::{BoxFuture, Clock, Fault, Kind, NodeId, Supervisor, TenantId, Timestamp};
 use airside_gateway::{BuildError, Parts, Shared, Snapshot};
 use airside_identity::{ApiKeyConfig, Digest, Identity};
 use airside_ledger::Ledger;
 use airside_mcp::Local;
-use airside_travel::{Airline, Flights, Options, Parts as Stock, Travel};
+use airside_supply::intake::{Intake, Reply, Request};
+use airside_travel::{Airline, Flights, Options, Parts as Stock, Travel, supply::HotelSupply};
 use arc_swap::ArcSwap;
 
 use crate::{
@@ -138,6 +139,9 @@ struct Current {
     travel: Arc<dyn Local>,
     flights: Arc<dyn Local>,
     airline: Arc<dyn Local>,
+    /// Who sells the rooms of the travel server.
+    supply: Arc<dyn HotelSupply>,
+    intake: Arc<Intake>,
 }
 
 impl Running {
@@ -316,14 +320,31 @@ impl Node for Running {
     fn reload(&self) -> BoxFuture<'_, Result<wire::Reloaded, Fault>> {
         Box::pin(self.replace())
     }
+
+    fn receive(&self, delivery: Delivery) -> BoxFuture<'_, Receipt> {
+        let intake = self.current().intake;
+        Box::pin(async move {
+            let request = Request {
+                sender: delivery.sender.as_deref(),
+                version: delivery.version.as_deref(),
+                action: delivery.action.as_deref(),
+                document: &delivery.document,
+            };
+            match intake.receive(request).await {
+                Reply::Document(xml) => Receipt::Document(xml),
+                Reply::Wrong(text) => Receipt::Wrong(text),
+                Reply::Later => Receipt::Later,
+            }
+        })
+    }
 }
 
 /// Makes what `loaded` asks for. The travel server is kept: it has sold rooms.
 fn current(loaded: Loaded, before: Option<&Current>, stock: &Stock) -> Result<Current, Fault> {
     let identity = Identity::new(&loaded.config.identity, stock.clock.clone());
     let identity = identity.map_err(|error| error.fault())?;
-    let travel = match before {
-        Some(before) => before.travel.clone(),
+    let (travel, supply) = match before {
+        Some(before) => (before.travel.clone(), before.supply.clone()),
         None => {
             let wanted = loaded.config.travel;
             let options = Options {
@@ -332,7 +353,19 @@ fn current(loaded: Loaded, before: Option<&Current>, stock: &Stock) -> Result<Cu
                 snapshot: Some(loaded.config.data_dir.join("travel.snapshot")),
                 ..Options::default()
             };
-            Arc::new(Travel::new(options, stock.clone()))
+            let travel = Travel::new(options, stock.clone());
+            let supply = travel.supply();
+            (Arc::new(travel) as Arc<dyn Local>, supply)
+        }
+    };
+    // What it remembers of single rooms is kept as long as its hotels are.
+    let intake = match before {
+        Some(before) if before.loaded.config.supply == loaded.config.supply => {
+            before.intake.clone()
+        }
+        _ => {
+            let hotels = loaded.config.supply.hotel.iter().map(Into::into).collect();
+            Arc::new(Intake::new(hotels, supply.clone(), stock.clock.clone()))
         }
     };
     // They have nothing to configure: a reload keeps what is in their sandboxes.
@@ -352,6 +385,8 @@ fn current(loaded: Loaded, before: Option<&Current>, stock: &Stock) -> Result<Cu
         travel,
         flights,
         airline,
+        supply,
+        intake,
     })
 }
 

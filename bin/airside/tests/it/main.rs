@@ -17,3 +17,4 @@ mod proof;
 mod run;
 mod signals;
 mod slow;
+mod supply;

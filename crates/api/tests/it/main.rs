@@ -3,8 +3,8 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use airside_api::{
-    Access, Callers, Client, Grant, Needs, Node, Persons, Role, State, UpstreamKey, client,
-    endpoints, serve_socket, serve_tcp, socket, wire,
+    Access, Callers, Client, Delivery, Grant, Needs, Node, Persons, Receipt, Role, State,
+    UpstreamKey, client, endpoints, serve_socket, serve_tcp, socket, wire,
 };
 use airside_base::{BoxFuture, Clock, Fault, Kind, Redacted, Supervisor, SystemClock, TenantId};
 use airside_identity::{ApiKeyConfig, Config, Identity, mint};
@@ -46,6 +46,17 @@ impl Node for Broken {
     fn reload(&self) -> BoxFuture<'_, Result<wire::Reloaded, Fault>> {
         let fault = Fault::new(Kind::Invalid, "CFG-003", "unknown key `adress`");
         Box::pin(async { Err(fault.with_hint("did you mean `address`?")) })
+    }
+
+    fn receive(&self, delivery: Delivery) -> BoxFuture<'_, Receipt> {
+        let Delivery {
+            sender,
+            version,
+            action,
+            document,
+        } = delivery;
+        let text = format!("{sender:?} {version:?} {action:?} {} bytes", document.len());
+        Box::pin(async { Receipt::Wrong(text) })
     }
 }
 
@@ -187,7 +198,7 @@ fn bearer(key: &str) -> Vec<(http::HeaderName, String)> {
 #[tokio::test]
 async fn every_route_needs_its_role() {
     let supervisor = Supervisor::new();
-    let roles = [Role::Viewer, Role::Auditor, Role::Operator];
+    let roles = [Role::Supplier, Role::Viewer, Role::Auditor, Role::Operator];
     let (address, keys) = over_tcp(&supervisor, &roles).await;
     let listed: Vec<String> = endpoints()
         .iter()
@@ -211,19 +222,25 @@ async fn every_route_needs_its_role() {
         "GET /v1/conversations/show Role(Operator)",
         "GET /v1/conversations/history Role(Auditor)",
         "POST /v1/conversations/restore Role(Operator)",
+        "POST /v1/supply/alpinebits Supplier",
     ];
     assert_eq!(listed, expected);
     for route in endpoints() {
         let lowest = match route.needs {
             Needs::Role(role) => role,
-            Needs::Upstream => Role::Operator,
+            Needs::Upstream | Needs::Supplier => Role::Operator,
         };
         for (role, key) in roles.iter().zip(&keys) {
             let (status, body) = ask(address, &route.method, route.path, &bearer(key)).await;
             let refused = status == StatusCode::FORBIDDEN;
-            assert_eq!(refused, *role < lowest, "{route:?} as {role:?}: {body}");
+            let supplies = route.needs == Needs::Supplier && *role == Role::Supplier;
+            assert_eq!(
+                refused,
+                *role < lowest && !supplies,
+                "{route:?} as {role:?}: {body}"
+            );
         }
-        let outsider = bearer(&keys[3]);
+        let outsider = bearer(&keys[4]);
         let (status, body) = ask(address, &route.method, route.path, &outsider).await;
         assert_eq!(status, StatusCode::FORBIDDEN, "{route:?}");
         assert!(body.contains("API-002"), "{body}");
@@ -233,6 +250,54 @@ async fn every_route_needs_its_role() {
         let wrong = bearer("airside_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
         let (status, body) = ask(address, &route.method, route.path, &wrong).await;
         assert_eq!(status, StatusCode::UNAUTHORIZED, "{route:?} {body}");
+    }
+}
+
+#[tokio::test]
+async fn hotel_system_shows_its_key_as_alpinebits_has_it() {
+    let supervisor = Supervisor::new();
+    let (address, keys) = over_tcp(&supervisor, &[Role::Supplier]).await;
+    let basic = |user: &str, key: &str| {
+        let credentials = base64::Engine::encode(
+            &base64::engine::general_purpose::STANDARD,
+            format!("{user}:{key}"),
+        );
+        format!("Basic {credentials}")
+    };
+    let form = "--b\r\nContent-Disposition: form-data; name=\"action\"\r\n\r\nOTA_Ping:Handshaking\r\n\
+                --b\r\nContent-Disposition: form-data; name=\"request\"; filename=\"r.xml\"\r\n\r\n<a/>\r\n--b--\r\n";
+    let kind = "multipart/form-data; boundary=b";
+    for (authorization, kind, status, expected) in [
+        (
+            basic("k0", &keys[0]),
+            kind,
+            400,
+            "Some(\"k0\") Some(\"2024-10\") Some(\"OTA_Ping:Handshaking\") 4 bytes",
+        ),
+        (basic("k1", &keys[0]), kind, 403, "API-002"),
+        (basic("outsider", &keys[1]), kind, 403, "API-002"),
+        (basic("k0", "wrong"), kind, 401, "ID-001"),
+        (
+            format!("Bearer {}", keys[0]),
+            "text/xml",
+            400,
+            "ERROR:the request is not",
+        ),
+    ] {
+        let headers = [
+            (header::AUTHORIZATION, authorization),
+            (header::CONTENT_TYPE, kind.to_owned()),
+            (
+                http::HeaderName::from_static("x-alpinebits-clientprotocolversion"),
+                "2024-10".to_owned(),
+            ),
+        ];
+        let route = (&http::Method::POST, "/v1/supply/alpinebits");
+        let response = send(address, route, &headers, form).await;
+        let found = response.status().as_u16();
+        let body = text(response).await;
+        assert_eq!(found, status, "{body}");
+        assert!(body.contains(expected), "{body}, not {expected}");
     }
 }
 

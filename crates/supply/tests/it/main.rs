@@ -1,0 +1,3 @@
+//! Adapters against published messages.
+
+mod examples;
