@@ -192,3 +192,6 @@ fn instant(micros: i64) -> String {
     let at = Timestamp::from_second(micros.div_euclid(1_000_000)).unwrap_or(Timestamp::MAX);
     at.to_string()
 }
+
+#[cfg(test)]
+mod tests;
