@@ -1,6 +1,7 @@
 //! Drives the binary as its users do.
 
 mod archive;
+#[cfg(test)]
 mod booking;
 mod commands;
 mod configuration;

@@ -78,7 +78,13 @@ impl Desk {
             Some(text) => shared::date(text, "check_in")?,
             None => stay.check_in(),
         };
-        let length = stay.nights().len() as i64 + asked.nights_delta.unwrap_or(0);
+        let delta = asked.nights_delta.unwrap_or(0);
+        if !(-30..=30).contains(&delta) {
+            let range = "use nights_delta of -30 to 30";
+            let field = "nights_delta";
+            return Err(Rejection::Range { field, range }.into());
+        }
+        let length = stay.nights().len() as i64 + delta;
         let check_out = match &asked.check_out {
             Some(text) => shared::date(text, "check_out")?,
             None if asked.check_in.is_some() || asked.nights_delta.is_some() => {

@@ -46,6 +46,10 @@ impl Rig {
 
     /// Calls a tool as the caller `who`; `None` is somebody unknown.
     pub(crate) async fn call(&self, who: Option<&str>, tool: &str, arguments: Value) -> Value {
+        // The tools that search mirror it into a header.
+        let mirrors = matches!(tool, "search_hotels" | "check_availability");
+        let currency = arguments["currency"].as_str().filter(|_| mirrors);
+        let currency = currency.map(str::to_owned);
         let params = json!({
             "name": tool,
             "arguments": arguments,
@@ -64,6 +68,13 @@ impl Rig {
             .header("mcp-name", tool)
             .body(body::full(message.to_string()))
             .unwrap();
+        if let Some(currency) = currency {
+            let mirrored = airside_mcp::header::encode(&currency).into_owned();
+            let name = http::HeaderName::from_static("mcp-param-currency");
+            request
+                .headers_mut()
+                .insert(name, mirrored.parse().unwrap());
+        }
         if let Some(who) = who {
             request.extensions_mut().insert(Principal {
                 tenant: "default".parse().unwrap(),
@@ -670,4 +681,150 @@ async fn follow_up_needs_only_the_handle_and_the_change() {
     ] {
         check_refused(&rig.ada("check_availability", arguments).await, code);
     }
+}
+
+#[tokio::test]
+async fn price_that_changed_since_the_offer_is_told_before_anything_else() {
+    let rig = Rig::new();
+    let offer = rig.offer("2026-12-15", "2026-12-17").await;
+    let offer_ref = offer["offer_ref"].as_str().unwrap();
+    let found = rig
+        .ada("search_hotels", json!({ "place": "Boston", "check_in": "2026-12-15", "check_out": "2026-12-17", "limit": 25, "free_cancellation": true }))
+        .await;
+    let hotels = found["structuredContent"]["hotels"].as_array().unwrap();
+    let hotel = hotels
+        .iter()
+        .find(|hotel| hotel["best_offer"]["offer_ref"] == offer_ref);
+    let hotel = &hotel.unwrap()["property_id"];
+    // The hotel sends another rate after the traveller has seen the offer.
+    let updates: airside_travel::supply::Updates = serde_json::from_value(json!({
+        "hotel": hotel, "sent": "2026-11-23T12:00:00Z",
+        "changes": [{
+            "room": offer["room_type"]["code"], "from": "2026-12-15", "to": "2026-12-16",
+            "what": { "set": "base_rate", "to": 99_900 },
+        }],
+    }))
+    .unwrap();
+    rig.travel.supply().apply(&updates).await.unwrap();
+    let create = json!({ "offer_ref": offer_ref, "booker": booker() });
+    let told = rig.ada("create_booking_session", create).await;
+    let content = &told["structuredContent"];
+    assert_eq!(content["status"], "totals_changed", "{told}");
+    assert_eq!(content["change"]["before"], offer["total"]);
+    assert_eq!(
+        content["change"]["after"],
+        content["session"]["offer"]["total"]
+    );
+    assert_ne!(content["change"]["after"], offer["total"]);
+    // What the traveller consents to is the new price.
+    let done = rig
+        .ada("complete_booking_session", consent(&told, KEY))
+        .await;
+    let session = &done["structuredContent"]["session"];
+    assert_eq!(session["status"], "completed", "{done}");
+    assert_eq!(session["offer"]["total"], content["change"]["after"]);
+}
+
+/// Calls of tools that look, with nonsense in them.
+fn nonsense_looking(hotel: &Value, long: &str) -> Vec<(&'static str, Value)> {
+    let stay = |check_in: &str, check_out: &str| json!({ "property_id": hotel, "check_in": check_in, "check_out": check_out });
+    let rooms = |rooms: Value| with(stay("2026-12-15", "2026-12-16"), "rooms", rooms);
+    let calendar = |name: &str, value: Value| {
+        let from = json!({ "property_id": hotel, "from": "2026-12-15" });
+        ("get_price_calendar", with(from, name, value))
+    };
+    vec![
+        ("check_availability", stay("2026-11-01", "2026-11-03")),
+        ("check_availability", stay("2026-12-15", "2026-12-15")),
+        ("check_availability", stay("2026-12-15", "2028-01-19")),
+        (
+            "check_availability",
+            rooms(json!(vec![json!({ "adults": 1 }); 90])),
+        ),
+        (
+            "check_availability",
+            rooms(json!([{ "adults": 1, "child_ages": [40] }])),
+        ),
+        (
+            "search_hotels",
+            json!({ "place": "Boston", "currency": "XYZ" }),
+        ),
+        ("search_hotels", json!({ "place": "🏨🏨🏨" })),
+        ("search_hotels", json!({ "place": long })),
+        calendar("days", json!(63)),
+        calendar("nights", json!(400)),
+        calendar("from", json!("2026-11-01")),
+    ]
+}
+
+/// Calls of tools that book, with nonsense in them.
+fn nonsense_booking(id: &str, long: &str) -> Vec<(&'static str, Value)> {
+    let change = |name: &str, value: Value| {
+        let of = json!({ "booking_id": id });
+        ("quote_booking_change", with(of, name, value))
+    };
+    let feedback = |name: &str, value: Value| {
+        let said = json!({ "about": "search", "text": "x" });
+        ("send_feedback", with(said, name, value))
+    };
+    vec![
+        ("create_booking_session", json!({})),
+        ("create_booking_session", json!({ "offer_ref": "🏨" })),
+        ("create_booking_session", json!({ "offer_ref": long })),
+        (
+            "create_booking_session",
+            json!({ "offer_ref": 7, "rooms": 90 }),
+        ),
+        ("update_booking_session", json!({ "session_id": long })),
+        ("get_booking", json!({ "booking_id": "" })),
+        ("confirm_cancellation", json!({})),
+        change("check_in", json!("2026-11-01")),
+        change("check_out", json!("2026-12-01")),
+        change("check_out", json!("tomorrow")),
+        change("nights_delta", json!(400)),
+        change("nights_delta", json!(i64::MAX)),
+        ("save_preferences", json!({ "min_stars": 9 })),
+        ("save_preferences", json!({ "currency": "🙂" })),
+        ("save_preferences", json!({ "notes": long })),
+        feedback("text", json!(long)),
+        feedback("about", json!("weather")),
+        feedback("rating", json!(40)),
+    ]
+}
+
+#[tokio::test]
+async fn nonsense_is_answered_with_a_code_and_a_hint() {
+    let rig = Rig::new();
+    let id = rig.booked().await;
+    let long = "x".repeat(1_000_000);
+    let found = rig.ada("search_hotels", json!({ "place": "Boston" })).await;
+    let hotel = &found["structuredContent"]["hotels"][0]["property_id"];
+    let calls = nonsense_looking(hotel, &long).into_iter();
+    for (tool, arguments) in calls.chain(nonsense_booking(&id, &long)) {
+        let said: String = arguments.to_string().chars().take(120).collect();
+        let refused = rig.ada(tool, arguments).await;
+        let content = &refused["structuredContent"];
+        let refusal = (&refused["isError"], &content["status"]);
+        assert_eq!(
+            refusal,
+            (&json!(true), &json!("error")),
+            "{tool} {said}: {refused}"
+        );
+        let code = content["code"].as_str().unwrap();
+        assert!(
+            code.starts_with("TRV-") && code.len() == 7,
+            "{tool} {said}: {code}"
+        );
+        assert!(
+            content["hint"].as_str().unwrap().len() > 10,
+            "{tool} {said}"
+        );
+        assert!(refused.to_string().len() < 2_000, "{tool} {said}");
+    }
+    // Nothing of it changed anything.
+    let booking = rig.ada("get_booking", json!({ "booking_id": id })).await;
+    assert_eq!(
+        booking["structuredContent"]["booking"]["history"],
+        json!([])
+    );
 }

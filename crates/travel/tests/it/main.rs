@@ -8,6 +8,7 @@ mod client;
 mod contract;
 mod flights;
 mod rejections;
+mod rules;
 mod search;
 mod view;
 
