@@ -279,6 +279,9 @@ fn report(
         let line = format!("recorded on top: {erasures} erasures that came after the moment");
         out.line(&line)?;
     }
+    out.line(
+        "keys are in no backup: copy seal.key, keys.db and vault.key from the former data folder",
+    )?;
     if let Some(target) = target {
         let folder = printable(&target.display().to_string());
         out.line(&format!("start with it: airside up --data-dir {folder}"))?;
@@ -334,7 +337,9 @@ pub(crate) fn failed(error: &RestoreError) -> Failure {
         RestoreError::Archive(error) => archive::failed(error),
         RestoreError::Broken { .. } => unreadable(Exit::Broken, &error.fault()),
         RestoreError::Unclear { .. } => unreadable(Exit::Usage, &error.fault()),
-        RestoreError::NotEmpty => unreadable(Exit::InUse, &error.fault()),
+        RestoreError::NotEmpty | RestoreError::Unfinished => {
+            unreadable(Exit::InUse, &error.fault())
+        }
         RestoreError::BeforeFirst { .. }
         | RestoreError::Beyond { .. }
         | RestoreError::Absent { .. }
@@ -343,6 +348,7 @@ pub(crate) fn failed(error: &RestoreError) -> Failure {
         | RestoreError::Reopen(_)
         | RestoreError::Record(_)
         | RestoreError::Target(_)
+        | RestoreError::Mark(_)
         | RestoreError::Fold { .. } => unreadable(Exit::Failed, &error.fault()),
     }
 }

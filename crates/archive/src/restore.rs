@@ -11,14 +11,16 @@
 //!   all of them are folded. Memory is bounded.
 //! * Whoever has been erased up to the end of the source stays erased: the list is known
 //!   before anything is written, and is in the target before [`restore()`] returns.
+//! * A target carries a mark until then: a node refuses what a crash left half made.
 
 use std::{sync::Arc, time::Duration};
 
-use airside_base::{Clock, Fault, Kind, Supervisor, TenantId, Timestamp};
+use airside_base::{Clock, Fault, Kind, NodeId, Supervisor, TenantId, Timestamp};
 use airside_ledger::{
     Head, Ledger, OpenError, Options, Progress, Store, StoreError,
     erasure::{EraseError, List, ListError},
     failpoint::{self, Point},
+    store::{Claim, Claimed, Fence},
 };
 
 use self::writer::Writer;
@@ -42,6 +44,10 @@ pub use self::{
     until::{ParseUntilError, Until},
 };
 
+/// The lease that is held in a target until everything is there.
+const MARK: &str = "restore";
+/// Nobody comes back to a restore that was interrupted: it does not end by itself.
+const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 /// Longest wait for what writes the erasures to end.
 const CLOSE: Duration = Duration::from_secs(30);
 
@@ -87,6 +93,12 @@ pub enum RestoreError {
     /// The target holds entries; it was left as it is.
     #[error("the target is not empty")]
     NotEmpty,
+    /// The target holds a part of what an earlier restore was to bring back.
+    #[error("the target holds a part of a restore that did not come to its end")]
+    Unfinished,
+    /// The marker of a restore under way cannot be set in the target.
+    #[error("cannot mark the target")]
+    Mark(#[source] StoreError),
     /// The moment is in front of the first entry.
     #[error("{time} is before the first entry, of {first}")]
     BeforeFirst {
@@ -170,11 +182,11 @@ impl RestoreError {
                 .with_hint(format!("`--to latest` restores everything up to {reaches}")),
             Self::Absent { .. } => told(Kind::NotFound, "LED-066"),
             Self::Unclear { .. } => told(Kind::Invalid, "LED-067"),
-            Self::Archive(error) => return error.fault(),
-            Self::Erasures(error) => return error.fault(),
-            Self::Reopen(error) => return error.fault(),
-            Self::Record(error) => return error.fault(),
-            Self::Source(error) | Self::Target(error) => return error.fault(),
+            Self::Archive(error) => error.fault(),
+            Self::Erasures(error) => error.fault(),
+            Self::Reopen(error) => error.fault(),
+            Self::Record(error) => error.fault(),
+            Self::Source(error) | Self::Target(error) | Self::Mark(error) => error.fault(),
             Self::Broken { intact, .. } => {
                 let fault = told(Kind::Internal, "LED-100");
                 match intact {
@@ -184,9 +196,10 @@ impl RestoreError {
                     )),
                 }
             }
-            Self::Fold { .. } => told(Kind::Internal, "LED-068"),
+            Self::Fold { source, .. } => told(Kind::Internal, "LED-068").with_private(source),
+            Self::Unfinished => told(Kind::Conflict, "LED-108")
+                .with_hint("make an empty database, or an empty folder, and restore into that"),
         }
-        .with_private(self)
     }
 }
 
@@ -206,28 +219,80 @@ pub async fn restore(
     progress: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<Restored, RestoreError> {
     is_possible(request, &**target).await?;
+    let mark = mark(&**target, &*clock).await?;
     // First of all: without it nothing may be brought back.
     let erasures = source::erasures(source, request.until).await?;
     failpoint::reach(Point::RestoreBegun);
     let mut restored = replay(source, request, &**target, folds, progress).await?;
     failpoint::reach(Point::RestoreReplayed);
-    if !erasures.is_empty() {
-        restored.erasures = record(&erasures, target.clone(), clock).await?;
-    }
+    restored.erasures = conclude(&erasures, target, clock, mark).await?;
     failpoint::reach(Point::RestoreDone);
     Ok(restored)
 }
 
-async fn record(
+/// Marks `target`, so that what a crash leaves of it is not taken for a ledger.
+async fn mark(target: &dyn Store, clock: &dyn Clock) -> Result<Fence, RestoreError> {
+    let claim = Claim {
+        name: MARK.into(),
+        holder: NodeId::generate(clock).to_string().into(),
+        now: clock.now(),
+        ttl: FOR_EVER,
+    };
+    match target.claim(claim).await.map_err(RestoreError::Mark)? {
+        Claimed::Held { fence, .. } => Ok(fence),
+        Claimed::Taken { .. } => Err(RestoreError::Unfinished),
+    }
+}
+
+/// Refuses a `store` that a restore has not been brought to its end in. Belongs to every
+/// start of a node.
+///
+/// # Errors
+///
+/// [`RestoreError::Unfinished`], or when the store does not answer.
+pub async fn check_finished(store: &dyn Store, clock: &dyn Clock) -> Result<(), RestoreError> {
+    let claim = Claim {
+        name: MARK.into(),
+        holder: NodeId::generate(clock).to_string().into(),
+        now: clock.now(),
+        ttl: Duration::ZERO,
+    };
+    let horizon = clock
+        .now()
+        .checked_add(FOR_EVER / 2)
+        .unwrap_or(Timestamp::MAX);
+    match store.claim(claim).await.map_err(RestoreError::Mark)? {
+        Claimed::Held { fence, .. } => store.release(fence).await.map_err(RestoreError::Mark),
+        Claimed::Taken { until } if until > horizon => Err(RestoreError::Unfinished),
+        // Another node is looking at this moment.
+        Claimed::Taken { .. } => Ok(()),
+    }
+}
+
+/// Records `erasures` in `target`, whose content is there, and takes the mark away;
+/// returns how many were recorded.
+async fn conclude(
     erasures: &List,
-    target: Arc<dyn Store>,
+    target: &Arc<dyn Store>,
     clock: Arc<dyn Clock>,
+    mark: Fence,
 ) -> Result<usize, RestoreError> {
+    if erasures.is_empty() {
+        target.release(mark).await.map_err(RestoreError::Mark)?;
+        return Ok(0);
+    }
     let tasks = Supervisor::new();
-    let ledger = Ledger::open(target, clock, &tasks, Options::default()).await;
+    let ledger = Ledger::open(target.clone(), clock, &tasks, Options::default()).await;
     let recorded = match ledger {
         Ok(ledger) => erasures.record(&ledger).await.map_err(RestoreError::Record),
         Err(error) => Err(RestoreError::Reopen(error)),
+    };
+    let recorded = match recorded {
+        Ok(recorded) => {
+            let released = target.release(mark).await;
+            released.map(|()| recorded).map_err(RestoreError::Mark)
+        }
+        Err(error) => Err(error),
     };
     tasks.stop(CLOSE).await;
     recorded

@@ -177,6 +177,7 @@ pub(super) static PAGES: &[(&str, &str)] = &[
     page!("LED-105"),
     page!("LED-106"),
     page!("LED-107"),
+    page!("LED-108"),
     page!("LED-120"),
     page!("LED-121"),
     page!("LED-122"),

@@ -3,6 +3,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use airside_api::{Client, client, wire};
+use airside_archive::restore::check_finished;
 use airside_base::{Fault, Kind, Supervisor, SystemClock, TenantId};
 use airside_ledger::{
     Ledger, OpenError, Options, Progress, Query, Store, StoreError,
@@ -186,6 +187,8 @@ pub(crate) async fn own(
         }
         Some(file) => postgres(file, supervisor).await?,
     };
+    let finished = check_finished(&*store, &SystemClock::new()).await;
+    finished.map_err(|error| crate::restore::failed(&error))?;
     open(store, supervisor).await
 }
 
@@ -236,7 +239,7 @@ pub(crate) fn refused(folder: &Path, error: &sqlite::OpenError) -> Failure {
 pub(crate) fn unreadable(exit: Exit, fault: &Fault) -> Failure {
     let failure = Failure::new(exit, fault.clone());
     match fault.private() {
-        Some(cause) => failure.with_detail(format!("cause: {cause}")),
-        None => failure,
+        Some(cause) if cause != fault.public() => failure.with_detail(format!("cause: {cause}")),
+        _ => failure,
     }
 }

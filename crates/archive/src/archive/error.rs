@@ -125,16 +125,14 @@ impl Error {
             Self::Url { .. } => told(Kind::Invalid, "LED-050").with_hint(
                 "write file:///folder, with the whole path of the folder, or s3://bucket/prefix",
             ),
-            Self::Access(error) => return error.fault(),
-            Self::Storage { source, .. } => {
-                return told(Kind::Unavailable, "LED-051").with_private(source);
-            }
+            Self::Access(error) => error.fault(),
+            Self::Storage { source, .. } => told(Kind::Unavailable, "LED-051").with_private(source),
             Self::Timeout { .. } => told(Kind::Timeout, "LED-051"),
             Self::Absent => told(Kind::NotFound, "LED-052")
                 .with_hint("look at the URL: an archive has an object `archive.json`"),
             Self::WrongKey { .. } => told(Kind::Forbidden, "LED-053")
                 .with_hint("name the key file that the archive was written with"),
-            Self::Vault(error) => return error.fault(),
+            Self::Vault(error) => error.fault(),
             Self::Missing { .. } => told(Kind::NotFound, "LED-055"),
             Self::Damaged { .. } => told(Kind::Internal, "LED-056"),
             Self::Version { .. } => told(Kind::Unsupported, "LED-057"),
@@ -161,15 +159,15 @@ impl Error {
                 };
                 Fault::new(fault.kind(), fault.code(), text).with_hint(hint)
             }
-            Self::Interrupted(_) => Fault::new(
+            Self::Interrupted(source) => Fault::new(
                 Kind::Internal,
                 "LED-102",
                 "an object of the archive could not be sealed",
-            ),
-            Self::Read(error) => return error.fault(),
-            Self::Lease(error) => return error.fault(),
+            )
+            .with_private(source),
+            Self::Read(error) => error.fault(),
+            Self::Lease(error) => error.fault(),
         }
-        .with_private(self)
     }
 
     /// Returns whether repeating cannot help: an operator has to decide.

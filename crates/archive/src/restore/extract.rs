@@ -20,7 +20,8 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::{
-    Folds, Rehearsal, Request, RestoreError, Restored, Rows, Source, is_possible, record, source,
+    Folds, Rehearsal, Request, RestoreError, Restored, Rows, Source, conclude, is_possible, mark,
+    source,
 };
 
 /// The first entry of a chain that holds what was known of one person.
@@ -53,6 +54,7 @@ pub async fn restore_subject(
         let what = "a person is one of a tenant: name the tenant";
         return Err(RestoreError::Unclear { what });
     };
+    let mark = mark(&**target, &*clock).await?;
     // First of all: without it nothing may be brought back.
     let erasures = source::erasures(source, request.until).await?;
     rehearsal.run(source, request, folds, progress).await?;
@@ -76,9 +78,7 @@ pub async fn restore_subject(
         from_snapshot: 0,
         erasures: 0,
     };
-    if !erasures.is_empty() {
-        restored.erasures = record(&erasures, target.clone(), clock).await?;
-    }
+    restored.erasures = conclude(&erasures, target, clock, mark).await?;
     Ok(restored)
 }
 

@@ -648,3 +648,52 @@ async fn running_archiver_follows_and_appends_can_wait_for_it() {
     check_back(&place, &rig, &store).await;
     rig.stop().await;
 }
+
+#[tokio::test]
+async fn object_of_another_version_is_named() {
+    let (place, rig, _) = shipped().await;
+    for name in place.storage.names().await {
+        let before = place.storage.load(&name).await;
+        let after = match name.starts_with("segment") {
+            // Behind the first seven bytes.
+            true => [&before[..7], &[9], &before[8..]].concat(),
+            false => String::from_utf8(before.clone())
+                .unwrap()
+                .replace("archive/1", "archive/9")
+                .into_bytes(),
+        };
+        if after == before {
+            // A manifest's form is under its code: nobody else can write another.
+            continue;
+        }
+        place.storage.replace(&name, after).await;
+        let found = match place.archive().await {
+            Ok(archive) => archive.verify(&|_| {}).await.unwrap_err(),
+            Err(found) => found,
+        };
+        // A segment's hash is in its manifest, so it is damage there.
+        assert!(["LED-056", "LED-057"].contains(&found.fault().code()));
+        assert!(found.fault().public().contains(&name), "{found}");
+        place.storage.replace(&name, before).await;
+    }
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn ledger_in_a_folder_is_archived_at_once_after_a_crash() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = Place::default();
+    for round in 1..4 {
+        // Nobody gives the lease back, and no time passes.
+        let tasks = Supervisor::new();
+        let store = airside_ledger::stores::sqlite::Sqlite::open(folder.path(), &tasks).unwrap();
+        let store: Arc<dyn Store> = Arc::new(store);
+        let rig = Rig::on(store.clone()).await;
+        let mut archiver = place.archiver(&rig).await;
+        append(&rig.ledger, "a", round..round + 1).await;
+        assert_eq!(archiver.ship().await.unwrap().entries, 1, "round {round}");
+        rig.stop().await;
+        drop((archiver, store));
+        tasks.stop(Duration::from_secs(20)).await;
+    }
+}

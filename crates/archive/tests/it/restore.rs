@@ -4,7 +4,8 @@
 use std::{sync::Arc, time::Duration};
 
 use airside_archive::restore::{
-    Difference, Digest, Request, RestoreError, Restored, Source, Until, difference, digest, restore,
+    Difference, Digest, Request, RestoreError, Restored, Source, Until, check_finished, difference,
+    digest, restore,
 };
 use airside_base::{
     Clock as _, Redacted, Supervisor, SystemClock, TenantId, Timestamp, VirtualClock,
@@ -355,5 +356,42 @@ async fn restored_ledger_goes_on_behind_the_last_entry() {
     assert_eq!(receipt.unwrap().entries[0].seq, 18);
     again.ledger.verify(&|_| {}).await.unwrap();
     again.stop().await;
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn half_a_restore_is_no_ledger() {
+    let server = Server::start().unwrap();
+    let (rig, store, place, _) = lived().await;
+    let archive = place.archive().await.unwrap();
+    let latest = request(Until::Latest, rig.clock.now());
+    for target in [postgres(&server, "half").await, Arc::new(Memory::new())] {
+        // The archive loses a segment after the restore has begun to write.
+        let segments = place.storage.names().await;
+        let last = segments.iter().rfind(|name| name.starts_with("segment"));
+        let last = last.unwrap();
+        let kept = place.storage.load(last).await;
+        place.storage.remove(last).await;
+        let broken = back(Source::Archive(&archive), &latest, target.clone()).await;
+        assert!(
+            matches!(broken, Err(RestoreError::Archive(_))),
+            "{broken:?}"
+        );
+        place.storage.replace(last, kept).await;
+        let refused = check_finished(&*target, &rig.clock).await.unwrap_err();
+        assert_eq!(refused.fault().code(), "LED-108");
+        let again = back(Source::Archive(&archive), &latest, target.clone()).await;
+        let again = again.unwrap_err();
+        assert!(
+            matches!(again, RestoreError::NotEmpty | RestoreError::Unfinished),
+            "{again}"
+        );
+    }
+    let whole: Arc<dyn Store> = Arc::new(Memory::new());
+    back(Source::Store(&store), &latest, whole.clone())
+        .await
+        .unwrap();
+    check_finished(&*whole, &rig.clock).await.unwrap();
+    check_finished(&*whole, &rig.clock).await.unwrap();
     rig.stop().await;
 }

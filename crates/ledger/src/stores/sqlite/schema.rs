@@ -86,6 +86,13 @@ pub(super) fn open_writer(file: &Path) -> Result<Connection, OpenError> {
     let found = version(&connection, file)?;
     configure_writer(&connection).map_err(at("configure the ledger"))?;
     migrate(&mut connection, found).map_err(at("migrate the ledger"))?;
+    // Nobody else works in this folder: whoever held a lease has ended.
+    connection
+        .execute(
+            "UPDATE leases SET holder = NULL WHERE holder IS NOT NULL",
+            [],
+        )
+        .map_err(at("free the leases of an earlier process"))?;
     Ok(connection)
 }
 
