@@ -438,6 +438,7 @@ pub(crate) struct Restore {
     #[arg(
         long,
         value_name = "SUBJECT",
+        allow_hyphen_values = true,
         requires = "tenant",
         conflicts_with = "preview"
     )]
@@ -473,7 +474,7 @@ Examples:
 #[command(after_help = ERASE_HELP)]
 pub(crate) struct Erase {
     /// Pseudonym of the person.
-    #[arg(value_name = "SUBJECT")]
+    #[arg(value_name = "SUBJECT", allow_hyphen_values = true)]
     pub(crate) subject: SubjectId,
     /// `service` for what is kept to serve the person, `law` for what the law requires;
     /// may be repeated.
@@ -490,7 +491,7 @@ pub(crate) struct Erase {
 #[command(after_help = "Examples:\n  airside export subject-8f3a -o subject.json")]
 pub(crate) struct Export {
     /// Pseudonym of the person.
-    #[arg(value_name = "SUBJECT")]
+    #[arg(value_name = "SUBJECT", allow_hyphen_values = true)]
     pub(crate) subject: SubjectId,
     /// File to make, for this user alone; without it the document goes to standard output.
     #[arg(short = 'o', long, value_name = "FILE")]
@@ -526,7 +527,7 @@ pub(crate) enum Conversation {
 #[derive(Debug, Args)]
 pub(crate) struct Which {
     /// Its handle or its id.
-    #[arg(value_name = "HANDLE|ID")]
+    #[arg(value_name = "HANDLE|ID", allow_hyphen_values = true)]
     pub(crate) conversation: String,
     #[command(flatten)]
     pub(crate) chain: ChainArgs,

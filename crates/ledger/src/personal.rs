@@ -48,7 +48,7 @@ impl SubjectId {
     /// Returns a fresh random id.
     #[must_use]
     pub fn generate() -> Self {
-        Self(secret_token().into())
+        Self(token().into())
     }
 
     /// Returns the id as text.
@@ -86,6 +86,16 @@ impl fmt::Display for SubjectId {
 impl fmt::Debug for SubjectId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SubjectId({self})")
+    }
+}
+
+/// Returns 256 random bits that no command takes for one of its options.
+pub(crate) fn token() -> String {
+    loop {
+        let token = secret_token();
+        if !token.starts_with('-') {
+            return token;
+        }
     }
 }
 

@@ -105,6 +105,71 @@ fn erased_person_is_gone_also_from_the_past_and_an_old_copy_of_the_keys() {
     assert_eq!(*guest(&place.run(&export).json()), gone);
 }
 
+/// Returns whether any file below `folder` holds `text`.
+fn is_below(folder: &std::path::Path, text: &str) -> bool {
+    fs::read_dir(folder).unwrap().any(|found| {
+        let found = found.unwrap();
+        if found.file_type().unwrap().is_dir() {
+            return is_below(&found.path(), text);
+        }
+        // A socket is no file.
+        let bytes = fs::read(found.path()).unwrap_or_default();
+        let text = text.as_bytes();
+        bytes.windows(text.len()).any(|part| part == text)
+    })
+}
+
+/// What a traveller has told the built-in server: once it is erased, no tool, export,
+/// listing, log, file or restore shows it.
+#[test]
+fn what_a_traveller_said_is_gone_from_every_way_of_reading() {
+    let (place, said) = (Place::new(), "a-quiet-room-to-the-yard");
+    let node = place.up();
+    let data = place.data();
+    let run = |arguments: &[&str]| place.run(&[arguments, &["--data-dir", &data]].concat());
+    let notes = format!("notes={said}");
+    run(&["call", "save_preferences", &notes]).ok();
+    let text = format!("text={said}");
+    run(&["call", "send_feedback", "about=other", &text]).ok();
+    let tail = run(&["ledger", "tail", "-n", "1000", "--json"]).ok();
+    let entries: Vec<Value> = tail
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let known = |entry: &&Value| entry["kind"] == "traveller.known";
+    let known = entries.iter().find(known).unwrap();
+    let subject = known["body"]["subject"].as_str().unwrap();
+    let moment = entries.last().unwrap()["time"].as_str().unwrap();
+    assert!(run(&["export", subject]).ok().contains(said));
+    assert!(
+        run(&["call", "get_preferences", "--json"])
+            .ok()
+            .contains(said)
+    );
+
+    run(&["erase", subject]).ok();
+    for arguments in [
+        &["call", "get_preferences", "--json"][..],
+        &["export", subject],
+        &["ledger", "tail", "-n", "1000", "--json"],
+    ] {
+        let shown = run(arguments).ok();
+        assert!(!shown.contains(said), "{arguments:?}: {shown}");
+    }
+    node.terminate().unwrap();
+    let into = format!("sqlite:{}", place.path("past").display());
+    run(&["restore", "--to", moment, "--into", &into]).ok();
+    for file in ["keys.db", "vault.key"] {
+        let (from, to) = (place.path("data").join(file), place.path("past").join(file));
+        fs::copy(from, to).unwrap();
+    }
+    let past = place.path("past").display().to_string();
+    let export = place.run(&["export", subject, "--data-dir", &past]).ok();
+    assert!(export.contains("preferences.saved") && !export.contains(said));
+    assert!(!is_below(&place.path(""), said), "in clear on the disk");
+    run(&["ledger", "verify"]).ok();
+}
+
 #[test]
 fn pseudonyms_and_purposes_are_checked_and_a_wrong_vault_key_is_named() {
     let place = Place::new();

@@ -2,10 +2,12 @@
 
 use std::{fmt, str::FromStr, sync::Arc};
 
-use airside_base::{Redacted, TenantId, secret_token};
+use airside_base::{Redacted, TenantId};
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
+
+use crate::personal::token;
 
 /// The right to one conversation: 256 random bits. It has no printable form.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +34,7 @@ impl Handle {
     }
 
     pub(super) fn generate() -> Self {
-        Self(Redacted::new(secret_token()))
+        Self(Redacted::new(token()))
     }
 }
 
