@@ -3,7 +3,7 @@ use std::fmt::Write as _;
 use airside_base::{BoxFuture, VirtualClock};
 use airside_travel::supply::{
     Area, Arrival, Ask, Calendar, Candidate, Offers, Quoted, Reference, Reservation, Selection,
-    ari::{Applied, Updates},
+    ari::{Applied, Updates, What},
 };
 
 use super::*;
@@ -362,4 +362,95 @@ async fn handshake_answers_with_what_both_can_do() {
         reply.contains("Status=\"ALPINEBITS_HANDSHAKE\">{&quot;versions&quot;:[{&quot;version&quot;:&quot;2024-10&quot;"),
         "{reply}"
     );
+}
+
+/// Numbers that look random and are always the same (SplitMix64).
+fn numbers(mut state: u64) -> impl FnMut(usize) -> usize {
+    move |below| {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from(mixed >> 33).unwrap() % below
+    }
+}
+
+#[tokio::test]
+async fn damaged_messages_are_answered_and_change_nothing_out_of_range() {
+    let desk = desk();
+    let mut number = numbers(7);
+    let parts = [
+        "9999-12-31",
+        "0001-01-01",
+        "-1",
+        "65536",
+        "1e9",
+        "\u{0}",
+        "&lt;",
+        "\"",
+        "<",
+        ">",
+        "é",
+        "0",
+        "CompleteSet",
+        "Overlay",
+        "99999999999999999999",
+        "2026-08-32",
+        "P1N",
+        "Mon",
+        "",
+    ];
+    let rooms = format!(
+        "<OTA_HotelInvCountNotifRQ xmlns='http://www.opentravel.org/OTA/2003/05' Version='4'>\
+         {COMPLETE}<Inventories HotelCode='123'>{}</Inventories></OTA_HotelInvCountNotifRQ>",
+        line(
+            "2026-08-10",
+            "2026-08-12",
+            "InvTypeCode='double' InvCode='101'",
+            1
+        )
+    );
+    let plans = "<OTA_HotelRatePlanNotifRQ xmlns='http://www.opentravel.org/OTA/2003/05' Version='1'>\
+        <RatePlans HotelCode='123'><RatePlan RatePlanNotifType='New' CurrencyCode='EUR' RatePlanCode='HB'>\
+        <BookingRules><BookingRule Start='2026-08-03' End='2026-08-30'><LengthsOfStay>\
+        <LengthOfStay Time='2' TimeUnit='Day' MinMaxMessageType='SetMinLOS'/></LengthsOfStay></BookingRule></BookingRules>\
+        <Rates><Rate RateTimeUnit='Day' UnitMultiplier='1'><BaseByGuestAmts><BaseByGuestAmt Type='7'/></BaseByGuestAmts></Rate>\
+        <Rate InvTypeCode='double' Start='2026-08-03' End='2026-08-30'><BaseByGuestAmts>\
+        <BaseByGuestAmt NumberOfGuests='2' AmountAfterTax='96.5'/></BaseByGuestAmts></Rate></Rates>\
+        </RatePlan></RatePlans></OTA_HotelRatePlanNotifRQ>";
+    let mut taken = 0;
+    for _ in 0..1_500 {
+        let (action, whole) = match number(2) {
+            0 => ("OTA_HotelInvCountNotif:FreeRooms", rooms.as_str()),
+            _ => ("OTA_HotelRatePlanNotif:RatePlans", plans),
+        };
+        let text = if number(4) == 0 {
+            let mut text: Vec<char> = whole.chars().collect();
+            let from = number(text.len());
+            let to = (from + number(12)).min(text.len());
+            text.splice(from..to, parts[number(parts.len())].chars());
+            text.into_iter().collect()
+        } else {
+            // Every second part between quotes is a value.
+            let mut values: Vec<&str> = whole.split('\'').collect();
+            let value = number(values.len() / 2) * 2 + 1;
+            values[value] = parts[number(parts.len())];
+            values.join("'")
+        };
+        let reply = desk.send("frangart", action, &text).await;
+        let Reply::Document(xml) = reply else {
+            panic!("{reply:?}: {text}");
+        };
+        taken += usize::from(xml.contains("<Success/>"));
+    }
+    assert!(
+        taken > 50,
+        "{taken} of the damaged messages were still valid"
+    );
+    let applied = desk.recorder.applied.lock().unwrap();
+    for change in applied.iter().flat_map(|updates| &updates.changes) {
+        assert!(change.from <= change.to, "{change:?}");
+        if let What::Rate(card) = &change.what {
+            assert!(card.adults.iter().all(|amount| *amount > 0), "{card:?}");
+        }
+    }
 }
