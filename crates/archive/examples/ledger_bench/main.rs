@@ -44,7 +44,13 @@ pub(crate) struct Plan {
     rounds: usize,
 }
 
+/// As in the `airside` program, so that memory is comparable.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
+    // As there, too.
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let texts: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());

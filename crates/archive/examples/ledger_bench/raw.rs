@@ -45,6 +45,8 @@ impl Raw {
             .unwrap();
         let (jobs, mut waiting) = mpsc::channel::<Job>(8192);
         let work = move || {
+            // As the ledger's writer has it; without the right to it neither has.
+            let _ = rustix::process::setpriority_process(None, -15);
             let mut seq = 0_i64;
             while let Some(first) = waiting.blocking_recv() {
                 let mut group = vec![first];
