@@ -17,8 +17,9 @@ use super::{
     snapshot::{Digests, SnapshotRef},
 };
 
-/// Steps that are fetched at the same time.
-const AHEAD: usize = 8;
+/// Steps that are fetched at the same time. Each holds up to 10 MiB: a merged segment
+/// sealed, opened and as entries.
+const AHEAD: usize = 3;
 
 /// What a verified archive holds.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
