@@ -72,7 +72,7 @@ fn tool<A: schemars::JsonSchema, R: schemars::JsonSchema>(
         .open_world(true);
     let tool = Tool::new(name, description, schema::of::<A>())
         .with_title(title)
-        .with_raw_output_schema(schema::of::<R>())
+        .with_raw_output_schema(schema::of_result::<R>())
         .with_annotations(hints);
     app::linked(tool)
 }

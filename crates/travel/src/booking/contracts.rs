@@ -80,7 +80,7 @@ fn contract<A: schemars::JsonSchema, R: schemars::JsonSchema>(
         .open_world(effect.open_world);
     Tool::new(name, description, schema::of::<A>())
         .with_title(title)
-        .with_raw_output_schema(schema::of::<R>())
+        .with_raw_output_schema(schema::of_result::<R>())
         .with_annotations(hints)
 }
 

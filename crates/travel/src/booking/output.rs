@@ -39,8 +39,9 @@ pub(crate) struct SessionResult {
     pub status: Status,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session: Option<Session>,
-    /// What was quoted, if the id is that of a quote for a change or a cancellation.
+    /// What was quoted, as quote_booking_change and quote_cancellation return it, if the id is that of a quote.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<std::collections::BTreeMap<String, Value>>")]
     pub quote: Option<Quote>,
     /// How the price differs from the one of the offer.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -21,6 +21,35 @@ pub(crate) fn of<T: JsonSchema>() -> Arc<JsonObject> {
     }
 }
 
+/// Returns the schema of results of `T`: as [`of`], with what is said about the members
+/// of its members left out. A list of tools is read by every client and most of it would
+/// be said once for each tool.
+pub(crate) fn of_result<T: JsonSchema>() -> Arc<JsonObject> {
+    let mut schema = (*of::<T>()).clone();
+    let members = schema.get_mut("properties").and_then(Value::as_object_mut);
+    for member in members.into_iter().flat_map(|members| members.values_mut()) {
+        if let Value::Object(member) = member {
+            member.values_mut().for_each(hush);
+        }
+    }
+    schema.into()
+}
+
+/// Takes descriptions out of a schema and everything in it.
+fn hush(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            // A member of this name has a schema, not a text.
+            if members.get("description").is_some_and(Value::is_string) {
+                members.shift_remove("description");
+            }
+            members.values_mut().for_each(hush);
+        }
+        Value::Array(items) => items.iter_mut().for_each(hush),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
 fn tidy(schema: &mut Schema) {
     let rust_number = |format: &Value| {
         let name = format.as_str().unwrap_or_default();

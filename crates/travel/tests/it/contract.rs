@@ -116,7 +116,36 @@ async fn sentence_about_boston_leads_to_the_search() {
 
 #[tokio::test]
 async fn contracts_of_the_tools_stay_the_same() {
-    insta::assert_json_snapshot!("tools", tools().await);
+    let mut text = String::new();
+    for tool in tools().await {
+        let output = tool["outputSchema"].to_string();
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, output.as_bytes());
+        let digest: String = digest.as_ref()[..8]
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect();
+        let (name, about) = (&tool["name"], &tool["description"]);
+        let line = format!(
+            "{name} {}\n  {about}\n  {}\n  result {digest}\n",
+            tool["title"], tool["inputSchema"]
+        );
+        text.push_str(&line);
+    }
+    insta::assert_snapshot!("tools", text);
+}
+
+/// Every client reads the whole list, and most models pay for it.
+#[tokio::test]
+async fn contracts_are_not_longer_than_they_have_to_be() {
+    let tools = tools().await;
+    for tool in &tools {
+        for (schema, most) in [("inputSchema", 4 * 1024), ("outputSchema", 8 * 1024)] {
+            let bytes = tool[schema].to_string().len();
+            assert!(bytes <= most, "{schema} of {}: {bytes} bytes", tool["name"]);
+        }
+    }
+    let all = json!(tools).to_string().len();
+    assert!(all < 128 * 1024, "{all} bytes");
 }
 
 #[tokio::test]
