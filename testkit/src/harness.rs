@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn node_is_ready_where_it_says() {
-        let node = start(&format!("{READY} exec tail -f /dev/null")).unwrap();
+        let node = start(&format!("{READY} exec tail --pid=$PPID -f /dev/null")).unwrap();
         assert_eq!(node.url().as_str(), "http://127.0.0.1:7400/mcp");
         node.kill().unwrap();
     }
@@ -191,8 +191,9 @@ mod tests {
 
     #[test]
     fn node_is_asked_to_end() {
-        let script =
-            format!("tail -f /dev/null & child=$!; trap 'kill $child; exit 7' TERM; {READY} wait");
+        let script = format!(
+            "tail --pid=$PPID -f /dev/null & child=$!; trap 'kill $child; exit 7' TERM; {READY} wait"
+        );
         let node = start(&script).unwrap();
         assert_eq!(node.terminate().unwrap().code(), Some(7));
     }

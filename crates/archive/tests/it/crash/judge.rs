@@ -372,10 +372,6 @@ impl Judge<'_> {
         let vault = back.vault.clone();
         let archive = Archive::open_or_create(self.objects(), vault, &back.clock).await;
         let archive = archive.unwrap();
-        if land_late {
-            // The archiver reads the end of the archive, then it moves.
-            let _ = archive.tail().await;
-        }
         let mut archiver = archiver(back, &archive).await;
         let mut landed = !land_late;
         let mut taken = 0;
