@@ -65,6 +65,14 @@ pub(crate) async fn measure(
     for rig in rigs {
         rig.close().await;
     }
+    if let Backend::Postgres(server) = backend {
+        // Gigabytes that the rest of a long run has use for.
+        for name in ["raw", "chain", "archived"] {
+            let database = format!("{name}_{}", std::process::id());
+            let drop = format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)");
+            server.run(&drop).unwrap();
+        }
+    }
 }
 
 /// What one turn came to, and the machine meanwhile.
