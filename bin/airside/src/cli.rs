@@ -362,15 +362,15 @@ pub(crate) struct DeskArgs {
     /// File with the API key to show, or `-` for standard input.
     #[arg(long, value_name = "FILE", env = "AIRSIDE_KEY_FILE")]
     pub(crate) key_file: Option<PathBuf>,
-    /// File with the URL of the keys' database, as `url-file` in [keys], when no node
+    /// File with the URL of the keys' database, as `url-file` in `[keys]`, when no node
     /// runs.
     #[arg(long, value_name = "FILE")]
     pub(crate) keys_url_file: Option<PathBuf>,
-    /// File of the key that wraps them, as `vault-file` in [keys], when no node runs;
+    /// File of the key that wraps them, as `vault-file` in `[keys]`, when no node runs;
     /// `vault.key` in the data folder unless given.
     #[arg(long, value_name = "FILE")]
     pub(crate) vault_file: Option<PathBuf>,
-    /// Region to work in, as `region` in [conversation], when no node runs.
+    /// Region to work in, as `region` in `[conversation]`, when no node runs.
     #[arg(long, value_name = "NAME")]
     pub(crate) region: Option<Region>,
 }
