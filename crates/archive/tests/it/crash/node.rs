@@ -46,7 +46,7 @@ use crate::harness::{Holds, changed, folds, released, tenant};
 const ROUNDS: u64 = 8;
 /// Batches of one caller and changes of documents, at most.
 const BATCHES: u64 = 100;
-/// How long an archive may take to grow until something of it is deleted.
+/// How long an archive may take to be merged, or to grow until something of it is deleted.
 const GROWTH: Duration = Duration::from_secs(20);
 /// The archive is tended to whenever there is something new in it.
 const OFTEN: Schedule = Schedule {
@@ -399,7 +399,12 @@ impl Node {
                 self.erase(ledger, &subject).await;
             }
             self.talk(round, dice.percent(60)).await;
-            let _ = tokio::time::timeout(ACK_LIMIT, upkeep.run()).await;
+            // Only a storage that says nothing is not waited for.
+            let limit = match self.plan.fault {
+                Fault::Nothing => GROWTH,
+                _ => ACK_LIMIT,
+            };
+            let _ = tokio::time::timeout(limit, upkeep.run()).await;
             if round % 3 == 0 {
                 self.restore(archive).await;
             }
