@@ -117,7 +117,7 @@ impl std::fmt::Debug for Travel {
 }
 
 impl Travel {
-    /// Returns a server. Calls wait until it knows what was sold before.
+    /// Returns a server. Calls of tools wait until it knows what was sold before.
     #[must_use]
     pub fn new(options: Options, parts: Parts) -> Self {
         let hotels = Arc::new(Hotels::new(options.seed, options.size));
@@ -136,6 +136,7 @@ impl Travel {
         let desk = Desk::new(hotels, parts.clock);
         let handler = Handler {
             counter: Counter::new(desk, booking, memory),
+            inventory: inventory.clone(),
         };
         let mut config = StreamableHttpServerConfig::default();
         config.legacy_session_mode = false;
@@ -166,16 +167,14 @@ impl Travel {
 
 impl Local for Travel {
     fn call<'a>(&'a self, request: http::Request<Body>) -> BoxFuture<'a, http::Response<Body>> {
-        Box::pin(async move {
-            self.inventory.ready().await;
-            self.service.handle(request).await.map(boxed)
-        })
+        Box::pin(async move { self.service.handle(request).await.map(boxed) })
     }
 }
 
 #[derive(Clone)]
 struct Handler {
     counter: Counter,
+    inventory: Inventory,
 }
 
 impl ServerHandler for Handler {
@@ -233,6 +232,8 @@ impl ServerHandler for Handler {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
+        // What is offered is known at once; what is for sale once all that was sold is.
+        self.inventory.ready().await;
         // The gateway's word on who calls; nothing that a client sends gets there.
         let head = context.extensions.get::<http::request::Parts>();
         let principal = head.and_then(|head| head.extensions.get::<Principal>());

@@ -15,9 +15,10 @@ use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 use crate::{
     inventory::{Block, Own, Shelf, Shelves},
+    money::Currency,
     night::Night,
     places::{Atlas, CityIndex},
-    property::{FARTHEST_M, Property, PropertyId, RoomType, Size, World, distance_m},
+    property::{FARTHEST_M, Property, PropertyId, RoomKind, RoomType, Size, World, distance_m},
     quote::{Cancellation, Plan, Quote, Terms, cancellation},
     stay::{Party, Stay, Unavailable, judge},
     supply::Area,
@@ -66,13 +67,18 @@ pub(crate) enum Order {
 }
 
 /// A hotel that can take the stay, with its cheapest fitting offer.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Found {
-    pub property: Property,
-    pub total: i64,
+    pub id: PropertyId,
+    city: CityIndex,
+    stars: u8,
+    rating: u8,
     /// Metres to the middle of where was searched.
     pub distance_m: u32,
-    pub room: usize,
+    pub currency: Currency,
+    pub total: i64,
+    room: usize,
+    pub kind: RoomKind,
     pub plan: Plan,
 }
 
@@ -93,19 +99,6 @@ pub(crate) struct Availability {
     /// Cheapest first.
     pub offers: Vec<Offer>,
     pub unavailable: Vec<(RoomType, Unavailable)>,
-}
-
-/// A hotel that can take the stay, before it is known whether it is shown.
-struct Hit {
-    city: CityIndex,
-    index: u16,
-    stars: u8,
-    rating: u8,
-    distance_m: u32,
-    id: PropertyId,
-    total: i64,
-    room: usize,
-    plan: Plan,
 }
 
 impl Hotels {
@@ -178,15 +171,16 @@ impl Hotels {
         filter: Filter,
         order: Order,
     ) -> Vec<Found> {
-        let mut hits = Vec::new();
+        let mut found = Vec::new();
         self.scan(
             city,
             wish,
             filter,
             &|block| Some(block.property.distance_m),
-            &mut hits,
+            &mut found,
         );
-        self.found(hits, order)
+        arrange(&mut found, order);
+        found
     }
 
     /// Returns the hotels of `area` that can take the stay, in `order`.
@@ -211,7 +205,7 @@ impl Hotels {
                 (atlas.within(middle, reach), Some((middle, radius_m)))
             }
         };
-        let mut hits = Vec::new();
+        let mut found = Vec::new();
         for city in cities {
             let local = self.local(city, now);
             let wish = Wish {
@@ -227,12 +221,13 @@ impl Hotels {
                 let here = (property.lat_e5, property.lon_e5);
                 Some(distance_m(middle, here)).filter(|metres| *metres <= radius_m)
             };
-            self.scan(city, &wish, filter, &near, &mut hits);
+            self.scan(city, &wish, filter, &near, &mut found);
         }
-        self.found(hits, order)
+        arrange(&mut found, order);
+        found
     }
 
-    /// Adds the hotels of `city` to `hits` that `near` gives a distance and that can
+    /// Adds the hotels of `city` to `found` that `near` gives a distance and that can
     /// take the stay.
     fn scan(
         &self,
@@ -240,7 +235,7 @@ impl Hotels {
         wish: &Wish<'_>,
         filter: Filter,
         near: &dyn Fn(&Block) -> Option<u32>,
-        hits: &mut Vec<Hit>,
+        found: &mut Vec<Found>,
     ) {
         let shelf = self.shelf(city, wish.local.now);
         let first = first_day(wish.local.now);
@@ -259,35 +254,30 @@ impl Hotels {
             let Some((total, room, plan)) = cheapest(&block, wish, filter, &mut nights) else {
                 continue;
             };
-            hits.push(Hit {
+            found.push(Found {
+                id: property.id,
                 city,
-                index: property.id.index,
                 stars: property.stars,
                 rating: property.rating,
                 distance_m,
-                id: property.id,
+                currency: property.currency,
                 total,
                 room,
+                kind: property.room_types()[room].kind,
                 plan,
             });
         }
     }
 
-    fn found(&self, mut hits: Vec<Hit>, order: Order) -> Vec<Found> {
-        arrange(&mut hits, order);
-        let found = hits.into_iter().map(|hit| Found {
-            property: self.world.property(self.atlas(), hit.city, hit.index),
-            total: hit.total,
-            distance_m: hit.distance_m,
-            room: hit.room,
-            plan: hit.plan,
-        });
-        found.collect()
+    /// Returns the hotel that was found.
+    pub(crate) fn found(&self, found: &Found) -> Property {
+        let index = found.id.index;
+        self.world.property(self.atlas(), found.city, index)
     }
 
     /// Prices the offer that [`Hotels::search`] chose.
     pub(crate) fn offer(&self, found: &Found, wish: &Wish<'_>) -> Option<Offer> {
-        self.look(&found.property, wish.local.now, |block| {
+        self.look(&self.found(found), wish.local.now, |block| {
             let room = block.property.room_types().get(found.room)?;
             let mut nights = Vec::new();
             let sale = Sale {
@@ -480,28 +470,28 @@ fn priced(
 pub(crate) const RECOMMENDED: &str = "Recommended: half guest rating, two fifths price against the \
      median of these results, one tenth distance to the centre. No hotel paid for its position.";
 
-fn arrange(hits: &mut [Hit], order: Order) {
+fn arrange(found: &mut [Found], order: Order) {
     // Ties, which equal prices make likely, are broken by id: pages do not overlap.
     match order {
-        Order::Price => hits.sort_unstable_by_key(|hit| (hit.total, hit.id)),
+        Order::Price => found.sort_unstable_by_key(|hit| (hit.total, hit.id)),
         Order::Stars => {
-            hits.sort_unstable_by_key(|hit| (Reverse(hit.stars), hit.total, hit.id));
+            found.sort_unstable_by_key(|hit| (Reverse(hit.stars), hit.total, hit.id));
         }
-        Order::Distance => hits.sort_unstable_by_key(|hit| (hit.distance_m, hit.id)),
+        Order::Distance => found.sort_unstable_by_key(|hit| (hit.distance_m, hit.id)),
         Order::Recommended => {
-            let mut totals: Vec<_> = hits.iter().map(|hit| hit.total).collect();
+            let mut totals: Vec<_> = found.iter().map(|hit| hit.total).collect();
             let middle = totals.len() / 2;
             let median = match totals.is_empty() {
                 true => 1,
                 false => *totals.select_nth_unstable(middle).1,
             };
-            hits.sort_by_cached_key(|hit| (Reverse(score(hit, median.max(1))), hit.id));
+            found.sort_by_cached_key(|hit| (Reverse(score(hit, median.max(1))), hit.id));
         }
     }
 }
 
 /// Points of 1,000: see [`RECOMMENDED`].
-fn score(hit: &Hit, median: i64) -> i64 {
+fn score(hit: &Found, median: i64) -> i64 {
     let rating = i64::from(hit.rating) * 5;
     let price = 400 * median / hit.total.max(median);
     let distance = 100 * 3_000 / (3_000 + i64::from(hit.distance_m));

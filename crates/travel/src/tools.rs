@@ -191,7 +191,7 @@ impl Desk {
     }
 
     fn hotel(&self, found: &Found, wish: &Wish<'_>) -> Option<output::Hotel> {
-        let property = &found.property;
+        let property = &self.hotels.found(found);
         let offer = self.hotels.offer(found, wish)?;
         Some(output::Hotel {
             property_id: property.id.to_string(),

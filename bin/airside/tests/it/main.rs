@@ -16,6 +16,7 @@ mod node;
 mod person;
 mod postgres;
 mod proof;
+mod race;
 mod run;
 mod signals;
 mod slow;

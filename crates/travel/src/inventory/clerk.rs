@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     property::{Property, PropertyId},
-    supply::{Applied, Error, HotelId, Reservation, Updates},
+    supply::{Applied, Error, Reservation, Updates},
 };
 
 /// Most requests of one append.
@@ -528,10 +528,4 @@ fn broken(error: &(dyn std::error::Error + 'static)) -> Error {
 pub(super) fn clerk_of(hotel: PropertyId, clerks: usize) -> usize {
     let key = u64::from(hotel.city) << 16 | u64::from(hotel.index);
     (crate::draw::mix64(key) % clerks as u64) as usize
-}
-
-/// Returns the id of a hotel as the port names it.
-pub(super) fn hotel_id(property: &Property) -> HotelId {
-    let id = property.id.to_string();
-    id.parse().expect("a property id is short and plain")
 }

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc::error::TrySendError, oneshot};
 
 use super::{
     Inventory, calendar,
-    clerk::{Answer, Asked, Message, clerk_of, hotel_id},
+    clerk::{Answer, Asked, Message, clerk_of},
     decide::Request,
     event::Taken,
     fed, sell,
@@ -122,13 +122,12 @@ impl Inventory {
             (Filter::default(), Order::Price),
         );
         let candidate = |found: &shop::Found| {
-            let room = found.property.room_types().get(found.room)?;
             Some(Candidate {
-                hotel: hotel_id(&found.property),
-                room: room.kind.code().parse().ok()?,
+                hotel: found.id.to_string().parse().ok()?,
+                room: found.kind.code().parse().ok()?,
                 plan: found.plan.code().parse().ok()?,
                 total: found.total,
-                currency: found.property.currency,
+                currency: found.currency,
                 distance_m: found.distance_m,
             })
         };

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    levy::levies,
+    levy::{Basis, levies},
     places::{Atlas, Lookup},
     property::{Size, World},
     stay::{Extra, judge},
@@ -126,6 +126,85 @@ const PLACES: [&str; 12] = [
     "Jakarta",
 ];
 
+/// Half away from zero, of what is never negative.
+fn rounded(numerator: i128, denominator: i128) -> i128 {
+    (2 * numerator + denominator) / (2 * denominator)
+}
+
+/// The total as slowly as the rules are written: guest by guest, night by night, levy
+/// by levy.
+fn obvious_total(terms: &Terms<'_>) -> i128 {
+    let plan = match terms.plan {
+        Plan::Flexible | Plan::Breakfast => 1_000,
+        Plan::NonRefundable => 900,
+        Plan::AdvancePurchase => 850,
+    };
+    let mut rates = 0;
+    for night in terms.nights {
+        for party in terms.parties {
+            let (mut adults, mut children) = (i128::from(party.adults), 0);
+            for age in &party.child_ages {
+                match age {
+                    0..=2 => {}
+                    3..=12 => children += 1,
+                    _ => adults += 1,
+                }
+            }
+            let of_adults = if adults == 1 {
+                920
+            } else {
+                1_000 + 250 * (adults - 2)
+            };
+            let guests = of_adults + 150 * children;
+            rates += rounded(i128::from(night.rate) * guests * plan, 1_000_000);
+            if terms.plan == Plan::Breakfast {
+                let breakfast = i128::from(terms.property.breakfast.unwrap_or(0));
+                rates += breakfast * adults + rounded(breakfast * children, 2);
+            }
+        }
+    }
+    let nights = terms.nights.len() as i128;
+    let rooms = terms.parties.len() as i128;
+    let mut inside = 0;
+    for levy in terms.levies {
+        if let (Collected::InRate, Basis::Percent(percent)) = (levy.collected, levy.basis) {
+            inside += i128::from(percent);
+        }
+    }
+    let (mut net, mut on_top) = (rates, 0);
+    for levy in terms.levies {
+        if let (Collected::InRate, Basis::Percent(percent)) = (levy.collected, levy.basis) {
+            net -= rounded(rates * i128::from(percent), 10_000 + inside);
+        }
+    }
+    for levy in terms.levies {
+        on_top += match (levy.collected, levy.basis) {
+            (Collected::InRate, _) => continue,
+            (_, Basis::Percent(percent)) => rounded(net * i128::from(percent), 10_000),
+            (_, Basis::Stay(amount)) => i128::from(amount) * rooms,
+            (_, Basis::Night(amount)) => i128::from(amount) * rooms * nights,
+            (
+                _,
+                Basis::PersonNight {
+                    amount,
+                    exempt_below,
+                    max_nights,
+                },
+            ) => {
+                let mut persons = 0;
+                for party in terms.parties {
+                    persons += i128::from(party.adults);
+                    for age in &party.child_ages {
+                        persons += i128::from(*age >= exempt_below);
+                    }
+                }
+                i128::from(amount) * persons * nights.min(max_nights as i128)
+            }
+        };
+    }
+    rates + on_top
+}
+
 fn any_party() -> impl Strategy<Value = Party> {
     (1_u8..5, proptest::collection::vec(0_u8..18, 0..4))
         .prop_map(|(adults, child_ages)| Party { adults, child_ages })
@@ -155,6 +234,7 @@ proptest! {
         let levied: i64 = quote.lines.iter().map(|(_, amount)| amount).sum();
         prop_assert_eq!(quote.room + levied, quote.total);
         prop_assert_eq!(terms.total(), quote.total);
+        prop_assert_eq!(i128::from(quote.total), obvious_total(&terms));
         let inside = quote.lines.iter().filter(|(levy, _)| levy.collected == Collected::InRate);
         let inside: i64 = inside.map(|(_, amount)| amount).sum();
         let nightly: i64 = quote.nightly.iter().map(|(_, amount)| amount).sum();
