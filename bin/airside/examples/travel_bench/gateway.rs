@@ -9,6 +9,7 @@ use std::{
 };
 
 use airside_base::{Clock, OnFailure, Supervisor};
+use airside_identity::Digest;
 use airside_testkit::{harness::Node, load::Histogram};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
@@ -418,8 +419,7 @@ impl Client {
                     "airside-consent-v1\n{nonce}\n{}\n{terms}\n{key}",
                     id.as_str()?
                 );
-                let token = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, token.as_bytes());
-                let token: String = token.as_ref().iter().map(|b| format!("{b:02x}")).collect();
+                let token = Digest::of(token.as_bytes()).to_string();
                 let complete = json!({
                     "session_id": id, "idempotency_key": key, "terms_digest": terms,
                     "consent_token": token, "disclosure_shown": true,
