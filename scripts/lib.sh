@@ -134,7 +134,9 @@ start_s3() {
 # Without options for the server it runs without durability. $postgres_bin is the
 # folder of its programs.
 start_postgres() {
-  local bin data="$scratch/postgres" port become=() log="$scratch/postgres.log"
+  local bin data log port become=()
+  data=$(mktemp -d "$scratch/postgres.XXXXXX")
+  log="$data.log"
   [ $# -gt 0 ] || set -- -c fsync=off -c full_page_writes=off
   bin=$(newest_postgres)
   if [ -z "$bin" ]; then
@@ -147,7 +149,6 @@ start_postgres() {
     bin=$(newest_postgres)
     [ -n "$bin" ] || fail "PostgreSQL was installed but is not found"
   fi
-  mkdir "$data"
   if [ "$(id -u)" -eq 0 ]; then
     # PostgreSQL refuses to run as root.
     chmod 711 "$scratch"

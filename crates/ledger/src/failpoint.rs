@@ -3,7 +3,7 @@
 //! # Invariants
 //!
 //! * Every point of the durable paths is in this one list, those of other crates
-//!   included, so a test that goes through [`Point::ALL`] misses none.
+//!   included, so a test that goes through `Point::ALL` misses none.
 //! * A build without the feature `test-util` contains nothing of it: [`reach`] is
 //!   empty there, and points have no names. `cargo xtask check` refuses a
 //!   dependency that would turn the feature on in what ships.
