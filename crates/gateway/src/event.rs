@@ -3,7 +3,8 @@
 //! # Invariants
 //!
 //! * Never arguments, results, tokens or resource addresses: only who called what,
-//!   what was decided, and how it ended.
+//!   what was decided on which grounds, and how it ended. What is said of values that
+//!   a person or a client chose is a fingerprint of them.
 //! * A version, once written, decodes for ever: `golden/` holds one entry of each.
 
 use std::borrow::Cow;
@@ -70,6 +71,74 @@ pub struct Intended<'a> {
     pub policies: Vec<Cow<'a, str>>,
 }
 
+/// What each part of the checkpoint found out about a call, on the way to its record.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Noted<'a> {
+    /// What proved who called.
+    pub identity: Option<Identity<'a>>,
+    /// Limits that the call counted against.
+    pub limits: Vec<Limit<'a>>,
+    /// Firewall rules that it or its answer met.
+    pub firewall: Vec<Hit<'a>>,
+    /// The definition of the tool that it was held to.
+    pub contract: Option<Contract<'a>>,
+    /// What the policies looked at.
+    pub policy: Option<Policy<'a>>,
+}
+
+/// What proved who called.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity<'a> {
+    /// The verifier that claimed the request, such as `api_key`.
+    pub verifier: Cow<'a, str>,
+    /// What it went by, strongest first; never a secret.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<Cow<'a, str>>,
+}
+
+/// What a call took of one limit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limit<'a> {
+    /// Name of the limit.
+    pub limit: Cow<'a, str>,
+    /// What is counted apart, such as `tenant` or `client`; never the value itself.
+    pub key: Cow<'a, str>,
+    /// What the call cost.
+    pub cost: u64,
+    /// What was left after it.
+    pub remaining: u64,
+}
+
+/// A firewall rule that was met.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hit<'a> {
+    /// Id of the rule.
+    pub rule: Cow<'a, str>,
+    /// What was done: `allow`, `redact`, `flag` or `block`.
+    pub action: Cow<'a, str>,
+    /// Where it was met, such as `arguments/guest/name`.
+    #[serde(rename = "where")]
+    pub place: Cow<'a, str>,
+    /// Digest by which equal findings are known again.
+    pub fingerprint: Cow<'a, str>,
+}
+
+/// The definition of a tool that a call was held to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contract<'a> {
+    /// Digest of the definition.
+    pub digest: Cow<'a, str>,
+    /// `accepted`, `held`, `quarantined` or `unknown`.
+    pub state: Cow<'a, str>,
+}
+
+/// What the policies looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy<'a> {
+    /// Digest of the policies, as `config.loaded` and `airside policy check` tell it.
+    pub version: Cow<'a, str>,
+}
+
 /// `call.completed`, version 1.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Completed<'a> {
@@ -91,6 +160,21 @@ pub struct Completed<'a> {
     pub duration_us: u64,
     /// Size of the answer, in bytes.
     pub response_bytes: u64,
+    /// What proved who called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<Identity<'a>>,
+    /// Limits that the call counted against.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<Limit<'a>>,
+    /// Firewall rules that it or its answer met.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub firewall: Vec<Hit<'a>>,
+    /// The definition of the tool that it was held to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contract: Option<Contract<'a>>,
+    /// What the policies looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Policy<'a>>,
 }
 
 /// `call.refused`, version 1.
@@ -108,6 +192,21 @@ pub struct Refused<'a> {
     pub http_status: u16,
     /// From the head of the request to the answer, in microseconds.
     pub duration_us: u64,
+    /// What proved who called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<Identity<'a>>,
+    /// Limits that the call counted against.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<Limit<'a>>,
+    /// Firewall rules that it or its answer met.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub firewall: Vec<Hit<'a>>,
+    /// The definition of the tool that it was held to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contract: Option<Contract<'a>>,
+    /// What the policies looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Policy<'a>>,
 }
 
 /// How a call ended.
@@ -179,98 +278,4 @@ impl Event<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde::de::DeserializeOwned;
-
-    use super::*;
-
-    /// Compares `now` as it is written with the golden line, and reads that back.
-    fn check<T>(golden: &'static str, now: &T)
-    where
-        T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug,
-    {
-        assert_eq!(serde_json::to_string(now).unwrap(), golden.trim_end());
-        assert_eq!(&serde_json::from_str::<T>(golden).unwrap(), now);
-    }
-
-    fn subject() -> Subject<'static> {
-        Subject {
-            call: "0199a2f0-0000-7000-8000-000000000000".into(),
-            caller: Caller {
-                id: "ci".into(),
-                kind: "api_key".into(),
-                attestation: "api_key".into(),
-            },
-            client: Some("inspector/2.12.0".into()),
-            endpoint: "/mcp".into(),
-            server: Some("hotels".into()),
-            method: "tools/call".into(),
-            tool: Some("book".into()),
-            revision: Some("2026-07-28".into()),
-            request_bytes: 412,
-        }
-    }
-
-    #[test]
-    fn intended_1_decodes_for_ever() {
-        let event = Intended {
-            subject: subject(),
-            policies: vec!["effects-by-keys".into()],
-        };
-        check(include_str!("event/golden/call.intended.1.json"), &event);
-    }
-
-    #[test]
-    fn completed_1_decodes_for_ever() {
-        let event = Completed {
-            subject: subject(),
-            decision: "permitted".into(),
-            policies: vec!["effects-by-keys".into()],
-            outcome: Outcome::RpcError,
-            error_code: Some("-32602".into()),
-            http_status: Some(200),
-            duration_us: 1234,
-            response_bytes: 5678,
-        };
-        check(include_str!("event/golden/call.completed.1.json"), &event);
-    }
-
-    #[test]
-    fn refused_1_decodes_for_ever() {
-        let event = Refused {
-            subject: Subject {
-                client: None,
-                server: None,
-                tool: None,
-                revision: None,
-                ..subject()
-            },
-            decision: "refused".into(),
-            policies: Vec::new(),
-            error_code: "POL-001".into(),
-            http_status: 403,
-            duration_us: 12,
-        };
-        check(include_str!("event/golden/call.refused.1.json"), &event);
-    }
-
-    #[test]
-    fn outcomes_are_written_as_they_are_called() {
-        for outcome in [
-            Outcome::Ok,
-            Outcome::ToolError,
-            Outcome::InputRequired,
-            Outcome::Task,
-            Outcome::RpcError,
-            Outcome::HttpError,
-            Outcome::Cancelled,
-            Outcome::Timeout,
-            Outcome::Broken,
-            Outcome::Unsent,
-            Outcome::Unanswered,
-        ] {
-            let written = serde_json::to_string(&outcome).unwrap();
-            assert_eq!(written, format!("\"{}\"", outcome.as_str()));
-        }
-    }
-}
+mod tests;

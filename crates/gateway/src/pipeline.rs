@@ -35,7 +35,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     body,
     config::WhenFull,
-    event::Outcome,
+    event::{self, Outcome},
     faults::{self, Rejection},
     federation::{self, Audience, Route, Visit, batch},
     head::Verb,
@@ -168,6 +168,8 @@ impl Visitor {
                 .map_err(|mismatch| refuse(mismatch.failure()))?;
         }
         let mut record = self.begin(&call, &route);
+        let version = self.mount.policy_version().to_owned().into();
+        record.note(|noted| noted.policy = Some(event::Policy { version }));
 
         // May it? From here on only a permit carries the call.
         let method = call.method().to_owned();

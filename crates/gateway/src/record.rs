@@ -36,7 +36,7 @@ use serde::Deserialize;
 use tokio::{sync::Semaphore, time::timeout};
 
 use crate::{
-    event::{self, Completed, Event, Intended, Outcome, Refused, Subject},
+    event::{self, Completed, Event, Intended, Noted, Outcome, Refused, Subject},
     transport::{Body, BoxError},
     upstream::{self, BodyError},
 };
@@ -110,6 +110,7 @@ struct Facts {
     request_bytes: u64,
     started: Duration,
     policies: Vec<PolicyId>,
+    noted: Noted<'static>,
 }
 
 /// A call that is under way. It is recorded as cancelled if nothing else is said.
@@ -155,6 +156,13 @@ impl Record {
             request_bytes: call.bytes().len() as u64,
             started: origin.started,
             policies: Vec::new(),
+            noted: Noted {
+                identity: Some(event::Identity {
+                    verifier: origin.caller.kind().as_str().into(),
+                    evidence: Vec::new(),
+                }),
+                ..Noted::default()
+            },
         };
         Self {
             recorder: recorder.clone(),
@@ -197,6 +205,13 @@ impl Record {
     pub(crate) fn permitted(&mut self, policies: &[PolicyId]) {
         if let Some(facts) = &mut self.facts {
             facts.policies = policies.to_vec();
+        }
+    }
+
+    /// Notes what a part of the checkpoint found out. Nothing once it is recorded.
+    pub(crate) fn note(&mut self, add: impl FnOnce(&mut Noted<'static>)) {
+        if let Some(facts) = &mut self.facts {
+            add(&mut facts.noted);
         }
     }
 
@@ -243,9 +258,10 @@ impl Record {
     }
 
     fn end_refused(mut self, decision: &'static str, code: &str, status: StatusCode) {
-        let Some(facts) = self.facts.take() else {
+        let Some(mut facts) = self.facts.take() else {
             return;
         };
+        let noted = std::mem::take(&mut facts.noted);
         let event = Event::Refused(Refused {
             subject: facts.subject(),
             decision: decision.into(),
@@ -253,6 +269,11 @@ impl Record {
             error_code: code.into(),
             http_status: status.as_u16(),
             duration_us: self.recorder.since(facts.started),
+            identity: noted.identity,
+            limits: noted.limits,
+            firewall: noted.firewall,
+            contract: noted.contract,
+            policy: noted.policy,
         });
         self.recorder.write(&facts, self.place.take(), &event);
     }
@@ -269,9 +290,10 @@ impl Record {
     }
 
     fn end(&mut self, end: End) {
-        let Some(facts) = self.facts.take() else {
+        let Some(mut facts) = self.facts.take() else {
             return;
         };
+        let noted = std::mem::take(&mut facts.noted);
         let event = Event::Completed(Completed {
             subject: facts.subject(),
             decision: "permitted".into(),
@@ -281,6 +303,11 @@ impl Record {
             http_status: end.status.map(|status| status.as_u16()),
             duration_us: self.recorder.since(facts.started),
             response_bytes: end.response_bytes,
+            identity: noted.identity,
+            limits: noted.limits,
+            firewall: noted.firewall,
+            contract: noted.contract,
+            policy: noted.policy,
         });
         self.recorder.write(&facts, self.place.take(), &event);
     }

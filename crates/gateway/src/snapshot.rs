@@ -232,6 +232,11 @@ impl Snapshot {
 }
 
 impl Mount {
+    /// Returns which policies calls here are judged by.
+    pub(crate) fn policy_version(&self) -> &str {
+        self.engines[0].version()
+    }
+
     /// Asks policy whether `caller` may do `action`, and ties the answer to `outbound`.
     pub(crate) fn decide(
         &self,

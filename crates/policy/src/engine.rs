@@ -20,6 +20,7 @@ pub struct Engine(Arc<Inner>);
 struct Inner {
     server: ServerId,
     vocabulary: Arc<Vocabulary>,
+    version: Arc<str>,
     /// What can apply, in the order of [`Action::ALL`](crate::Action::ALL).
     parts: Vec<Part>,
     ids: HashMap<cedar_policy::PolicyId, PolicyId>,
@@ -38,7 +39,12 @@ impl Engine {
     /// Returns an engine over `sets`. They have the order of
     /// [`Action::ALL`](crate::Action::ALL), and hold every policy that can apply to
     /// that action at `server`.
-    pub(crate) fn new(server: ServerId, vocabulary: Arc<Vocabulary>, sets: Vec<PolicySet>) -> Self {
+    pub(crate) fn new(
+        server: ServerId,
+        vocabulary: Arc<Vocabulary>,
+        version: Arc<str>,
+        sets: Vec<PolicySet>,
+    ) -> Self {
         let id = |policy: &cedar_policy::Policy| {
             let id: &str = policy.id().as_ref();
             (policy.id().clone(), PolicyId::new(id))
@@ -60,6 +66,7 @@ impl Engine {
             parts: sets.into_iter().map(part).collect(),
             ids,
             vocabulary,
+            version,
             authorizer: Authorizer::new(),
             memo: Memo::default(),
         }))
@@ -69,6 +76,12 @@ impl Engine {
     #[must_use]
     pub fn server(&self) -> &ServerId {
         &self.0.server
+    }
+
+    /// Returns which policies it decides by ([`Policies::version`](crate::Policies::version)).
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.0.version
     }
 
     /// Returns how many policies can apply to this server.

@@ -7,6 +7,7 @@ use std::{
 };
 
 use airside_base::ServerId;
+use aws_lc_rs::digest::{Context, SHA256};
 use cedar_policy::{Policy, PolicySet, Schema, ValidationMode, Validator};
 use miette::Diagnostic;
 
@@ -42,6 +43,7 @@ pub struct Source<'a> {
 pub struct Policies {
     set: Arc<PolicySet>,
     vocabulary: Arc<Vocabulary>,
+    version: Arc<str>,
 }
 
 impl Policies {
@@ -74,7 +76,15 @@ impl Policies {
         Ok(Self {
             set: Arc::new(loading.set),
             vocabulary,
+            version: version(sources),
         })
+    }
+
+    /// Returns the first 128 bits of the SHA-256 of the sources, in hexadecimal
+    /// digits. What was decided names it.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
     }
 
     /// Returns an engine that decides for `server`.
@@ -95,7 +105,7 @@ impl Policies {
                 .expect("ids stay unique in a part of a set")
         };
         let sets = Action::ALL.into_iter().map(cut).collect();
-        Engine::new(server.clone(), words.clone(), sets)
+        Engine::new(server.clone(), words.clone(), self.version.clone(), sets)
     }
 
     /// Returns an engine that is given every policy for every action. The yardstick
@@ -103,8 +113,27 @@ impl Policies {
     #[cfg(test)]
     pub(crate) fn whole(&self, server: &ServerId) -> Engine {
         let sets = Action::ALL.map(|_| (*self.set).clone());
-        Engine::new(server.clone(), self.vocabulary.clone(), sets.into())
+        let version = self.version.clone();
+        Engine::new(
+            server.clone(),
+            self.vocabulary.clone(),
+            version,
+            sets.into(),
+        )
     }
+}
+
+/// Texts carry their length, so that what moves between files is another version.
+fn version(sources: &[Source<'_>]) -> Arc<str> {
+    let mut context = Context::new(&SHA256);
+    for source in sources {
+        context.update(&(source.text.len() as u64).to_be_bytes());
+        context.update(source.text.as_bytes());
+    }
+    let digest = context.finish();
+    let (first, _) = digest.as_ref().split_at(16);
+    let hex: String = first.iter().map(|byte| format!("{byte:02x}")).collect();
+    hex.into()
 }
 
 fn schema() -> Schema {

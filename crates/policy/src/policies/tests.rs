@@ -477,7 +477,7 @@ proptest! {
             let id = cedar_policy::PolicyId::new(format!("p{number}"));
             set.add(Policy::parse(Some(id), text).unwrap()).unwrap();
         }
-        let policies = Policies { set: Arc::new(set), vocabulary: Arc::new(Vocabulary::new(&schema())) };
+        let policies = Policies { set: Arc::new(set), vocabulary: Arc::new(Vocabulary::new(&schema())), version: "test".into() };
         let own = server(own);
         let (cut, whole) = (policies.engine(&own), policies.whole(&own));
         let tenant = TenantId::default();
