@@ -3,9 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use airside_base::{Clock, Fault, TenantId};
-use airside_identity::{
-    ApiKeyConfig, ApiKeys, Caller, Error, Head, Identity, Verdict, Verifier as _,
-};
+use airside_identity::{ApiKeyConfig, ApiKeys, Caller, Error, Head, Identity};
 use axum::{
     extract::{ConnectInfo, Request},
     middleware::Next,
@@ -82,7 +80,7 @@ impl Callers {
     fn role(&self, head: &Head<'_>) -> Result<Option<Role>, Fault> {
         let caller = self
             .identity
-            .identify(head)
+            .identify_by_key(head)
             .map_err(|error| error.fault())?;
         Ok(highest(&self.grants, caller.groups()))
     }
@@ -95,7 +93,7 @@ impl Callers {
             None => (None, head.headers),
         };
         let head = Head { headers, ..*head };
-        let caller = self.identity.identify(&head);
+        let caller = self.identity.identify_by_key(&head);
         let caller = caller.map_err(|error| error.fault())?;
         let named = user.is_none_or(|user| user == caller.id());
         let role = supplying(&self.grants, caller.groups()).filter(|_| named);
@@ -105,10 +103,10 @@ impl Callers {
     /// Returns the upstream server that sent a request; nothing if it shows no key of
     /// one.
     fn upstream(&self, head: &Head<'_>) -> Result<Option<Caller>, Fault> {
-        match self.upstreams.verify(head) {
-            Verdict::Claimed(caller) => Ok(Some(caller)),
-            Verdict::Passed | Verdict::Refused(Error::UnknownKey) => Ok(None),
-            Verdict::Refused(error) => Err(error.fault()),
+        match self.upstreams.find(head) {
+            Ok(found) => Ok(found),
+            Err(Error::UnknownKey) => Ok(None),
+            Err(error) => Err(error.fault()),
         }
     }
 }

@@ -101,21 +101,23 @@ where
         .ok_or(Rejection::Path)?;
 
     // Who calls? Before a byte of the body is read.
-    let caller = snapshot.identity.identify(&identity::Head {
+    let identified = snapshot.identity.identify(&identity::Head {
         method: &head.method,
         uri: &head.uri,
         headers: &head.headers,
         peer: link.peer,
-    })?;
+    });
+    let claim = identified.resolve().await?;
 
     // What is said? Within size and time; the bytes are kept as they came.
-    let message = match verb {
+    let (caller, message) = match verb {
         Verb::Post => {
             let bytes = body::read(body, snapshot.max_body_bytes, snapshot.body_timeout).await?;
+            let caller = claim.check_body(&bytes)?;
             let limits = Limits::DEFAULT.with_size(snapshot.max_body_bytes);
-            Some(Incoming::parse(&bytes, &limits)?)
+            (caller, Some(Incoming::parse(&bytes, &limits)?))
         }
-        Verb::Get | Verb::Delete => None,
+        Verb::Get | Verb::Delete => (claim.check_body(b"")?, None),
     };
 
     // In which era? Stateless, or in a session of this very caller.

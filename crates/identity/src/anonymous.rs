@@ -51,23 +51,38 @@ impl Default for AnonymousLoopback {
     }
 }
 
-impl Verifier for AnonymousLoopback {
-    fn verify(&self, head: &Head<'_>) -> Verdict {
+impl AnonymousLoopback {
+    /// Returns the anonymous caller, if the request is its own.
+    ///
+    /// # Errors
+    ///
+    /// When it came through a proxy.
+    pub fn judge(&self, head: &Head<'_>) -> Result<Option<Caller>, Error> {
         // A caller that presents credentials wants to be somebody: falling back to
         // nobody would hide that the credentials were not understood.
         if head.headers.contains_key(AUTHORIZATION) {
-            return Verdict::Passed;
+            return Ok(None);
         }
         // `::ffff:127.0.0.1` is how a dual-stack socket reports an IPv4 peer.
         if !head.peer.ip().to_canonical().is_loopback() {
-            return Verdict::Passed;
+            return Ok(None);
         }
         match PROXY_HEADERS
             .iter()
             .find(|name| head.headers.contains_key(**name))
         {
-            Some(header) => Verdict::Refused(Error::Proxied { header }),
-            None => Verdict::Claimed(self.caller.clone()),
+            Some(header) => Err(Error::Proxied { header }),
+            None => Ok(Some(self.caller.clone())),
+        }
+    }
+}
+
+impl Verifier for AnonymousLoopback {
+    fn verify(&self, head: &Head<'_>) -> Verdict {
+        match self.judge(head) {
+            Ok(None) => Verdict::Passed,
+            Ok(Some(caller)) => Verdict::Claimed(caller.into()),
+            Err(error) => Verdict::Refused(error),
         }
     }
 }

@@ -17,7 +17,7 @@ use airside_base::{Clock, Redacted, Timestamp, secret_token};
 use http::{HeaderValue, header::AUTHORIZATION};
 
 use crate::{
-    ApiKeyConfig, Attestation, Caller, CallerKind, Digest, Error, Head, Verdict, Verifier,
+    ApiKeyConfig, Attestation, Caller, CallerKind, Digest, Error, Evidence, Head, Verdict, Verifier,
 };
 
 /// What every key starts with.
@@ -70,7 +70,8 @@ impl ApiKeys {
                 key.tenant.clone(),
                 Attestation::ApiKey,
                 key.groups.clone(),
-            );
+            )
+            .with_evidence(Evidence::new("api_key", ["digest", "expiry"]));
             let not_after = key.not_after;
             (key.sha256, Key { caller, not_after })
         };
@@ -78,6 +79,15 @@ impl ApiKeys {
             keys: keys.iter().map(entry).collect(),
             clock,
         }
+    }
+
+    /// Returns the holder of the key that a request shows; nobody if it shows none.
+    ///
+    /// # Errors
+    ///
+    /// When the key is malformed, unknown or expired.
+    pub fn find(&self, head: &Head<'_>) -> Result<Option<Caller>, Error> {
+        find_key(head)?.map(|key| self.judge(key)).transpose()
     }
 
     fn judge(&self, key: &[u8]) -> Result<Caller, Error> {
@@ -94,11 +104,9 @@ impl ApiKeys {
 
 impl Verifier for ApiKeys {
     fn verify(&self, head: &Head<'_>) -> Verdict {
-        match find_key(head) {
+        match self.find(head) {
             Ok(None) => Verdict::Passed,
-            Ok(Some(key)) => self
-                .judge(key)
-                .map_or_else(Verdict::Refused, Verdict::Claimed),
+            Ok(Some(caller)) => Verdict::Claimed(caller.into()),
             Err(error) => Verdict::Refused(error),
         }
     }

@@ -30,6 +30,9 @@ pub enum Error {
         /// The header that gave it away.
         header: &'static str,
     },
+    /// The evidence covers another body than the one that came.
+    #[error("the body is not the one that the evidence of the caller covers")]
+    Body,
 }
 
 impl Error {
@@ -56,6 +59,8 @@ impl Error {
             )
             .with_hint("call the gateway without a proxy, or send an API key")
             .with_private(self),
+            Self::Body => unauthenticated("ID-020", "the body is not the one that was signed")
+                .with_hint("send the very bytes whose digest was signed"),
         }
     }
 
@@ -65,7 +70,9 @@ impl Error {
     pub const fn challenge(&self) -> &'static str {
         match self {
             Self::Nobody | Self::Proxied { .. } => "Bearer realm=\"airside\"",
-            Self::Malformed(_) => "Bearer realm=\"airside\", error=\"invalid_request\"",
+            Self::Malformed(_) | Self::Body => {
+                "Bearer realm=\"airside\", error=\"invalid_request\""
+            }
             Self::UnknownKey | Self::ExpiredKey { .. } => {
                 "Bearer realm=\"airside\", error=\"invalid_token\""
             }

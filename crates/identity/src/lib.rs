@@ -1,8 +1,8 @@
 //! Who is calling.
 //!
 //! [`Identity::identify`] shows the head of a request to one [`Verifier`] after
-//! another. The first that recognises the evidence it is responsible for decides:
-//! it claims the request for a [`Caller`] or refuses it.
+//! another. Credentials name the [`Caller`]; what the connection and signatures prove
+//! names it where there are none, and otherwise supports it with further evidence.
 //!
 //! # Invariants
 //!
@@ -12,8 +12,13 @@
 //! * What a client says about itself (`User-Agent`, `clientInfo`) is a label and
 //!   changes no verdict.
 //! * Identity is not permission: what a caller may do is decided by policy.
-//! * No IO, no body: only the head is read, so a request can be turned away
-//!   before its first body byte.
+//! * Only the head is read, so a request can be turned away before its first body
+//!   byte. Where evidence covers the body, the [`Claim`] keeps its digest and gives
+//!   the caller away only for that body.
+//! * A judgement that needs no IO is made at once; the others ask elsewhere first
+//!   ([`Identified::Later`]), bounded in time and number.
+//! * What goes into entries ([`Evidence`], [`Caller::id`]) holds no secrets and no
+//!   personal data.
 
 mod anonymous;
 mod api_key;
@@ -21,15 +26,17 @@ mod caller;
 mod config;
 mod digest;
 mod error;
+mod evidence;
 mod verifier;
 
 pub use anonymous::AnonymousLoopback;
 pub use api_key::{ApiKeys, Minted, PREFIX, mint};
-pub use caller::{Attestation, Caller, CallerKind};
+pub use caller::{Attestation, Caller, CallerKind, Claims};
 pub use config::{ApiKeyConfig, Config, ConfigError, MAX_NAME_BYTES};
 pub use digest::{Digest, DigestError};
 pub use error::Error;
-pub use verifier::{Head, Identity, Verdict, Verifier};
+pub use evidence::{BodyDigest, Claim, Evidence};
+pub use verifier::{Head, Identified, Identity, Inquiry, Verdict, Verifier};
 
 #[cfg(test)]
 mod contract;

@@ -1,11 +1,11 @@
-//! Asking the verifiers in turn.
+//! Asking the verifiers.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{fmt, net::SocketAddr, sync::Arc};
 
-use airside_base::Clock;
-use http::{HeaderMap, Method, Uri};
+use airside_base::{BoxFuture, Clock};
+use http::{HeaderMap, Method, Uri, header::AUTHORIZATION};
 
-use crate::{AnonymousLoopback, ApiKeys, Caller, Config, ConfigError, Error};
+use crate::{AnonymousLoopback, ApiKeys, Caller, Claim, Config, ConfigError, Error};
 
 /// What of a request is known before its body.
 #[derive(Debug, Clone, Copy)]
@@ -20,15 +20,32 @@ pub struct Head<'a> {
     pub peer: SocketAddr,
 }
 
+/// The rest of a judgement that needs something from elsewhere. Without a claim the
+/// evidence could not be judged and counts for nothing.
+pub type Inquiry = BoxFuture<'static, Result<Option<Claim>, Error>>;
+
 /// What a verifier says about one request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
 pub enum Verdict {
-    /// The evidence this verifier knows is not there. Another one may look.
+    /// The evidence this verifier knows is not there.
     Passed,
     /// The evidence is there and good.
-    Claimed(Caller),
+    Claimed(Claim),
     /// The evidence is there and not good. Nobody else is asked.
     Refused(Error),
+    /// The evidence is there, and whether it is good has to be asked elsewhere.
+    Asking(Inquiry),
+}
+
+impl fmt::Debug for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Passed => f.write_str("Passed"),
+            Self::Claimed(claim) => f.debug_tuple("Claimed").field(claim).finish(),
+            Self::Refused(error) => f.debug_tuple("Refused").field(error).finish(),
+            Self::Asking(_) => f.write_str("Asking"),
+        }
+    }
 }
 
 /// Recognises one kind of evidence.
@@ -37,19 +54,69 @@ pub enum Verdict {
 ///
 /// * Evidence that is present but malformed, unknown, expired or ambiguous is
 ///   [`Verdict::Refused`], never passed.
-/// * The verdict depends on the evidence, on time and on the configuration, not
-///   on what a client calls itself.
-/// * Answers without IO and in less than a microsecond: it runs for each call.
+/// * The verdict depends on the evidence, on time, on the configuration and on what
+///   an issuer said, not on what a client calls itself.
+/// * Answers without IO and within microseconds; what needs IO is
+///   [`Verdict::Asking`], bounded in time and number by the verifier.
 /// * An error holds no part of a secret.
-pub trait Verifier: Send + Sync + std::fmt::Debug {
+pub trait Verifier: Send + Sync + fmt::Debug {
     /// Judges one request.
     fn verify(&self, head: &Head<'_>) -> Verdict;
 }
 
-/// The verifiers of an installation, strongest evidence first.
+/// Who is calling, or how to find out.
+#[must_use]
+pub enum Identified {
+    /// It is known.
+    Now(Result<Claim, Error>),
+    /// Something has to be asked first: keys of an issuer, or the issuer itself.
+    Later(BoxFuture<'static, Result<Claim, Error>>),
+}
+
+impl Identified {
+    /// Returns the caller, after asking elsewhere where that is needed.
+    ///
+    /// # Errors
+    ///
+    /// When nobody claims the request, or its evidence is refused.
+    pub async fn resolve(self) -> Result<Claim, Error> {
+        match self {
+            Self::Now(decided) => decided,
+            Self::Later(asking) => asking.await,
+        }
+    }
+}
+
+/// The verifiers of an installation.
 #[derive(Debug, Clone)]
 pub struct Identity {
-    verifiers: Arc<[Box<dyn Verifier>]>,
+    verifiers: Arc<Verifiers>,
+}
+
+#[derive(Debug)]
+struct Verifiers {
+    /// Answer to `Authorization`: they name the caller.
+    credentials: Vec<Box<dyn Verifier>>,
+    /// Look at the connection and at signatures, strongest first. They name the caller
+    /// if no credentials do, and support them otherwise.
+    channels: Vec<Box<dyn Verifier>>,
+    keys: ApiKeys,
+    anonymous: Option<AnonymousLoopback>,
+}
+
+/// What verifiers have claimed so far.
+#[derive(Debug, Default)]
+struct Tally {
+    claim: Option<Claim>,
+}
+
+impl Tally {
+    fn add(&mut self, claim: Claim) {
+        self.claim = Some(match self.claim.take() {
+            Some(first) => first.supported_by(claim),
+            None => claim,
+        });
+    }
 }
 
 impl Identity {
@@ -60,33 +127,108 @@ impl Identity {
     /// When a name is not accepted, or a name or key is there twice.
     pub fn new(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, ConfigError> {
         config.check()?;
-        let mut verifiers: Vec<Box<dyn Verifier>> = Vec::new();
-        // Present even without keys, so that a key sent to an installation that
-        // has none is called unknown and does not become an anonymous caller.
-        verifiers.push(Box::new(ApiKeys::new(&config.api_key, clock)));
-        if config.anonymous_loopback {
-            verifiers.push(Box::new(AnonymousLoopback::default()));
-        }
+        let verifiers = Verifiers {
+            credentials: Vec::new(),
+            channels: Vec::new(),
+            // Present even without keys, so that a key sent to an installation that
+            // has none is called unknown and does not become an anonymous caller.
+            keys: ApiKeys::new(&config.api_key, clock),
+            anonymous: config.anonymous_loopback.then(AnonymousLoopback::default),
+        };
         Ok(Self {
-            verifiers: verifiers.into(),
+            verifiers: Arc::new(verifiers),
         })
     }
 
-    /// Returns who is calling.
+    /// Returns who is calling, at once unless somebody else has to be asked.
+    pub fn identify(&self, head: &Head<'_>) -> Identified {
+        match self.verifiers.ask(head) {
+            Ok((tally, fallback, asking)) if asking.is_empty() => {
+                Identified::Now(tally.claim.map_or(fallback, Ok))
+            }
+            Ok((mut tally, fallback, asking)) => Identified::Later(Box::pin(async move {
+                let (mut named, channels): (Vec<_>, Vec<_>) =
+                    asking.into_iter().partition(|(names, _)| *names);
+                if let Some((_, inquiry)) = named.pop() {
+                    let claim = inquiry.await?.ok_or(Error::Nobody)?;
+                    tally.claim = Some(match tally.claim.take() {
+                        Some(channel) => claim.supported_by(channel),
+                        None => claim,
+                    });
+                }
+                for (_, inquiry) in channels {
+                    if let Some(claim) = inquiry.await? {
+                        tally.add(claim);
+                    }
+                }
+                tally.claim.map_or(fallback, Ok)
+            })),
+            Err(error) => Identified::Now(Err(error)),
+        }
+    }
+
+    /// Returns who is calling by an API key, or anonymously where that is allowed.
+    /// For listeners that take nothing else.
     ///
     /// # Errors
     ///
-    /// What the first verifier that did not pass found wrong, or
-    /// [`Error::Nobody`] if all passed.
-    pub fn identify(&self, head: &Head<'_>) -> Result<Caller, Error> {
-        for verifier in self.verifiers.iter() {
-            match verifier.verify(head) {
-                Verdict::Passed => {}
-                Verdict::Claimed(caller) => return Ok(caller),
-                Verdict::Refused(error) => return Err(error),
+    /// What is wrong with the key, or [`Error::Nobody`].
+    pub fn identify_by_key(&self, head: &Head<'_>) -> Result<Caller, Error> {
+        match self.verifiers.keys.find(head)? {
+            Some(caller) => Ok(caller),
+            None => self
+                .verifiers
+                .anonymous(head)
+                .map(|claim| claim.caller().clone()),
+        }
+    }
+}
+
+/// Claims so far, who it is if there are none, and what has to be asked: whether it
+/// names the caller, and the question.
+type Asked = (Tally, Result<Claim, Error>, Vec<(bool, Inquiry)>);
+
+impl Verifiers {
+    fn ask(&self, head: &Head<'_>) -> Result<Asked, Error> {
+        let mut tally = Tally::default();
+        let mut asking = Vec::new();
+        if head.headers.contains_key(AUTHORIZATION) {
+            let keys: &dyn Verifier = &self.keys;
+            let tokens = self.credentials.iter().map(|verifier| &**verifier);
+            for verifier in std::iter::once(keys).chain(tokens) {
+                match verifier.verify(head) {
+                    Verdict::Passed => {}
+                    Verdict::Claimed(claim) => tally.add(claim),
+                    Verdict::Refused(error) => return Err(error),
+                    Verdict::Asking(inquiry) => asking.push((true, inquiry)),
+                }
+            }
+            if tally.claim.is_none() && asking.is_empty() {
+                // Credentials that nobody understands are not overlooked, whatever
+                // else there is.
+                return Err(Error::Nobody);
             }
         }
-        Err(Error::Nobody)
+        for verifier in &self.channels {
+            match verifier.verify(head) {
+                Verdict::Passed => {}
+                Verdict::Claimed(claim) => tally.add(claim),
+                Verdict::Refused(error) => return Err(error),
+                Verdict::Asking(inquiry) => asking.push((false, inquiry)),
+            }
+        }
+        let fallback = match tally.claim {
+            Some(_) => Err(Error::Nobody),
+            None => self.anonymous(head),
+        };
+        Ok((tally, fallback, asking))
+    }
+
+    fn anonymous(&self, head: &Head<'_>) -> Result<Claim, Error> {
+        match &self.anonymous {
+            Some(anonymous) => anonymous.judge(head)?.map(Claim::from).ok_or(Error::Nobody),
+            None => Err(Error::Nobody),
+        }
     }
 }
 

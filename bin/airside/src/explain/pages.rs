@@ -104,6 +104,7 @@ pub(super) static PAGES: &[(&str, &str)] = &[
     page!("ID-010"),
     page!("ID-011"),
     page!("ID-012"),
+    page!("ID-020"),
     page!("LED-001"),
     page!("LED-002"),
     page!("LED-003"),

@@ -47,13 +47,13 @@ fn minted_key_is_claimed_with_its_groups() {
             "api_key ci api_key",
         );
     }
-    let Verdict::Claimed(caller) = Sample::new()
+    let Verdict::Claimed(claim) = Sample::new()
         .header("authorization", &format!("Bearer {secret}"))
         .judge(&verifier)
     else {
         panic!("claimed above");
     };
-    assert_eq!(caller.groups(), ["booking"]);
+    assert_eq!(claim.caller().groups(), ["booking"]);
 }
 
 #[test]

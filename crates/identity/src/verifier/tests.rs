@@ -1,7 +1,7 @@
 use airside_base::{SystemClock, TenantId};
 
 use super::*;
-use crate::{ApiKeyConfig, Minted, contract::Sample, mint};
+use crate::{ApiKeyConfig, Attestation, CallerKind, Minted, contract::Sample, mint};
 
 fn identity(anonymous_loopback: bool, keys: &[&Minted]) -> Identity {
     let api_key = keys
@@ -22,11 +22,18 @@ fn identity(anonymous_loopback: bool, keys: &[&Minted]) -> Identity {
 }
 
 fn check(identity: &Identity, sample: &Sample, expected: &str) {
-    let found = match sample.with(|head| identity.identify(head)) {
+    let id = |decided: Result<Caller, Error>| match decided {
         Ok(caller) => caller.id().to_owned(),
         Err(error) => error.fault().code().to_owned(),
     };
-    assert_eq!(found, expected);
+    let Identified::Now(decided) = sample.with(|head| identity.identify(head)) else {
+        panic!("nothing has to be asked");
+    };
+    assert_eq!(id(decided.map(|claim| claim.caller().clone())), expected);
+    assert_eq!(
+        id(sample.with(|head| identity.identify_by_key(head))),
+        expected
+    );
 }
 
 #[test]
@@ -89,9 +96,109 @@ fn every_refusal_carries_a_challenge_without_secrets() {
             not_after: "2026-01-01T00:00:00Z".parse().unwrap(),
         },
         Error::Proxied { header: "via" },
+        Error::Body,
     ];
     for error in errors {
         assert!(error.challenge().starts_with("Bearer realm="));
         assert_eq!(error.fault().kind().http_status(), 401);
+    }
+}
+
+/// Answers what it was given, if the header `channel` names it.
+#[derive(Debug)]
+struct Channel(&'static str, fn() -> Verdict);
+
+impl Verifier for Channel {
+    fn verify(&self, head: &Head<'_>) -> Verdict {
+        let named = head.headers.get_all("channel").iter();
+        match named.into_iter().any(|name| name == self.0) {
+            true => (self.1)(),
+            false => Verdict::Passed,
+        }
+    }
+}
+
+fn claim(kind: CallerKind, attestation: Attestation) -> Claim {
+    Caller::new(
+        kind,
+        kind.as_str(),
+        TenantId::default(),
+        attestation,
+        vec![],
+    )
+    .into()
+}
+
+fn with_channels(key: &Minted) -> Identity {
+    let mut identity = identity(true, &[key]);
+    let verifiers = Arc::get_mut(&mut identity.verifiers).unwrap();
+    verifiers.channels = vec![
+        Box::new(Channel("platform", || {
+            Verdict::Claimed(claim(CallerKind::Certificate, Attestation::Mtls))
+        })),
+        Box::new(Channel("signed", || {
+            let claim = claim(CallerKind::SignedAgent, Attestation::HttpSignature);
+            Verdict::Asking(Box::pin(async { Ok(Some(claim)) }))
+        })),
+        Box::new(Channel("unjudged", || {
+            Verdict::Asking(Box::pin(async { Ok(None) }))
+        })),
+        Box::new(Channel("forged", || {
+            Verdict::Asking(Box::pin(async { Err(Error::UnknownKey) }))
+        })),
+        Box::new(Channel("broken", || Verdict::Refused(Error::UnknownKey))),
+    ];
+    verifiers.credentials = vec![Box::new(Channel("token", || {
+        let claim = claim(CallerKind::Token, Attestation::OAuth);
+        Verdict::Asking(Box::pin(async { Ok(Some(claim)) }))
+    }))];
+    identity
+}
+
+async fn check_channels(identity: &Identity, channels: &[&str], key: Option<&str>, expected: &str) {
+    let mut sample = Sample::new();
+    for channel in channels {
+        sample = sample.header("channel", channel);
+    }
+    if let Some(key) = key {
+        sample = sample.header("authorization", &format!("Bearer {key}"));
+    }
+    let identified = sample.with(|head| identity.identify(head));
+    let found = match identified.resolve().await {
+        Ok(claim) => {
+            let caller = claim.caller();
+            format!("{} {}", caller.id(), caller.attestation().as_str())
+        }
+        Err(error) => error.fault().code().to_owned(),
+    };
+    assert_eq!(found, expected, "{channels:?} {key:?}");
+}
+
+#[tokio::test]
+async fn credentials_name_the_caller_and_channels_support_it() {
+    let minted = mint();
+    let identity = with_channels(&minted);
+    let key = Some(minted.secret.expose().as_str());
+    let cases = [
+        (&[][..], None, "loopback none"),
+        (&["platform"], None, "certificate mtls"),
+        (&["signed"], None, "signed_agent http_signature"),
+        (&["platform", "signed"], None, "certificate mtls"),
+        (&["unjudged"], None, "loopback none"),
+        (&[], key, "key-0 api_key"),
+        (&["platform"], key, "key-0 mtls"),
+        (&["signed"], key, "key-0 http_signature"),
+        (&["unjudged"], key, "key-0 api_key"),
+        (&["token", "platform"], Some("eyJ"), "token mtls"),
+        (&["token", "signed"], Some("eyJ"), "token http_signature"),
+        // Credentials that nobody understands are not overlooked.
+        (&["platform"], Some("eyJ"), "ID-001"),
+        // What is wrong ends it, whatever else there is.
+        (&["platform", "broken"], key, "ID-003"),
+        (&["platform", "forged"], key, "ID-003"),
+        (&["platform"], Some("airside_x"), "ID-002"),
+    ];
+    for (channels, key, expected) in cases {
+        check_channels(&identity, channels, key, expected).await;
     }
 }
