@@ -11,6 +11,7 @@
 use std::{convert::Infallible, error::Error, io::Write as _, sync::Arc};
 
 use airside_base::{Clock, NodeId, OnFailure, Supervisor, SystemClock};
+use airside_builtin::Exposure;
 use airside_ledger::{
     Ledger,
     conversation::Conversations,
@@ -19,7 +20,7 @@ use airside_ledger::{
     vault::memory::MemoryVault,
 };
 use airside_mcp::{Local as _, body};
-use airside_travel::{Exposure, Options, Parts, Travel};
+use airside_travel::{Options, Parts, Travel};
 use hyper::{Response, StatusCode, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;

@@ -9,7 +9,9 @@
 
 use std::sync::LazyLock;
 
-use rmcp::model::{JsonObject, MetaObject, ReadResourceResult, Resource, ResourceContents, Tool};
+use airside_builtin::model::{
+    JsonObject, MetaObject, ReadResourceResult, Resource, ResourceContents, Tool,
+};
 use serde_json::{Value, json};
 
 /// Where tools say that the view is.

@@ -32,9 +32,9 @@ mod traveller;
 use std::{sync::Arc, time::Duration};
 
 use airside_base::{Clock, NodeId, Supervisor, Timestamp};
+use airside_builtin::model::{CallToolResult, JsonObject};
 use airside_ledger::{Ledger, Table, keys::Keys, personal::SubjectId};
 use airside_mcp::Principal;
-use rmcp::model::{CallToolResult, JsonObject};
 use serde_json::Value;
 
 use self::record::{PROPOSED, Session};
@@ -112,7 +112,9 @@ impl Desk {
         arguments: Option<JsonObject>,
         principal: Option<&Principal>,
     ) -> Option<CallToolResult> {
-        use crate::{tools::arguments::read, ucp::tool};
+        use airside_builtin::arguments::read;
+
+        use crate::ucp::tool;
         let raw = arguments.clone().unwrap_or_default();
         let answered = match name {
             contracts::CALENDAR => self.calendar(arguments).await,
@@ -176,7 +178,7 @@ fn with_meta(mut result: CallToolResult, consent: Option<Value>) -> CallToolResu
     if let Some(consent) = consent {
         let mut members = JsonObject::new();
         members.insert("airside/consent".to_owned(), consent);
-        result.meta = Some(rmcp::model::MetaObject(members));
+        result.meta = Some(airside_builtin::model::MetaObject(members));
     }
     result
 }

@@ -9,14 +9,16 @@
 use std::sync::{Arc, LazyLock};
 
 use airside_base::TenantId;
+use airside_builtin::{
+    arguments,
+    model::{CallToolResult, JsonObject, Tool},
+};
 use airside_mcp::Principal;
-use rmcp::model::{CallToolResult, JsonObject, Tool};
 use serde_json::{Value, json};
 
 use crate::{
     booking::{self, QUOTE_CHANGE, Refusal},
     card,
-    error::Rejection,
     memory::{self, EXTEND, Memory, Thread},
     tools::{self, SEARCH},
     ucp::tool::CREATE,
@@ -139,7 +141,7 @@ impl Counter {
             return Ok(());
         };
         let delta = delta.as_i64().filter(|delta| (-30..=30).contains(delta));
-        let delta = delta.ok_or(Rejection::Range {
+        let delta = delta.ok_or(arguments::Error::Range {
             field: EXTEND,
             range: "use nights_delta of -30 to 30",
         })?;

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 
 use airside_base::{Fault, Kind};
+use airside_builtin::arguments;
 use jiff::civil::Date;
 
 use crate::stay::{MAX_DAYS_AHEAD, MAX_NIGHTS, MAX_ROOMS};
@@ -14,11 +15,8 @@ use crate::stay::{MAX_DAYS_AHEAD, MAX_NIGHTS, MAX_ROOMS};
 /// Why a call was rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Rejection {
-    /// The arguments do not have the form of the input schema. `reason` is bounded.
-    #[error("the arguments do not fit the input schema at `{path}`: {reason}")]
-    Arguments { path: String, reason: String },
-    #[error("`{field}` is not a date")]
-    DateUnreadable { field: &'static str },
+    #[error(transparent)]
+    Unread(#[from] arguments::Error),
     #[error("check-in {check_in} is in the past; it is {today} at the hotel")]
     DatePast { check_in: Date, today: Date },
     #[error("check-out is not after check-in")]
@@ -45,24 +43,13 @@ pub(crate) enum Rejection {
     PropertyUnknown,
     #[error("the cursor does not belong to this search")]
     Cursor,
-    #[error("`{field}` is outside its range")]
-    Range {
-        field: &'static str,
-        range: &'static str,
-    },
 }
 
 impl Rejection {
     /// Returns what the caller may know.
     pub(crate) fn fault(&self) -> Fault {
-        let (kind, code) = self.code();
-        Fault::new(kind, code, self.to_string()).with_hint(self.hint())
-    }
-
-    fn code(&self) -> (Kind, &'static str) {
-        match self {
-            Self::Arguments { .. } => (Kind::Invalid, "TRV-001"),
-            Self::DateUnreadable { .. } => (Kind::Invalid, "TRV-002"),
+        let (kind, code) = match self {
+            Self::Unread(error) => return error.fault(),
             Self::DatePast { .. } => (Kind::Invalid, "TRV-003"),
             Self::CheckOutNotAfter => (Kind::Invalid, "TRV-004"),
             Self::StayTooLong => (Kind::Invalid, "TRV-005"),
@@ -76,16 +63,14 @@ impl Rejection {
             Self::PropertyUnknown => (Kind::NotFound, "TRV-013"),
             Self::Cursor => (Kind::Invalid, "TRV-014"),
             Self::CurrencyOther { .. } => (Kind::Invalid, "TRV-015"),
-            Self::Range { .. } => (Kind::Invalid, "TRV-016"),
-        }
+        };
+        Fault::new(kind, code, self.to_string()).with_hint(self.hint())
     }
 
+    /// What to do. What was not read says so itself.
     fn hint(&self) -> Cow<'static, str> {
         match self {
-            Self::Arguments { .. } => "send the arguments that the input schema describes".into(),
-            Self::DateUnreadable { .. } => {
-                "write dates as YYYY-MM-DD, for example 2026-12-24".into()
-            }
+            Self::Unread(_) => "".into(),
             Self::DatePast { today, .. } => {
                 format!("use a check-in date of {today} or later").into()
             }
@@ -126,7 +111,6 @@ impl Rejection {
             Self::Cursor => "repeat the search without a cursor, or send next_cursor with \
                  otherwise unchanged arguments"
                 .into(),
-            Self::Range { range, .. } => (*range).into(),
         }
     }
 }

@@ -10,10 +10,8 @@
 //! * What is for sale is a function of the seed and of the inventory's chain in the
 //!   ledger; nothing else is stored.
 //! * Money is an integer in minor units; no floating point takes part.
-//! * Nothing of the hotels is written: their tools only read. [`Airline`] changes
-//!   sandboxes in memory.
+//! * A room is sold once, and only to somebody who agreed to its terms.
 
-mod airline;
 mod app;
 pub mod bench;
 mod booking;
@@ -21,7 +19,6 @@ mod card;
 mod counter;
 mod draw;
 mod error;
-mod flights;
 mod inventory;
 mod levy;
 mod memory;
@@ -34,17 +31,14 @@ mod property;
 mod quote;
 mod reference;
 mod server;
-mod shelf;
 mod shop;
 mod stay;
 pub mod supply;
 mod tools;
 mod ucp;
 
-pub use airline::{Airline, MAX_SANDBOXES};
 pub use booking::{Bookings, KeyUses, Sessions, Travellers};
-pub use flights::Flights;
 pub use inventory::{Homes, Reservations};
 pub use places::asset;
 pub use property::Size;
-pub use server::{Exposure, Options, Parts, Travel};
+pub use server::{Options, Parts, Travel};

@@ -11,17 +11,19 @@
 //! * State holds what was searched and shown: no names, no addresses, no free text.
 
 use airside_base::TenantId;
+use airside_builtin::{
+    arguments,
+    model::{CallToolResult, ContentBlock, JsonObject, Tool},
+};
 use airside_ledger::{
     conversation::{Conversations, Error, Handle, Opening, State},
     personal::SubjectId,
 };
 use jiff::{ToSpan as _, civil::Date};
-use rmcp::model::{CallToolResult, ContentBlock, JsonObject, Tool};
 use serde_json::{Map, Value, json};
 
 use crate::{
     booking::Refusal,
-    error::Rejection,
     tools::{CHECK, DETAILS, SEARCH},
     ucp::tool::CREATE,
 };
@@ -243,7 +245,7 @@ fn fill(
 
 /// Moves `check_out` by so many nights.
 fn lengthen(arguments: &mut JsonObject, delta: &Value) -> Result<(), Refusal> {
-    let range = || Rejection::Range {
+    let range = || arguments::Error::Range {
         field: EXTEND,
         range: "use nights_delta of -30 to 30, with dates that are known",
     };

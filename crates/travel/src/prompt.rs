@@ -1,6 +1,8 @@
 //! A prompt that people can start from, in clients that offer prompts.
 
-use rmcp::model::{GetPromptResult, JsonObject, Prompt, PromptArgument, PromptMessage, Role};
+use airside_builtin::model::{
+    GetPromptResult, JsonObject, Prompt, PromptArgument, PromptMessage, Role,
+};
 
 const NAME: &str = "find_hotel";
 /// Longest argument that is put into the text, in characters.

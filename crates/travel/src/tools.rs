@@ -3,14 +3,16 @@
 pub(crate) mod arguments;
 pub(crate) mod output;
 pub(crate) mod render;
-pub(crate) mod schema;
 mod text;
 
 use std::sync::{Arc, LazyLock};
 
 use airside_base::{Clock, Fault};
-use rmcp::model::{CallToolResult, ContentBlock, JsonObject, Tool, ToolAnnotations};
-use serde::Serialize;
+use airside_builtin::{
+    arguments::read,
+    model::{CallToolResult, JsonObject, Tool, ToolAnnotations},
+    reply, schema,
+};
 
 use crate::{
     app,
@@ -107,7 +109,7 @@ impl Desk {
     }
 
     fn search(&self, arguments: Option<JsonObject>) -> Result<output::Search, Rejection> {
-        let arguments: arguments::Search = arguments::read(arguments)?;
+        let arguments: arguments::Search = read(arguments)?;
         let (city, also) = match arguments::place(&self.hotels, &arguments.place)? {
             arguments::Found::City(city, also) => (city, also),
             arguments::Found::Several(cities) => return Ok(self.ask(&arguments.place, &cities)),
@@ -207,7 +209,7 @@ impl Desk {
     }
 
     fn details(&self, arguments: Option<JsonObject>) -> Result<output::Details, Rejection> {
-        let arguments: arguments::Hotel = arguments::read(arguments)?;
+        let arguments: arguments::Hotel = read(arguments)?;
         let property = arguments::property(&self.hotels, &arguments.property_id)?;
         Ok(output::Details {
             hotel: Some(self.profile(&property)),
@@ -264,7 +266,7 @@ impl Desk {
     }
 
     fn check(&self, arguments: Option<JsonObject>) -> Result<output::Availability, Rejection> {
-        let arguments: arguments::Check = arguments::read(arguments)?;
+        let arguments: arguments::Check = read(arguments)?;
         let property = arguments::property(&self.hotels, &arguments.property_id)?;
         let local = self.hotels.local(property.city, self.clock.now());
         let mut assumptions = Vec::new();
@@ -384,16 +386,6 @@ fn policies(property: &Property) -> output::Policies {
             "Flexible rates are cancelled free of charge until 18:00 at the hotel, {days} day{plural} before arrival; then the first night is charged."
         ),
     }
-}
-
-pub(crate) fn reply(result: &impl Serialize, text: String) -> CallToolResult {
-    let structured =
-        serde_json::to_value(result).expect("results have string keys and finite numbers");
-    let mut reply = CallToolResult::default();
-    reply.content = vec![ContentBlock::text(text)];
-    reply.structured_content = Some(structured);
-    reply.is_error = Some(false);
-    reply
 }
 
 fn refuse(rejection: &Rejection) -> CallToolResult {

@@ -16,12 +16,13 @@ use std::{
 
 use airside_api::{Callers, Delivery, Node, Persons, Receipt, wire};
 use airside_base::{BoxFuture, Clock, Fault, Kind, NodeId, Supervisor, TenantId, Timestamp};
+use airside_flights::{Airline, Flights};
 use airside_gateway::{BuildError, Parts, Shared, Snapshot};
 use airside_identity::{ApiKeyConfig, Digest, Identity};
 use airside_ledger::Ledger;
 use airside_mcp::Local;
 use airside_supply::intake::{Intake, Reply, Request};
-use airside_travel::{Airline, Flights, Options, Parts as Stock, Travel, supply::HotelSupply};
+use airside_travel::{Options, Parts as Stock, Travel, supply::HotelSupply};
 use arc_swap::ArcSwap;
 
 use crate::{

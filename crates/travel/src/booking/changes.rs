@@ -7,13 +7,17 @@
 //!   at the instant of the quote, which ends before the next tier begins.
 
 use airside_base::{Timestamp, secret_token};
+use airside_builtin::{
+    arguments::{self, read},
+    model::{CallToolResult, JsonObject},
+    reply,
+};
 use airside_ledger::{
     Versioned,
     personal::{Personal, Purpose},
 };
 use airside_mcp::Principal;
 use jiff::{ToSpan as _, civil::Date};
-use rmcp::model::{CallToolResult, JsonObject};
 
 use super::{
     Desk, QUOTE, Refusal, Traveller,
@@ -27,11 +31,7 @@ use crate::{
     error::Rejection,
     policy,
     supply::{self, Cancellation, Price, Selection, Stay},
-    tools::{
-        arguments::{self as shared, read},
-        output::NOTICES,
-        reply,
-    },
+    tools::{arguments as shared, output::NOTICES},
     ucp::Status,
 };
 
@@ -82,7 +82,7 @@ impl Desk {
         if !(-30..=30).contains(&delta) {
             let range = "use nights_delta of -30 to 30";
             let field = "nights_delta";
-            return Err(Rejection::Range { field, range }.into());
+            return Err(arguments::Error::Range { field, range }.into());
         }
         let length = stay.nights().len() as i64 + delta;
         let check_out = match &asked.check_out {

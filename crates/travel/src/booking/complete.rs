@@ -9,12 +9,16 @@
 //!   not happen is shown as not booked.
 
 use airside_base::{TenantId, secret_token};
+use airside_builtin::{
+    arguments::read,
+    model::{CallToolResult, JsonObject},
+    reply,
+};
 use airside_ledger::{
     Batch, Versioned,
     personal::{Personal, Purpose},
 };
 use airside_mcp::Principal;
-use rmcp::model::{CallToolResult, JsonObject};
 use serde_json::{Value, json};
 
 use super::{
@@ -34,7 +38,7 @@ use super::{
 };
 use crate::{
     supply::{self, Reservation, State},
-    tools::{arguments::read, output::NOTICES, reply},
+    tools::output::NOTICES,
     ucp::{Status, tool},
 };
 

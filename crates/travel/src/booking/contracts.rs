@@ -3,10 +3,13 @@
 //! A model picks tools by what these texts say. None of them but those that search may
 //! sound like the answer to somebody who looks for a hotel.
 
-use rmcp::model::{Tool, ToolAnnotations};
+use airside_builtin::{
+    model::{Tool, ToolAnnotations},
+    schema,
+};
 
 use super::{arguments as a, output as o};
-use crate::{app, tools::schema, ucp::tool};
+use crate::{app, ucp::tool};
 
 pub(crate) const CALENDAR: &str = "get_price_calendar";
 pub(crate) const BOOKING: &str = "get_booking";

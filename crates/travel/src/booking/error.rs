@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use airside_base::{Fault, Kind};
+use airside_builtin::arguments;
 use airside_ledger::{
     AppendError, DraftError, LeaseError, ReadError, TableError, conversation,
     erasure::EraseError,
@@ -86,6 +87,12 @@ macro_rules! kept {
 kept!(
     ReadError, LeaseError, DraftError, SealError, OpenError, EraseError
 );
+
+impl From<arguments::Error> for Refusal {
+    fn from(error: arguments::Error) -> Self {
+        Self::Arguments(error.into())
+    }
+}
 
 impl From<AppendError> for Refusal {
     fn from(error: AppendError) -> Self {

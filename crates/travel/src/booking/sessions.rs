@@ -1,13 +1,17 @@
 //! Sessions until the traveller decides: put together, read, changed, canceled.
 
 use airside_base::secret_token;
+use airside_builtin::{
+    arguments::read,
+    model::{CallToolResult, JsonObject},
+    reply,
+};
 use airside_ledger::{
     Batch, Versioned,
     personal::{Personal, Purpose},
 };
 use airside_mcp::Principal;
 use jiff::{ToSpan as _, civil::Date};
-use rmcp::model::{CallToolResult, JsonObject};
 use serde_json::{Value, json};
 
 use super::{
@@ -25,7 +29,7 @@ use crate::{
     error::Rejection,
     reference,
     supply::{self, Reference, Reservation, Selection, State, Stay, StayError},
-    tools::{arguments::read, output::NOTICES, reply},
+    tools::output::NOTICES,
     ucp::{Status, tool},
 };
 

@@ -1,10 +1,14 @@
 //! Bookings of a traveller, and the calendar of prices.
 
 use airside_base::Timestamp;
+use airside_builtin::{
+    arguments::read,
+    model::{CallToolResult, JsonObject},
+    reply,
+};
 use airside_ledger::{Cell, Versioned};
 use airside_mcp::Principal;
 use jiff::ToSpan as _;
-use rmcp::model::{CallToolResult, JsonObject};
 
 use super::{
     Desk, Refusal, Traveller,
@@ -18,9 +22,8 @@ use crate::{
     supply::{self, Calendar, Rule},
     tools::{
         arguments as shared,
-        arguments::read,
         output::{NOTICES, Reason},
-        render, reply,
+        render,
     },
 };
 
@@ -221,7 +224,7 @@ fn ranged(
     let value = value.unwrap_or(default);
     match usize::try_from(value) {
         Ok(value) if (1..=most).contains(&value) => Ok(value),
-        _ => Err(Rejection::Range { field, range }.into()),
+        _ => Err(airside_builtin::arguments::Error::Range { field, range }.into()),
     }
 }
 

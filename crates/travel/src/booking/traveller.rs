@@ -7,13 +7,17 @@
 //! * Reading writes nothing: who was never here has no preferences and no bookings.
 
 use airside_base::secret_token;
+use airside_builtin::{
+    arguments::read,
+    model::{CallToolResult, JsonObject},
+    reply,
+};
 use airside_ledger::{
     Cell, Column, Fact, Kind, Schema, Versioned,
     erasure::Eraser,
     personal::{Opened, Personal, Purpose, SubjectId},
 };
 use airside_mcp::Principal;
-use rmcp::model::{CallToolResult, JsonObject};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -21,7 +25,6 @@ use super::{
     arguments::{self, Feedback, Forget, Nothing, Preferences, Topic},
     output,
 };
-use crate::tools::{arguments::read, reply};
 
 /// A caller got its pseudonym.
 const KNOWN: Kind = Kind::new("traveller.known");
@@ -282,7 +285,7 @@ impl Desk {
         {
             let range = "use a rating of 1 to 5";
             let field = "rating";
-            return Err(crate::error::Rejection::Range { field, range }.into());
+            return Err(airside_builtin::arguments::Error::Range { field, range }.into());
         }
         let traveller = self.traveller(principal).await?;
         let id = format!("fbk_{}", &secret_token()[..16]);

@@ -3,10 +3,10 @@
 //! Integers are read wide and checked here, so that `400` adults get an answer
 //! about adults and not about the width of a number.
 
+use airside_builtin::arguments;
 use jiff::{ToSpan as _, civil::Date};
-use rmcp::model::JsonObject;
 use schemars::JsonSchema;
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::Deserialize;
 
 use crate::{
     error::Rejection,
@@ -18,8 +18,6 @@ use crate::{
 
 /// Longest place text in bytes.
 const MAX_PLACE: usize = 120;
-/// Longest piece of a caller's text that a rejection repeats, in characters.
-const MAX_ECHO: usize = 160;
 const MAX_ADULTS: i64 = 8;
 const MAX_CHILDREN: usize = 6;
 const MAX_CHILD_AGE: i64 = 17;
@@ -130,25 +128,6 @@ pub(crate) struct Check {
     pub currency: Option<String>,
 }
 
-/// Reads the arguments of a tool.
-pub(crate) fn read<T: DeserializeOwned>(arguments: Option<JsonObject>) -> Result<T, Rejection> {
-    let object = serde_json::Value::Object(arguments.unwrap_or_default());
-    serde_path_to_error::deserialize(object).map_err(|error| Rejection::Arguments {
-        path: echo(&error.path().to_string()),
-        reason: echo(&error.inner().to_string()),
-    })
-}
-
-/// Returns the caller's text short and without control characters.
-fn echo(text: &str) -> String {
-    let visible = text.chars().filter(|c| !c.is_control());
-    let mut short: String = visible.clone().take(MAX_ECHO).collect();
-    if visible.count() > MAX_ECHO {
-        short.push('…');
-    }
-    short
-}
-
 /// What a readable place means.
 #[derive(Debug)]
 pub(crate) enum Found {
@@ -192,10 +171,9 @@ pub(crate) fn stay(
     let arrival = match check_in {
         Some(text) => date(text, "check_in")?,
         None if check_out.is_some() => {
-            return Err(Rejection::Arguments {
-                path: "check_in".to_owned(),
-                reason: "check_out without check_in".to_owned(),
-            });
+            let path = "check_in".to_owned();
+            let reason = "check_out without check_in".to_owned();
+            return Err(arguments::Error::Form { path, reason }.into());
         }
         None => {
             assumptions.push("No dates were given: tomorrow for one night is assumed. Ask the traveller for the dates.".to_owned());
@@ -229,7 +207,7 @@ pub(crate) fn stay(
 
 /// Reads `YYYY-MM-DD` and nothing else: jiff would also take a date with a time.
 pub(crate) fn date(text: &str, field: &'static str) -> Result<Date, Rejection> {
-    let unreadable = Rejection::DateUnreadable { field };
+    let unreadable = Rejection::from(arguments::Error::Date { field });
     if text.len() != 10 {
         return Err(unreadable);
     }
@@ -304,6 +282,6 @@ fn in_range(
     if (low..=high).contains(&value) {
         Ok(value)
     } else {
-        Err(Rejection::Range { field, range })
+        Err(arguments::Error::Range { field, range }.into())
     }
 }

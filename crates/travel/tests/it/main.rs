@@ -2,11 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod airline;
 mod booking;
 mod client;
 mod contract;
-mod flights;
 mod rejections;
 mod rules;
 mod search;

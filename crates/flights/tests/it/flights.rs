@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use airside_base::VirtualClock;
-use airside_travel::Flights;
+use airside_flights::Flights;
 use serde_json::{Value, json};
 
-use crate::airline::ask;
+use crate::ask;
+
+/// Where the clock of every test stands.
+const NOW: &str = "2026-11-23T12:00:00Z";
 
 fn flights() -> Flights {
-    let now = crate::NOW.parse().unwrap();
+    let now = NOW.parse().unwrap();
     Flights::new(Arc::new(VirtualClock::new(now)))
 }
 

@@ -8,32 +8,26 @@
 //! * The same question on the same day has the same answer.
 
 mod answer;
-mod search;
+mod itinerary;
 
 use std::sync::{Arc, LazyLock};
 
 use airside_base::{BoxFuture, Clock, Fault, Kind};
+use airside_builtin::{
+    About, Exposure, Origin, Server, Tools, arguments, document,
+    model::{CallToolResult, JsonObject, ReadResourceResult, Resource, Tool, ToolAnnotations},
+    refuse, reply, schema, text,
+};
 use airside_mcp::{Body, Local};
-use rmcp::model::{CallToolResult, JsonObject, Tool, ToolAnnotations};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{
-    airline::Cabin,
-    error::Rejection,
-    shelf::{Document, Shelf, Tools, Whose, refuse, reply},
-    tools::{arguments, schema},
-};
+use crate::airline::Cabin;
 
 const SEARCH: &str = "search_flights";
 const NOTICE_URI: &str = "airside://flights/notice";
+const MARKDOWN: &str = "text/markdown";
 const NOTICE: &str = include_str!("../assets/flights_notice.md");
-const DOCUMENTS: [Document; 1] = [Document {
-    uri: NOTICE_URI,
-    name: "notice",
-    title: "About these flights",
-    mime: "text/markdown",
-}];
 const INSTRUCTIONS: &str = "Flight search between 20 airports of the United States: search_flights takes \
      airports or cities, a day and passengers, and returns direct and one-stop itineraries with \
      all-in fares. Nothing can be booked here. Flights and fares are a demonstration. Tell travellers \
@@ -42,7 +36,7 @@ const INSTRUCTIONS: &str = "Flight search between 20 airports of the United Stat
 /// The flight search. Clones share everything.
 #[derive(Clone)]
 pub struct Flights {
-    shelf: Shelf<Counter>,
+    server: Server<Counter>,
 }
 
 impl std::fmt::Debug for Flights {
@@ -56,14 +50,14 @@ impl Flights {
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
-            shelf: Shelf::new(Counter { clock }),
+            server: Server::new(Counter { clock }, Exposure::InProcess),
         }
     }
 }
 
 impl Local for Flights {
     fn call<'a>(&'a self, request: http::Request<Body>) -> BoxFuture<'a, http::Response<Body>> {
-        self.shelf.call(request)
+        self.server.call(request)
     }
 }
 
@@ -169,20 +163,20 @@ impl Counter {
     fn search(&self, arguments: Option<JsonObject>) -> CallToolResult {
         let asked: Asked = match arguments::read(arguments) {
             Ok(asked) => asked,
-            Err(rejection) => return refuse(&rejection.fault()),
+            Err(error) => return refuse(&error.fault()),
         };
         let wanted = match wanted(&asked) {
             Ok(wanted) => wanted,
-            Err(rejection) => return refuse(&rejection.fault()),
+            Err(error) => return refuse(&error.fault()),
         };
         let today = self
             .clock
             .now()
-            .to_zoned(jiff::tz::TimeZone::fixed(search::EASTERN));
-        match search::search(&asked, &wanted, today.date()) {
+            .to_zoned(jiff::tz::TimeZone::fixed(itinerary::EASTERN));
+        match itinerary::search(&asked, &wanted, today.date()) {
             Ok(found) => {
-                let text = answer::text(&found);
-                reply(&found, text)
+                let words = answer::text(&found);
+                reply(&found, words)
             }
             Err(refusal) => refuse(&refusal.fault()),
         }
@@ -200,19 +194,19 @@ pub(crate) struct Wanted {
     limit: usize,
 }
 
-fn wanted(asked: &Asked) -> Result<Wanted, Rejection> {
+fn wanted(asked: &Asked) -> Result<Wanted, arguments::Error> {
     let within = |value: u8, range: std::ops::RangeInclusive<u8>, field, text| {
         let range_text: &'static str = text;
         match range.contains(&value) {
             true => Ok(value),
-            false => Err(Rejection::Range {
+            false => Err(arguments::Error::Range {
                 field,
                 range: range_text,
             }),
         }
     };
     let date = asked.date.parse();
-    let date = date.map_err(|_| Rejection::DateUnreadable { field: "date" })?;
+    let date = date.map_err(|_| arguments::Error::Date { field: "date" })?;
     let passengers = asked.passengers.unwrap_or(1);
     let passengers = within(
         passengers,
@@ -243,28 +237,34 @@ fn wanted(asked: &Asked) -> Result<Wanted, Rejection> {
 }
 
 impl Tools for Counter {
-    fn about(&self) -> (&'static str, &'static str, &'static str) {
-        ("airside-flights", "Airside flights", INSTRUCTIONS)
+    fn about(&self) -> About {
+        About {
+            name: "airside-flights",
+            title: "Airside flights",
+            instructions: INSTRUCTIONS,
+        }
     }
 
     fn tools(&self) -> &[Tool] {
         &*TOOLS
     }
 
-    fn call(
-        &self,
-        _whose: &Whose,
-        name: &str,
+    fn call<'a>(
+        &'a self,
+        _origin: &'a Origin,
+        name: &'a str,
         arguments: Option<JsonObject>,
-    ) -> Option<CallToolResult> {
-        (name == SEARCH).then(|| self.search(arguments))
+    ) -> BoxFuture<'a, Option<CallToolResult>> {
+        let result = (name == SEARCH).then(|| self.search(arguments));
+        Box::pin(std::future::ready(result))
     }
 
-    fn documents(&self) -> &[Document] {
-        &DOCUMENTS
+    fn documents(&self) -> Vec<Resource> {
+        let notice = document(NOTICE_URI, "notice", "About these flights", MARKDOWN);
+        vec![notice]
     }
 
-    fn read(&self, _whose: &Whose, uri: &str) -> Option<String> {
-        (uri == NOTICE_URI).then(|| NOTICE.to_owned())
+    fn read(&self, _origin: &Origin, uri: &str) -> Option<ReadResourceResult> {
+        (uri == NOTICE_URI).then(|| text(NOTICE_URI, MARKDOWN, NOTICE.to_owned()))
     }
 }

@@ -2,7 +2,11 @@
 
 use std::sync::LazyLock;
 
-use rmcp::model::{CallToolResult, JsonObject, Tool, ToolAnnotations};
+use airside_builtin::{
+    arguments,
+    model::{CallToolResult, JsonObject, Tool, ToolAnnotations},
+    refuse, reply, schema,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -11,11 +15,6 @@ use super::{
     calculator::calculate,
     data::{AIRPORTS, Cabin, Insurance, Passenger, Payment, Trip},
     sandbox::{Leg, Refusal, Sandbox, Wanted},
-};
-use crate::{
-    error::Rejection,
-    shelf::{refuse, reply},
-    tools::{arguments, schema},
 };
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -269,13 +268,13 @@ fn writing() -> Vec<Tool> {
 
 /// Why a call has no result.
 enum Unanswered {
-    Arguments(Rejection),
+    Arguments(arguments::Error),
     Refused(Refusal),
 }
 
-impl From<Rejection> for Unanswered {
-    fn from(rejection: Rejection) -> Self {
-        Self::Arguments(rejection)
+impl From<arguments::Error> for Unanswered {
+    fn from(error: arguments::Error) -> Self {
+        Self::Arguments(error)
     }
 }
 
@@ -299,7 +298,7 @@ pub(super) fn call(
             let text = result.to_string();
             reply(&result, text)
         }
-        Err(Unanswered::Arguments(rejection)) => refuse(&rejection.fault()),
+        Err(Unanswered::Arguments(error)) => refuse(&error.fault()),
         Err(Unanswered::Refused(refusal)) => refuse(&refusal.fault()),
     })
 }

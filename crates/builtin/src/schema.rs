@@ -10,7 +10,8 @@ use serde_json::Value;
 /// no resolver; without the formats that name Rust's number types; and without
 /// `null`, which optional members never are in results and need not be in
 /// arguments. A member that is mirrored into a header must have one plain type.
-pub(crate) fn of<T: JsonSchema>() -> Arc<JsonObject> {
+#[must_use]
+pub fn of<T: JsonSchema>() -> Arc<JsonObject> {
     let settings = SchemaSettings::draft2020_12()
         .with(|settings| settings.inline_subschemas = true)
         .with_transform(RecursiveTransform(tidy));
@@ -24,7 +25,8 @@ pub(crate) fn of<T: JsonSchema>() -> Arc<JsonObject> {
 /// Returns the schema of results of `T`: as [`of`], with what is said about the members
 /// of its members left out. A list of tools is read by every client and most of it would
 /// be said once for each tool.
-pub(crate) fn of_result<T: JsonSchema>() -> Arc<JsonObject> {
+#[must_use]
+pub fn of_result<T: JsonSchema>() -> Arc<JsonObject> {
     let mut schema = (*of::<T>()).clone();
     let members = schema.get_mut("properties").and_then(Value::as_object_mut);
     for member in members.into_iter().flat_map(|members| members.values_mut()) {

@@ -21,15 +21,18 @@ use std::{
     sync::{Arc, LazyLock, Mutex},
 };
 
-use airside_base::BoxFuture;
+use airside_base::{BoxFuture, TenantId};
+use airside_builtin::{
+    About, Exposure, Origin, Server, Tools, document,
+    model::{CallToolResult, JsonObject, ReadResourceResult, Resource, Tool},
+    text,
+};
 use airside_mcp::{Body, Local};
 use aws_lc_rs::digest::{SHA256, digest};
-use rmcp::model::{CallToolResult, JsonObject, Tool};
 use serde_json::{Value, json};
 
 pub(crate) use self::data::{AIRPORTS, Cabin, PUBLISHED};
 use self::sandbox::Sandbox;
-use crate::shelf::{Document, Shelf, Tools, Whose};
 
 /// Sandboxes that are kept. One that has changed everything has some 5 MB, one of a
 /// task some KB.
@@ -39,21 +42,6 @@ const POLICY_URI: &str = "airside://airline/policy";
 const POLICY: &str = include_str!("../assets/airline_policy.md");
 const DIGEST_URI: &str = "airside://airline/digest";
 
-const DOCUMENTS: [Document; 2] = [
-    Document {
-        uri: POLICY_URI,
-        name: "policy",
-        title: "What agents of the airline may do",
-        mime: "text/markdown",
-    },
-    Document {
-        uri: DIGEST_URI,
-        name: "digest",
-        title: "SHA-256 of the data of this sandbox",
-        mime: "text/plain",
-    },
-];
-
 const INSTRUCTIONS: &str = "Customer service of a demonstration airline: bookings, changes, baggage, \
      passengers, cancellations and certificates. Read airside://airline/policy first and keep to it: \
      the tools do not check it. The time is 2024-05-15 15:00 EST; amounts are whole US dollars. \
@@ -62,7 +50,7 @@ const INSTRUCTIONS: &str = "Customer service of a demonstration airline: booking
 /// The airline. Clones share everything.
 #[derive(Clone)]
 pub struct Airline {
-    shelf: Shelf<Counter>,
+    server: Server<Counter>,
 }
 
 impl std::fmt::Debug for Airline {
@@ -76,7 +64,7 @@ impl Airline {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            shelf: Shelf::new(Counter::default()),
+            server: Server::new(Counter::default(), Exposure::InProcess),
         }
     }
 }
@@ -89,9 +77,12 @@ impl Default for Airline {
 
 impl Local for Airline {
     fn call<'a>(&'a self, request: http::Request<Body>) -> BoxFuture<'a, http::Response<Body>> {
-        self.shelf.call(request)
+        self.server.call(request)
     }
 }
+
+/// Whose data it is: a tenant, and the sandbox that its caller names.
+type Whose = (TenantId, String);
 
 /// The sandboxes.
 #[derive(Debug, Default)]
@@ -101,20 +92,21 @@ struct Counter {
 
 #[derive(Debug, Default)]
 struct Sandboxes {
-    /// Each with the count of uses when it was used last.
+    /// By tenant and name, each with the count of uses when it was used last.
     all: HashMap<Whose, (u64, Arc<Mutex<Sandbox>>)>,
     uses: u64,
 }
 
 impl Counter {
-    fn sandbox(&self, whose: &Whose) -> Arc<Mutex<Sandbox>> {
+    fn sandbox(&self, origin: &Origin) -> Arc<Mutex<Sandbox>> {
+        let whose = (origin.tenant(), origin.sandbox.clone());
         let mut sandboxes = self
             .sandboxes
             .lock()
             .expect("no panic happens while the lock is held");
         sandboxes.uses += 1;
         let uses = sandboxes.uses;
-        if let Some((last, sandbox)) = sandboxes.all.get_mut(whose) {
+        if let Some((last, sandbox)) = sandboxes.all.get_mut(&whose) {
             *last = uses;
             return sandbox.clone();
         }
@@ -124,14 +116,12 @@ impl Counter {
             oldest.map(|whose| sandboxes.all.remove(&whose));
         }
         let sandbox = Arc::new(Mutex::default());
-        sandboxes
-            .all
-            .insert(whose.clone(), (uses, Arc::clone(&sandbox)));
+        sandboxes.all.insert(whose, (uses, Arc::clone(&sandbox)));
         sandbox
     }
 
-    fn with<R>(&self, whose: &Whose, work: impl FnOnce(&mut Sandbox) -> R) -> R {
-        let sandbox = self.sandbox(whose);
+    fn with<R>(&self, origin: &Origin, work: impl FnOnce(&mut Sandbox) -> R) -> R {
+        let sandbox = self.sandbox(origin);
         let mut sandbox = sandbox
             .lock()
             .expect("no panic happens while the lock is held");
@@ -140,35 +130,45 @@ impl Counter {
 }
 
 impl Tools for Counter {
-    fn about(&self) -> (&'static str, &'static str, &'static str) {
-        (
-            "airside-airline",
-            "Airside demonstration airline",
-            INSTRUCTIONS,
-        )
+    fn about(&self) -> About {
+        About {
+            name: "airside-airline",
+            title: "Airside demonstration airline",
+            instructions: INSTRUCTIONS,
+        }
     }
 
     fn tools(&self) -> &[Tool] {
         &tools::TOOLS
     }
 
-    fn call(
-        &self,
-        whose: &Whose,
-        name: &str,
+    fn call<'a>(
+        &'a self,
+        origin: &'a Origin,
+        name: &'a str,
         arguments: Option<JsonObject>,
-    ) -> Option<CallToolResult> {
-        self.with(whose, |sandbox| tools::call(sandbox, name, arguments))
+    ) -> BoxFuture<'a, Option<CallToolResult>> {
+        let result = self.with(origin, |sandbox| tools::call(sandbox, name, arguments));
+        Box::pin(std::future::ready(result))
     }
 
-    fn documents(&self) -> &[Document] {
-        &DOCUMENTS
+    fn documents(&self) -> Vec<Resource> {
+        let policy = "What agents of the airline may do";
+        let digest = "SHA-256 of the data of this sandbox";
+        vec![
+            document(POLICY_URI, "policy", policy, "text/markdown"),
+            document(DIGEST_URI, "digest", digest, "text/plain"),
+        ]
     }
 
-    fn read(&self, whose: &Whose, uri: &str) -> Option<String> {
+    fn read(&self, origin: &Origin, uri: &str) -> Option<ReadResourceResult> {
         match uri {
-            POLICY_URI => Some(POLICY.to_owned()),
-            DIGEST_URI => Some(self.with(whose, |sandbox| digest_of(sandbox))),
+            POLICY_URI => Some(text(uri, "text/markdown", POLICY.to_owned())),
+            DIGEST_URI => Some(text(
+                uri,
+                "text/plain",
+                self.with(origin, |sandbox| digest_of(sandbox)),
+            )),
             _ => None,
         }
     }

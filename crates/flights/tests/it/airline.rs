@@ -2,50 +2,12 @@
 
 use std::{fs::File, io::Read as _, path::PathBuf};
 
-use airside_base::TenantId;
-use airside_mcp::{Local, Principal, body};
-use airside_travel::{Airline, MAX_SANDBOXES};
+use airside_flights::{Airline, MAX_SANDBOXES};
 use aws_lc_rs::digest::{SHA256, digest};
 use flate2::read::GzDecoder;
-use http::{Request, StatusCode};
 use serde_json::{Map, Value, json};
 
-use crate::read;
-
-/// Sends one request for a tenant and a sandbox; returns the result.
-pub(crate) async fn ask(
-    server: &dyn Local,
-    (tenant, sandbox): (&str, &str),
-    method: &str,
-    mut params: Value,
-) -> Value {
-    params["_meta"] = json!({
-        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-        "io.modelcontextprotocol/clientCapabilities": {},
-        "airside/sandbox": sandbox,
-    });
-    let name = params.get("name").or_else(|| params.get("uri"));
-    let name = name.and_then(Value::as_str).unwrap_or_default().to_owned();
-    let message = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
-    let tenant: TenantId = tenant.parse().unwrap();
-    let request = Request::post("http://airline.internal/mcp")
-        .header("content-type", "application/json")
-        .header("accept", "application/json, text/event-stream")
-        .header("mcp-protocol-version", "2026-07-28")
-        .header("mcp-method", method)
-        .header("mcp-name", name)
-        .extension(Principal {
-            tenant,
-            kind: "api_key",
-            id: "tester".into(),
-            attestation: 20,
-        })
-        .body(body::full(message.to_string()))
-        .unwrap();
-    let (status, message) = read(server.call(request).await).await;
-    assert_eq!(status, StatusCode::OK, "{message}");
-    message["result"].clone()
-}
+use crate::ask;
 
 async fn call(airline: &Airline, sandbox: &str, tool: &str, arguments: &Value) -> Value {
     let params = json!({ "name": tool, "arguments": arguments });
