@@ -17,6 +17,7 @@ pub mod config;
 pub mod event;
 mod faults;
 pub mod federation;
+mod fetch;
 mod head;
 mod listen;
 mod listener;
@@ -29,6 +30,7 @@ pub mod transport;
 mod upstream;
 
 pub use federation::Shared;
+pub use fetch::HttpFetch;
 pub use listener::{ServeError, serve};
 pub use snapshot::{BuildError, Parts, Snapshot};
 pub use upstream::{BodyError, Outbound, State, Status, Upstream};

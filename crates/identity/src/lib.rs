@@ -27,6 +27,7 @@ mod config;
 mod digest;
 mod error;
 mod evidence;
+mod fetch;
 mod verifier;
 
 pub use anonymous::AnonymousLoopback;
@@ -36,6 +37,7 @@ pub use config::{ApiKeyConfig, Config, ConfigError, MAX_NAME_BYTES};
 pub use digest::{Digest, DigestError};
 pub use error::Error;
 pub use evidence::{BodyDigest, Claim, Evidence};
+pub use fetch::{Fetch, FetchError, FetchRequest, Fetched, Reach, is_loopback};
 pub use verifier::{Head, Identified, Identity, Inquiry, Verdict, Verifier};
 
 #[cfg(test)]
