@@ -3,6 +3,7 @@
 //! * [`fixture`]: the server that the official conformance suite is run against.
 //! * [`upstream`]: a server that costs next to nothing, to measure what stands
 //!   before it.
+//! * [`pki`]: certificate authorities and what they issue.
 //! * [`postgres`]: a real PostgreSQL for tests, one database for each.
 //! * [`load`]: the load generator and what it measures.
 //! * [`harness`]: starts and stops the built binary.
@@ -11,6 +12,7 @@
 pub mod fixture;
 pub mod harness;
 pub mod load;
+pub mod pki;
 pub mod postgres;
 pub mod s3;
 pub mod tour;

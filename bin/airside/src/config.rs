@@ -374,6 +374,17 @@ fn resolve(config: &mut Config, folder: &Path) {
     for file in &mut config.policy.files {
         *file = folder.join(&*file);
     }
+    if let Some(tls) = &mut config.listen.tls {
+        for file in [&mut tls.certificate_file, &mut tls.key_file] {
+            *file = folder.join(&*file);
+        }
+    }
+    for platform in &mut config.identity.certificate {
+        let files = [Some(&mut platform.ca_file), platform.crl_file.as_mut()];
+        for file in files.into_iter().flatten() {
+            *file = folder.join(&*file);
+        }
+    }
     for upstream in &mut config.upstream {
         if let Some(directory) = &mut upstream.directory {
             *directory = folder.join(&*directory);

@@ -70,7 +70,6 @@ fn check(
     sha256: airside_identity::Digest,
 ) -> Result<(), Failure> {
     let config = Config {
-        anonymous_loopback: false,
         api_key: vec![ApiKeyConfig {
             name: name.to_owned(),
             sha256,
@@ -78,6 +77,7 @@ fn check(
             groups: groups.to_vec(),
             not_after: None,
         }],
+        ..Config::default()
     };
     config.check().map_err(|error| {
         let fault = Fault::new(Kind::Invalid, "CLI-018", error.to_string());

@@ -150,6 +150,8 @@ impl Access {
             uri: request.uri(),
             headers: request.headers(),
             peer: *peer,
+            certificate: None,
+            secure: false,
         };
         if needs == Needs::Upstream
             && let Some(caller) = callers.upstream(&head)?

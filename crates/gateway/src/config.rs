@@ -41,6 +41,64 @@ pub struct Listen {
     pub drain_ms: u64,
     /// Number of threads that serve calls; 0 takes one for each processor, at most 8.
     pub threads: usize,
+    /// TLS on the listener. Without it the gateway speaks plain HTTP.
+    pub tls: Option<Tls>,
+}
+
+/// TLS 1.2 and 1.3 on the listener.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Tls {
+    /// PEM file with the certificate of the gateway and its intermediates. Read again
+    /// when it changes, for the connections that come then.
+    pub certificate_file: PathBuf,
+    /// PEM file with the private key of the certificate.
+    pub key_file: PathBuf,
+    /// Whether clients are asked for certificates of `[[identity.certificate]]`.
+    #[serde(default)]
+    pub client_certificates: ClientCertificates,
+    /// Longest time that a handshake may take, in milliseconds.
+    #[serde(default = "Tls::default_handshake_timeout_ms")]
+    pub handshake_timeout_ms: u64,
+    /// Largest number of handshakes that are under way. More connections are closed at
+    /// once.
+    #[serde(default = "Tls::default_max_handshakes")]
+    pub max_handshakes: usize,
+}
+
+/// Whether clients show certificates.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClientCertificates {
+    /// They are not asked for.
+    Off,
+    /// A client may show one. One that is shown and not accepted ends the handshake.
+    #[default]
+    Optional,
+    /// Without one there is no connection.
+    Required,
+}
+
+impl Tls {
+    const fn default_handshake_timeout_ms() -> u64 {
+        5_000
+    }
+
+    const fn default_max_handshakes() -> usize {
+        256
+    }
+
+    /// Returns TLS with these files and default limits.
+    #[must_use]
+    pub fn new(certificate_file: PathBuf, key_file: PathBuf) -> Self {
+        Self {
+            certificate_file,
+            key_file,
+            client_certificates: ClientCertificates::default(),
+            handshake_timeout_ms: Self::default_handshake_timeout_ms(),
+            max_handshakes: Self::default_max_handshakes(),
+        }
+    }
 }
 
 impl Default for Listen {
@@ -57,6 +115,7 @@ impl Default for Listen {
             max_connections: 4096,
             drain_ms: 10_000,
             threads: 0,
+            tls: None,
         }
     }
 }
@@ -420,7 +479,13 @@ impl Listen {
             ("max-body-bytes", self.max_body_bytes as u64),
             ("max-connections", self.max_connections as u64),
         ];
-        if let Some((key, _)) = limits.iter().find(|(_, value)| *value == 0) {
+        let tls = self.tls.iter().flat_map(|tls| {
+            [
+                ("handshake-timeout-ms", tls.handshake_timeout_ms),
+                ("max-handshakes", tls.max_handshakes as u64),
+            ]
+        });
+        if let Some((key, _)) = limits.into_iter().chain(tls).find(|(_, value)| *value == 0) {
             return Err(Error::Zero { key });
         }
         // hyper panics below this (`hyper::server::conn::http1::Builder::max_buf_size`).

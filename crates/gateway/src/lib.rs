@@ -26,6 +26,7 @@ mod pipeline;
 mod record;
 mod session;
 mod snapshot;
+pub mod tls;
 pub mod transport;
 mod upstream;
 

@@ -28,6 +28,7 @@ use hyper::{body::Incoming, server::conn::http1::Builder, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::mpsc,
 };
@@ -38,6 +39,7 @@ use crate::{
     pipeline::{self, Link, Node},
     record::Recorder,
     snapshot::Snapshot,
+    tls::{self, Tls, TlsError},
     transport,
 };
 
@@ -65,6 +67,9 @@ pub enum ServeError {
     /// The configuration cannot be used.
     #[error(transparent)]
     Config(#[from] config::Error),
+    /// TLS cannot be offered.
+    #[error("cannot offer TLS")]
+    Tls(#[from] TlsError),
 }
 
 /// Serves `listeners` until `supervisor` stops, and returns when calls in flight
@@ -88,6 +93,8 @@ pub async fn serve(
         recorder: Recorder::new(ledger, clock.clone(), supervisor.clone()),
         clock,
     });
+    let tls = listen.tls.as_ref().map(|tls| Tls::new(tls, &node));
+    let tls = tls.transpose()?.map(Arc::new);
     let listeners = listeners
         .into_iter()
         .map(|listener| {
@@ -110,6 +117,7 @@ pub async fn serve(
             http: http(listen),
             drain: Duration::from_millis(listen.drain_ms),
             open: desk.open.clone(),
+            tls: tls.clone(),
             supervisor: supervisor.clone(),
         };
         let alive = ended.token();
@@ -123,6 +131,7 @@ pub async fn serve(
     }
     tokio::select! {
         () = accept(&listeners, &desks, listen.max_connections) => {}
+        () = tls::watch(node.clone(), tls) => {}
         () = supervisor.stopping() => {}
     }
     drop(listeners);
@@ -197,6 +206,7 @@ struct Worker {
     http: Builder,
     drain: Duration,
     open: Arc<AtomicUsize>,
+    tls: Option<Arc<Tls>>,
     supervisor: Supervisor,
 }
 
@@ -249,7 +259,7 @@ impl Worker {
         stop: &CancellationToken,
     ) {
         let open = Open(self.open.clone());
-        let (link, stream) = match prepare(socket, stop) {
+        let (mut link, stream) = match prepare(socket, stop) {
             Ok(prepared) => prepared,
             Err(error) => {
                 tracing::debug!(%error, "a connection ended before it began");
@@ -257,8 +267,24 @@ impl Worker {
             }
         };
         let (node, http) = (self.node.clone(), self.http.clone());
+        let Some(tls) = self.tls.clone() else {
+            let serving = connections.track_future(async move {
+                connection(node, link, http, stream).await;
+                drop(open);
+            });
+            self.supervisor.spawn("connection", OnFailure::Log, serving);
+            return;
+        };
+        let Some(handshake) = tls.begin() else {
+            tracing::warn!("a connection was closed: too many TLS handshakes are under way");
+            return;
+        };
         let serving = connections.track_future(async move {
-            connection(node, link, http, stream).await;
+            let opened = tls.open(&node, &mut link, stream).await;
+            drop(handshake);
+            if let Some(stream) = opened {
+                connection(node, link, http, stream).await;
+            }
             drop(open);
         });
         self.supervisor.spawn("connection", OnFailure::Log, serving);
@@ -278,6 +304,8 @@ fn prepare(socket: std::net::TcpStream, stop: &CancellationToken) -> io::Result<
     let link = Link {
         peer: socket.peer_addr()?,
         local: socket.local_addr()?,
+        certificate: None,
+        secure: false,
         stop: stop.clone(),
     };
     socket.set_nodelay(true)?;
@@ -287,7 +315,10 @@ fn prepare(socket: std::net::TcpStream, stop: &CancellationToken) -> io::Result<
     Ok((link, TcpStream::from_std(socket)?))
 }
 
-async fn connection(node: Arc<Node>, link: Link, http: Builder, stream: TcpStream) {
+async fn connection<S>(node: Arc<Node>, link: Link, http: Builder, stream: S)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let stop = link.stop.clone();
     let link = Arc::new(link);
     let service = service_fn(move |request: hyper::Request<Incoming>| {

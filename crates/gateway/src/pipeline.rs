@@ -12,7 +12,7 @@
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use airside_base::{Clock, Kind};
-use airside_identity::{self as identity, Caller};
+use airside_identity::{self as identity, Caller, PeerCertificate};
 use airside_ledger::AppendError;
 use airside_mcp::{
     Call, Era, Failure, Incoming, Limits, ParseError, Revision,
@@ -59,6 +59,10 @@ pub(crate) struct Node {
 pub(crate) struct Link {
     pub(crate) peer: SocketAddr,
     pub(crate) local: SocketAddr,
+    /// What the client showed in its TLS handshake.
+    pub(crate) certificate: Option<PeerCertificate>,
+    /// Whether there is TLS.
+    pub(crate) secure: bool,
     /// Told when the thread that serves it stops.
     pub(crate) stop: CancellationToken,
 }
@@ -106,6 +110,8 @@ where
         uri: &head.uri,
         headers: &head.headers,
         peer: link.peer,
+        certificate: link.certificate.as_ref(),
+        secure: link.secure,
     });
     let claim = identified.resolve().await?;
 

@@ -219,6 +219,11 @@ impl Snapshot {
         self.upstreams.iter().map(|upstream| upstream.status())
     }
 
+    /// Returns which snapshot of the process this is.
+    pub(crate) const fn generation(&self) -> u64 {
+        self.generation
+    }
+
     pub(crate) fn find_mount(&self, path: &str) -> Option<Arc<Mount>> {
         self.mounts.get(path).cloned()
     }

@@ -6,7 +6,7 @@ use airside_base::{Fault, Kind, TenantId, Timestamp};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::Digest;
+use crate::{CertificateConfig, Digest, LoadError, ProxyConfig, ProxyError};
 
 /// Longest name of a key or group, in bytes.
 pub const MAX_NAME_BYTES: usize = 64;
@@ -21,6 +21,10 @@ pub struct Config {
     pub anonymous_loopback: bool,
     /// API keys, each `[[identity.api-key]]`.
     pub api_key: Vec<ApiKeyConfig>,
+    /// Platforms and workloads with client certificates, each `[[identity.certificate]]`.
+    pub certificate: Vec<CertificateConfig>,
+    /// Proxies in front of the gateway.
+    pub proxy: ProxyConfig,
 }
 
 /// One API key.
@@ -73,6 +77,18 @@ pub enum ConfigError {
         /// The later of the two.
         name: String,
     },
+    /// Two platforms have the same name.
+    #[error("two `[[identity.certificate]]` are named `{name}`")]
+    DuplicatePlatform {
+        /// The name.
+        name: String,
+    },
+    /// Client certificates cannot be judged.
+    #[error(transparent)]
+    Certificate(#[from] LoadError),
+    /// The proxies are not acceptable.
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
 }
 
 impl ConfigError {
@@ -87,6 +103,10 @@ impl ConfigError {
             }
             Self::DuplicateKey { .. } => invalid("ID-012")
                 .with_hint("mint one key per caller: with a shared key nobody can tell who called"),
+            Self::DuplicatePlatform { .. } => invalid("ID-065")
+                .with_hint("give each `[[identity.certificate]]` a name of its own"),
+            Self::Certificate(error) => error.fault(),
+            Self::Proxy(error) => error.fault(),
         }
     }
 }
@@ -114,6 +134,18 @@ impl Config {
             if !keys.insert(key.sha256) {
                 return Err(ConfigError::DuplicateKey {
                     name: key.name.clone(),
+                });
+            }
+        }
+        let mut platforms = HashSet::new();
+        for platform in &self.certificate {
+            check_name("platform", &platform.name)?;
+            for group in &platform.groups {
+                check_name("group", group)?;
+            }
+            if !platforms.insert(&platform.name) {
+                return Err(ConfigError::DuplicatePlatform {
+                    name: platform.name.clone(),
                 });
             }
         }
@@ -146,8 +178,8 @@ mod tests {
 
     fn check(keys: &[ApiKeyConfig], expected: Option<&str>) {
         let config = Config {
-            anonymous_loopback: false,
             api_key: keys.to_vec(),
+            ..Config::default()
         };
         let found = config.check().map_err(|error| error.fault().code());
         assert_eq!(found.err(), expected);

@@ -4,13 +4,14 @@ use std::net::SocketAddr;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
-use crate::{Head, Verdict, Verifier};
+use crate::{Head, PeerCertificate, Verdict, Verifier};
 
 /// A request head that tests build.
 #[derive(Clone)]
 pub(crate) struct Sample {
     headers: HeaderMap,
     peer: SocketAddr,
+    certificate: Option<PeerCertificate>,
 }
 
 impl Sample {
@@ -19,7 +20,13 @@ impl Sample {
         Self {
             headers: HeaderMap::new(),
             peer: "127.0.0.1:50000".parse().unwrap(),
+            certificate: None,
         }
+    }
+
+    pub(crate) fn certificate(mut self, shown: PeerCertificate) -> Self {
+        self.certificate = Some(shown);
+        self
     }
 
     pub(crate) fn peer(mut self, peer: &str) -> Self {
@@ -44,6 +51,8 @@ impl Sample {
             uri: &Uri::from_static("/mcp?key=airside_in_the_query"),
             headers: &self.headers,
             peer: self.peer,
+            certificate: self.certificate.as_ref(),
+            secure: self.certificate.is_some(),
         })
     }
 
@@ -77,6 +86,18 @@ pub(crate) fn all(verifier: &dyn Verifier, good: &Sample) {
     ambiguous_credentials_are_never_claimed(verifier, good);
     a_key_in_the_query_is_not_evidence(verifier);
     hostile_credentials_are_never_claimed(verifier, good);
+}
+
+/// Runs what holds for verifiers that leave `Authorization` alone.
+pub(crate) fn channel(verifier: &dyn Verifier, good: &Sample) {
+    claims_what_it_is_responsible_for(verifier, good);
+    labels_are_not_identity(verifier, good);
+    a_key_in_the_query_is_not_evidence(verifier);
+    let with_key = good.clone().header("authorization", "Bearer other");
+    assert_eq!(
+        render(&with_key.judge(verifier)),
+        render(&good.judge(verifier))
+    );
 }
 
 fn claims_what_it_is_responsible_for(verifier: &dyn Verifier, good: &Sample) {

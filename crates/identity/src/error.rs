@@ -2,6 +2,8 @@
 
 use airside_base::{Fault, Kind, Timestamp};
 
+use crate::certificate;
+
 /// Why a caller could not be identified.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -33,6 +35,9 @@ pub enum Error {
     /// The evidence covers another body than the one that came.
     #[error("the body is not the one that the evidence of the caller covers")]
     Body,
+    /// There is a client certificate, and it is not accepted.
+    #[error(transparent)]
+    Certificate(#[from] certificate::Error),
 }
 
 impl Error {
@@ -61,6 +66,7 @@ impl Error {
             .with_private(self),
             Self::Body => unauthenticated("ID-020", "the body is not the one that was signed")
                 .with_hint("send the very bytes whose digest was signed"),
+            Self::Certificate(error) => error.fault(),
         }
     }
 
@@ -69,7 +75,9 @@ impl Error {
     #[must_use]
     pub const fn challenge(&self) -> &'static str {
         match self {
-            Self::Nobody | Self::Proxied { .. } => "Bearer realm=\"airside\"",
+            Self::Nobody | Self::Proxied { .. } | Self::Certificate(_) => {
+                "Bearer realm=\"airside\""
+            }
             Self::Malformed(_) | Self::Body => {
                 "Bearer realm=\"airside\", error=\"invalid_request\""
             }

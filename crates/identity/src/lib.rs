@@ -23,21 +23,25 @@
 mod anonymous;
 mod api_key;
 mod caller;
+pub mod certificate;
 mod config;
 mod digest;
 mod error;
 mod evidence;
 mod fetch;
+mod proxy;
 mod verifier;
 
 pub use anonymous::AnonymousLoopback;
 pub use api_key::{ApiKeys, Minted, PREFIX, mint};
 pub use caller::{Attestation, Caller, CallerKind, Claims};
+pub use certificate::{CertificateConfig, Certificates, LoadError, PeerCertificate};
 pub use config::{ApiKeyConfig, Config, ConfigError, MAX_NAME_BYTES};
 pub use digest::{Digest, DigestError};
 pub use error::Error;
 pub use evidence::{BodyDigest, Claim, Evidence};
 pub use fetch::{Fetch, FetchError, FetchRequest, Fetched, Reach, is_loopback};
+pub use proxy::{AddressHeader, CertificateHeader, Proxies, ProxyConfig, ProxyError};
 pub use verifier::{Head, Identified, Identity, Inquiry, Verdict, Verifier};
 
 #[cfg(test)]

@@ -5,7 +5,10 @@ use std::{fmt, net::SocketAddr, sync::Arc};
 use airside_base::{BoxFuture, Clock};
 use http::{HeaderMap, Method, Uri, header::AUTHORIZATION};
 
-use crate::{AnonymousLoopback, ApiKeys, Caller, Claim, Config, ConfigError, Error};
+use crate::{
+    AnonymousLoopback, ApiKeys, Caller, Certificates, Claim, Config, ConfigError, Error,
+    PeerCertificate, Proxies,
+};
 
 /// What of a request is known before its body.
 #[derive(Debug, Clone, Copy)]
@@ -18,6 +21,10 @@ pub struct Head<'a> {
     pub headers: &'a HeaderMap,
     /// Other end of the connection, as the operating system reports it.
     pub peer: SocketAddr,
+    /// Certificates that the other end showed, and proved to have the key of.
+    pub certificate: Option<&'a PeerCertificate>,
+    /// Whether the connection has TLS.
+    pub secure: bool,
 }
 
 /// The rest of a judgement that needs something from elsewhere. Without a claim the
@@ -100,6 +107,8 @@ struct Verifiers {
     /// Look at the connection and at signatures, strongest first. They name the caller
     /// if no credentials do, and support them otherwise.
     channels: Vec<Box<dyn Verifier>>,
+    /// The strongest of the channels, which listeners have to know as well.
+    certificates: Arc<Certificates>,
     keys: ApiKeys,
     anonymous: Option<AnonymousLoopback>,
 }
@@ -127,9 +136,13 @@ impl Identity {
     /// When a name is not accepted, or a name or key is there twice.
     pub fn new(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, ConfigError> {
         config.check()?;
+        let proxies = Proxies::new(&config.proxy)?;
+        let certificates = Certificates::load(&config.certificate, proxies, clock.clone())?;
+        let certificates = Arc::new(certificates);
         let verifiers = Verifiers {
             credentials: Vec::new(),
-            channels: Vec::new(),
+            channels: vec![Box::new(certificates.clone())],
+            certificates,
             // Present even without keys, so that a key sent to an installation that
             // has none is called unknown and does not become an anonymous caller.
             keys: ApiKeys::new(&config.api_key, clock),
@@ -138,6 +151,12 @@ impl Identity {
         Ok(Self {
             verifiers: Arc::new(verifiers),
         })
+    }
+
+    /// Returns what is known of client certificates.
+    #[must_use]
+    pub fn certificates(&self) -> &Certificates {
+        &self.verifiers.certificates
     }
 
     /// Returns who is calling, at once unless somebody else has to be asked.

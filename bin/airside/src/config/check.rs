@@ -1,10 +1,14 @@
 //! Refuses configurations that are unsafe or cannot work.
 
-use std::{collections::HashSet, net::SocketAddr};
+use std::{collections::HashSet, net::SocketAddr, sync::Arc};
 
 use airside_archive::Access;
-use airside_gateway::config::{self as gateway, Endpoint, Kind, Upstream};
-use airside_identity::ConfigError;
+use airside_base::SystemClock;
+use airside_gateway::{
+    config::{self as gateway, ClientCertificates, Endpoint, Kind, Upstream},
+    tls::{Keys, TlsError},
+};
+use airside_identity::{ConfigError, Identity};
 use airside_policy::Policies;
 
 use crate::{
@@ -127,6 +131,50 @@ fn listener(source: &Source, config: &Config, list: &mut Vec<Problem>) {
         let problem = of_gateway(source, &[Step::Key("listen")], &error);
         list.push(problem);
     }
+    tls(source, config, list);
+}
+
+/// Certificates of the listener have to be usable, and those of clients have to have a
+/// way here.
+fn tls(source: &Source, config: &Config, list: &mut Vec<Problem>) {
+    let path = [Step::Key("listen"), Step::Key("tls")];
+    let platforms = &config.identity.certificate;
+    let asked = match &config.listen.tls {
+        Some(tls) => {
+            if let Err(error) = Keys::load(tls) {
+                let reason = std::error::Error::source(&error);
+                let reason = reason.map(|reason| format!(": {reason}"));
+                list.push(Problem::at(
+                    source,
+                    &path,
+                    "CFG-030",
+                    format!("{error}{}", reason.unwrap_or_default()),
+                    "give PEM files with a certificate chain and its own private key",
+                ));
+            }
+            if tls.client_certificates == ClientCertificates::Required && platforms.is_empty() {
+                list.push(Problem::at(
+                    source,
+                    &path,
+                    "CFG-031",
+                    TlsError::Nobody.to_string(),
+                    "add [[identity.certificate]], or remove `client-certificates`",
+                ));
+            }
+            tls.client_certificates != ClientCertificates::Off
+        }
+        None => false,
+    };
+    let forwarded = config.identity.proxy.client_certificate.is_some();
+    if !platforms.is_empty() && !asked && !forwarded {
+        list.push(Problem::at(
+            source,
+            &[Step::Key("identity"), Step::Key("certificate")],
+            "CFG-031",
+            "no client can show a certificate".to_owned(),
+            "add [listen.tls], or `client-certificate` to [identity.proxy] if a proxy ends TLS",
+        ));
+    }
 }
 
 fn upstreams(source: &Source, upstreams: &[Upstream], list: &mut Vec<Problem>) {
@@ -218,19 +266,26 @@ fn known_upstreams(
 }
 
 fn identity(source: &Source, config: &Config, list: &mut Vec<Problem>) {
-    let Err(error) = config.identity.check() else {
+    let clock = Arc::new(SystemClock::new());
+    let Err(error) = Identity::new(&config.identity, clock) else {
         return;
     };
-    let keys = [Step::Key("identity"), Step::Key("api-key")];
     let position = match &error {
         ConfigError::DuplicateName { name, .. } | ConfigError::DuplicateKey { name } => config
             .identity
             .api_key
             .iter()
             .rposition(|key| key.name == *name),
-        ConfigError::Name { .. } => None,
+        _ => None,
     };
-    let mut path = keys.to_vec();
+    let part = match &error {
+        ConfigError::DuplicatePlatform { .. } | ConfigError::Certificate(_) => "certificate",
+        ConfigError::Proxy(_) => "proxy",
+        ConfigError::Name { .. }
+        | ConfigError::DuplicateName { .. }
+        | ConfigError::DuplicateKey { .. } => "api-key",
+    };
+    let mut path = vec![Step::Key("identity"), Step::Key(part)];
     path.extend(position.map(Step::Index));
     let fault = error.fault();
     list.push(Problem::at(

@@ -275,9 +275,13 @@ impl Running {
         let current = self.current();
         let endpoints = current.loaded.config.endpoint.iter();
         let address = reachable(self.place.address);
+        let scheme = match current.loaded.config.listen.tls {
+            Some(_) => "https",
+            None => "http",
+        };
         endpoints
             .map(|endpoint| wire::Endpoint {
-                url: format!("http://{address}{}", endpoint.path),
+                url: format!("{scheme}://{address}{}", endpoint.path),
                 upstreams: endpoint.upstreams.iter().map(ToString::to_string).collect(),
             })
             .collect()

@@ -87,6 +87,29 @@ fn unsafe_combinations_are_refused() {
 }
 
 #[test]
+fn certificates_need_files_and_a_way_to_be_shown() {
+    let found = |more: &str, code: &str| {
+        let shown = check(&good(more));
+        assert!(
+            shown.starts_with("exit 3") && shown.contains(code),
+            "{shown}"
+        );
+    };
+    let tls = "[listen.tls]\ncertificate-file = \"a.pem\"\nkey-file = \"a.key\"\n";
+    found(tls, "CFG-030");
+    let required = format!("{tls}client-certificates = \"required\"\n");
+    found(&required, "CFG-031");
+    let platform = "[[identity.certificate]]\nname = \"a\"\nca-file = \"ca.pem\"\n";
+    found(platform, "CFG-031");
+    found(platform, "ID-065");
+    found("[identity.proxy]\naddresses = [\"0.0.0.0/0\"]\n", "ID-068");
+    found(
+        "[identity.proxy]\nclient-address = \"forwarded\"\n",
+        "ID-068",
+    );
+}
+
+#[test]
 fn policies_are_checked_with_the_file() {
     let place = Place::new();
     place.write("airside.toml", &good("[policy]\nfiles = [\"a.cedar\"]\n"));

@@ -279,7 +279,7 @@ struct World {
     url: String,
     listen: config::Listen,
     recording: config::Recording,
-    anonymous: bool,
+    identity: airside_identity::Config,
     shared: Arc<Shared>,
     clock: Arc<dyn Clock>,
 }
@@ -302,10 +302,6 @@ impl World {
             name: "test.cedar",
             text: policy,
         };
-        let identity = airside_identity::Config {
-            anonymous_loopback: self.anonymous,
-            ..airside_identity::Config::default()
-        };
         Snapshot::build(
             Parts {
                 listen: &self.listen,
@@ -315,7 +311,7 @@ impl World {
                 policies: &Policies::load(&[source]).unwrap(),
                 previous,
             },
-            Identity::new(&identity, self.clock.clone()).unwrap(),
+            Identity::new(&self.identity, self.clock.clone()).unwrap(),
             &BTreeMap::new(),
             &self.shared,
             &self.clock,
@@ -330,6 +326,7 @@ pub(crate) struct Setup {
     pub(crate) upstream: Box<dyn FnOnce(&mut config::Upstream)>,
     pub(crate) recording: config::Recording,
     pub(crate) anonymous: bool,
+    pub(crate) identity: airside_identity::Config,
     pub(crate) ledger: airside_ledger::Options,
 }
 
@@ -344,6 +341,7 @@ impl Default for Setup {
             upstream: Box::new(|_| {}),
             recording: config::Recording::default(),
             anonymous: true,
+            identity: airside_identity::Config::default(),
             ledger: airside_ledger::Options::default(),
         }
     }
@@ -370,7 +368,10 @@ impl House {
             url: format!("http://{}/inner/mcp?site=1", upstream.address),
             listen: setup.listen.clone(),
             recording: setup.recording,
-            anonymous: setup.anonymous,
+            identity: airside_identity::Config {
+                anonymous_loopback: setup.anonymous,
+                ..setup.identity
+            },
             shared: Shared::new(clock.clone(), supervisor.clone()),
             clock: clock.clone(),
         };
@@ -402,6 +403,11 @@ impl House {
         let previous = self.snapshot.load_full();
         let next = self.world.snapshot(policy, change, Some(&previous));
         self.snapshot.store(Arc::new(next));
+    }
+
+    /// Puts the same rules in force once more.
+    pub(crate) fn renew(&self) {
+        self.reload(POLICY, |_| {});
     }
 
     /// Returns what the breaker of the upstream does.
@@ -511,6 +517,50 @@ impl House {
         let code = body["error_code"].as_str().unwrap_or("-");
         format!("{kind} {how} {code}")
     }
+}
+
+/// Posts `body` to the endpoint over `stream`.
+pub(crate) async fn post_over<S>(
+    stream: S,
+    host: &str,
+    fields: &[(&str, &str)],
+    body: impl Into<Bytes>,
+) -> std::io::Result<Reply>
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+{
+    let failed = |error: hyper::Error| std::io::Error::other(error);
+    let (mut sender, connection) = client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(failed)?;
+    let mut request = Request::post("/mcp").header("host", host);
+    for (name, value) in fields {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Full::new(body.into())).unwrap();
+    let exchange = async move {
+        let response = sender.send_request(request).await.map_err(failed)?;
+        let (head, body) = response.into_parts();
+        let body = body.collect().await.map_err(failed)?;
+        Ok(Reply {
+            status: head.status.as_u16(),
+            headers: head.headers,
+            broken: false,
+            body: body.to_bytes(),
+        })
+    };
+    let driven = async {
+        tokio::pin!(connection, exchange);
+        tokio::select! {
+            biased;
+            reply = exchange.as_mut() => reply,
+            ended = connection.as_mut() => {
+                ended.map_err(failed)?;
+                exchange.await
+            }
+        }
+    };
+    within(driven).await
 }
 
 /// An answer whose body is still to come.

@@ -9,3 +9,4 @@ mod limits;
 mod merged;
 mod reload;
 mod tls;
+mod tls_listener;

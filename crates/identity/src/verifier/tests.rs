@@ -17,6 +17,7 @@ fn identity(anonymous_loopback: bool, keys: &[&Minted]) -> Identity {
     let config = Config {
         anonymous_loopback,
         api_key: api_key.collect(),
+        ..Config::default()
     };
     Identity::new(&config, Arc::new(SystemClock::new())).unwrap()
 }
