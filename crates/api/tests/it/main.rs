@@ -125,6 +125,7 @@ async fn over_tcp(supervisor: &Supervisor, roles: &[Role]) -> (SocketAddr, Vec<S
     let config = Config {
         anonymous_loopback: true,
         api_key,
+        ..Config::default()
     };
     let clock = Arc::new(SystemClock::new());
     let identity = Identity::new(&config, clock.clone()).expect("the test set-up works");
