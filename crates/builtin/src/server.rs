@@ -85,14 +85,14 @@ pub trait Tools: Send + Sync + 'static {
 }
 
 /// What a server says about itself.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct About {
     /// Name for programs.
     pub name: &'static str,
     /// Name for people.
     pub title: &'static str,
     /// What a model should know before it uses the tools.
-    pub instructions: &'static str,
+    pub instructions: Cow<'static, str>,
 }
 
 /// Where a call comes from.
@@ -214,7 +214,7 @@ impl<T: Tools> ServerHandler for Handler<T> {
         identity.title = Some(about.title.to_owned());
         let mut config = ServerConfig::new(capabilities);
         config.server_info = identity;
-        config.instructions = Some(about.instructions.to_owned());
+        config.instructions = Some(about.instructions.into_owned());
         config
     }
 

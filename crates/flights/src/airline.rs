@@ -134,7 +134,7 @@ impl Tools for Counter {
         About {
             name: "airside-airline",
             title: "Airside demonstration airline",
-            instructions: INSTRUCTIONS,
+            instructions: INSTRUCTIONS.into(),
         }
     }
 

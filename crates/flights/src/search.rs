@@ -241,7 +241,7 @@ impl Tools for Counter {
         About {
             name: "airside-flights",
             title: "Airside flights",
-            instructions: INSTRUCTIONS,
+            instructions: INSTRUCTIONS.into(),
         }
     }
 

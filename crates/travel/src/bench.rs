@@ -7,8 +7,9 @@ use crate::{
     Travel,
     places::{CityIndex, Lookup},
     property::Size,
-    shop::{Filter, Hotels, Local, Order, Wish},
+    shop::{Hotels, Local, Wish},
     stay::{Party, Stay},
+    supply::{Filter, Order},
 };
 
 /// One search of a city for two adults, three weeks ahead.
@@ -68,13 +69,12 @@ pub struct Stock {
     pub room_nights: usize,
 }
 
-/// Returns what a server has in memory.
+/// Returns what a server of our own hotels has in memory.
 #[must_use]
-pub fn stock(travel: &Travel) -> Stock {
-    let hotels = travel.hotels();
-    let (hotels, room_nights) = hotels.shelves().count();
-    Stock {
+pub fn stock(travel: &Travel) -> Option<Stock> {
+    let (hotels, room_nights) = travel.hotels()?.shelves().count();
+    Some(Stock {
         hotels,
         room_nights,
-    }
+    })
 }

@@ -46,7 +46,11 @@ pub use self::{
     record::{Bookings, KeyUses, Sessions},
     traveller::Travellers,
 };
-use crate::{server::Parts, shop::Hotels, supply::HotelSupply};
+use crate::{
+    server::Parts,
+    supply::{self, HotelId, HotelSupply},
+    tools::output::{Notices, notices},
+};
 
 /// How long rooms and price are held for a session.
 pub(crate) const HOLD: Duration = Duration::from_secs(15 * 60);
@@ -62,7 +66,6 @@ const MAX_OPEN: usize = 10;
 /// The tools that book.
 #[derive(Debug)]
 pub(crate) struct Desk {
-    hotels: Arc<Hotels>,
     supply: Arc<dyn HotelSupply>,
     clock: Arc<dyn Clock>,
     ledger: Ledger,
@@ -84,10 +87,9 @@ struct Traveller {
 }
 
 impl Desk {
-    pub(crate) fn new(hotels: Arc<Hotels>, supply: Arc<dyn HotelSupply>, parts: &Parts) -> Self {
+    pub(crate) fn new(supply: Arc<dyn HotelSupply>, parts: &Parts) -> Self {
         let ledger = parts.ledger.clone();
         Self {
-            hotels,
             supply,
             clock: parts.clock.clone(),
             keys: parts.keys.clone(),
@@ -149,6 +151,20 @@ impl Desk {
 
     fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    fn notices(&self) -> Option<Notices> {
+        Some(notices(self.supply.about()))
+    }
+
+    /// Returns the hotel of a session or booking.
+    async fn place(&self, hotel: &HotelId) -> Result<show::Place, Refusal> {
+        let described = match self.supply.describe(hotel).await {
+            // Bookings outlive the contract with a hotel.
+            Err(supply::Error::HotelUnknown) => Arc::new(show::forgotten(hotel)),
+            described => described?,
+        };
+        Ok(show::Place::new(described, self.supply.about().fingerprint))
     }
 
     /// Returns what the nonces of a session are made of, unless it was erased.

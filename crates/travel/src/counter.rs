@@ -88,7 +88,7 @@ impl Counter {
         arguments: JsonObject,
         principal: Option<&Principal>,
     ) -> Option<CallToolResult> {
-        match self.desk.call(name, Some(arguments.clone())) {
+        match self.desk.call(name, Some(arguments.clone())).await {
             Some(result) => Some(result),
             None => self.booking.call(name, Some(arguments), principal).await,
         }

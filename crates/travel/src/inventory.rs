@@ -16,6 +16,7 @@ mod build;
 mod calendar;
 mod clerk;
 mod decide;
+mod describe;
 mod event;
 mod expiry;
 mod fed;
@@ -40,7 +41,7 @@ pub(crate) use self::{
     fed::sells,
     shelves::{Shelf, Shelves},
 };
-use crate::shop::Hotels;
+use crate::{shop::Hotels, supply::About};
 
 /// Tasks that decide. A hotel has one of them; the more there are, the less one
 /// append carries.
@@ -49,6 +50,9 @@ const CLERKS: usize = 8;
 const WAITING: usize = 1024;
 /// Pause after a failed attempt to read the chain.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// What travellers should know about generated hotels.
+const NOTICE: &str = "Demonstration inventory: these hotels are generated and do not exist; prices and taxes are illustrative.";
 
 /// Our own hotels as a supplier. Clones share everything.
 #[derive(Debug, Clone)]
@@ -62,6 +66,7 @@ pub(crate) struct Inventory {
 #[derive(Debug)]
 pub(crate) struct Office {
     hotels: Arc<Hotels>,
+    about: About,
     /// The chain of this world: one home for all who sell from it.
     chain: TenantId,
     ledger: Ledger,
@@ -85,8 +90,13 @@ impl Inventory {
         supervisor: &Supervisor,
     ) -> Self {
         let chain = format!("travel-{:016x}", hotels.world().fingerprint());
+        let about = About {
+            fingerprint: hotels.world().fingerprint(),
+            notice: NOTICE.into(),
+        };
         let office = Arc::new(Office {
             hotels,
+            about,
             chain: chain.parse().expect("hexadecimal digits are a name"),
             reservations: Table::new(ledger.clone()),
             homes: Table::new(ledger.clone()),

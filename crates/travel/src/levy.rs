@@ -18,7 +18,7 @@ use self::{
 };
 use crate::{
     draw::{Domain, slice},
-    money::scale,
+    money::{Currency, scale},
     places::City,
     property::{Character, Property, local},
     stay::Party,
@@ -70,6 +70,37 @@ pub(crate) struct Levy {
     pub nature: Nature,
     pub basis: Basis,
     pub collected: Collected,
+}
+
+impl Levy {
+    /// Returns how the amount arises, for travellers.
+    pub(crate) fn in_words(&self, currency: Currency) -> String {
+        match self.basis {
+            Basis::Percent(hundredths) => {
+                let (whole, rest) = (hundredths / 100, hundredths % 100);
+                match rest {
+                    0 => format!("{whole} % of the room price"),
+                    _ => format!("{whole}.{rest:02} % of the room price"),
+                }
+            }
+            Basis::Stay(amount) => format!("{} per room and stay", currency.money(amount)),
+            Basis::Night(amount) => format!("{} per room and night", currency.money(amount)),
+            Basis::PersonNight {
+                amount,
+                exempt_below,
+                max_nights,
+            } => {
+                let mut text = format!("{} per guest and night", currency.money(amount));
+                if exempt_below > 0 {
+                    text += &format!(", free below {exempt_below} years");
+                }
+                if max_nights < usize::MAX {
+                    text += &format!(", for at most {max_nights} nights");
+                }
+                text
+            }
+        }
+    }
 }
 
 const fn tax(label: &'static str, basis: Basis, collected: Collected) -> Levy {

@@ -16,6 +16,8 @@ mod tests;
 
 use std::{cmp::Reverse, collections::HashMap, sync::LazyLock};
 
+use jiff::tz::TimeZone;
+
 use self::asset::Record;
 pub(crate) use self::{fold::fold, resolve::Lookup};
 use crate::{money::Currency, property::distance_m};
@@ -107,6 +109,18 @@ pub(crate) struct Atlas {
 }
 
 impl Atlas {
+    /// Returns the atlas, which the first caller in the process decodes.
+    pub(crate) fn shared() -> &'static Self {
+        static ATLAS: LazyLock<Atlas> = LazyLock::new(Atlas::decode);
+        &ATLAS
+    }
+
+    /// Returns the clock of a city.
+    pub(crate) fn time_zone(&self, city: CityIndex) -> TimeZone {
+        TimeZone::get(self.zone(city))
+            .expect("every zone of the city table is in the bundled time zone database")
+    }
+
     /// Decodes the city table. Takes some 40 ms, once.
     pub(crate) fn decode() -> Self {
         let mut atlas = Self {

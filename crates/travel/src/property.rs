@@ -135,20 +135,6 @@ pub(crate) struct Capacity {
 }
 
 impl RoomKind {
-    pub(crate) const ALL: [Self; MAX_ROOM_TYPES] = [
-        Self::Single,
-        Self::Double,
-        Self::Twin,
-        Self::Superior,
-        Self::Family,
-        Self::Suite,
-    ];
-
-    /// Finds the kind with this code.
-    pub(crate) fn find(code: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.code() == code)
-    }
-
     pub(crate) const fn code(self) -> &'static str {
         match self {
             Self::Single => "SGL",

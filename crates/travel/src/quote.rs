@@ -9,7 +9,7 @@
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 use crate::{
-    levy::{Bill, Collected, Levy, charge},
+    levy::{Bill, Levy, charge},
     money::scale,
     night::Night,
     property::Property,
@@ -243,18 +243,6 @@ pub(crate) struct Quote {
     pub room: i64,
     pub lines: Vec<(Levy, i64)>,
     pub total: i64,
-}
-
-impl Quote {
-    /// Returns the part of the total that the hotel collects during the stay.
-    pub(crate) fn at_property(&self) -> i64 {
-        let at_property = |(levy, _): &&(Levy, i64)| levy.collected == Collected::AtProperty;
-        self.lines
-            .iter()
-            .filter(at_property)
-            .map(|(_, amount)| amount)
-            .sum()
-    }
 }
 
 /// What it costs to cancel.

@@ -6,92 +6,87 @@ use jiff::{ToSpan as _, civil::Date};
 
 use crate::{
     draw::mix64,
-    property::{Property, PropertyId, RoomKind, World},
-    quote::Plan,
-    shop::{Offer, Wish},
     stay::{Party, Stay},
-    supply::{Selection, Unit},
+    supply::{HotelId, PlanCode, RoomCode, Selection, Unit},
 };
 
 /// Layout of an offer reference; a change of the layout changes it.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
-/// Returns the reference of an offer: the same offer has the same reference, and
-/// another price, date, party or world another one.
+/// Returns the reference of an offer of the supplier `fingerprint`: the same offer has
+/// the same reference, and another price, date, party or supplier another one.
 ///
 /// It carries all that is needed to find the offer again, and a check value that
 /// tells a mistyped one from one of ours. It grants nothing.
-pub(crate) fn encode(world: &World, property: &Property, offer: &Offer, wish: &Wish<'_>) -> String {
-    let what = (offer.room.kind, offer.plan);
-    let total = offer.quote.total;
-    text(world, property.id, what, (wish.stay, wish.parties), total)
+pub(crate) fn encode(
+    fingerprint: u64,
+    (hotel, room, plan): (&HotelId, &RoomCode, &PlanCode),
+    stay: &Stay,
+    parties: &[Party],
+    total: i64,
+) -> String {
+    let mut bytes = vec![VERSION];
+    for code in [hotel.as_str(), room.as_str(), plan.as_str()] {
+        // Codes have 64 bytes at most.
+        bytes.push(code.len() as u8);
+        bytes.extend_from_slice(code.as_bytes());
+    }
+    let check_in = stay.check_in();
+    bytes.extend_from_slice(&check_in.year().to_be_bytes());
+    bytes.extend_from_slice(&check_in.day_of_year().to_be_bytes());
+    bytes.push(stay.length() as u8);
+    for party in parties {
+        bytes.extend_from_slice(&[party.adults, party.child_ages.len() as u8]);
+        bytes.extend_from_slice(&party.child_ages);
+    }
+    bytes.extend_from_slice(&total.to_be_bytes());
+    let check = digest(fingerprint, &bytes) as u32;
+    bytes.extend_from_slice(&check.to_be_bytes());
+    format!("ofr_{}", BASE64_URL_SAFE_NO_PAD.encode(bytes))
 }
 
 /// Returns the reference of rooms of one type and plan at the price `total`; `None` if
-/// they are of several, or not of this world.
-pub(crate) fn of_selection(world: &World, selection: &Selection, total: i64) -> Option<String> {
+/// they are of several.
+pub(crate) fn of_selection(fingerprint: u64, selection: &Selection, total: i64) -> Option<String> {
     let first = selection.units.first()?;
     let alike = |unit: &Unit| unit.room == first.room && unit.plan == first.plan;
-    let what = (
-        RoomKind::find(first.room.as_str())?,
-        Plan::find(first.plan.as_str())?,
-    );
     let parties: Vec<_> = selection
         .units
         .iter()
         .map(|unit| unit.party.clone())
         .collect();
-    let property = selection.hotel.as_str().parse().ok()?;
-    let reference = || text(world, property, what, (&selection.stay, &parties), total);
+    let what = (&selection.hotel, &first.room, &first.plan);
+    let reference = || encode(fingerprint, what, &selection.stay, &parties, total);
     selection.units.iter().all(alike).then(reference)
 }
 
 /// Returns what a reference stands for, with the price that it was shown at.
-pub(crate) fn decode(world: &World, text: &str) -> Option<Selection> {
+pub(crate) fn decode(fingerprint: u64, text: &str) -> Option<Selection> {
     let bytes = BASE64_URL_SAFE_NO_PAD
         .decode(text.strip_prefix("ofr_")?)
         .ok()?;
     let (bytes, check) = bytes.split_last_chunk::<4>()?;
-    if digest(world.fingerprint(), bytes) as u32 != u32::from_be_bytes(*check) {
+    if digest(fingerprint, bytes) as u32 != u32::from_be_bytes(*check) {
         return None;
     }
     let (rest, total) = bytes.split_last_chunk::<8>()?;
-    let (head, mut rest) = rest.split_first_chunk::<14>()?;
-    let [
-        VERSION,
-        c0,
-        c1,
-        c2,
-        c3,
-        i0,
-        i1,
-        room,
-        plan,
-        y0,
-        y1,
-        d0,
-        d1,
-        nights,
-    ] = *head
-    else {
-        return None;
-    };
-    let hotel = PropertyId {
-        city: u32::from_be_bytes([c0, c1, c2, c3]),
-        index: u16::from_be_bytes([i0, i1]),
-    };
+    let rest = rest.strip_prefix(&[VERSION])?;
+    let (hotel, rest) = code(rest)?;
+    let (room, rest) = code(rest)?;
+    let (plan, rest) = code(rest)?;
+    let (room, plan): (RoomCode, PlanCode) = (room.parse().ok()?, plan.parse().ok()?);
+    let (head, mut rest) = rest.split_first_chunk::<5>()?;
+    let [y0, y1, d0, d1, nights] = *head;
     let new_year = Date::new(i16::from_be_bytes([y0, y1]), 1, 1).ok()?;
     let day = i16::from_be_bytes([d0, d1]);
     let check_in = new_year.checked_add(i64::from(day - 1).days()).ok()?;
     let check_out = check_in.checked_add(i64::from(nights).days()).ok()?;
-    let room = RoomKind::ALL.into_iter().find(|kind| *kind as u8 == room)?;
-    let plan = Plan::ALL.into_iter().find(|known| *known as u8 == plan)?;
     let mut units = Vec::new();
     while let [adults, children, behind @ ..] = rest {
         let (ages, behind) = behind.split_at_checked(usize::from(*children))?;
         units.push(Unit {
-            room: room.code().parse().ok()?,
-            plan: plan.code().parse().ok()?,
+            room: room.clone(),
+            plan: plan.clone(),
             party: Party {
                 adults: *adults,
                 child_ages: ages.to_vec(),
@@ -100,36 +95,18 @@ pub(crate) fn decode(world: &World, text: &str) -> Option<Selection> {
         rest = behind;
     }
     Some(Selection {
-        hotel: hotel.to_string().parse().ok()?,
+        hotel: hotel.parse().ok()?,
         stay: Stay::new(check_in, check_out).ok()?,
         units,
         expected_total: Some(i64::from_be_bytes(*total)),
     })
 }
 
-fn text(
-    world: &World,
-    property: PropertyId,
-    (room, plan): (RoomKind, Plan),
-    (stay, parties): (&Stay, &[Party]),
-    total: i64,
-) -> String {
-    let mut bytes = vec![VERSION];
-    bytes.extend_from_slice(&property.city.to_be_bytes());
-    bytes.extend_from_slice(&property.index.to_be_bytes());
-    bytes.extend_from_slice(&[room as u8, plan as u8]);
-    let check_in = stay.check_in();
-    bytes.extend_from_slice(&check_in.year().to_be_bytes());
-    bytes.extend_from_slice(&check_in.day_of_year().to_be_bytes());
-    bytes.push(stay.nights().len() as u8);
-    for party in parties {
-        bytes.extend_from_slice(&[party.adults, party.child_ages.len() as u8]);
-        bytes.extend_from_slice(&party.child_ages);
-    }
-    bytes.extend_from_slice(&total.to_be_bytes());
-    let check = digest(world.fingerprint(), &bytes) as u32;
-    bytes.extend_from_slice(&check.to_be_bytes());
-    format!("ofr_{}", BASE64_URL_SAFE_NO_PAD.encode(bytes))
+/// Reads a length and so many bytes of text.
+fn code(bytes: &[u8]) -> Option<(&str, &[u8])> {
+    let (length, rest) = bytes.split_first()?;
+    let (text, rest) = rest.split_at_checked(usize::from(*length))?;
+    Some((std::str::from_utf8(text).ok()?, rest))
 }
 
 /// Returns the cursor of the page that begins at `offset` of the search `query`.
@@ -166,7 +143,6 @@ mod tests {
 
     #[test]
     fn reference_of_an_offer_leads_back_to_it() {
-        let world = World::new(7, crate::property::Size::Small);
         let unit = |adults, child_ages: &[u8]| Unit {
             room: "FAM".parse().unwrap(),
             plan: "BB".parse().unwrap(),
@@ -182,22 +158,19 @@ mod tests {
             units: vec![unit(2, &[4, 17]), unit(1, &[])],
             expected_total: Some(61_240),
         };
-        let reference = of_selection(&world, &selection, 61_240).unwrap();
-        assert_eq!(decode(&world, &reference), Some(selection));
-        // Another world, a changed character, something else.
-        assert_eq!(
-            decode(&World::new(8, crate::property::Size::Small), &reference),
-            None
-        );
+        let reference = of_selection(7, &selection, 61_240).unwrap();
+        assert_eq!(decode(7, &reference), Some(selection));
+        // Another supplier, a changed character, something else.
+        assert_eq!(decode(8, &reference), None);
         for at in 4..reference.len() {
             let mut changed = reference.clone().into_bytes();
             changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
             let changed = String::from_utf8(changed).unwrap();
-            let found = decode(&world, &changed);
+            let found = decode(7, &changed);
             assert!(found.is_none() || changed == reference, "{changed}");
         }
         for broken in ["", "ofr_", "ofr_AAAA", "🏨", &reference[..20]] {
-            assert_eq!(decode(&world, broken), None, "{broken}");
+            assert_eq!(decode(7, broken), None, "{broken}");
         }
     }
 

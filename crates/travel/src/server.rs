@@ -40,8 +40,7 @@ const INSTRUCTIONS: &str = "Hotel search and booking for cities worldwide. Start
      chosen, create_booking_session holds the rooms; only the traveller can book, in the booking view \
      or at a terminal. Changes and cancellations are quoted first and confirmed in the same way. Dates \
      are YYYY-MM-DD in the hotel's calendar; amounts are integers in minor units. Never ask for card \
-     numbers: guests pay at the hotel. The inventory is a demonstration. Tell travellers that they \
-     talk to an AI.";
+     numbers: guests pay at the hotel. Tell travellers that they talk to an AI.";
 
 const NOTICE_URI: &str = "airside://travel/notice";
 const MARKDOWN: &str = "text/markdown";
@@ -81,7 +80,9 @@ pub struct Parts {
 #[derive(Clone)]
 pub struct Travel {
     server: Server<Handler>,
-    inventory: Inventory,
+    supply: Arc<dyn HotelSupply>,
+    /// What `supply` is, if the hotels are our own.
+    inventory: Option<Inventory>,
 }
 
 impl std::fmt::Debug for Travel {
@@ -96,37 +97,47 @@ impl Travel {
     pub fn new(options: Options, parts: Parts) -> Self {
         let hotels = Arc::new(Hotels::new(options.seed, options.size));
         let inventory = Inventory::start(
-            hotels.clone(),
+            hotels,
             parts.ledger.clone(),
             parts.clock.clone(),
             parts.node,
             options.snapshot,
             &parts.supervisor,
         );
-        let supply: Arc<dyn HotelSupply> = Arc::new(inventory.clone());
-        let booking = Arc::new(booking::Desk::new(hotels.clone(), supply, &parts));
-        booking.clone().start(&parts.supervisor);
-        let memory = Memory::new(parts.conversations);
-        let desk = Desk::new(hotels, parts.clock);
-        let handler = Handler {
-            counter: Counter::new(desk, booking, memory),
-            inventory: inventory.clone(),
-        };
+        let supply = Arc::new(inventory.clone());
         Self {
-            server: Server::new(handler, options.exposure),
-            inventory,
+            inventory: Some(inventory),
+            ..Self::selling(supply, options.exposure, parts)
         }
     }
 
-    pub(crate) fn hotels(&self) -> &Hotels {
-        self.inventory.hotels()
+    /// Returns a server that sells what `supply` has.
+    #[must_use]
+    pub fn selling(supply: Arc<dyn HotelSupply>, exposure: Exposure, parts: Parts) -> Self {
+        let booking = Arc::new(booking::Desk::new(supply.clone(), &parts));
+        booking.clone().start(&parts.supervisor);
+        let memory = Memory::new(parts.conversations);
+        let desk = Desk::new(supply.clone(), parts.clock);
+        let handler = Handler {
+            counter: Counter::new(desk, booking, memory),
+            instructions: format!("{INSTRUCTIONS} {}", supply.about().notice),
+        };
+        Self {
+            server: Server::new(handler, exposure),
+            inventory: None,
+            supply,
+        }
+    }
+
+    pub(crate) fn hotels(&self) -> Option<&Hotels> {
+        self.inventory.as_ref().map(Inventory::hotels)
     }
 
     /// Returns who sells the rooms: it is booked with, and it is told of availability,
     /// rates and restrictions.
     #[must_use]
     pub fn supply(&self) -> Arc<dyn HotelSupply> {
-        Arc::new(self.inventory.clone())
+        self.supply.clone()
     }
 }
 
@@ -138,7 +149,7 @@ impl Local for Travel {
 
 struct Handler {
     counter: Counter,
-    inventory: Inventory,
+    instructions: String,
 }
 
 impl Tools for Handler {
@@ -146,7 +157,7 @@ impl Tools for Handler {
         About {
             name: "airside-travel",
             title: "Airside hotels",
-            instructions: INSTRUCTIONS,
+            instructions: self.instructions.clone().into(),
         }
     }
 
@@ -161,8 +172,6 @@ impl Tools for Handler {
         arguments: Option<JsonObject>,
     ) -> BoxFuture<'a, Option<CallToolResult>> {
         Box::pin(async move {
-            // What is offered is known at once; what is for sale once all that was sold is.
-            self.inventory.ready().await;
             let principal = origin.principal.as_ref();
             self.counter.call(name, arguments, principal).await
         })

@@ -8,20 +8,19 @@
 
 use std::{
     cmp::Reverse,
-    sync::{Arc, LazyLock, OnceLock},
+    sync::{Arc, OnceLock},
 };
 
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 use crate::{
     inventory::{Block, Own, Shelf, Shelves},
-    money::Currency,
     night::Night,
     places::{Atlas, CityIndex},
-    property::{FARTHEST_M, Property, PropertyId, RoomKind, RoomType, Size, World, distance_m},
+    property::{FARTHEST_M, Property, PropertyId, RoomType, Size, World, distance_m},
     quote::{Cancellation, Plan, Quote, Terms, cancellation},
     stay::{Party, Stay, Unavailable, judge},
-    supply::Area,
+    supply::{Area, Filter, Order},
 };
 
 /// The hotels of the world with their nights.
@@ -39,31 +38,23 @@ pub(crate) struct Local {
     pub now: Timestamp,
 }
 
+impl Local {
+    /// Returns the time of `zone`.
+    pub(crate) fn at(zone: TimeZone, now: Timestamp) -> Self {
+        Self {
+            today: now.to_zoned(zone.clone()).date(),
+            zone,
+            now,
+        }
+    }
+}
+
 /// What a traveller wants.
 #[derive(Debug, Clone)]
 pub(crate) struct Wish<'a> {
     pub stay: &'a Stay,
     pub parties: &'a [Party],
     pub local: &'a Local,
-}
-
-/// Which hotels to leave out.
-#[derive(Debug, Clone, Copy, Default, Hash)]
-pub(crate) struct Filter {
-    pub min_stars: u8,
-    /// Highest all-in price of one room and night, in minor units.
-    pub max_per_night: Option<i64>,
-    pub free_cancellation: bool,
-}
-
-/// In which order hotels are returned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
-pub(crate) enum Order {
-    #[default]
-    Recommended,
-    Price,
-    Stars,
-    Distance,
 }
 
 /// A hotel that can take the stay, with its cheapest fitting offer.
@@ -75,10 +66,8 @@ pub(crate) struct Found {
     rating: u8,
     /// Metres to the middle of where was searched.
     pub distance_m: u32,
-    pub currency: Currency,
     pub total: i64,
     room: usize,
-    pub kind: RoomKind,
     pub plan: Plan,
 }
 
@@ -109,10 +98,8 @@ impl Hotels {
         }
     }
 
-    /// Returns the atlas, which the first caller in the process decodes.
     pub(crate) fn atlas(&self) -> &'static Atlas {
-        static ATLAS: LazyLock<Atlas> = LazyLock::new(Atlas::decode);
-        &ATLAS
+        Atlas::shared()
     }
 
     pub(crate) fn world(&self) -> &World {
@@ -125,13 +112,7 @@ impl Hotels {
 
     /// Returns the time in a city.
     pub(crate) fn local(&self, city: CityIndex, now: Timestamp) -> Local {
-        let zone = TimeZone::get(self.atlas().zone(city))
-            .expect("every zone of the city table is in the bundled time zone database");
-        Local {
-            today: now.to_zoned(zone.clone()).date(),
-            zone,
-            now,
-        }
+        Local::at(self.atlas().time_zone(city), now)
     }
 
     /// Returns what decides the values of the seed.
@@ -260,10 +241,8 @@ impl Hotels {
                 stars: property.stars,
                 rating: property.rating,
                 distance_m,
-                currency: property.currency,
                 total,
                 room,
-                kind: property.room_types()[room].kind,
                 plan,
             });
         }
@@ -467,8 +446,22 @@ fn priced(
 }
 
 /// What [`Order::Recommended`] means, for the traveller.
-pub(crate) const RECOMMENDED: &str = "Recommended: half guest rating, two fifths price against the \
+const RECOMMENDED: &str = "Recommended: half guest rating, two fifths price against the \
      median of these results, one tenth distance to the centre. No hotel paid for its position.";
+
+/// Returns what decides an order, for the traveller.
+pub(crate) fn explanation(order: Order) -> &'static str {
+    match order {
+        Order::Recommended => RECOMMENDED,
+        Order::Price => "Cheapest all-in total first. No hotel paid for its position.",
+        Order::Stars => {
+            "Most stars first, then the cheapest all-in total. No hotel paid for its position."
+        }
+        Order::Distance => {
+            "Nearest to the centre of the city first. No hotel paid for its position."
+        }
+    }
+}
 
 fn arrange(found: &mut [Found], order: Order) {
     // Ties, which equal prices make likely, are broken by id: pages do not overlap.

@@ -17,23 +17,25 @@
 pub mod ari;
 pub mod contract;
 mod error;
+mod hotel;
 mod id;
 mod offer;
 mod reservation;
 
-use std::{fmt, time::Duration};
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
 use airside_base::BoxFuture;
 
 pub use self::{
     ari::{Applied, Updates},
     error::{Error, Rule},
+    hotel::{Brief, Charge, Hotel, Plan, RoomType},
     id::{CodeError, HotelId, PlanCode, Reference, RoomCode},
     offer::{
-        Area, Arrival, Ask, Calendar, Cancellation, Candidate, Line, MAX_CALENDAR_DAYS, NotOffered,
-        Offer, Offers, Price, Tier,
+        Area, Arrival, Ask, Calendar, Cancellation, Candidate, Filter, Found, Line,
+        MAX_CALENDAR_DAYS, NotOffered, Offer, Offers, Order, Price, Search, Tier,
     },
-    reservation::{Quoted, Reservation, Selection, State, Unit},
+    reservation::{Guest, Quoted, Reservation, Selection, State, Unit},
 };
 pub use crate::{
     levy::{Collected, Nature},
@@ -41,15 +43,27 @@ pub use crate::{
     stay::{MAX_DAYS_AHEAD, MAX_NIGHTS, MAX_ROOMS, Party, Stay, StayError},
 };
 
+/// Who a supplier is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct About {
+    /// Tells its offers from those of another supplier.
+    pub fingerprint: u64,
+    /// What every traveller should know about its hotels and prices.
+    pub notice: Cow<'static, str>,
+}
+
 /// Somebody who sells hotel rooms.
 pub trait HotelSupply: Send + Sync + fmt::Debug {
-    /// Returns the hotels of `area` that can take the stay, each with the all-in
-    /// total of its cheapest offer, the cheapest first.
-    fn candidates<'a>(
-        &'a self,
-        area: &'a Area,
-        ask: &'a Ask,
-    ) -> BoxFuture<'a, Result<Vec<Candidate>, Error>>;
+    /// Returns who it is. It never changes.
+    fn about(&self) -> &About;
+
+    /// Returns what is known about a hotel, apart from what it has for sale.
+    fn describe<'a>(&'a self, hotel: &'a HotelId) -> BoxFuture<'a, Result<Arc<Hotel>, Error>>;
+
+    /// Returns one page of the hotels that can take a stay, each with the all-in total
+    /// of its cheapest offer. Where that comes from a cache, the offer says so; it is
+    /// asked for again before anything is held.
+    fn search<'a>(&'a self, search: &'a Search) -> BoxFuture<'a, Result<Found, Error>>;
 
     /// Returns every room type of a hotel under every rate plan, priced for the
     /// stay and the guests, and why others are not offered.
@@ -82,8 +96,12 @@ pub trait HotelSupply: Send + Sync + fmt::Debug {
         ttl: Duration,
     ) -> BoxFuture<'a, Result<Reservation, Error>>;
 
-    /// Turns a hold into a booking at the price that was held.
-    fn commit<'a>(&'a self, reference: &'a Reference) -> BoxFuture<'a, Result<Reservation, Error>>;
+    /// Turns a hold into a booking of `guest` at the price that was held.
+    fn commit<'a>(
+        &'a self,
+        reference: &'a Reference,
+        guest: &'a Guest,
+    ) -> BoxFuture<'a, Result<Reservation, Error>>;
 
     /// Gives a hold back. One that has ended already is returned as it ended.
     fn release<'a>(&'a self, reference: &'a Reference)

@@ -7,24 +7,24 @@ mod text;
 
 use std::sync::{Arc, LazyLock};
 
-use airside_base::{Clock, Fault};
+use airside_base::{Clock, Fault, Timestamp};
 use airside_builtin::{
     arguments::read,
     model::{CallToolResult, JsonObject, Tool, ToolAnnotations},
     reply, schema,
 };
+use jiff::tz::TimeZone;
 
+use self::render::Setting;
 use crate::{
     app,
+    booking::Refusal,
     error::Rejection,
-    levy::levies,
     money::Currency,
-    places::CityIndex,
-    property::{Property, RoomType, address, name},
-    quote::Plan,
+    places::{Atlas, CityIndex},
     reference,
-    shop::{Filter, Found, Hotels, Order, RECOMMENDED, Wish},
-    stay::{ADULT_AGE, INFANT_AGE},
+    shop::Local,
+    supply::{self, Area, Ask, Candidate, Filter, Hotel, HotelSupply, Order, Search},
 };
 
 pub(crate) const SEARCH: &str = "search_hotels";
@@ -82,83 +82,93 @@ fn tool<A: schemars::JsonSchema, R: schemars::JsonSchema>(
 /// Answers calls of the tools.
 #[derive(Debug, Clone)]
 pub(crate) struct Desk {
-    hotels: Arc<Hotels>,
+    atlas: &'static Atlas,
+    supply: Arc<dyn HotelSupply>,
     clock: Arc<dyn Clock>,
 }
 
 impl Desk {
-    pub(crate) fn new(hotels: Arc<Hotels>, clock: Arc<dyn Clock>) -> Self {
-        Self { hotels, clock }
+    pub(crate) fn new(supply: Arc<dyn HotelSupply>, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            atlas: Atlas::shared(),
+            supply,
+            clock,
+        }
     }
 
     /// Calls a tool. Returns `None` if there is none of this name.
-    pub(crate) fn call(&self, name: &str, arguments: Option<JsonObject>) -> Option<CallToolResult> {
-        let answered = match name {
-            SEARCH => self
-                .search(arguments)
-                .map(|result| reply(&result, text::search(&result))),
-            DETAILS => self
-                .details(arguments)
-                .map(|result| reply(&result, text::details(&result))),
-            CHECK => self
-                .check(arguments)
-                .map(|result| reply(&result, text::availability(&result))),
-            _ => return None,
-        };
-        Some(answered.unwrap_or_else(|rejection| refuse(&rejection)))
+    pub(crate) async fn call(
+        &self,
+        name: &str,
+        arguments: Option<JsonObject>,
+    ) -> Option<CallToolResult> {
+        let answered =
+            match name {
+                SEARCH => (self.search(arguments).await)
+                    .map(|result| reply(&result, text::search(&result))),
+                DETAILS => (self.details(arguments).await)
+                    .map(|result| reply(&result, text::details(&result))),
+                CHECK => (self.check(arguments).await)
+                    .map(|result| reply(&result, text::availability(&result))),
+                _ => return None,
+            };
+        Some(answered.unwrap_or_else(|refusal| refuse(&refusal)))
     }
 
-    fn search(&self, arguments: Option<JsonObject>) -> Result<output::Search, Rejection> {
+    fn notices(&self) -> Option<output::Notices> {
+        Some(output::notices(self.supply.about()))
+    }
+
+    async fn search(&self, arguments: Option<JsonObject>) -> Result<output::Search, Refusal> {
         let arguments: arguments::Search = read(arguments)?;
-        let (city, also) = match arguments::place(&self.hotels, &arguments.place)? {
+        let (city, also) = match arguments::place(self.atlas, &arguments.place)? {
             arguments::Found::City(city, also) => (city, also),
             arguments::Found::Several(cities) => return Ok(self.ask(&arguments.place, &cities)),
         };
         let mut assumptions = self.not_meant(city, &also);
-        let local = self.hotels.local(city, self.clock.now());
+        let now = self.clock.now();
+        let local = Local::at(self.atlas.time_zone(city), now);
         let check_in = arguments.check_in.as_deref();
         let check_out = arguments.check_out.as_deref();
         let stay = arguments::stay(check_in, check_out, &local, &mut assumptions)?;
         let parties = arguments::parties(arguments.rooms.as_deref(), &mut assumptions)?;
-        let quoted = self.hotels.atlas().city(city).country().currency;
+        let quoted = self.atlas.city(city).country().currency;
         let limited = arguments.max_price_per_night.is_some();
         let asked = arguments.currency.as_deref();
         currency(asked, quoted, limited, &mut assumptions)?;
-        let filter = filter(&arguments, quoted)?;
-        let order = arguments.sort.map(Order::from).unwrap_or_default();
-        let limit = arguments::limit(arguments.limit)?;
-        let wish = Wish {
-            stay: &stay,
-            parties: &parties,
-            local: &local,
+        let mut wanted = Search {
+            area: Area::City(self.atlas.city(city).id),
+            ask: Ask { stay, parties },
+            filter: filter(&arguments, quoted)?,
+            order: arguments.sort.map(Order::from).unwrap_or_default(),
+            from: 0,
+            limit: arguments::limit(arguments.limit)?,
         };
-        let query = query_digest(&self.hotels, city, &wish, filter, order);
-        let start = match arguments.cursor.as_deref() {
-            Some(cursor) => reference::offset(query, cursor).ok_or(Rejection::Cursor)?,
-            None => 0,
-        };
-        let found = self.hotels.search(city, &wish, filter, order);
-        let page = found.iter().skip(start).take(limit);
-        let hotels = page.filter_map(|found| self.hotel(found, &wish)).collect();
-        let next = start.saturating_add(limit);
+        let query = query_digest(self.supply.about().fingerprint, &wanted);
+        if let Some(cursor) = arguments.cursor.as_deref() {
+            wanted.from = reference::offset(query, cursor).ok_or(Rejection::Cursor)?;
+        }
+        let found = self.supply.search(&wanted).await?;
+        let hotels = found.hotels.iter();
+        let hotels = hotels.map(|candidate| self.hotel(candidate, &wanted.ask, now));
+        let next = wanted.from.saturating_add(wanted.limit);
         Ok(output::Search {
-            place: Some(render::place(self.hotels.atlas(), city)),
-            stay: Some(render::stay(&stay, &parties)),
+            place: Some(render::place(self.atlas, city)),
+            stay: Some(render::stay(&wanted.ask.stay, &wanted.ask.parties)),
             assumptions: Some(assumptions),
-            hotels_available: Some(found.len()),
-            hotels: Some(hotels),
-            next_cursor: (next < found.len()).then(|| reference::cursor(query, next)),
-            sort_explanation: Some(explanation(order)),
-            notices: Some(output::NOTICES),
+            hotels_available: Some(found.available),
+            hotels: Some(hotels.collect()),
+            next_cursor: (next < found.available).then(|| reference::cursor(query, next)),
+            sort_explanation: Some(found.explanation),
+            notices: self.notices(),
             ..output::Search::default()
         })
     }
 
     fn ask(&self, place: &str, cities: &[CityIndex]) -> output::Search {
-        let atlas = self.hotels.atlas();
         let candidates: Vec<_> = cities
             .iter()
-            .map(|city| render::place(atlas, *city))
+            .map(|city| render::place(self.atlas, *city))
             .collect();
         let labels: Vec<_> = candidates
             .iter()
@@ -179,133 +189,108 @@ impl Desk {
 
     /// Returns the assumption that the traveller means the prominent city.
     fn not_meant(&self, city: CityIndex, also: &[CityIndex]) -> Vec<String> {
-        let atlas = self.hotels.atlas();
         if also.is_empty() {
             return Vec::new();
         }
-        let others: Vec<_> = also.iter().map(|city| atlas.label(*city)).collect();
+        let others: Vec<_> = also.iter().map(|city| self.atlas.label(*city)).collect();
         let assumption = format!(
             "{} is assumed, not {}.",
-            atlas.label(city),
+            self.atlas.label(city),
             others.join(" or ")
         );
         vec![assumption]
     }
 
-    fn hotel(&self, found: &Found, wish: &Wish<'_>) -> Option<output::Hotel> {
-        let property = &self.hotels.found(found);
-        let offer = self.hotels.offer(found, wish)?;
-        Some(output::Hotel {
-            property_id: property.id.to_string(),
-            name: name(self.hotels.world(), self.hotels.atlas(), property),
-            stars: property.stars,
-            guest_rating: property.rating,
-            district: address(property.key).district,
-            location: render::location(property.lat_e5, property.lon_e5),
-            distance_to_centre_m: property.distance_m,
-            best_offer: render::offer(&self.hotels, property, &offer, wish),
-            sponsored: false,
-        })
+    fn setting<'a>(&self, zone: &'a TimeZone, now: Timestamp) -> Setting<'a> {
+        Setting {
+            fingerprint: self.supply.about().fingerprint,
+            zone,
+            now,
+        }
     }
 
-    fn details(&self, arguments: Option<JsonObject>) -> Result<output::Details, Rejection> {
+    fn hotel(&self, candidate: &Candidate, ask: &Ask, now: Timestamp) -> output::Hotel {
+        let brief = &candidate.hotel;
+        let setting = self.setting(&brief.zone, now);
+        output::Hotel {
+            property_id: brief.id.to_string(),
+            name: brief.name.clone(),
+            stars: brief.stars,
+            guest_rating: brief.rating,
+            district: brief.district.clone(),
+            location: render::location(brief.lat_e5, brief.lon_e5),
+            distance_to_centre_m: candidate.distance_m,
+            best_offer: render::offer(&brief.id, &candidate.offer, ask, &setting),
+            price_as_of: candidate.as_of.map(|at| at.to_string()),
+            sponsored: false,
+        }
+    }
+
+    async fn details(&self, arguments: Option<JsonObject>) -> Result<output::Details, Refusal> {
         let arguments: arguments::Hotel = read(arguments)?;
-        let property = arguments::property(&self.hotels, &arguments.property_id)?;
+        let hotel = self.described(&arguments.property_id).await?;
         Ok(output::Details {
-            hotel: Some(self.profile(&property)),
-            notices: Some(output::NOTICES),
+            hotel: Some(render::profile(&hotel)),
+            notices: self.notices(),
             ..output::Details::default()
         })
     }
 
-    fn profile(&self, property: &Property) -> output::Profile {
-        let atlas = self.hotels.atlas();
-        let address = address(property.key);
-        let room = |room: &RoomType| {
-            let capacity = room.kind.capacity();
-            output::RoomType {
-                code: room.kind.code(),
-                name: room.kind.name(),
-                beds: room.kind.beds(),
-                max_adults: capacity.adults,
-                max_children: capacity.children,
-                max_guests: capacity.guests,
-            }
-        };
-        let levies = levies(property, atlas.city(property.city));
-        let sold_in_time = |plan: &Plan| plan.is_sold(property, i64::MAX);
-        output::Profile {
-            property_id: property.id.to_string(),
-            name: name(self.hotels.world(), atlas, property),
-            stars: property.stars,
-            guest_rating: property.rating,
-            address: output::Address {
-                street: address.street,
-                district: address.district,
-                city: atlas.name(property.city).to_owned(),
-                country: atlas.city(property.city).country().name,
-            },
-            location: render::location(property.lat_e5, property.lon_e5),
-            distance_to_centre_m: property.distance_m,
-            time_zone: atlas.zone(property.city).to_owned(),
-            currency: property.currency.code,
-            rooms: property.rooms,
-            room_types: property.room_types().iter().map(room).collect(),
-            rate_plans: Plan::ALL
-                .into_iter()
-                .filter(sold_in_time)
-                .map(render::plan_name)
-                .collect(),
-            amenities: property.amenities().collect(),
-            policies: policies(property),
-            taxes_and_fees: levies
-                .iter()
-                .map(|levy| render::charge(levy, property.currency))
-                .collect(),
-        }
+    async fn described(&self, property: &str) -> Result<Arc<Hotel>, Refusal> {
+        described(&*self.supply, property).await
     }
 
-    fn check(&self, arguments: Option<JsonObject>) -> Result<output::Availability, Rejection> {
+    async fn check(&self, arguments: Option<JsonObject>) -> Result<output::Availability, Refusal> {
         let arguments: arguments::Check = read(arguments)?;
-        let property = arguments::property(&self.hotels, &arguments.property_id)?;
-        let local = self.hotels.local(property.city, self.clock.now());
+        let hotel = self.described(&arguments.property_id).await?;
+        let brief = &hotel.brief;
+        let now = self.clock.now();
+        let local = Local::at(brief.zone.clone(), now);
         let mut assumptions = Vec::new();
         let (check_in, check_out) = (arguments.check_in.as_str(), arguments.check_out.as_str());
         let stay = arguments::stay(Some(check_in), Some(check_out), &local, &mut assumptions)?;
         let parties = arguments::parties(arguments.rooms.as_deref(), &mut assumptions)?;
         currency(
             arguments.currency.as_deref(),
-            property.currency,
+            brief.currency,
             false,
             &mut assumptions,
         )?;
-        let wish = Wish {
-            stay: &stay,
-            parties: &parties,
-            local: &local,
-        };
-        let availability = self.hotels.availability(&property, &wish);
-        let offers: Vec<_> = availability
-            .offers
-            .iter()
-            .map(|offer| render::offer(&self.hotels, &property, offer, &wish))
+        let ask = Ask { stay, parties };
+        let availability = self.supply.offers(&brief.id, &ask).await?;
+        let setting = self.setting(&brief.zone, now);
+        let offers = availability.offers.iter();
+        let offers: Vec<_> = offers
+            .map(|offer| render::offer(&brief.id, offer, &ask, &setting))
             .collect();
-        let unavailable = availability.unavailable.iter();
+        let unavailable = availability.not_offered.iter();
         Ok(output::Availability {
             available: Some(!offers.is_empty()),
-            property_id: Some(property.id.to_string()),
-            name: Some(name(self.hotels.world(), self.hotels.atlas(), &property)),
-            stay: Some(render::stay(&stay, &parties)),
+            property_id: Some(brief.id.to_string()),
+            name: Some(brief.name.clone()),
+            stay: Some(render::stay(&ask.stay, &ask.parties)),
             assumptions: Some(assumptions),
             offers: Some(offers),
             unavailable: Some(
                 unavailable
-                    .map(|(room, reason)| render::unavailable(room, *reason))
+                    .map(|room| render::unavailable(&hotel, room))
                     .collect(),
             ),
-            notices: Some(output::NOTICES),
+            notices: self.notices(),
             ..output::Availability::default()
         })
+    }
+}
+
+/// Finds a hotel by the id that a caller sent.
+pub(crate) async fn described(
+    supply: &dyn HotelSupply,
+    property: &str,
+) -> Result<Arc<Hotel>, Refusal> {
+    let id = arguments::property(property)?;
+    match supply.describe(&id).await {
+        Err(supply::Error::HotelUnknown) => Err(Rejection::PropertyUnknown.into()),
+        described => Ok(described?),
     }
 }
 
@@ -344,56 +329,26 @@ fn filter(arguments: &arguments::Search, quoted: Currency) -> Result<Filter, Rej
     })
 }
 
-fn query_digest(
-    hotels: &Hotels,
-    city: CityIndex,
-    wish: &Wish<'_>,
-    filter: Filter,
-    order: Order,
-) -> u64 {
-    let city = hotels.atlas().city(city).id;
-    let (check_in, check_out) = (wish.stay.check_in(), wish.stay.check_out());
-    let query = format!(
-        "{city} {check_in} {check_out} {:?} {filter:?} {order:?}",
-        wish.parties
-    );
-    reference::digest(hotels.world().fingerprint(), query.as_bytes())
+fn query_digest(fingerprint: u64, search: &Search) -> u64 {
+    let Search {
+        area,
+        ask,
+        filter,
+        order,
+        ..
+    } = search;
+    let (check_in, check_out) = (ask.stay.check_in(), ask.stay.check_out());
+    let parties = &ask.parties;
+    let query = format!("{area:?} {check_in} {check_out} {parties:?} {filter:?} {order:?}");
+    reference::digest(fingerprint, query.as_bytes())
 }
 
-fn explanation(order: Order) -> &'static str {
-    match order {
-        Order::Recommended => RECOMMENDED,
-        Order::Price => "Cheapest all-in total first. No hotel paid for its position.",
-        Order::Stars => {
-            "Most stars first, then the cheapest all-in total. No hotel paid for its position."
-        }
-        Order::Distance => {
-            "Nearest to the centre of the city first. No hotel paid for its position."
-        }
-    }
-}
-
-fn policies(property: &Property) -> output::Policies {
-    let days = property.cancel_days;
-    let plural = if days == 1 { "" } else { "s" };
-    output::Policies {
-        check_in_from: "15:00",
-        check_out_until: "11:00",
-        children: format!(
-            "Children below {INFANT_AGE} stay free; from {ADULT_AGE} years on guests count as adults."
-        ),
-        cancellation: format!(
-            "Flexible rates are cancelled free of charge until 18:00 at the hotel, {days} day{plural} before arrival; then the first night is charged."
-        ),
-    }
-}
-
-fn refuse(rejection: &Rejection) -> CallToolResult {
-    let near_matches = match rejection {
-        Rejection::PlaceUnknown { near } => Some(near.clone()),
+fn refuse(refusal: &Refusal) -> CallToolResult {
+    let near_matches = match refusal {
+        Refusal::Arguments(Rejection::PlaceUnknown { near }) => Some(near.clone()),
         _ => None,
     };
-    rejected(&rejection.fault(), near_matches)
+    rejected(&refusal.fault(), near_matches)
 }
 
 /// Returns `fault` as a result that fits the output schema of every tool.

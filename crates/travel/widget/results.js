@@ -43,10 +43,13 @@ function hotelCard(hotel, stay) {
       h(
         "p",
         { class: "quiet" },
-        h("strong", { class: "rating" }, String(hotel.guest_rating), hidden(" out of 100, guest rating")),
-        " ",
-        told(hotel.district, 50),
-        ` · ${distance(hotel.distance_to_centre_m)} from the centre`,
+        hotel.guest_rating !== undefined && [
+          h("strong", { class: "rating" }, String(hotel.guest_rating), hidden(" out of 100, guest rating")),
+          " ",
+        ],
+        hotel.district && [told(hotel.district, 50), " · "],
+        `${distance(hotel.distance_to_centre_m)} from the centre`,
+        hotel.price_as_of && " · price asked again before booking",
         hotel.sponsored && h("span", { class: "tag" }, "Sponsored"),
       ),
       h("p", {}, told(offer.room_type.name, 80)),

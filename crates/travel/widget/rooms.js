@@ -57,7 +57,7 @@ function hotelFacts(profile) {
   return h(
     "ul",
     { class: "facts", role: "list" },
-    fact(PIN, [told(`${street}, ${district}, ${city}`)]),
+    fact(PIN, [told([street, district, city].filter(Boolean).join(", "))]),
     fact(CLOCK, times),
     amenities.length > 0 && fact(TICK, [told(amenities.join(", "), 300)]),
   );
@@ -69,7 +69,7 @@ function roomCard(plans, found) {
     "li",
     { class: "card tall" },
     h("h2", {}, told(plans[0].room_type.name)),
-    kind && h("p", { class: "quiet" }, told(kind.beds), ` · up to ${count(kind.max_guests, "guest")}`),
+    kind && h("p", { class: "quiet" }, kind.beds && [told(kind.beds), " · "], `up to ${count(kind.max_guests, "guest")}`),
     h("ul", { class: "plans", role: "list" }, plans.map((offer) => planRow(offer, found))),
   );
 }

@@ -21,7 +21,8 @@ use airside_testkit::load::{Histogram, Process};
 use airside_travel::{
     Options, Parts, Size, Travel, bench,
     supply::{
-        Area, Ask, Calendar, Candidate, Error, HotelSupply, Party, Selection, Stay, Unit,
+        Area, Ask, Calendar, Candidate, Error, Found, Guest, HotelSupply, Party, Search, Selection,
+        Stay, Unit,
         ari::{Change, Updates, Weekdays, What},
     },
 };
@@ -32,6 +33,8 @@ use super::report::{Engine, Times, load_average};
 /// In the middle of Europe, where many hotels are near each other.
 const MIDDLE: (i32, i32) = (4_885_660, 235_220);
 const CANDIDATES: [usize; 3] = [200, 2_000, 20_000];
+/// Hotels of one page.
+const PAGE: usize = 8;
 /// Bookings that are offered a second.
 const BOOKINGS: f64 = 100.0;
 /// Nights that one message of a hotel is about.
@@ -76,7 +79,7 @@ impl Rig {
         let travel = Travel::new(options, parts);
         let supply = travel.supply();
         // Who asks waits until everything is in memory.
-        let nothing = supply.commit(&"nothing".parse().unwrap()).await;
+        let nothing = supply.commit(&"nothing".parse().unwrap(), &guest()).await;
         assert_eq!(nothing, Err(Error::NotFound));
         Self {
             travel,
@@ -105,13 +108,18 @@ impl Rig {
         }
     }
 
-    async fn around(&self, radius_m: u32, ask: &Ask) -> Vec<Candidate> {
+    /// Returns the cheapest `limit` hotels of a circle.
+    async fn around(&self, radius_m: u32, ask: &Ask, limit: usize) -> Found {
         let area = Area::Circle {
             lat_e5: MIDDLE.0,
             lon_e5: MIDDLE.1,
             radius_m,
         };
-        self.supply.candidates(&area, ask).await.unwrap()
+        let every = Search {
+            limit,
+            ..Search::every(area, ask.clone())
+        };
+        self.supply.search(&every).await.unwrap()
     }
 }
 
@@ -127,7 +135,7 @@ pub(crate) async fn measure(
     let rig = Rig::open(size, &file, &clock).await;
     let build_s = (clock.monotonic() - start).as_secs_f64();
     let after = Process::own().resident_kib().unwrap();
-    let stock = bench::stock(&rig.travel);
+    let stock = bench::stock(&rig.travel).unwrap();
     let mut told = Engine {
         size: format!("{size:?}"),
         hotels: stock.hotels,
@@ -156,6 +164,15 @@ pub(crate) async fn measure(
     told
 }
 
+fn guest() -> Guest {
+    Guest {
+        first_name: "Ada".to_owned(),
+        last_name: "Lovelace".to_owned(),
+        email: "ada@example.com".to_owned(),
+        phone_number: None,
+    }
+}
+
 /// Searches a circle in which about `wanted` hotels can take the stay; `None` if there
 /// is none.
 async fn searches(rig: &Rig, wanted: usize, time: Duration) -> Option<(usize, Times)> {
@@ -163,12 +180,12 @@ async fn searches(rig: &Rig, wanted: usize, time: Duration) -> Option<(usize, Ti
     let (mut low, mut high) = (1_000, 20_000_000);
     while high - low > low / 50 {
         let middle = low + (high - low) / 2;
-        match rig.around(middle, &ask).await.len() < wanted {
+        match rig.around(middle, &ask, PAGE).await.available < wanted {
             true => low = middle,
             false => high = middle,
         }
     }
-    let found = rig.around(high, &ask).await.len();
+    let found = rig.around(high, &ask, PAGE).await.available;
     if found > wanted * 11 / 10 || found < wanted * 9 / 10 {
         return None;
     }
@@ -176,7 +193,7 @@ async fn searches(rig: &Rig, wanted: usize, time: Duration) -> Option<(usize, Ti
     let start = rig.clock.monotonic();
     while rig.clock.monotonic() - start < time {
         let begun = rig.clock.monotonic();
-        std::hint::black_box(rig.around(high, &ask).await);
+        std::hint::black_box(rig.around(high, &ask, PAGE).await);
         histogram.record(rig.clock.monotonic() - begun);
     }
     Some((found, (&histogram).into()))
@@ -184,9 +201,9 @@ async fn searches(rig: &Rig, wanted: usize, time: Duration) -> Option<(usize, Ti
 
 async fn calendars(rig: &Rig) -> Times {
     let ask = rig.ask(20, 2);
-    let hotels = rig.around(20_000_000, &ask).await;
+    let hotels = rig.around(20_000_000, &ask, 500).await.hotels;
     let mut histogram = Histogram::default();
-    for hotel in hotels.iter().take(500) {
+    for hotel in &hotels {
         let calendar = Calendar {
             from: ask.stay.check_in(),
             days: 62,
@@ -194,7 +211,7 @@ async fn calendars(rig: &Rig) -> Times {
             parties: ask.parties.clone(),
         };
         let begun = rig.clock.monotonic();
-        let arrivals = rig.supply.calendar(&hotel.hotel, &calendar).await;
+        let arrivals = rig.supply.calendar(&hotel.hotel.id, &calendar).await;
         histogram.record(rig.clock.monotonic() - begun);
         assert_eq!(arrivals.unwrap().len(), 62);
     }
@@ -204,7 +221,7 @@ async fn calendars(rig: &Rig) -> Times {
 /// Sends messages of hotels as fast as they are made durable, with searches beside.
 async fn updates(rig: &Rig, time: Duration) -> (f64, Times) {
     let ask = rig.ask(30, 2);
-    let hotels: Arc<[Candidate]> = rig.around(20_000_000, &ask).await.into();
+    let hotels: Arc<[Candidate]> = rig.around(20_000_000, &ask, usize::MAX).await.hotels.into();
     let cells = Arc::new(AtomicU64::new(0));
     let over = Arc::new(AtomicBool::new(false));
     let mut senders = Vec::new();
@@ -227,7 +244,7 @@ async fn updates(rig: &Rig, time: Duration) -> (f64, Times) {
     let start = rig.clock.monotonic();
     while rig.clock.monotonic() - start < time {
         let begun = rig.clock.monotonic();
-        std::hint::black_box(rig.around(50_000, &ask).await);
+        std::hint::black_box(rig.around(50_000, &ask, PAGE).await);
         histogram.record(rig.clock.monotonic() - begun);
         tokio::task::yield_now().await;
     }
@@ -243,7 +260,7 @@ async fn updates(rig: &Rig, time: Duration) -> (f64, Times) {
 /// New rates, rooms and a shortest stay for the nights of one room type.
 fn message(hotel: &Candidate, from: Date, round: i64, clock: &dyn Clock) -> Updates {
     let change = |what| Change {
-        room: Some(hotel.room.clone()),
+        room: Some(hotel.offer.room.clone()),
         plan: None,
         from,
         to: from.checked_add((MESSAGE_NIGHTS - 1).days()).unwrap(),
@@ -251,7 +268,7 @@ fn message(hotel: &Candidate, from: Date, round: i64, clock: &dyn Clock) -> Upda
         what,
     };
     Updates {
-        hotel: hotel.hotel.clone(),
+        hotel: hotel.hotel.id.clone(),
         sent: clock.now(),
         changes: vec![
             change(What::BaseRate(10_000 + round % 1_000)),
@@ -266,13 +283,8 @@ async fn bookings(rig: &Rig, time: Duration) -> (Times, Times) {
     let mut asks = Vec::new();
     for ahead in (10..90).step_by(7) {
         let ask = rig.ask(ahead, 2);
-        let hotels = rig.around(2_000_000, &ask).await;
-        asks.extend(
-            hotels
-                .into_iter()
-                .take(300)
-                .map(|hotel| (ask.clone(), hotel)),
-        );
+        let hotels = rig.around(2_000_000, &ask, 300).await.hotels;
+        asks.extend(hotels.into_iter().map(|hotel| (ask.clone(), hotel)));
     }
     let start = rig.clock.monotonic();
     let all = (time.as_secs_f64() * BOOKINGS) as u32;
@@ -284,11 +296,11 @@ async fn bookings(rig: &Rig, time: Duration) -> (Times, Times) {
             .await;
         let (ask, hotel) = &asks[number as usize * 31 % asks.len()];
         let wanted = Selection {
-            hotel: hotel.hotel.clone(),
+            hotel: hotel.hotel.id.clone(),
             stay: ask.stay.clone(),
             units: vec![Unit {
-                room: hotel.room.clone(),
-                plan: hotel.plan.clone(),
+                room: hotel.offer.room.clone(),
+                plan: hotel.offer.plan.clone(),
                 party: ask.parties[0].clone(),
             }],
             expected_total: None,
@@ -300,7 +312,7 @@ async fn bookings(rig: &Rig, time: Duration) -> (Times, Times) {
             let held = supply.hold(&id, &wanted, Duration::from_secs(600)).await;
             let between = clock.monotonic();
             if held.is_ok() {
-                supply.commit(&id).await.unwrap();
+                supply.commit(&id, &guest()).await.unwrap();
                 let _ = done.send((between - due, clock.monotonic() - between));
             }
         });

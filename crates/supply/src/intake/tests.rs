@@ -1,8 +1,9 @@
-use std::fmt::Write as _;
+use std::{borrow::Cow, fmt::Write as _};
 
 use airside_base::{BoxFuture, VirtualClock};
 use airside_travel::supply::{
-    Area, Arrival, Ask, Calendar, Candidate, Offers, Quoted, Reference, Reservation, Selection,
+    self, About, Arrival, Ask, Calendar, Found, Guest, Offers, Quoted, Reference, Reservation,
+    Search, Selection,
     ari::{Applied, Updates, What},
 };
 
@@ -21,7 +22,18 @@ fn nothing<'a, T: Send + 'a>() -> Answer<'a, T> {
 }
 
 impl HotelSupply for Recorder {
-    fn candidates<'a>(&'a self, _: &'a Area, _: &'a Ask) -> Answer<'a, Vec<Candidate>> {
+    fn about(&self) -> &About {
+        const {
+            &About {
+                fingerprint: 0,
+                notice: Cow::Borrowed(""),
+            }
+        }
+    }
+    fn describe<'a>(&'a self, _: &'a HotelId) -> Answer<'a, Arc<supply::Hotel>> {
+        nothing()
+    }
+    fn search<'a>(&'a self, _: &'a Search) -> Answer<'a, Found> {
         nothing()
     }
     fn offers<'a>(&'a self, _: &'a HotelId, _: &'a Ask) -> Answer<'a, Offers> {
@@ -41,7 +53,7 @@ impl HotelSupply for Recorder {
     ) -> Answer<'a, Reservation> {
         nothing()
     }
-    fn commit<'a>(&'a self, _: &'a Reference) -> Answer<'a, Reservation> {
+    fn commit<'a>(&'a self, _: &'a Reference, _: &'a Guest) -> Answer<'a, Reservation> {
         nothing()
     }
     fn release<'a>(&'a self, _: &'a Reference) -> Answer<'a, Reservation> {

@@ -3,7 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{error::Refusal, record::Guest};
+use super::error::Refusal;
+use crate::supply::Guest;
 use crate::tools::arguments::Room;
 
 /// Longest name, in characters.
@@ -161,7 +162,7 @@ pub(crate) struct QuoteChange {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Calendar {
     /// property_id of a hotel from search_hotels.
-    #[schemars(length(min = 1, max = 40))]
+    #[schemars(length(min = 1, max = 64))]
     pub property_id: String,
     /// First arrival day, YYYY-MM-DD, in the hotel's calendar.
     #[schemars(extend("format" = "date"))]

@@ -30,8 +30,8 @@ use super::{
 use crate::{
     error::Rejection,
     policy,
-    supply::{self, Cancellation, Price, Selection, Stay},
-    tools::{arguments as shared, output::NOTICES},
+    supply::{Cancellation, Price, Selection, Stay},
+    tools::arguments as shared,
     ucp::Status,
 };
 
@@ -104,7 +104,7 @@ impl Desk {
         let (traveller, row) = self.standing(principal, &booking_id).await?;
         let booking = &row.document;
         let now = self.now();
-        let penalty = self.penalty(booking, now)?;
+        let penalty = self.penalty(booking, now).await?;
         let id = format!("quo_{}", &secret_token()[..22]);
         let task = Task::Cancel {
             booking: booking_id,
@@ -132,11 +132,10 @@ impl Desk {
     }
 
     /// Returns what cancelling costs now, by the schedule that the traveller was shown.
-    fn penalty(&self, booking: &Booking, now: Timestamp) -> Result<i64, Refusal> {
-        let place = show::place(&self.hotels, &booking.selection.hotel, now);
-        let place = place.ok_or(supply::Error::HotelUnknown)?;
+    async fn penalty(&self, booking: &Booking, now: Timestamp) -> Result<i64, Refusal> {
+        let place = self.place(&booking.selection.hotel).await?;
         let stay = &booking.selection.stay;
-        let Some(schedule) = show::schedule(&booking.cancellation, stay, &place.zone) else {
+        let Some(schedule) = show::schedule(&booking.cancellation, stay, place.zone()) else {
             return Ok(booking.cancellation.penalty(now));
         };
         let nights: Vec<i64> = booking
@@ -211,11 +210,10 @@ impl Desk {
         self.write_proposal(traveller, id, session, None, None)
             .await?;
         let row = self.own(traveller, id).await?;
-        let place = show::place(&self.hotels, &row.document.selection.hotel, now);
-        let place = place.ok_or(supply::Error::HotelUnknown)?;
+        let place = self.place(&row.document.selection.hotel).await?;
         let result = QuoteResult {
-            quote: show::quote(&self.hotels, &place, id, &row.document, now),
-            notices: Some(NOTICES),
+            quote: show::quote(&place, id, &row.document, now),
+            notices: self.notices(),
             ..QuoteResult::default()
         };
         let text = text::quote(&result);

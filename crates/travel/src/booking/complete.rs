@@ -37,8 +37,7 @@ use super::{
     terms,
 };
 use crate::{
-    supply::{self, Reservation, State},
-    tools::output::NOTICES,
+    supply::{self, Guest, Reservation, State},
     ucp::{Status, tool},
 };
 
@@ -100,7 +99,7 @@ impl Desk {
             Err(refusal) => return Err(refusal),
         }
         let row = self.own(&traveller, id).await?;
-        let answer = self.ask(&row.document).await;
+        let answer = self.ask(&traveller.tenant, &row.document).await?;
         self.settle(&traveller.tenant, row, answer).await?;
         self.outcome(&traveller, id, &request).await
     }
@@ -162,41 +161,45 @@ impl Desk {
     }
 
     /// Asks the supplier to do what a session is for.
-    async fn ask(&self, session: &Session) -> Answer {
+    async fn ask(&self, tenant: &TenantId, session: &Session) -> Result<Answer, Refusal> {
         let name = &session.reference;
         let asked = match &session.task {
-            Task::Book => self.supply.commit(name).await,
+            Task::Book => {
+                let guest = self.lead_guest(tenant, session).await?;
+                self.supply.commit(name, &guest).await
+            }
             Task::Change { change, .. } => {
                 self.supply.modify(name, change, &session.selection).await
             }
             Task::Cancel { penalty, .. } => self.supply.cancel(name, *penalty).await,
         };
-        match asked {
+        Ok(match asked {
             Ok(reservation) => Answer::Done(Box::new(reservation)),
-            Err(supply::Error::Unknown) => self.read_back(session).await,
+            Err(supply::Error::Unknown) => self.read_back(tenant, session).await?,
             Err(error) => Answer::Refused(error),
-        }
+        })
     }
 
     /// Finds out what came of an attempt whose answer was lost. A hold that still stands
     /// proves that nothing was booked.
-    async fn read_back(&self, session: &Session) -> Answer {
+    async fn read_back(&self, tenant: &TenantId, session: &Session) -> Result<Answer, Refusal> {
         let found = self.supply.find(&session.reference).await;
         let reservation = match found {
             Ok(Some(reservation)) => reservation,
-            Ok(None) => return Answer::Refused(supply::Error::NotFound),
-            Err(_) => return Answer::Unknown,
+            Ok(None) => return Ok(Answer::Refused(supply::Error::NotFound)),
+            Err(_) => return Ok(Answer::Unknown),
         };
         let done = match &session.task {
             Task::Book => matches!(reservation.state, State::Booked { .. }),
             Task::Change { change, .. } => reservation.change.as_ref() == Some(change),
             Task::Cancel { .. } => matches!(reservation.state, State::Cancelled { .. }),
         };
-        match (done, &session.task) {
+        Ok(match (done, &session.task) {
             (true, _) => Answer::Done(Box::new(reservation)),
             // Consent is durable and the price is held: asking again is asking once.
             (false, Task::Book) if matches!(reservation.state, State::Held { .. }) => {
-                match self.supply.commit(&session.reference).await {
+                let guest = self.lead_guest(tenant, session).await?;
+                match self.supply.commit(&session.reference, &guest).await {
                     Ok(reservation) => Answer::Done(Box::new(reservation)),
                     Err(supply::Error::Unknown) => Answer::Unknown,
                     Err(error) => Answer::Refused(error),
@@ -206,7 +209,7 @@ impl Desk {
             (false, _) => Answer::Refused(supply::Error::Unavailable {
                 retry_after: ATTEMPT,
             }),
-        }
+        })
     }
 
     /// Notes how an attempt ended, or that it is not known.
@@ -289,6 +292,7 @@ impl Desk {
         match &session.task {
             Task::Book => {
                 let guest = self.lead_guest(tenant, session).await?;
+                let guest = Personal::new(session.subject.clone(), Purpose::Law, guest);
                 let body = Booking {
                     traveller: session.traveller.clone(),
                     subject: session.subject.clone(),
@@ -359,24 +363,19 @@ impl Desk {
         }
     }
 
-    /// Returns the lead guest, sealed for as long as the law asks for it.
-    async fn lead_guest(
-        &self,
-        tenant: &TenantId,
-        session: &Session,
-    ) -> Result<Personal<super::record::Guest>, Refusal> {
+    /// Returns the lead guest.
+    async fn lead_guest(&self, tenant: &TenantId, session: &Session) -> Result<Guest, Refusal> {
         let kept = session.guest.as_ref().ok_or(Refusal::NotReady {
             missing: "the lead guest is missing",
         })?;
         let opened = self.keys.open(tenant, &PROPOSED, "/guest", kept).await?;
         // Forgotten while the hotel was asked: the booking stands, without a name.
-        let guest = opened.clear().unwrap_or_else(|| super::record::Guest {
+        Ok(opened.clear().unwrap_or_else(|| Guest {
             first_name: "(erased)".to_owned(),
             last_name: "(erased)".to_owned(),
             email: "erased@invalid.example".to_owned(),
             phone_number: None,
-        });
-        Ok(Personal::new(session.subject.clone(), Purpose::Law, guest))
+        }))
     }
 
     /// Finds out what came of the attempt in `row`. Returns whether that is known now.
@@ -389,7 +388,7 @@ impl Desk {
         if state::step(&row.document, Move::Settle, now).is_err() {
             return Ok(());
         }
-        let answer = self.read_back(&row.document).await;
+        let answer = self.read_back(tenant, &row.document).await?;
         self.settle(tenant, row, answer).await
     }
 
@@ -422,7 +421,7 @@ impl Desk {
             _ => Ok(reply(
                 &output::BookingResult {
                     status: output::Status::OutcomeUnknown,
-                    notices: Some(NOTICES),
+                    notices: self.notices(),
                     ..output::BookingResult::default()
                 },
                 "The hotel has been asked and its answer is not known yet. This is not a \

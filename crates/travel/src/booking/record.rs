@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    supply::{Cancellation, Price, Reference, Selection},
+    supply::{Cancellation, Guest, Price, Reference, Selection},
     ucp::Status,
 };
 
@@ -42,16 +42,6 @@ pub(crate) const CANCELLED: Kind = Kind::new("booking.cancelled");
 pub(crate) const KEY_USED: Kind = Kind::new("booking_key.used");
 /// It may name another one.
 pub(crate) const KEY_FREED: Kind = Kind::new("booking_key.freed");
-
-/// Who stays, and how the hotel reaches them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Guest {
-    pub(crate) first_name: String,
-    pub(crate) last_name: String,
-    pub(crate) email: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) phone_number: Option<String>,
-}
 
 /// What a session is to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

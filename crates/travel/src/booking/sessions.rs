@@ -20,7 +20,7 @@ use super::{
     idempotency::{Request, Verdict},
     instant, later,
     output::{self, SessionResult},
-    record::{CANCELED, Canceled, Guest, KEY_USED, PROPOSED, Reason, Session, Task},
+    record::{CANCELED, Canceled, KEY_USED, PROPOSED, Reason, Session, Task},
     show,
     state::{self, Move, Obstacle},
     terms, text, with_meta,
@@ -28,8 +28,7 @@ use super::{
 use crate::{
     error::Rejection,
     reference,
-    supply::{self, Reference, Reservation, Selection, State, Stay, StayError},
-    tools::output::NOTICES,
+    supply::{self, Guest, Reference, Reservation, Selection, State, Stay, StayError},
     ucp::{Status, tool},
 };
 
@@ -107,7 +106,8 @@ impl Desk {
 
     /// Reads an offer_ref.
     pub(super) fn selection(&self, offer_ref: Option<&str>) -> Result<Selection, Refusal> {
-        let decoded = offer_ref.and_then(|text| reference::decode(self.hotels.world(), text));
+        let decoded =
+            offer_ref.and_then(|text| reference::decode(self.supply.about().fingerprint, text));
         decoded.ok_or(Refusal::OfferUnknown)
     }
 
@@ -120,7 +120,8 @@ impl Desk {
         wanted.stay = stay(wanted.stay.check_in(), check_out)?;
         wanted.expected_total = None;
         let total = self.supply.quote(&wanted, None).await?.price.total;
-        reference::of_selection(self.hotels.world(), &wanted, total).ok_or(Refusal::OfferUnknown)
+        reference::of_selection(self.supply.about().fingerprint, &wanted, total)
+            .ok_or(Refusal::OfferUnknown)
     }
 
     /// Returns the booking that a session of the caller's has ended in.
@@ -343,23 +344,22 @@ impl Desk {
         row: &Versioned<Session>,
     ) -> Result<CallToolResult, Refusal> {
         let (session, now) = (&row.document, self.now());
-        let place = show::place(&self.hotels, &session.selection.hotel, now);
-        let place = place.ok_or(supply::Error::HotelUnknown)?;
+        let place = self.place(&session.selection.hotel).await?;
         let status = match session.status {
             Status::CompleteInProgress => output::Status::OutcomeUnknown,
             _ => output::Status::Ok,
         };
         let quoted = output::QuoteResult {
             status,
-            quote: show::quote(&self.hotels, &place, &row.key, session, now),
-            notices: Some(NOTICES),
+            quote: show::quote(&place, &row.key, session, now),
+            notices: self.notices(),
             ..output::QuoteResult::default()
         };
         let text = text::quote(&quoted);
         let result = SessionResult {
             status,
             quote: quoted.quote,
-            notices: Some(NOTICES),
+            notices: self.notices(),
             ..SessionResult::default()
         };
         let consent = self.consent(traveller, &row.key, session).await?;
@@ -482,8 +482,7 @@ impl Desk {
         let row = self.own(traveller, id).await?;
         let session = &row.document;
         let now = self.now();
-        let place = show::place(&self.hotels, &session.selection.hotel, now);
-        let place = place.ok_or(supply::Error::HotelUnknown)?;
+        let place = self.place(&session.selection.hotel).await?;
         let guest = match &session.guest {
             Some(guest) => self.guest(traveller, &PROPOSED, guest).await?,
             None => None,
@@ -496,8 +495,8 @@ impl Desk {
                 _ => output::Status::Ok,
             },
             change: seen.map(|seen| show::change(seen, total, currency)),
-            session: Some(show::session(&self.hotels, &place, id, session, guest, now)),
-            notices: Some(NOTICES),
+            session: Some(show::session(&place, id, session, guest, now)),
+            notices: self.notices(),
             ..SessionResult::default()
         };
         let text = text::session(&result);

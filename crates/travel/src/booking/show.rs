@@ -1,5 +1,7 @@
 //! From what is kept to what is returned.
 
+use std::sync::Arc;
+
 use airside_base::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
@@ -7,54 +9,93 @@ use serde_json::{Value, json};
 use super::{
     arguments::Booker,
     instant, output,
-    record::{Guest, Session, Task},
+    record::{Session, Task},
     state,
 };
 use crate::{
-    money::{Currency, scale},
-    property::{RoomKind, address, name},
-    quote::{self, Plan},
+    money::Currency,
     reference,
-    shop::Hotels,
-    supply::{Cancellation, Collected, HotelId, Nature, Price, Selection},
+    supply::{self, Ask, Brief, Cancellation, Guest, Hotel, HotelId, Price, Selection},
     tools::{
-        output::{Line, LineType, Money, Named, Nightly, Offer},
-        render,
+        output::{Money, Offer},
+        render::{self, Setting},
     },
     ucp,
 };
 
 /// Wall time at the hotel to which cancellation schedules are anchored.
 const ARRIVAL_HOUR: i8 = 15;
-/// Most rooms that a result says are left.
-const MAX_LEFT: u16 = 9;
-
 /// A hotel with its place in time.
 pub(super) struct Place {
     pub property: output::Property,
-    pub zone: TimeZone,
+    pub hotel: Arc<Hotel>,
+    fingerprint: u64,
 }
 
-/// Finds a hotel.
-pub(super) fn place(hotels: &Hotels, hotel: &HotelId, now: Timestamp) -> Option<Place> {
-    let property = hotels.find(hotel.as_str().parse().ok()?)?;
-    let atlas = hotels.atlas();
-    let address = address(property.key);
-    let city = atlas.name(property.city);
-    let country = atlas.city(property.city).country().name;
-    Some(Place {
-        zone: hotels.local(property.city, now).zone,
-        property: output::Property {
-            property_id: hotel.to_string(),
-            name: name(hotels.world(), atlas, &property),
-            stars: property.stars,
-            address: format!(
-                "{}, {}, {city}, {country}",
-                address.street, address.district
-            ),
-            time_zone: atlas.zone(property.city).to_owned(),
+impl Place {
+    pub(super) fn new(hotel: Arc<Hotel>, fingerprint: u64) -> Self {
+        let brief = &hotel.brief;
+        let parts = [
+            Some(hotel.street.as_str()),
+            brief.district.as_deref(),
+            Some(hotel.city.as_str()),
+            Some(hotel.country.as_str()),
+        ];
+        let parts = parts.into_iter().flatten().filter(|part| !part.is_empty());
+        Self {
+            property: output::Property {
+                property_id: brief.id.to_string(),
+                name: brief.name.clone(),
+                stars: brief.stars,
+                address: parts.collect::<Vec<_>>().join(", "),
+                time_zone: render::zone_name(&brief.zone),
+            },
+            fingerprint,
+            hotel,
+        }
+    }
+
+    pub(super) fn zone(&self) -> &TimeZone {
+        &self.hotel.brief.zone
+    }
+
+    fn setting(&self, now: Timestamp) -> Setting<'_> {
+        Setting {
+            fingerprint: self.fingerprint,
+            zone: self.zone(),
+            now,
+        }
+    }
+}
+
+/// Returns what can be said of a hotel that the supplier no longer knows.
+pub(super) fn forgotten(id: &HotelId) -> Hotel {
+    Hotel {
+        brief: Brief {
+            id: id.clone(),
+            name: format!("Hotel {id}"),
+            stars: 0,
+            rating: None,
+            district: None,
+            lat_e5: 0,
+            lon_e5: 0,
+            zone: TimeZone::UTC,
+            currency: Currency::find("EUR").expect("the euro is in the table"),
         },
-    })
+        street: String::new(),
+        city: String::new(),
+        country: String::new(),
+        distance_m: 0,
+        rooms: None,
+        room_types: Vec::new(),
+        plans: Vec::new(),
+        amenities: Vec::new(),
+        check_in_from: String::new(),
+        check_out_until: String::new(),
+        children: String::new(),
+        cancellation: String::new(),
+        charges: Vec::new(),
+    }
 }
 
 /// What was or would be agreed.
@@ -67,49 +108,43 @@ pub(super) struct Deal<'a> {
 
 impl Deal<'_> {
     /// Returns the deal as an offer, as searches show them.
-    pub(super) fn offer(&self, hotels: &Hotels, zone: &TimeZone, now: Timestamp) -> Offer {
-        let price = self.price;
-        let currency = price.currency;
-        let units = &self.selection.units;
-        let room_nights = (self.selection.stay.nights().len() * units.len()).max(1) as i64;
+    pub(super) fn offer(&self, place: &Place, now: Timestamp) -> Offer {
+        let Selection { stay, units, .. } = self.selection;
+        let hotel = &place.hotel;
         let first = units.first();
-        let (room, plan) = first.map_or(("", ""), |unit| (unit.room.as_str(), unit.plan.as_str()));
-        let nightly = |(date, amount): &(jiff::civil::Date, i64)| Nightly {
-            date: date.to_string(),
-            amount: *amount,
+        let room = first.and_then(|unit| hotel.room_type(&unit.room));
+        let plan = first.and_then(|unit| hotel.plan(&unit.plan));
+        let ask = Ask {
+            stay: stay.clone(),
+            parties: units.iter().map(|unit| unit.party.clone()).collect(),
         };
-        let total = price.total;
+        let first = first.expect("whoever takes rooms takes one at least");
+        let (room_code, plan_code) = (first.room.clone(), first.plan.clone());
+        let offer = supply::Offer {
+            room_name: room.map_or(room_code.to_string(), |room| room.name.clone()),
+            plan_name: plan.map_or(plan_code.to_string(), |plan| plan.name.clone()),
+            breakfast: plan.is_some_and(|plan| plan.breakfast),
+            left: u16::try_from(units.len()).unwrap_or(u16::MAX),
+            price: self.price.clone(),
+            cancellation: self.cancellation.clone(),
+            room: room_code,
+            plan: plan_code,
+        };
+        let shown = render::offer(&self.selection.hotel, &offer, &ask, &place.setting(now));
         Offer {
-            offer_ref: reference::of_selection(hotels.world(), self.selection, total)
+            offer_ref: reference::of_selection(place.fingerprint, self.selection, self.price.total)
                 .unwrap_or_default(),
-            room_type: named(room, RoomKind::find(room).map(RoomKind::name)),
-            rate_plan: named(plan, Plan::find(plan).map(Plan::name)),
-            breakfast_included: plan == Plan::Breakfast.code(),
-            rooms_left: u16::try_from(units.len()).unwrap_or(MAX_LEFT).min(MAX_LEFT),
-            total: render::money(total, currency),
-            average_per_room_night: render::money(scale(total, 1, room_nights), currency),
-            pay_at_property: render::money(price.at_property(), currency),
-            nightly: price.nightly.iter().map(nightly).collect(),
-            totals: totals(price),
-            cancellation: self.cancelling(zone, now),
+            ..shown
         }
     }
 
     /// Returns what cancelling means at `now`.
     pub(super) fn cancelling(
         &self,
-        zone: &TimeZone,
+        place: &Place,
         now: Timestamp,
     ) -> crate::tools::output::Cancellation {
-        let penalty = self.cancellation.penalty(now);
-        let terms = match self.cancellation.free_until() {
-            Some(deadline) if deadline > now => quote::Cancellation::FreeUntil {
-                deadline,
-                penalty: self.cancellation.penalty(deadline),
-            },
-            _ => quote::Cancellation::Penalty(penalty),
-        };
-        render::cancellation(terms, self.price.currency, zone)
+        render::cancellation(self.cancellation, self.price.currency, &place.setting(now))
     }
 
     pub(super) fn stay(&self) -> crate::tools::output::Stay {
@@ -129,9 +164,10 @@ impl Deal<'_> {
         let currency = self.price.currency;
         let at_property = self.price.at_property();
         let rooms = self.selection.units.first().map(|unit| {
-            let (room, plan) = (unit.room.as_str(), unit.plan.as_str());
-            let room = RoomKind::find(room).map_or(room.to_owned(), |kind| kind.name().to_owned());
-            let plan = Plan::find(plan).map_or(plan.to_owned(), |plan| plan.name().to_owned());
+            let room = place.hotel.room_type(&unit.room);
+            let room = room.map_or(unit.room.as_str(), |room| &room.name);
+            let plan = place.hotel.plan(&unit.plan);
+            let plan = plan.map_or(unit.plan.as_str(), |plan| &plan.name);
             format!("{rooms} × {room}, {plan}")
         });
         let mut price = format!(
@@ -161,7 +197,7 @@ impl Deal<'_> {
             ),
             term("Room", rooms.unwrap_or_default()),
             term("Price", price),
-            term("Cancellation", self.cancelling(&place.zone, now).summary),
+            term("Cancellation", self.cancelling(place, now).summary),
             term("Payment", payment().summary),
         ]
     }
@@ -222,41 +258,8 @@ pub(super) fn schedule(
     }))
 }
 
-fn totals(price: &Price) -> Vec<Line> {
-    let room = Line {
-        r#type: LineType::Room,
-        label: "Rooms without taxes and fees".into(),
-        amount: price.room,
-        collected: Some(crate::tools::output::Collected::AtBooking),
-        basis: None,
-    };
-    let levies = price.lines.iter().map(|line| Line {
-        r#type: match line.nature {
-            Nature::Tax => LineType::Tax,
-            Nature::Fee => LineType::Fee,
-        },
-        label: line.label.clone().into(),
-        amount: line.amount,
-        collected: Some(match line.collected {
-            Collected::InRate => crate::tools::output::Collected::InRate,
-            Collected::AtBooking => crate::tools::output::Collected::AtBooking,
-            Collected::AtProperty => crate::tools::output::Collected::AtProperty,
-        }),
-        basis: None,
-    });
-    let total = Line {
-        r#type: LineType::Total,
-        label: "Total, all taxes and fees included".into(),
-        amount: price.total,
-        collected: None,
-        basis: None,
-    };
-    [room].into_iter().chain(levies).chain([total]).collect()
-}
-
 /// Returns a session as it is at `now`.
 pub(super) fn session(
-    hotels: &Hotels,
     place: &Place,
     id: &str,
     session: &Session,
@@ -284,12 +287,12 @@ pub(super) fn session(
         expires_at: instant(session.expires),
         property: place.property.clone(),
         stay: deal.stay(),
-        offer: deal.offer(hotels, &place.zone, now),
+        offer: deal.offer(place, now),
         booker: guest.map(booker),
         payment: payment(),
         terms: deal.terms(place, now),
         terms_digest: session.digest.clone(),
-        policies: vec![deal.policy(&place.zone)],
+        policies: vec![deal.policy(place.zone())],
         messages: messages(session, now),
         confirmation: booked,
     }
@@ -338,7 +341,6 @@ fn messages(session: &Session, now: Timestamp) -> Vec<output::Message> {
 
 /// Returns the quote that a session is, unless it is for a booking.
 pub(super) fn quote(
-    hotels: &Hotels,
     place: &Place,
     id: &str,
     session: &Session,
@@ -379,7 +381,7 @@ pub(super) fn quote(
                 after: money(total),
                 difference: money(total - before),
                 stay: Some(deal.stay()),
-                offer: Some(deal.offer(hotels, &place.zone, now)),
+                offer: Some(deal.offer(place, now)),
                 ..common(output::QuoteKind::Change, booking, *before, terms)
             })
         }
@@ -404,7 +406,6 @@ pub(super) fn quote(
 
 /// Returns a booking as it is at `now`.
 pub(super) fn booking(
-    hotels: &Hotels,
     place: &Place,
     id: &str,
     booking: &super::record::Booking,
@@ -424,11 +425,11 @@ pub(super) fn booking(
         confirmed_at: instant(booking.confirmed),
         property: place.property.clone(),
         stay: deal.stay(),
-        offer: deal.offer(hotels, &place.zone, now),
+        offer: deal.offer(place, now),
         booker: guest.map(booker),
         payment: payment(),
-        cancellation_now: stands.then(|| deal.cancelling(&place.zone, now)),
-        policies: vec![deal.policy(&place.zone)],
+        cancellation_now: stands.then(|| deal.cancelling(place, now)),
+        policies: vec![deal.policy(place.zone())],
         history: booking.history.clone(),
     }
 }
@@ -463,16 +464,6 @@ fn payment() -> output::Payment {
 
 fn term(label: &'static str, text: String) -> output::Term {
     output::Term { label, text }
-}
-
-fn named(code: &str, name: Option<&'static str>) -> Named {
-    Named {
-        code: code.to_owned().into(),
-        name: match name {
-            Some(name) => name.into(),
-            None => code.to_owned().into(),
-        },
-    }
 }
 
 fn plural(count: usize) -> &'static str {

@@ -19,12 +19,9 @@ use super::{
 };
 use crate::{
     error::Rejection,
+    shop::Local,
     supply::{self, Calendar, Rule},
-    tools::{
-        arguments as shared,
-        output::{NOTICES, Reason},
-        render,
-    },
+    tools::{self, arguments as shared, output::Reason, render},
 };
 
 /// Bookings of one page.
@@ -59,7 +56,7 @@ impl Desk {
         let booking = self.shown(&traveller, &row, self.now()).await?;
         let result = BookingResult {
             booking: Some(booking),
-            notices: Some(NOTICES),
+            notices: self.notices(),
             ..BookingResult::default()
         };
         let text = text::booking(&result);
@@ -73,17 +70,9 @@ impl Desk {
         now: Timestamp,
     ) -> Result<output::Booking, Refusal> {
         let booking = &row.document;
-        let place = show::place(&self.hotels, &booking.selection.hotel, now);
-        let place = place.ok_or(supply::Error::HotelUnknown)?;
+        let place = self.place(&booking.selection.hotel).await?;
         let guest = self.guest(traveller, &CONFIRMED, &booking.guest).await?;
-        Ok(show::booking(
-            &self.hotels,
-            &place,
-            &row.key,
-            booking,
-            guest,
-            now,
-        ))
+        Ok(show::booking(&place, &row.key, booking, guest, now))
     }
 
     /// Returns what a confirmed quote has made of a booking.
@@ -109,7 +98,7 @@ impl Desk {
         let result = BookingResult {
             booking: Some(shown),
             outcome: Some(outcome),
-            notices: Some(NOTICES),
+            notices: self.notices(),
             ..BookingResult::default()
         };
         let text = text::booking(&result);
@@ -141,7 +130,7 @@ impl Desk {
         let result = BookingsResult {
             bookings: Some(bookings),
             next_cursor: next,
-            notices: Some(NOTICES),
+            notices: self.notices(),
             ..BookingsResult::default()
         };
         let text = text::bookings(&result);
@@ -153,8 +142,9 @@ impl Desk {
         arguments: Option<JsonObject>,
     ) -> Result<CallToolResult, Refusal> {
         let asked: arguments::Calendar = read(arguments)?;
-        let property = shared::property(&self.hotels, &asked.property_id)?;
-        let local = self.hotels.local(property.city, self.now());
+        let hotel = tools::described(&*self.supply, &asked.property_id).await?;
+        let (id, currency) = (&hotel.brief.id, hotel.brief.currency);
+        let local = Local::at(hotel.brief.zone.clone(), self.now());
         let mut assumptions = Vec::new();
         let nights = ranged(
             asked.nights,
@@ -178,11 +168,7 @@ impl Desk {
             nights,
             parties,
         };
-        let hotel = asked
-            .property_id
-            .parse()
-            .map_err(|_| Rejection::PropertyUnknown)?;
-        let arrivals = self.supply.calendar(&hotel, &wanted).await?;
+        let arrivals = self.supply.calendar(id, &wanted).await?;
         let arrivals = arrivals.into_iter().map(|arrival| {
             let (total, room, plan, reason) = match arrival.cheapest {
                 Ok((total, room, plan)) => (
@@ -195,7 +181,7 @@ impl Desk {
             };
             output::Arrival {
                 date: arrival.date.to_string(),
-                total: total.map(|total| render::money(total, property.currency)),
+                total: total.map(|total| render::money(total, currency)),
                 room_type: room,
                 rate_plan: plan,
                 reason,
@@ -206,7 +192,7 @@ impl Desk {
             nights: Some(nights),
             assumptions: Some(assumptions),
             arrivals: Some(arrivals.collect()),
-            notices: Some(NOTICES),
+            notices: self.notices(),
             ..CalendarResult::default()
         };
         let text = text::calendar(&result);

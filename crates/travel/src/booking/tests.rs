@@ -13,9 +13,10 @@ use super::*;
 use crate::{
     inventory::Inventory,
     property::Size,
+    shop::Hotels,
     supply::{
-        Applied, Area, Arrival, Ask, Calendar, Candidate, Error, HotelId, Offers, Quoted,
-        Reference, Reservation, Selection, Updates,
+        About, Applied, Area, Arrival, Ask, Calendar, Error, Found, Guest, Hotel, HotelId, Offers,
+        Quoted, Reference, Reservation, Search, Selection, Updates,
     },
     ucp::tool,
 };
@@ -68,12 +69,16 @@ impl Moody {
 }
 
 impl HotelSupply for Moody {
-    fn candidates<'a>(
-        &'a self,
-        area: &'a Area,
-        ask: &'a Ask,
-    ) -> BoxFuture<'a, Result<Vec<Candidate>, Error>> {
-        self.real.candidates(area, ask)
+    fn about(&self) -> &About {
+        self.real.about()
+    }
+
+    fn describe<'a>(&'a self, hotel: &'a HotelId) -> BoxFuture<'a, Result<Arc<Hotel>, Error>> {
+        self.real.describe(hotel)
+    }
+
+    fn search<'a>(&'a self, search: &'a Search) -> BoxFuture<'a, Result<Found, Error>> {
+        self.real.search(search)
     }
 
     fn offers<'a>(
@@ -109,8 +114,12 @@ impl HotelSupply for Moody {
         Box::pin(async move { self.tell(self.real.hold(reference, selection, ttl)).await })
     }
 
-    fn commit<'a>(&'a self, reference: &'a Reference) -> BoxFuture<'a, Result<Reservation, Error>> {
-        Box::pin(async move { self.tell(self.real.commit(reference)).await })
+    fn commit<'a>(
+        &'a self,
+        reference: &'a Reference,
+        guest: &'a Guest,
+    ) -> BoxFuture<'a, Result<Reservation, Error>> {
+        Box::pin(async move { self.tell(self.real.commit(reference, guest)).await })
     }
 
     fn release<'a>(
@@ -184,21 +193,14 @@ impl Rig {
         };
         let hotels = Arc::new(Hotels::new(7, Size::Demonstration));
         let node = parts.node;
-        let real = Inventory::start(
-            hotels.clone(),
-            ledger,
-            clock.clone(),
-            node,
-            None,
-            &supervisor,
-        );
+        let real = Inventory::start(hotels, ledger, clock.clone(), node, None, &supervisor);
         real.ready().await;
         let supply = Arc::new(Moody {
             real,
             mood: Mutex::new(Mood::Fine),
         });
         Self {
-            desk: Desk::new(hotels, supply.clone(), &parts),
+            desk: Desk::new(supply.clone(), &parts),
             supply,
             clock,
             by: Principal {
@@ -227,8 +229,8 @@ impl Rig {
             .unwrap()
             .price
             .total;
-        let world = self.desk.hotels.world();
-        let offer = crate::reference::of_selection(world, &selection, total).unwrap();
+        let fingerprint = self.supply.about().fingerprint;
+        let offer = crate::reference::of_selection(fingerprint, &selection, total).unwrap();
         let created = self
             .call(
                 tool::CREATE,
@@ -251,16 +253,16 @@ impl Rig {
         };
         let found = self
             .supply
-            .candidates(&Area::City(4_930_956), &ask)
+            .search(&Search::every(Area::City(4_930_956), ask))
             .await
             .unwrap();
-        let first = &found[0];
+        let first = &found.hotels[0];
         Selection {
-            hotel: first.hotel.clone(),
+            hotel: first.hotel.id.clone(),
             stay,
             units: vec![crate::supply::Unit {
-                room: first.room.clone(),
-                plan: first.plan.clone(),
+                room: first.offer.room.clone(),
+                plan: first.offer.plan.clone(),
                 party,
             }],
             expected_total: None,

@@ -311,8 +311,8 @@ impl Desk {
         &self,
         traveller: &Traveller,
         kind: &Kind,
-        guest: &Personal<super::record::Guest>,
-    ) -> Result<Option<super::record::Guest>, Refusal> {
+        guest: &Personal<crate::supply::Guest>,
+    ) -> Result<Option<crate::supply::Guest>, Refusal> {
         let opened = self
             .keys
             .open(&traveller.tenant, kind, "/guest", guest)

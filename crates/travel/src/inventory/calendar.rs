@@ -5,9 +5,9 @@ use jiff::{Timestamp, ToSpan as _};
 use super::sell;
 use crate::{
     quote::Plan,
-    shop::{Filter, Hotels, Wish, all_offers, cheapest},
+    shop::{Hotels, Wish, all_offers, cheapest},
     stay::{Stay, StayError},
-    supply::{Arrival, Calendar, Error, HotelId, MAX_CALENDAR_DAYS, PlanCode, RoomCode},
+    supply::{Arrival, Calendar, Error, Filter, HotelId, MAX_CALENDAR_DAYS, PlanCode, RoomCode},
 };
 
 /// Returns the cheapest stay of a hotel for each arrival day.

@@ -134,6 +134,7 @@ pub(super) fn price_of(quote: crate::quote::Quote, currency: crate::money::Curre
         nature: levy.nature,
         collected: levy.collected,
         amount: *amount,
+        basis: None,
     });
     Price {
         currency,

@@ -1,6 +1,6 @@
 //! The inventory behind the port.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use airside_base::BoxFuture;
 use airside_ledger::Versioned;
@@ -10,16 +10,18 @@ use super::{
     Inventory, calendar,
     clerk::{Answer, Asked, Message, clerk_of},
     decide::Request,
+    describe,
     event::Taken,
     fed, sell,
 };
 use crate::{
     property::PropertyId,
     quote,
-    shop::{self, Filter, Order, Wish},
+    shop::{self, Wish},
     supply::{
-        Applied, Area, Arrival, Ask, Calendar, Candidate, Error, HotelId, HotelSupply, NotOffered,
-        Offer, Offers, Quoted, Reference, Reservation, Selection, Updates,
+        About, Applied, Arrival, Ask, Calendar, Candidate, Error, Found, Guest, Hotel, HotelId,
+        HotelSupply, NotOffered, Offer, Offers, Quoted, Reference, Reservation, Search, Selection,
+        Updates,
     },
 };
 
@@ -111,27 +113,35 @@ impl Inventory {
         }
     }
 
-    fn find_candidates(&self, area: &Area, ask: &Ask) -> Vec<Candidate> {
+    fn find_hotels(&self, search: &Search) -> Found {
         let hotels = &self.office.hotels;
         let now = self.office.clock.now();
-        let found = hotels.search_area(
-            area,
-            &ask.stay,
-            &ask.parties,
-            now,
-            (Filter::default(), Order::Price),
-        );
-        let candidate = |found: &shop::Found| {
+        let Search { area, ask, .. } = search;
+        let (stay, parties) = (&ask.stay, &ask.parties);
+        let how = (search.filter, search.order);
+        let found = hotels.search_area(area, stay, parties, now, how);
+        let candidate = |hit: &shop::Found| {
+            let property = hotels.found(hit);
+            let local = hotels.local(property.city, now);
+            let wish = Wish {
+                stay,
+                parties,
+                local: &local,
+            };
+            let offer = hotels.offer(hit, &wish)?;
             Some(Candidate {
-                hotel: found.id.to_string().parse().ok()?,
-                room: found.kind.code().parse().ok()?,
-                plan: found.plan.code().parse().ok()?,
-                total: found.total,
-                currency: found.currency,
-                distance_m: found.distance_m,
+                offer: in_words(offer, property.currency)?,
+                distance_m: hit.distance_m,
+                as_of: None,
+                hotel: describe::brief(hotels, &property, local.zone),
             })
         };
-        found.iter().filter_map(candidate).collect()
+        let page = found.iter().skip(search.from).take(search.limit);
+        Found {
+            available: found.len(),
+            hotels: page.filter_map(candidate).collect(),
+            explanation: shop::explanation(search.order),
+        }
     }
 
     fn find_offers(&self, hotel: &HotelId, ask: &Ask) -> Result<Offers, Error> {
@@ -185,6 +195,12 @@ impl Inventory {
 }
 
 fn in_words(offer: shop::Offer, currency: crate::money::Currency) -> Option<Offer> {
+    let lines = offer.quote.lines.iter();
+    let bases: Vec<_> = lines.map(|(levy, _)| levy.in_words(currency)).collect();
+    let mut price = sell::price_of(offer.quote, currency);
+    for (line, basis) in price.lines.iter_mut().zip(bases) {
+        line.basis = Some(basis);
+    }
     let cancellation = match offer.cancellation {
         quote::Cancellation::FreeUntil { deadline, penalty } => {
             sell::cancellation_tiers(0, penalty, Some(deadline))
@@ -198,20 +214,29 @@ fn in_words(offer: shop::Offer, currency: crate::money::Currency) -> Option<Offe
         plan_name: offer.plan.name().to_owned(),
         breakfast: offer.plan == quote::Plan::Breakfast,
         left: offer.left,
-        price: sell::price_of(offer.quote, currency),
+        price,
         cancellation,
     })
 }
 
 impl HotelSupply for Inventory {
-    fn candidates<'a>(
-        &'a self,
-        area: &'a Area,
-        ask: &'a Ask,
-    ) -> BoxFuture<'a, Result<Vec<Candidate>, Error>> {
+    fn about(&self) -> &About {
+        &self.office.about
+    }
+
+    fn describe<'a>(&'a self, hotel: &'a HotelId) -> BoxFuture<'a, Result<Arc<Hotel>, Error>> {
+        Box::pin(async {
+            let hotels = &self.office.hotels;
+            let property = sell::property(hotels, hotel)?;
+            let zone = hotels.atlas().time_zone(property.city);
+            Ok(Arc::new(describe::hotel(hotels, &property, zone)))
+        })
+    }
+
+    fn search<'a>(&'a self, search: &'a Search) -> BoxFuture<'a, Result<Found, Error>> {
         Box::pin(async {
             self.ready().await;
-            Ok(self.find_candidates(area, ask))
+            Ok(self.find_hotels(search))
         })
     }
 
@@ -260,7 +285,12 @@ impl HotelSupply for Inventory {
         Box::pin(self.ask(reference, request))
     }
 
-    fn commit<'a>(&'a self, reference: &'a Reference) -> BoxFuture<'a, Result<Reservation, Error>> {
+    // Who stays is part of the booking, which is kept beside it.
+    fn commit<'a>(
+        &'a self,
+        reference: &'a Reference,
+        _guest: &'a Guest,
+    ) -> BoxFuture<'a, Result<Reservation, Error>> {
         Box::pin(self.ask(reference, Request::Commit))
     }
 

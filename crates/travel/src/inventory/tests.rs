@@ -7,7 +7,10 @@ use jiff::{ToSpan as _, civil::date};
 use super::*;
 use crate::{
     property::Size,
-    supply::{self, Area, Ask, Error, HotelSupply, Party, Reference, Selection, State, Stay, Unit},
+    supply::{
+        self, Area, Ask, Error, Guest, HotelSupply, Party, Reference, Search, Selection, State,
+        Stay, Unit,
+    },
 };
 
 mod races;
@@ -15,6 +18,15 @@ mod rules;
 
 pub(super) const NOW: &str = "2026-11-23T12:00:00Z";
 const BOSTON: u32 = 4_930_956;
+
+pub(super) fn guest() -> Guest {
+    Guest {
+        first_name: "Ada".to_owned(),
+        last_name: "Lovelace".to_owned(),
+        email: "ada@example.com".to_owned(),
+        phone_number: None,
+    }
+}
 
 /// A node that sells.
 pub(super) struct House {
@@ -106,9 +118,15 @@ pub(super) async fn wanted(supply: &dyn HotelSupply, left: u16) -> (Selection, S
         };
         let (short, long) = (ask(2), ask(3));
         let area = Area::City(BOSTON);
-        for hotel in supply.candidates(&area, &long).await.unwrap() {
-            let offers = supply.offers(&hotel.hotel, &short).await.unwrap().offers;
-            let longer = supply.offers(&hotel.hotel, &long).await.unwrap().offers;
+        for hotel in supply
+            .search(&Search::every(area, long.clone()))
+            .await
+            .unwrap()
+            .hotels
+        {
+            let hotel = hotel.hotel.id;
+            let offers = supply.offers(&hotel, &short).await.unwrap().offers;
+            let longer = supply.offers(&hotel, &long).await.unwrap().offers;
             let both = offers.iter().find(|offer| {
                 let mut longer = longer.iter();
                 let same = longer.find(|l| (&l.room, &l.plan) == (&offer.room, &offer.plan));
@@ -116,7 +134,7 @@ pub(super) async fn wanted(supply: &dyn HotelSupply, left: u16) -> (Selection, S
             });
             if let Some(offer) = both {
                 let selection = |ask: &Ask| Selection {
-                    hotel: hotel.hotel.clone(),
+                    hotel: hotel.clone(),
                     stay: ask.stay.clone(),
                     units: vec![Unit {
                         room: offer.room.clone(),
@@ -155,7 +173,7 @@ async fn restart_brings_back_what_was_sold() {
     let before = house.taken(&wanted.hotel);
     let (a, b) = (reference("a"), reference("b"));
     house.inventory.hold(&a, &wanted, TTL).await.unwrap();
-    let booked = house.inventory.commit(&a).await.unwrap();
+    let booked = house.inventory.commit(&a, &guest()).await.unwrap();
     house.inventory.hold(&b, &longer, TTL).await.unwrap();
     let after = house.taken(&wanted.hotel);
     assert_ne!(before, after);
@@ -165,7 +183,7 @@ async fn restart_brings_back_what_was_sold() {
     assert_eq!(again.taken(&wanted.hotel), after);
     assert_eq!(again.inventory.find(&a).await, Ok(Some(booked)));
     // The crash came between hold and commit: the hold is still there to be booked.
-    let booked = again.inventory.commit(&b).await.unwrap();
+    let booked = again.inventory.commit(&b, &guest()).await.unwrap();
     assert!(matches!(booked.state, State::Booked { .. }));
     for id in [&a, &b] {
         again.inventory.cancel(id, i64::MAX).await.unwrap();
@@ -186,10 +204,16 @@ async fn hold_ends_once_at_its_time() {
     let held = house.inventory.find(&id).await.unwrap().unwrap();
     assert!(matches!(held.state, State::Held { .. }));
     house.clock.advance(Duration::from_millis(1));
-    assert_eq!(house.inventory.commit(&id).await, Err(Error::Expired));
+    assert_eq!(
+        house.inventory.commit(&id, &guest()).await,
+        Err(Error::Expired)
+    );
     tokio::join!(house.inventory.end_due(), house.inventory.end_due());
     assert_eq!(house.taken(&wanted.hotel), before);
-    assert_eq!(house.inventory.commit(&id).await, Err(Error::Expired));
+    assert_eq!(
+        house.inventory.commit(&id, &guest()).await,
+        Err(Error::Expired)
+    );
     let again = house.inventory.hold(&id, &wanted, TTL).await;
     assert_eq!(again, Err(Error::Expired));
     let ended = house.inventory.release(&id).await.unwrap();

@@ -5,13 +5,22 @@
 
 use std::time::Duration;
 
-use super::{Error, HotelSupply, Reference, Reservation, Selection, State};
+use super::{Error, Guest, HotelSupply, Reference, Reservation, Selection, State};
 
 const TTL: Duration = Duration::from_secs(600);
 
 fn reference(name: &str, part: &str) -> Reference {
     let text = format!("{name}-{part}");
     text.parse().expect("the test's name is a reference")
+}
+
+fn guest() -> Guest {
+    Guest {
+        first_name: "Ada".to_owned(),
+        last_name: "Lovelace".to_owned(),
+        email: "ada@example.com".to_owned(),
+        phone_number: None,
+    }
 }
 
 async fn held(supply: &dyn HotelSupply, reference: &Reference, wanted: &Selection) -> Reservation {
@@ -53,10 +62,13 @@ pub async fn repeated_hold_is_one_hold(
 pub async fn booking_is_what_was_held(supply: &dyn HotelSupply, name: &str, wanted: &Selection) {
     let id = reference(name, "1");
     let hold = held(supply, &id, wanted).await;
-    let booked = supply.commit(&id).await.expect("a hold can be booked");
+    let booked = supply
+        .commit(&id, &guest())
+        .await
+        .expect("a hold can be booked");
     assert_eq!(booked.price, hold.price);
     assert!(booked.confirmation().is_some_and(|name| !name.is_empty()));
-    assert_eq!(supply.commit(&id).await, Ok(booked.clone()));
+    assert_eq!(supply.commit(&id, &guest()).await, Ok(booked.clone()));
     assert_eq!(supply.find(&id).await, Ok(Some(booked.clone())));
     let released = supply.release(&id).await;
     assert_eq!(released, Err(Error::State { is: "booked" }));
@@ -73,7 +85,7 @@ pub async fn released_hold_cannot_be_booked(
     let id = reference(name, "1");
     held(supply, &id, wanted).await;
     supply.release(&id).await.expect("a hold can be released");
-    let booked = supply.commit(&id).await;
+    let booked = supply.commit(&id, &guest()).await;
     assert_eq!(booked, Err(Error::State { is: "released" }));
 }
 
@@ -108,7 +120,10 @@ pub async fn cancellation_costs_what_was_accepted(
     held(supply, &id, wanted).await;
     let early = supply.cancel(&id, i64::MAX).await;
     assert_eq!(early, Err(Error::State { is: "held" }));
-    let booked = supply.commit(&id).await.expect("a hold can be booked");
+    let booked = supply
+        .commit(&id, &guest())
+        .await
+        .expect("a hold can be booked");
     let refused = supply.cancel(&id, -1).await;
     assert!(
         matches!(refused, Err(Error::PriceChanged { .. })),
@@ -132,7 +147,10 @@ pub async fn repeated_change_is_one_change(
     held(supply, &id, wanted).await;
     let early = supply.modify(&id, &change, other).await;
     assert_eq!(early, Err(Error::State { is: "held" }));
-    supply.commit(&id).await.expect("a hold can be booked");
+    supply
+        .commit(&id, &guest())
+        .await
+        .expect("a hold can be booked");
     let quoted = supply.quote(other, Some(&id)).await;
     let quoted = quoted.expect("the other stay can be sold");
     let changed = supply.modify(&id, &change, other).await;
@@ -153,7 +171,7 @@ pub async fn repeated_change_is_one_change(
 pub async fn unknown_reference_has_nothing(supply: &dyn HotelSupply, name: &str) {
     let id = reference(name, "1");
     assert_eq!(supply.find(&id).await, Ok(None));
-    assert_eq!(supply.commit(&id).await, Err(Error::NotFound));
+    assert_eq!(supply.commit(&id, &guest()).await, Err(Error::NotFound));
     assert_eq!(supply.release(&id).await, Err(Error::NotFound));
     assert_eq!(supply.cancel(&id, 0).await, Err(Error::NotFound));
 }

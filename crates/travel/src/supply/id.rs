@@ -77,12 +77,12 @@ code! {
     HotelId, 64
 }
 code! {
-    /// A room type of a hotel.
-    RoomCode, 16
+    /// A room type of a hotel. OPERA Cloud's have 50 characters at most.
+    RoomCode, 50
 }
 code! {
-    /// A rate plan of a hotel.
-    PlanCode, 16
+    /// A rate plan of a hotel. OPERA Cloud's have 50 characters at most.
+    PlanCode, 50
 }
 code! {
     /// The caller's own name of a reservation or change. It never names anything else

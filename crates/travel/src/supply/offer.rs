@@ -4,7 +4,7 @@ use airside_base::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use super::{Collected, Currency, Error, HotelId, Nature, Party, PlanCode, RoomCode, Stay};
+use super::{Brief, Collected, Currency, Error, Nature, Party, PlanCode, RoomCode, Stay};
 
 /// Most arrival days of one calendar (OPERA Cloud Distribution allows as many).
 pub const MAX_CALENDAR_DAYS: usize = 62;
@@ -34,21 +34,86 @@ pub struct Ask {
     pub parties: Vec<Party>,
 }
 
-/// A hotel that can take the stay.
+/// Which hotels are looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Search {
+    /// Where.
+    pub area: Area,
+    /// When and for whom.
+    pub ask: Ask,
+    /// Which to leave out.
+    pub filter: Filter,
+    /// In which order.
+    pub order: Order,
+    /// How many to skip.
+    pub from: usize,
+    /// Most hotels of the page.
+    pub limit: usize,
+}
+
+impl Search {
+    /// Returns a search for every hotel of `area` that can take a stay, the cheapest
+    /// first.
+    #[must_use]
+    pub fn every(area: Area, ask: Ask) -> Self {
+        Self {
+            area,
+            ask,
+            filter: Filter::default(),
+            order: Order::Price,
+            from: 0,
+            limit: usize::MAX,
+        }
+    }
+}
+
+/// Which hotels to leave out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub struct Filter {
+    /// Fewest stars.
+    pub min_stars: u8,
+    /// Highest all-in price of one room and night, in minor units of the hotel's money.
+    pub max_per_night: Option<i64>,
+    /// Only offers that can still be cancelled free of charge.
+    pub free_cancellation: bool,
+}
+
+/// In which order hotels are returned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub enum Order {
+    /// As the supplier says in [`Found::explanation`].
+    #[default]
+    Recommended,
+    /// Cheapest total first.
+    Price,
+    /// Most stars first, then the cheapest total.
+    Stars,
+    /// Nearest to the middle of the area first.
+    Distance,
+}
+
+/// One page of a search.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// How many hotels can take the stay and pass the filter.
+    pub available: usize,
+    /// This page of them.
+    pub hotels: Vec<Candidate>,
+    /// What decides the order, for travellers.
+    pub explanation: &'static str,
+}
+
+/// A hotel that can take the stay.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Candidate {
     /// Which hotel.
-    pub hotel: HotelId,
-    /// Room type of its cheapest offer.
-    pub room: RoomCode,
-    /// Rate plan of its cheapest offer.
-    pub plan: PlanCode,
-    /// All-in total of it in minor units, with what the hotel collects.
-    pub total: i64,
-    /// The money of `total`.
-    pub currency: Currency,
+    pub hotel: Brief,
+    /// Its cheapest offer.
+    pub offer: Offer,
     /// Distance to the middle of the area in metres.
     pub distance_m: u32,
+    /// When the supplier said so, if not now.
+    pub as_of: Option<Timestamp>,
 }
 
 /// Everything a hotel offers for a stay.
@@ -116,6 +181,9 @@ pub struct Line {
     pub collected: Collected,
     /// Minor units.
     pub amount: i64,
+    /// How it is computed, where an offer says so; not part of what is agreed.
+    #[serde(skip)]
+    pub basis: Option<String>,
 }
 
 /// What it costs to cancel, from when on.

@@ -30,6 +30,20 @@ pub struct Unit {
     pub party: Party,
 }
 
+/// Who stays, and how the hotel reaches them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Guest {
+    /// Given name.
+    pub first_name: String,
+    /// Family name.
+    pub last_name: String,
+    /// E-mail address.
+    pub email: String,
+    /// As +14155550123.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone_number: Option<String>,
+}
+
 /// A selection that could be held now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quoted {

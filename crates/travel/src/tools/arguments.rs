@@ -10,10 +10,10 @@ use serde::Deserialize;
 
 use crate::{
     error::Rejection,
-    places::{CityIndex, Lookup},
-    property::Property,
-    shop::{Hotels, Local, Order},
+    places::{Atlas, CityIndex, Lookup},
+    shop::Local,
     stay::{MAX_DAYS_AHEAD, MAX_ROOMS, Party, Stay, StayError},
+    supply::{HotelId, Order},
 };
 
 /// Longest place text in bytes.
@@ -103,7 +103,7 @@ impl From<Sort> for Order {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Hotel {
     /// property_id of a hotel from search_hotels.
-    #[schemars(length(min = 1, max = 40))]
+    #[schemars(length(min = 1, max = 64))]
     pub property_id: String,
 }
 
@@ -112,7 +112,7 @@ pub(crate) struct Hotel {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Check {
     /// property_id of a hotel from search_hotels.
-    #[schemars(length(min = 1, max = 40))]
+    #[schemars(length(min = 1, max = 64))]
     pub property_id: String,
     /// First night, YYYY-MM-DD, in the hotel's calendar.
     #[schemars(extend("format" = "date"))]
@@ -138,11 +138,10 @@ pub(crate) enum Found {
 }
 
 /// Finds the city of `place`.
-pub(crate) fn place(hotels: &Hotels, text: &str) -> Result<Found, Rejection> {
+pub(crate) fn place(atlas: &Atlas, text: &str) -> Result<Found, Rejection> {
     if text.trim().is_empty() || text.len() > MAX_PLACE {
         return Err(Rejection::PlaceUnreadable);
     }
-    let atlas = hotels.atlas();
     match atlas.resolve(text) {
         Lookup::Found(city, also) => Ok(Found::City(city, also)),
         Lookup::Ambiguous(cities) => Ok(Found::Several(cities)),
@@ -152,12 +151,9 @@ pub(crate) fn place(hotels: &Hotels, text: &str) -> Result<Found, Rejection> {
     }
 }
 
-/// Finds the property with this id.
-pub(crate) fn property(hotels: &Hotels, id: &str) -> Result<Property, Rejection> {
-    id.parse()
-        .ok()
-        .and_then(|id| hotels.find(id))
-        .ok_or(Rejection::PropertyUnknown)
+/// Reads the id of a property.
+pub(crate) fn property(id: &str) -> Result<HotelId, Rejection> {
+    id.parse().map_err(|_| Rejection::PropertyUnknown)
 }
 
 /// Reads the dates of a stay that can still be booked. What had to be assumed is

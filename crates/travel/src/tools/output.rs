@@ -9,6 +9,8 @@ use std::borrow::Cow;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::supply::About;
+
 /// How a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -168,14 +170,20 @@ pub(crate) struct Hotel {
     pub property_id: String,
     pub name: String,
     pub stars: u8,
-    /// Out of 100.
-    pub guest_rating: u8,
-    pub district: &'static str,
+    /// Out of 100, where it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guest_rating: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub district: Option<String>,
     pub location: Location,
     /// Metres to the centre of the city.
     pub distance_to_centre_m: u32,
     /// The cheapest offer that passes the filters.
     pub best_offer: Offer,
+    /// Instant (UTC) at which the hotel said this price, if not just now. It is asked again before anything is held.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
+    pub price_as_of: Option<String>,
     /// Whether somebody paid for the position. No hotel can.
     pub sponsored: bool,
 }
@@ -329,8 +337,9 @@ pub(crate) struct Profile {
     pub property_id: String,
     pub name: String,
     pub stars: u8,
-    /// Out of 100.
-    pub guest_rating: u8,
+    /// Out of 100, where it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guest_rating: Option<u8>,
     pub address: Address,
     pub location: Location,
     /// Metres to the centre of the city.
@@ -339,11 +348,12 @@ pub(crate) struct Profile {
     pub time_zone: String,
     /// ISO 4217: all prices are quoted and paid in it.
     pub currency: &'static str,
-    /// Rooms of the hotel.
-    pub rooms: u16,
+    /// Rooms of the hotel, where it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rooms: Option<u16>,
     pub room_types: Vec<RoomType>,
     pub rate_plans: Vec<Named>,
-    pub amenities: Vec<&'static str>,
+    pub amenities: Vec<String>,
     pub policies: Policies,
     /// Taxes and fees that are part of every price.
     pub taxes_and_fees: Vec<Charge>,
@@ -353,17 +363,37 @@ pub(crate) struct Profile {
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Address {
     pub street: String,
-    pub district: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub district: Option<String>,
     pub city: String,
-    pub country: &'static str,
+    pub country: String,
+}
+
+impl Address {
+    /// Returns it in one line.
+    pub(crate) fn in_line(&self) -> String {
+        let parts = [
+            Some(self.street.as_str()),
+            self.district.as_deref(),
+            Some(self.city.as_str()),
+            Some(self.country.as_str()),
+        ];
+        let parts: Vec<_> = parts
+            .into_iter()
+            .flatten()
+            .filter(|part| !part.is_empty())
+            .collect();
+        parts.join(", ")
+    }
 }
 
 /// One type of room.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct RoomType {
-    pub code: &'static str,
-    pub name: &'static str,
-    pub beds: &'static str,
+    pub code: String,
+    pub name: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub beds: String,
     pub max_adults: u8,
     pub max_children: u8,
     pub max_guests: u8,
@@ -372,8 +402,8 @@ pub(crate) struct RoomType {
 /// House rules.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Policies {
-    pub check_in_from: &'static str,
-    pub check_out_until: &'static str,
+    pub check_in_from: String,
+    pub check_out_until: String,
     pub children: String,
     pub cancellation: String,
 }
@@ -382,7 +412,7 @@ pub(crate) struct Policies {
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Charge {
     pub r#type: LineType,
-    pub label: &'static str,
+    pub label: String,
     pub basis: String,
     pub collected: Collected,
 }
@@ -391,15 +421,17 @@ pub(crate) struct Charge {
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Notices {
     pub prices: &'static str,
-    pub inventory: &'static str,
+    pub inventory: Cow<'static, str>,
     pub ai_disclosure: &'static str,
     pub attribution: &'static str,
 }
 
-/// The notices, the same on every result.
-pub(crate) const NOTICES: Notices = Notices {
-    prices: "Totals are all-in: they include every mandatory tax and fee, also those that the hotel collects.",
-    inventory: "Demonstration inventory: these hotels are generated and do not exist; prices and taxes are illustrative.",
-    ai_disclosure: "You receive this through an AI assistant, which can make mistakes: check the details before you book.",
-    attribution: "City data: GeoNames (geonames.org), CC BY 4.0.",
-};
+/// Returns what travellers should know about results of a supplier.
+pub(crate) fn notices(about: &About) -> Notices {
+    Notices {
+        prices: "Totals are all-in: they include every mandatory tax and fee, also those that the hotel collects.",
+        inventory: about.notice.clone(),
+        ai_disclosure: "You receive this through an AI assistant, which can make mistakes: check the details before you book.",
+        attribution: "City data: GeoNames (geonames.org), CC BY 4.0.",
+    }
+}

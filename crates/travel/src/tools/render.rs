@@ -3,20 +3,15 @@
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::output::{
-    self, Cancellation, Charge, Collected, Guests, Line, LineType, Location, Money, Named, Nightly,
-    Offer, Place, UnavailableRoom,
+    self, Charge, Collected, Guests, Line, LineType, Location, Money, Named, Nightly, Offer, Place,
+    UnavailableRoom,
 };
 use crate::{
-    levy,
-    levy::{Basis, Levy, Nature},
     money::{Currency, scale},
     places::{Atlas, CityIndex},
-    property::{Property, RoomKind, RoomType},
-    quote,
-    quote::Plan,
-    reference, shop,
-    shop::{Hotels, Wish},
-    stay::{Party, Stay, Unavailable},
+    reference,
+    stay::{Party, Stay},
+    supply::{self, Cancellation, Hotel, Nature, NotOffered, Price, RoomCode, Rule},
 };
 
 /// Most rooms that a result says are left: exact stock is the hotel's business.
@@ -63,152 +58,147 @@ pub(crate) fn stay(stay: &Stay, parties: &[Party]) -> output::Stay {
     }
 }
 
-pub(crate) fn room_name(kind: RoomKind) -> Named {
-    Named {
-        code: kind.code().into(),
-        name: kind.name().into(),
-    }
+/// Where and when offers are shown.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Setting<'a> {
+    /// Of the supplier: its references are no others.
+    pub fingerprint: u64,
+    pub zone: &'a TimeZone,
+    pub now: Timestamp,
 }
 
-pub(crate) fn plan_name(plan: Plan) -> Named {
-    Named {
-        code: plan.code().into(),
-        name: plan.name().into(),
-    }
-}
-
+/// Returns an offer of one room type and plan for all parties of `ask`.
 pub(crate) fn offer(
-    hotels: &Hotels,
-    property: &Property,
-    offer: &shop::Offer,
-    wish: &Wish<'_>,
+    hotel: &supply::HotelId,
+    offer: &supply::Offer,
+    ask: &supply::Ask,
+    setting: &Setting<'_>,
 ) -> Offer {
-    let currency = property.currency;
-    let quote = &offer.quote;
-    let room_nights = (wish.stay.nights().len() * wish.parties.len()).max(1) as i64;
-    let nightly = |(date, amount): &(jiff::civil::Date, i64)| Nightly {
+    let what = (hotel, &offer.room, &offer.plan);
+    let (stay, total) = (&ask.stay, offer.price.total);
+    let named = |code: &str, name: &str| Named {
+        code: code.to_owned().into(),
+        name: name.to_owned().into(),
+    };
+    let price = &offer.price;
+    let currency = price.currency;
+    let room_nights = (stay.length() * ask.parties.len()).max(1) as i64;
+    Offer {
+        offer_ref: reference::encode(setting.fingerprint, what, stay, &ask.parties, total),
+        room_type: named(offer.room.as_str(), &offer.room_name),
+        rate_plan: named(offer.plan.as_str(), &offer.plan_name),
+        breakfast_included: offer.breakfast,
+        rooms_left: offer.left.min(MAX_LEFT),
+        total: money(total, currency),
+        average_per_room_night: money(scale(total, 1, room_nights), currency),
+        pay_at_property: money(price.at_property(), currency),
+        nightly: nightly(price),
+        totals: totals(price),
+        cancellation: cancellation(&offer.cancellation, currency, setting),
+    }
+}
+
+fn nightly(price: &Price) -> Vec<Nightly> {
+    let nights = price.nightly.iter().map(|(date, amount)| Nightly {
         date: date.to_string(),
         amount: *amount,
-    };
-    Offer {
-        offer_ref: reference::encode(hotels.world(), property, offer, wish),
-        room_type: room_name(offer.room.kind),
-        rate_plan: plan_name(offer.plan),
-        breakfast_included: offer.plan == Plan::Breakfast,
-        rooms_left: offer.left.min(MAX_LEFT),
-        total: money(quote.total, currency),
-        average_per_room_night: money(scale(quote.total, 1, room_nights), currency),
-        pay_at_property: money(quote.at_property(), currency),
-        nightly: quote.nightly.iter().map(nightly).collect(),
-        totals: totals(quote, currency),
-        cancellation: cancellation(offer.cancellation, currency, &wish.local.zone),
-    }
+    });
+    nights.collect()
 }
 
-fn totals(quote: &quote::Quote, currency: Currency) -> Vec<Line> {
+fn totals(price: &Price) -> Vec<Line> {
     let room = Line {
         r#type: LineType::Room,
         label: "Rooms without taxes and fees".into(),
-        amount: quote.room,
+        amount: price.room,
         collected: Some(Collected::AtBooking),
         basis: None,
     };
-    let levies = quote.lines.iter().map(|(levy, amount)| Line {
-        r#type: line_type(levy),
-        label: levy.label.into(),
-        amount: *amount,
-        collected: Some(collected(levy)),
-        basis: Some(basis(levy, currency)),
+    let levies = price.lines.iter().map(|line| Line {
+        r#type: line_type(line.nature),
+        label: line.label.clone().into(),
+        amount: line.amount,
+        collected: Some(collected(line.collected)),
+        basis: line.basis.clone(),
     });
     let total = Line {
         r#type: LineType::Total,
         label: "Total, all taxes and fees included".into(),
-        amount: quote.total,
+        amount: price.total,
         collected: None,
         basis: None,
     };
     [room].into_iter().chain(levies).chain([total]).collect()
 }
 
-fn line_type(levy: &Levy) -> LineType {
-    match levy.nature {
+fn line_type(nature: Nature) -> LineType {
+    match nature {
         Nature::Tax => LineType::Tax,
         Nature::Fee => LineType::Fee,
     }
 }
 
-fn collected(levy: &Levy) -> Collected {
-    match levy.collected {
-        levy::Collected::InRate => Collected::InRate,
-        levy::Collected::AtBooking => Collected::AtBooking,
-        levy::Collected::AtProperty => Collected::AtProperty,
+fn collected(when: supply::Collected) -> Collected {
+    match when {
+        supply::Collected::InRate => Collected::InRate,
+        supply::Collected::AtBooking => Collected::AtBooking,
+        supply::Collected::AtProperty => Collected::AtProperty,
     }
 }
 
-fn basis(levy: &Levy, currency: Currency) -> String {
-    match levy.basis {
-        Basis::Percent(hundredths) => {
-            let (whole, rest) = (hundredths / 100, hundredths % 100);
-            match rest {
-                0 => format!("{whole} % of the room price"),
-                _ => format!("{whole}.{rest:02} % of the room price"),
-            }
-        }
-        Basis::Stay(amount) => format!("{} per room and stay", currency.money(amount)),
-        Basis::Night(amount) => format!("{} per room and night", currency.money(amount)),
-        Basis::PersonNight {
-            amount,
-            exempt_below,
-            max_nights,
-        } => {
-            let mut text = format!("{} per guest and night", currency.money(amount));
-            if exempt_below > 0 {
-                text += &format!(", free below {exempt_below} years");
-            }
-            if max_nights < usize::MAX {
-                text += &format!(", for at most {max_nights} nights");
-            }
-            text
-        }
-    }
-}
-
-pub(crate) fn charge(levy: &Levy, currency: Currency) -> Charge {
-    Charge {
-        r#type: line_type(levy),
-        label: levy.label,
-        basis: basis(levy, currency),
-        collected: collected(levy),
-    }
-}
-
+/// Returns what cancelling means at the moment of `setting`.
 pub(crate) fn cancellation(
-    terms: quote::Cancellation,
+    terms: &Cancellation,
     currency: Currency,
-    zone: &TimeZone,
-) -> Cancellation {
-    match terms {
-        quote::Cancellation::FreeUntil { deadline, penalty } => {
-            let local = local_time(deadline, zone);
-            let penalty = money(penalty, currency);
-            Cancellation {
+    setting: &Setting<'_>,
+) -> output::Cancellation {
+    let penalty = terms.penalty(setting.now);
+    let later = || {
+        let tiers = terms.tiers.iter();
+        tiers.filter_map(|tier| Some((tier.from.filter(|from| *from > setting.now)?, tier.penalty)))
+    };
+    let cost = |amount| money(amount, currency);
+    let steps: String = later()
+        .skip(1)
+        .map(|(from, penalty)| {
+            let local = local_time(from, setting.zone);
+            format!(", {} from {local}", cost(penalty).display)
+        })
+        .collect();
+    match later().next() {
+        Some((deadline, then)) if penalty == 0 => {
+            let local = local_time(deadline, setting.zone);
+            let penalty = cost(then);
+            output::Cancellation {
                 free_now: true,
                 free_until: Some(deadline.to_string()),
                 summary: format!(
-                    "Free cancellation until {local} (hotel's time), then {}",
+                    "Free cancellation until {local} (hotel's time), then {}{steps}",
                     penalty.display
                 ),
                 free_until_local: Some(local),
                 penalty,
             }
         }
-        quote::Cancellation::Penalty(penalty) => {
-            let penalty = money(penalty, currency);
-            Cancellation {
-                free_now: false,
+        next => {
+            let first = next.map(|(from, then)| {
+                let local = local_time(from, setting.zone);
+                format!(", {} from {local}", cost(then).display)
+            });
+            let penalty = cost(penalty);
+            let summary = match penalty.amount {
+                0 => "Free cancellation".to_owned(),
+                _ => format!(
+                    "Cancellation costs {}{}{steps}",
+                    penalty.display,
+                    first.unwrap_or_default()
+                ),
+            };
+            output::Cancellation {
+                free_now: penalty.amount == 0,
                 free_until: None,
                 free_until_local: None,
-                summary: format!("Cancellation costs {}", penalty.display),
+                summary,
                 penalty,
             }
         }
@@ -220,44 +210,110 @@ pub(crate) fn local_time(instant: Timestamp, zone: &TimeZone) -> String {
     local.strftime("%Y-%m-%d %H:%M %Z").to_string()
 }
 
-pub(crate) fn unavailable(room: &RoomType, reason: Unavailable) -> UnavailableRoom {
+/// Returns what does not change with dates.
+pub(crate) fn profile(hotel: &Hotel) -> output::Profile {
+    let brief = &hotel.brief;
+    let room = |room: &supply::RoomType| output::RoomType {
+        code: room.code.to_string(),
+        name: room.name.clone(),
+        beds: room.beds.clone(),
+        max_adults: room.max_adults,
+        max_children: room.max_children,
+        max_guests: room.max_guests,
+    };
+    let plan = |plan: &supply::Plan| Named {
+        code: plan.code.to_string().into(),
+        name: plan.name.clone().into(),
+    };
+    let charge = |charge: &supply::Charge| Charge {
+        r#type: line_type(charge.nature),
+        label: charge.label.clone(),
+        basis: charge.basis.clone(),
+        collected: collected(charge.collected),
+    };
+    output::Profile {
+        property_id: brief.id.to_string(),
+        name: brief.name.clone(),
+        stars: brief.stars,
+        guest_rating: brief.rating,
+        address: output::Address {
+            street: hotel.street.clone(),
+            district: brief.district.clone(),
+            city: hotel.city.clone(),
+            country: hotel.country.clone(),
+        },
+        location: location(brief.lat_e5, brief.lon_e5),
+        distance_to_centre_m: hotel.distance_m,
+        time_zone: zone_name(&brief.zone),
+        currency: brief.currency.code,
+        rooms: hotel.rooms,
+        room_types: hotel.room_types.iter().map(room).collect(),
+        rate_plans: hotel.plans.iter().map(plan).collect(),
+        amenities: hotel.amenities.clone(),
+        policies: output::Policies {
+            check_in_from: hotel.check_in_from.clone(),
+            check_out_until: hotel.check_out_until.clone(),
+            children: hotel.children.clone(),
+            cancellation: hotel.cancellation.clone(),
+        },
+        taxes_and_fees: hotel.charges.iter().map(charge).collect(),
+    }
+}
+
+/// Returns the IANA name of a zone.
+pub(crate) fn zone_name(zone: &TimeZone) -> String {
+    zone.iana_name().unwrap_or("UTC").to_owned()
+}
+
+pub(crate) fn unavailable(hotel: &Hotel, not_offered: &NotOffered) -> UnavailableRoom {
+    let (reason, detail) = reason(hotel, &not_offered.room, &not_offered.reason);
+    let known = hotel.room_type(&not_offered.room);
+    let code = not_offered.room.to_string();
+    UnavailableRoom {
+        room_type: Named {
+            name: known.map_or(code.clone(), |room| room.name.clone()).into(),
+            code: code.into(),
+        },
+        reason,
+        detail,
+    }
+}
+
+fn reason(hotel: &Hotel, room: &RoomCode, error: &supply::Error) -> (output::Reason, String) {
     use output::Reason;
-    let (reason, detail) = match reason {
-        Unavailable::Occupancy => {
-            let capacity = room.kind.capacity();
-            let detail = format!(
-                "takes {} adults and {} children, {} guests in all",
-                capacity.adults, capacity.children, capacity.guests
-            );
-            (Reason::Occupancy, detail)
+    let rule = match error {
+        supply::Error::Restricted(rule) => rule,
+        supply::Error::SoldOut { night } => {
+            return (Reason::SoldOut, format!("too few rooms left on {night}"));
         }
-        Unavailable::Closed(date) => (Reason::Closed, format!("not sold on {date}")),
-        Unavailable::SoldOut(date) => (Reason::SoldOut, format!("too few rooms left on {date}")),
-        Unavailable::ClosedToArrival(date) => {
-            (Reason::ClosedToArrival, format!("no arrivals on {date}"))
+        supply::Error::Occupancy => {
+            let takes = hotel.room_type(room).map(|room| {
+                format!(
+                    "takes {} adults and {} children, {} guests in all",
+                    room.max_adults, room.max_children, room.max_guests
+                )
+            });
+            let detail = takes.unwrap_or_else(|| "takes fewer guests".to_owned());
+            return (Reason::Occupancy, detail);
         }
-        Unavailable::ClosedToDeparture(date) => (
+        other => return (Reason::Closed, other.to_string()),
+    };
+    match rule {
+        Rule::Closed(date) => (Reason::Closed, format!("not sold on {date}")),
+        Rule::ClosedToArrival(date) => (Reason::ClosedToArrival, format!("no arrivals on {date}")),
+        Rule::ClosedToDeparture(date) => (
             Reason::ClosedToDeparture,
             format!("no departures on {date}"),
         ),
-        Unavailable::MinimumStay(nights) => {
-            (Reason::MinimumStay, format!("at least {nights} nights"))
-        }
-        Unavailable::MaximumStay(nights) => {
-            (Reason::MaximumStay, format!("at most {nights} nights"))
-        }
-        Unavailable::LengthOfStay => (
+        Rule::MinimumStay(nights) => (Reason::MinimumStay, format!("at least {nights} nights")),
+        Rule::MaximumStay(nights) => (Reason::MaximumStay, format!("at most {nights} nights")),
+        Rule::LengthOfStay => (
             Reason::LengthOfStay,
             "this number of nights is not sold from this arrival date".to_owned(),
         ),
-        Unavailable::BookingWindow => (
+        Rule::BookingWindow => (
             Reason::BookingWindow,
             "not sold this long before the arrival".to_owned(),
         ),
-    };
-    UnavailableRoom {
-        room_type: room_name(room.kind),
-        reason,
-        detail,
     }
 }

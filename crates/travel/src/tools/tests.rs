@@ -1,18 +1,32 @@
 use std::sync::OnceLock;
 
-use airside_base::VirtualClock;
+use airside_base::{NodeId, Supervisor, VirtualClock};
+use airside_ledger::{Ledger, Options, stores::memory::Memory};
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use tokio::runtime::{Builder, Runtime};
 
 use super::*;
-use crate::property::Size;
+use crate::{inventory::Inventory, property::Size, shop::Hotels};
 
-fn desk() -> &'static Desk {
-    static DESK: OnceLock<Desk> = OnceLock::new();
+/// The tools over our own hotels, and what they run on.
+fn desk() -> &'static (Runtime, Desk) {
+    static DESK: OnceLock<(Runtime, Desk)> = OnceLock::new();
     DESK.get_or_init(|| {
-        let now = "2026-11-23T12:00:00Z".parse().unwrap();
-        let hotels = Arc::new(Hotels::new(7, Size::Demonstration));
-        Desk::new(hotels, Arc::new(VirtualClock::new(now)))
+        let runtime = Builder::new_multi_thread().worker_threads(1).build();
+        let runtime = runtime.unwrap();
+        let desk = runtime.block_on(async {
+            let now = "2026-11-23T12:00:00Z".parse().unwrap();
+            let clock = Arc::new(VirtualClock::new(now));
+            let supervisor = Supervisor::new();
+            let store = Arc::new(Memory::new());
+            let ledger = Ledger::open(store, clock.clone(), &supervisor, Options::default());
+            let hotels = Arc::new(Hotels::new(7, Size::Demonstration));
+            let (ledger, node) = (ledger.await.unwrap(), NodeId::generate(&*clock));
+            let sold = Inventory::start(hotels, ledger, clock.clone(), node, None, &supervisor);
+            Desk::new(Arc::new(sold), clock)
+        });
+        (runtime, desk)
     })
 }
 
@@ -88,7 +102,9 @@ fn any_search() -> impl Strategy<Value = Value> {
 /// either an answer or a rejection.
 fn answer(tool: &str, arguments: &Value) -> Value {
     let arguments = arguments.as_object().cloned();
-    let result = desk().call(tool, arguments).expect("the tool exists");
+    let (runtime, desk) = desk();
+    let called = runtime.block_on(desk.call(tool, arguments));
+    let result = called.expect("the tool exists");
     let content = result
         .structured_content
         .expect("every result is structured");

@@ -70,16 +70,27 @@ pub(crate) fn search(result: &Search) -> String {
 fn hotel_line(out: &mut String, position: usize, hotel: &Hotel) {
     let stars = "★".repeat(usize::from(hotel.stars));
     let offer = &hotel.best_offer;
+    let district = hotel.district.as_deref();
     line!(
         out,
-        "{position}. {} {stars}, rated {}/100, {} district, {} m from the centre (property_id {})",
+        "{position}. {} {stars},{}{} {} m from the centre (property_id {})",
         hotel.name,
-        hotel.guest_rating,
-        hotel.district,
+        rated(hotel.guest_rating),
+        district.map_or(String::new(), |name| format!(" {name} district,")),
         hotel.distance_to_centre_m,
         hotel.property_id
     );
     offer_line(out, "   ", offer);
+    if let Some(as_of) = &hotel.price_as_of {
+        line!(
+            out,
+            "   Price as of {as_of}; it is asked again before rooms are held."
+        );
+    }
+}
+
+fn rated(rating: Option<u8>) -> String {
+    rating.map_or(String::new(), |rating| format!(" rated {rating}/100,"))
 }
 
 fn offer_line(out: &mut String, indent: &str, offer: &Offer) {
@@ -140,24 +151,19 @@ pub(crate) fn details(result: &Details) -> String {
     let stars = "★".repeat(usize::from(hotel.stars));
     line!(
         out,
-        "{} {stars}, rated {}/100 (property_id {})",
+        "{} {stars},{} property_id {}",
         hotel.name,
-        hotel.guest_rating,
+        rated(hotel.guest_rating),
         hotel.property_id
     );
     let address = &hotel.address;
+    line!(out, "{}", address.in_line());
     line!(
         out,
-        "{}, {}, {}, {}",
-        address.street,
-        address.district,
-        address.city,
-        address.country
-    );
-    line!(
-        out,
-        "{} rooms, {} m from the centre. Check-in from {}, check-out until {} ({}).",
-        hotel.rooms,
+        "{}{} m from the centre. Check-in from {}, check-out until {} ({}).",
+        hotel
+            .rooms
+            .map_or(String::new(), |rooms| format!("{rooms} rooms, ")),
         hotel.distance_to_centre_m,
         hotel.policies.check_in_from,
         hotel.policies.check_out_until,
@@ -166,9 +172,12 @@ pub(crate) fn details(result: &Details) -> String {
     for room in &hotel.room_types {
         line!(
             out,
-            "- {}: {}, up to {} adults and {} guests",
+            "- {}: {}up to {} adults and {} guests",
             room.name,
-            room.beds,
+            match room.beds.as_str() {
+                "" => String::new(),
+                beds => format!("{beds}, "),
+            },
             room.max_adults,
             room.max_guests
         );

@@ -40,7 +40,7 @@ async fn book(house: &House, id: &Reference, wanted: &Selection) -> bool {
         }
     }
     loop {
-        match house.inventory.commit(id).await {
+        match house.inventory.commit(id, &guest()).await {
             Ok(booked) => return matches!(booked.state, State::Booked { .. }),
             Err(Error::Unavailable { .. }) => {}
             Err(error) => panic!("{id}: {error}"),
@@ -348,7 +348,7 @@ async fn play(steps: Vec<(bool, Step)>) {
                 let wanted = selection(night, nights, rooms);
                 house.inventory.hold(&id(i), &wanted, TTL).await.is_ok()
             }
-            Step::Commit { id: i } => house.inventory.commit(&id(i)).await.is_ok(),
+            Step::Commit { id: i } => house.inventory.commit(&id(i), &guest()).await.is_ok(),
             Step::Release { id: i } => house.inventory.release(&id(i)).await.is_ok(),
             Step::Cancel { id: i } => house.inventory.cancel(&id(i), i64::MAX).await.is_ok(),
             Step::Modify {

@@ -371,7 +371,7 @@ async fn nights_that_enter_the_window_are_those_of_the_seed_and_bookings_stay() 
         .hold(&a, &inn.wanted, TTL)
         .await
         .unwrap();
-    inn.house.inventory.commit(&a).await.unwrap();
+    inn.house.inventory.commit(&a, &guest()).await.unwrap();
     let days = 30;
     inn.house.clock.advance(Duration::from_secs(days * 86_400));
     let property = sell::property(&inn.house.hotels, &inn.wanted.hotel).unwrap();
@@ -405,25 +405,26 @@ async fn total_of_a_search_is_the_total_of_the_booking() {
             parties: vec![Party { adults, child_ages }; 1 + at % 2],
         };
         let area = Area::City(BOSTON);
-        let found = house.inventory.candidates(&area, &ask).await.unwrap();
-        assert!(found.is_sorted_by_key(|candidate| candidate.total));
+        let every = Search::every(area, ask.clone());
+        let found = house.inventory.search(&every).await.unwrap().hotels;
+        assert!(found.is_sorted_by_key(|candidate| candidate.offer.price.total));
         for (nth, candidate) in found.into_iter().enumerate() {
             let unit = |party: &Party| Unit {
-                room: candidate.room.clone(),
-                plan: candidate.plan.clone(),
+                room: candidate.offer.room.clone(),
+                plan: candidate.offer.plan.clone(),
                 party: party.clone(),
             };
             let wanted = Selection {
-                hotel: candidate.hotel.clone(),
+                hotel: candidate.hotel.id.clone(),
                 stay: ask.stay.clone(),
                 units: ask.parties.iter().map(unit).collect(),
-                expected_total: Some(candidate.total),
+                expected_total: Some(candidate.offer.price.total),
             };
             let id = reference(&format!("t-{at}-{nth}"));
             let held = house.inventory.hold(&id, &wanted, TTL).await.unwrap();
-            assert_eq!(held.price.total, candidate.total);
-            let booked = house.inventory.commit(&id).await.unwrap();
-            assert_eq!(booked.price.total, candidate.total);
+            assert_eq!(held.price.total, candidate.offer.price.total);
+            let booked = house.inventory.commit(&id, &guest()).await.unwrap();
+            assert_eq!(booked.price.total, candidate.offer.price.total);
         }
     }
     house.stop().await;
