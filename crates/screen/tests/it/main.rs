@@ -1,0 +1,4 @@
+//! Measures the rules on data that nobody here wrote.
+
+mod detection;
+mod labelled;
