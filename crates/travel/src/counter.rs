@@ -14,11 +14,11 @@ use airside_builtin::{
     model::{CallToolResult, JsonObject, Tool},
 };
 use airside_mcp::Principal;
+use airside_screen::{Group, Groups};
 use serde_json::{Value, json};
 
 use crate::{
     booking::{self, QUOTE_CHANGE, Refusal},
-    card,
     memory::{self, EXTEND, Memory, Thread},
     tools::{self, SEARCH},
     ucp::tool::CREATE,
@@ -30,6 +30,9 @@ pub(crate) static TOOLS: LazyLock<Vec<Tool>> = LazyLock::new(|| {
     let all = searching.chain(booking::tools());
     all.map(memory::taught).collect()
 });
+
+/// What is looked for in arguments.
+const CARDS: Groups = Groups::NONE.with(Group::Card);
 
 /// Answers calls of all tools.
 #[derive(Debug, Clone)]
@@ -57,7 +60,7 @@ impl Counter {
     ) -> Option<CallToolResult> {
         TOOLS.iter().find(|tool| tool.name == name)?;
         let mut arguments = arguments.unwrap_or_default();
-        if card::is_in(&arguments) {
+        if !airside_screen::arguments(&arguments, CARDS).is_empty() {
             return Some(booking::refuse(&Refusal::CardNumber));
         }
         let tenant = principal.map_or_else(TenantId::default, |by| by.tenant.clone());

@@ -15,7 +15,6 @@
 mod app;
 pub mod bench;
 mod booking;
-mod card;
 mod counter;
 mod draw;
 mod error;

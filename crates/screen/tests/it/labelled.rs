@@ -70,10 +70,10 @@ pub(crate) fn lines(path: &str) -> Option<Vec<Value>> {
 /// Returns the labelled samples.
 pub(crate) fn samples() -> Option<Vec<Sample>> {
     let lines = lines("data/mcp-threats/tools-labelled.dev.ndjson.zst")?;
-    Some(lines.into_iter().map(sample).collect())
+    Some(lines.iter().map(sample).collect())
 }
 
-fn sample(record: Value) -> Sample {
+fn sample(record: &Value) -> Sample {
     let string = |key: &str| record[key].as_str().unwrap_or_default().to_owned();
     let (source, id) = (string("source"), string("id"));
     let class = match source.as_str() {
