@@ -24,8 +24,13 @@ fn poisoned_tools_are_found_and_published_ones_pass() {
         all.flagged += more.flagged;
         all.all += more.all;
     }
+    let real = |source: &str| source != "atr";
+    let alarms: Vec<_> = (samples.iter())
+        .filter(|sample| real(&sample.source) && sample.is_flagged())
+        .map(|sample| sample.id.as_str())
+        .collect();
     for half in [0, 1] {
         assert!(poisoned[half].percent() >= 60.0, "{poisoned:?}");
-        assert!(published[half].percent() <= 1.0, "{published:?}");
+        assert!(published[half].percent() <= 1.0, "{alarms:?}");
     }
 }
