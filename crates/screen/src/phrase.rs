@@ -69,10 +69,10 @@ static COMPILED: LazyLock<Compiled> = LazyLock::new(|| {
     let mut words: Vec<&str> = Vec::new();
     let mut needed_by: Vec<u128> = Vec::new();
     for (index, phrase) in PHRASES.iter().enumerate() {
-        for word in phrase.words {
+        for word in phrase.words() {
             let at = words
                 .iter()
-                .position(|known| known == word)
+                .position(|known| *known == word)
                 .unwrap_or_else(|| {
                     words.push(word);
                     needed_by.push(0);

@@ -3,9 +3,12 @@ use super::*;
 #[test]
 fn every_word_and_pattern_is_usable() {
     for (index, phrase) in PHRASES.iter().enumerate() {
-        assert!(!phrase.words.is_empty() && (1..=3).contains(&phrase.weight));
-        for word in phrase.words {
-            assert_eq!(*word, word.to_ascii_lowercase(), "words are in lower case");
+        assert!((1..=3).contains(&phrase.weight));
+        for word in phrase.words() {
+            assert!(
+                !word.is_empty() && word == word.to_ascii_lowercase(),
+                "{word}"
+            );
         }
         assert!(
             !COMPILED.patterns[index].is_match(b""),
