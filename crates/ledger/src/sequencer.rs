@@ -46,11 +46,15 @@ const LAST_ATTEMPTS: u32 = 5;
 /// Attempts of a group whose chains other nodes continue meanwhile. Each lost race
 /// is a commit of another, so the system as a whole makes progress.
 const RACES: u32 = 32;
-/// Longest wait for callers that have just been answered to come back, and the part
-/// of the last commit's time that may be spent on it. Where a sync is slow the next
-/// group should have everybody; where it is quick, nobody should wait.
+/// Longest wait for callers that have just been answered to come back. A group that
+/// has everybody saves one commit, so the wait may take what the quickest commit
+/// takes: where a sync is slow the next group should have everybody, where it is
+/// quick or callers are many, half of them are written while the others come back.
 const GATHER_MAX: Duration = Duration::from_millis(1);
-const GATHER_PART: u32 = 8;
+/// Groups after which more callers than last came back in time are waited for again.
+const GATHER_RETRY: u32 = 256;
+/// Commits over which the quickest one is forgotten.
+const FLOOR_COMMITS: u32 = 1 << 16;
 /// The clock may be this far behind the chain before somebody is told.
 const CLOCK_TOLERANCE_MICROS: i64 = 1_000_000;
 
@@ -63,6 +67,10 @@ pub(crate) struct Sequencer {
     /// Time of the last request, in microseconds.
     last: i64,
     clock_is_behind: bool,
+    /// What the quickest commit takes.
+    floor: Duration,
+    /// How many callers come back in time, and for how many groups that holds.
+    punctual: (usize, u32),
     buffer: Vec<u8>,
     /// What is written next.
     ready: Group,
@@ -91,6 +99,8 @@ impl Sequencer {
             tips,
             last: i64::MIN,
             clock_is_behind: false,
+            floor: GATHER_MAX,
+            punctual: (usize::MAX, 0),
             buffer: Vec::new(),
             ready: Group::default(),
             backlog: Vec::new(),
@@ -170,14 +180,30 @@ impl Sequencer {
     async fn gather(&mut self, answered: usize, begin: Duration) {
         let now = self.clock.monotonic();
         let took = now.saturating_sub(begin);
-        let until = now + (took / GATHER_PART).min(GATHER_MAX);
+        self.floor = match took.checked_sub(self.floor) {
+            Some(over) => self.floor + over / FLOOR_COMMITS,
+            None => took,
+        };
+        let (most, groups) = self.punctual;
+        if answered > most && groups > 0 {
+            self.punctual = (most, groups - 1);
+            return;
+        }
+        let until = now + self.floor.min(GATHER_MAX);
         let all = self.ready.size.requests + answered;
-        while self.clock.monotonic() < until && self.ready.size.requests < all {
+        while self.ready.size.requests < all {
+            if self.clock.monotonic() >= until {
+                self.punctual = (answered / 2, GATHER_RETRY);
+                return;
+            }
             // Not a timer: those have a resolution of a millisecond.
             tokio::task::yield_now().await;
             if !self.prepare() {
                 return;
             }
+        }
+        if answered > most {
+            self.punctual = (answered, 0);
         }
     }
 

@@ -21,7 +21,7 @@ use super::{
     error::Error,
     manifest::{self, ChainEnd, IndexRef, Manifest},
     merge::blocking,
-    sealed::Header,
+    sealed::{Effort, Header},
     segment::Builder,
 };
 
@@ -409,18 +409,7 @@ impl Archiver {
                 if entries.is_empty() {
                     return Err(forked(&tenant, head.seq + 1));
                 }
-                for entry in entries {
-                    if builder.is_full() {
-                        return Ok((builder, true));
-                    }
-                    if entry.seq != head.seq + 1 || entry.prev != head.hash {
-                        return Err(forked(&tenant, entry.seq));
-                    }
-                    if !builder.push(&entry) {
-                        return Err(damaged(entry));
-                    }
-                    head = entry.head();
-                }
+                (builder, head) = blocking(move || fill(builder, head, entries)).await??;
             }
         }
         Ok((builder, false))
@@ -455,7 +444,7 @@ impl Archiver {
         manifest.chains = named.iter().map(ChainEnd::from).collect();
         let mut segment = None;
         let (header, key) = (self.header.clone(), self.key.clone());
-        let sealed = blocking(move || builder.seal(number, header, &key)).await?;
+        let sealed = blocking(move || builder.seal(number, Effort::Quick, header, &key)).await?;
         if let Some((named, bytes)) = sealed {
             segment = Some((named.object.clone(), bytes));
             manifest.segment = Some(named);
@@ -523,6 +512,25 @@ impl Archiver {
         let error = error as &dyn std::error::Error;
         tracing::error!(error, "the archive is not written any more");
     }
+}
+
+/// Adds one page of entries that follow `head`. A segment ends with a page, so that
+/// nothing is read twice.
+fn fill(
+    mut builder: Builder,
+    mut head: Head,
+    entries: Vec<Entry>,
+) -> Result<(Builder, Head), Error> {
+    for entry in entries {
+        if entry.seq != head.seq + 1 || entry.prev != head.hash {
+            return Err(forked(&entry.tenant, entry.seq));
+        }
+        if !builder.push(&entry) {
+            return Err(damaged(entry));
+        }
+        head = entry.head();
+    }
+    Ok((builder, head))
 }
 
 fn read(error: StoreError) -> Error {

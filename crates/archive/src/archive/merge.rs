@@ -16,7 +16,7 @@ use super::{
     error::Error,
     index::{Index, Piece},
     manifest::{ChainEnd, Manifest},
-    sealed::{Header, MERGED_BYTES},
+    sealed::{Effort, Header, MERGED_BYTES},
     segment::Builder,
     snapshot::{Held, Rows, SnapshotRef},
     walk::{Walk, Wanted},
@@ -107,15 +107,17 @@ async fn join(
     }
     let mut builder = Builder::default();
     for piece in &group {
-        for entry in archive.entries(&piece.segment).await? {
-            if !builder.push(&entry) {
-                return Err(wrong(&piece.segment.object, &entry));
-            }
-        }
+        let entries = archive.entries(&piece.segment).await?;
+        let object = piece.segment.object.clone();
+        builder = blocking(move || {
+            let strange = entries.iter().find(|entry| !builder.push(entry));
+            strange.map_or(Ok(builder), |entry| Err(wrong(&object, entry)))
+        })
+        .await??;
     }
     let ends: BTreeMap<TenantId, Tip> = builder.ends().clone();
     let (covers, header, key) = (index.covers, seal.header.clone(), seal.key.clone());
-    let sealed = blocking(move || builder.seal(covers, header, &key)).await?;
+    let sealed = blocking(move || builder.seal(covers, Effort::Thorough, header, &key)).await?;
     let Some((segment, bytes)) = sealed else {
         return Ok(0);
     };

@@ -27,7 +27,24 @@ const MAX_PLAIN: usize = MERGED_BYTES + 4 * FULL_BYTES;
 /// Most bytes of an object. What cannot be compressed grows by less than this.
 pub(super) const MAX_OBJECT: usize = MAX_PLAIN + FULL_BYTES;
 const MAX_HEADER: usize = 4096;
-const LEVEL: i32 = 3;
+
+/// How hard an object is compressed.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Effort {
+    /// For what is merged soon: the ledger's callers need the processor.
+    Quick,
+    /// For what is kept.
+    Thorough,
+}
+
+impl Effort {
+    fn level(self) -> i32 {
+        match self {
+            Self::Quick => 1,
+            Self::Thorough => 3,
+        }
+    }
+}
 
 /// What an object holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,10 +102,17 @@ impl Records {
     }
 
     /// Returns the object. Takes some milliseconds.
-    pub(super) fn seal(self, content: Content, mut header: Header, key: &DataKey) -> Bytes {
+    pub(super) fn seal(
+        self,
+        content: Content,
+        effort: Effort,
+        mut header: Header,
+        key: &DataKey,
+    ) -> Bytes {
         header.plain = self.plain.len();
         header.records = self.count;
-        let packed = zstd::bulk::compress(&self.plain, LEVEL).expect("memory can be compressed");
+        let packed = zstd::bulk::compress(&self.plain, effort.level());
+        let packed = packed.expect("memory can be compressed");
         let header = serde_json::to_vec(&header).expect("a header serializes");
         let length = u32::try_from(header.len()).expect("a header is short");
         let mut object = content.magic().to_vec();

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::{
     manifest::SegmentRef,
-    sealed::{Content, FULL_BYTES, Header, Records},
+    sealed::{Content, Effort, FULL_BYTES, Header, Records},
 };
 
 /// Entries on their way into a segment.
@@ -60,12 +60,13 @@ impl Builder {
     pub(super) fn seal(
         self,
         number: u64,
+        effort: Effort,
         header: Header,
         key: &DataKey,
     ) -> Option<(SegmentRef, Bytes)> {
         let (since, until) = self.span?;
         let (entries, plain) = (self.records.count(), self.records.bytes());
-        let bytes = self.records.seal(Content::Segment, header, key);
+        let bytes = self.records.seal(Content::Segment, effort, header, key);
         let hash = Hash::of(&bytes);
         let segment = SegmentRef {
             object: format!("segment/{number:020}-{}", &hash.to_string()[..16]),

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     error::Error,
-    sealed::{Content, FULL_BYTES, Header, Records},
+    sealed::{Content, Effort, FULL_BYTES, Header, Records},
 };
 use crate::restore::Until;
 
@@ -230,7 +230,7 @@ impl Rows {
     ) -> Option<(Part, Bytes)> {
         let (first, last) = (self.first.take()?, self.last.take()?);
         let records = std::mem::take(&mut self.records);
-        let bytes = records.seal(Content::Snapshot, header, key);
+        let bytes = records.seal(Content::Snapshot, Effort::Thorough, header, key);
         let hash = Hash::of(&bytes);
         let part = Part {
             object: format!("snapshot/{covers:020}-{}", &hash.to_string()[..16]),

@@ -123,7 +123,11 @@ pub(super) async fn from_archive(
     let walk = Walk::new(archive, last, wanted).await;
     let mut walk = walk.map_err(RestoreError::Archive)?;
     writer.begin(archive, walk.snapshots()).await?;
-    while let Some(step) = walk.next().await.map_err(RestoreError::Archive)? {
+    while let Some(step) = writer
+        .meanwhile(walk.next())
+        .await?
+        .map_err(RestoreError::Archive)?
+    {
         if request.tenant.is_none()
             && let Some(since) = step.since
         {
@@ -153,7 +157,8 @@ pub(super) async fn from_store(
         let mut tip = Tip::default();
         while tip.head.seq < end.head.seq {
             let query = Query::new(tenant.clone()).after(tip.head.seq);
-            let mut entries = store.read(query).await.map_err(RestoreError::Source)?;
+            let read = writer.meanwhile(store.read(query)).await?;
+            let mut entries = read.map_err(RestoreError::Source)?;
             entries.retain(|entry| entry.seq <= end.head.seq);
             let broken = |intact: u64| RestoreError::Broken {
                 tenant: tenant.clone(),

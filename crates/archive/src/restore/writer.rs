@@ -1,13 +1,15 @@
-//! Writing what belongs to the moment, in large commits.
+//! Writing what belongs to the moment, in large commits. While one is on its way the
+//! next entries are read.
 
-use std::{collections::BTreeMap, mem, sync::Arc};
+use std::{collections::BTreeMap, mem, pin::pin, sync::Arc};
 
 use airside_base::{TenantId, Timestamp};
 use airside_ledger::{
-    Entry, Head, Progress, Store,
+    Entry, Head, Progress, Store, StoreError,
     failpoint::{self, Point},
     store::{Commit, MAX_READ, Segment, Tip},
 };
+use futures_util::future::BoxFuture;
 
 use super::{Folds, Request, RestoreError, Restored, Until, tables};
 use crate::archive::{Archive, snapshot::SnapshotRef};
@@ -28,6 +30,8 @@ pub(super) struct Writer<'a> {
     bulk: BTreeMap<TenantId, Vec<Entry>>,
     bulk_entries: usize,
     bulk_bytes: usize,
+    /// The commit that is on its way.
+    under_way: Option<BoxFuture<'a, Result<(), StoreError>>>,
     tips: BTreeMap<TenantId, Tip>,
     /// Time of the oldest entry that was seen.
     first: Option<Timestamp>,
@@ -52,6 +56,7 @@ impl<'a> Writer<'a> {
             bulk: BTreeMap::new(),
             bulk_entries: 0,
             bulk_bytes: 0,
+            under_way: None,
             tips: BTreeMap::new(),
             first: None,
             done: 0,
@@ -122,6 +127,7 @@ impl<'a> Writer<'a> {
         }
         if !folded.is_empty() {
             self.flush().await?;
+            self.settle().await?;
         }
         let mut folded = folded.into_iter();
         loop {
@@ -135,21 +141,54 @@ impl<'a> Writer<'a> {
         Ok(wanted == seen)
     }
 
-    /// Writes the entries whose documents are there already.
+    /// Resolves with what `reading` does, and lets the commit that is on its way come
+    /// further meanwhile.
+    pub(super) async fn meanwhile<T>(
+        &mut self,
+        reading: impl Future<Output = T>,
+    ) -> Result<T, RestoreError> {
+        let mut reading = pin!(reading);
+        while let Some(writing) = &mut self.under_way {
+            tokio::select! {
+                biased;
+                written = writing => self.wrote(written)?,
+                read = &mut reading => return Ok(read),
+            }
+        }
+        Ok(reading.await)
+    }
+
+    /// Resolves when nothing is on its way any more.
+    async fn settle(&mut self) -> Result<(), RestoreError> {
+        match &mut self.under_way {
+            Some(writing) => {
+                let written = writing.await;
+                self.wrote(written)
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn wrote(&mut self, written: Result<(), StoreError>) -> Result<(), RestoreError> {
+        self.under_way = None;
+        written.map_err(RestoreError::Target)?;
+        self.tell();
+        Ok(())
+    }
+
+    /// Sends off the entries whose documents are there already.
     async fn flush(&mut self) -> Result<(), RestoreError> {
+        self.settle().await?;
         (self.bulk_entries, self.bulk_bytes) = (0, 0);
         let mut segments = Vec::new();
         for (tenant, entries) in mem::take(&mut self.bulk) {
             segments.extend(self.continued(&tenant, entries));
         }
-        if segments.is_empty() {
-            return Ok(());
+        if !segments.is_empty() {
+            let units = Vec::new();
+            let commit = Arc::new(Commit { segments, units });
+            self.under_way = Some(self.target.commit(commit));
         }
-        let units = Vec::new();
-        let commit = Arc::new(Commit { segments, units });
-        let written = self.target.commit(commit).await;
-        written.map_err(RestoreError::Target)?;
-        self.tell();
         Ok(())
     }
 
@@ -170,6 +209,7 @@ impl<'a> Writer<'a> {
 
     pub(super) async fn finish(mut self) -> Result<Restored, RestoreError> {
         self.flush().await?;
+        self.settle().await?;
         let tips: Vec<_> = self
             .tips
             .into_iter()

@@ -26,6 +26,7 @@ pub const CASES: &[(&str, Case)] = &[
     ("entries come back as written", |s| Box::pin(round_trip(s))),
     ("a stale head is refused", |s| Box::pin(stale_head(s))),
     ("a commit is atomic across chains", |s| Box::pin(atomic(s))),
+    ("many entries are as one", |s| Box::pin(many(s))),
     ("a query selects", |s| Box::pin(selects(s))),
     ("a read is bounded in bytes", |s| Box::pin(bounded(s))),
     ("documents have versions", |s| Box::pin(versions(s))),
@@ -165,6 +166,41 @@ async fn atomic(store: Arc<dyn Store>) {
     let seqs = store.chains().await.expect("chains").into_iter();
     let seqs: Vec<_> = seqs.map(|(name, tip)| (name, tip.head.seq)).collect();
     assert_eq!(seqs, [(tenant("a"), 1), (tenant("b"), 2)]);
+}
+
+/// As a restore writes them.
+async fn many(store: Arc<dyn Store>) {
+    const COUNT: usize = 5000;
+    let part = |name: &str, expected| {
+        let drafts = vec![draft(&tenant(name), "a.happened", "s \u{fc}", r#"{"n":1.0}"#); COUNT];
+        segment(expected, &drafts)
+    };
+    let commit = |segments: &[&Segment]| {
+        let segments = segments.iter().copied().cloned().collect();
+        let units = Vec::new();
+        store.commit(Arc::new(Commit { segments, units }))
+    };
+    let first = part("a", Head::default());
+    commit(&[&first]).await.expect("begin");
+    let (second, other) = (part("a", first.tip().head), part("b", Head::default()));
+    commit(&[&second, &other]).await.expect("continue");
+    for stale in [&first, &second] {
+        let late = commit(&[&part("c", Head::default()), stale]).await;
+        assert!(
+            matches!(late, Err(StoreError::Conflict { found, .. }) if found == second.tip().head)
+        );
+    }
+    let chains = store.chains().await.expect("chains");
+    assert_eq!(
+        chains,
+        [(tenant("a"), second.tip()), (tenant("b"), other.tip())]
+    );
+    let query = Query::new(tenant("a")).after(COUNT as u64 - 1).limit(2);
+    let read = store.read(query).await.expect("read");
+    assert_eq!(
+        read,
+        [&first.entries()[COUNT - 1..], &second.entries()[..1]].concat()
+    );
 }
 
 async fn selects(store: Arc<dyn Store>) {

@@ -5,17 +5,23 @@
 //! * A commit is one transaction; whatever does not hold rolls back all of it. The
 //!   common one, of one chain without documents and leases, is one statement and so
 //!   one round trip: a statement is a transaction of its own.
+//! * Thousands of entries of one chain, which only a restore commits at once, are
+//!   copied: that costs the server about half.
 //! * Chains, leases and documents are locked in one order, so that two nodes
 //!   cannot wait for each other for ever; where the server has to choose a victim
 //!   all the same, the whole transaction is tried again.
 
+use std::pin::pin;
+
 use airside_base::{TenantId, Timestamp};
+use bytes::{BufMut as _, BytesMut};
 use deadpool_postgres::{GenericClient, Object, Transaction};
-use futures_util::future::join_all;
-use tokio_postgres::{Statement, error::SqlState};
+use futures_util::{SinkExt as _, future::join_all};
+use tokio_postgres::{Statement, error::SqlState, types::ToSql};
 
 use super::{ATTEMPTS, failed, integer, read};
 use crate::{
+    entry::Entry,
     failpoint::{self, Point},
     store::{
         Cell, Claim, Claimed, Commit, Document, Fence, MAX_COLUMNS, Refusal, Segment, StoreError,
@@ -49,6 +55,15 @@ const CONTINUE_CHAIN: &str = append!(
     "UPDATE airside.chain SET seq = $2, hash = $3, time = $12
      WHERE tenant = $1 AND seq = $13 AND hash = $14"
 );
+
+/// Entries of one chain from which on they are copied.
+const COPIED: usize = 4096;
+const COPY: &str = "COPY airside.entry (chain, seq, time, kind, version, subject, body, prev, hash)
+     FROM STDIN (FORMAT binary)";
+/// Signature, flags and an empty extension.
+const COPY_HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+/// Bytes that are sent at once.
+const COPY_BYTES: usize = 128 * 1024;
 
 /// What one try of a transaction came to.
 enum Failure {
@@ -95,7 +110,7 @@ pub(super) async fn commit(client: &mut Object, commit: &Commit) -> Result<(), S
 async fn attempt(client: &mut Object, commit: &Commit) -> Result<(), Failure> {
     let plain = commit.units.iter().all(Unit::is_empty);
     let lost = match &commit.segments[..] {
-        [only] if plain => {
+        [only] if plain && !is_copied(only) => {
             let statement = prepare(client, only).await?;
             failpoint::reach(Point::PostgresAsking);
             (!append(client, &statement, only).await?).then_some(only)
@@ -125,10 +140,19 @@ async fn transact<'c>(
     }
     let transaction = client.transaction().await.map_err(sort_out)?;
     failpoint::reach(Point::PostgresBegun);
-    // All are sent before the first is answered; the server keeps their order.
-    let appends = segments.iter().zip(&statements);
-    let appends = appends.map(|(segment, statement)| append(&transaction, statement, segment));
-    for (segment, moved) in segments.iter().zip(join_all(appends).await) {
+    let moved = if segments.iter().any(|segment| is_copied(segment)) {
+        let mut moved = Vec::with_capacity(segments.len());
+        for segment in &segments {
+            moved.push(copy(&transaction, segment).await);
+        }
+        moved
+    } else {
+        // All are sent before the first is answered; the server keeps their order.
+        let appends = segments.iter().zip(&statements);
+        let appends = appends.map(|(segment, statement)| append(&transaction, statement, segment));
+        join_all(appends).await
+    };
+    for (segment, moved) in segments.iter().zip(moved) {
         if !moved? {
             transaction.rollback().await.map_err(sort_out)?;
             return Ok(Some(segment));
@@ -198,6 +222,71 @@ async fn append(
         .await
         .map_err(sort_out)?;
     Ok(moved.is_some())
+}
+
+fn is_copied(segment: &Segment) -> bool {
+    segment.entries().len() >= COPIED
+}
+
+/// Does what [`append`] does, for many entries.
+async fn copy(transaction: &Transaction<'_>, segment: &Segment) -> Result<bool, Failure> {
+    let (tip, expected) = (segment.tip(), segment.expected());
+    let tenant = segment.tenant().as_str();
+    let (seq, hash) = (integer(tip.head.seq), &tip.head.hash.as_bytes()[..]);
+    let time = tip.time.as_microsecond();
+    let (before, prev) = (integer(expected.seq), &expected.hash.as_bytes()[..]);
+    let moved = if expected.seq == 0 {
+        let insert = "INSERT INTO airside.chain (tenant, seq, hash, time)
+                      VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING RETURNING id";
+        let place: [&(dyn ToSql + Sync); 4] = [&tenant, &seq, &hash, &time];
+        transaction.query_opt(insert, &place).await
+    } else {
+        let update = "UPDATE airside.chain SET seq = $2, hash = $3, time = $4
+                      WHERE tenant = $1 AND seq = $5 AND hash = $6 RETURNING id";
+        let place: [&(dyn ToSql + Sync); 6] = [&tenant, &seq, &hash, &time, &before, &prev];
+        transaction.query_opt(update, &place).await
+    };
+    let Some(row) = moved.map_err(sort_out)? else {
+        return Ok(false);
+    };
+    let chain: i64 = row.get(0);
+    let sink = transaction.copy_in(COPY).await.map_err(sort_out)?;
+    let mut sink = pin!(sink);
+    let mut rows = BytesMut::from(COPY_HEADER);
+    for entry in segment.entries() {
+        encode(chain, entry, &mut rows);
+        if rows.len() >= COPY_BYTES {
+            let full = rows.split().freeze();
+            sink.send(full).await.map_err(sort_out)?;
+        }
+    }
+    rows.put_i16(-1);
+    sink.send(rows.freeze()).await.map_err(sort_out)?;
+    sink.as_mut().finish().await.map_err(sort_out)?;
+    let notify = "SELECT pg_notify('airside_commits', '')::text";
+    transaction.execute(notify, &[]).await.map_err(sort_out)?;
+    Ok(true)
+}
+
+/// Adds the row of `entry` in the binary form of `COPY`: the number of fields, and each
+/// with its length in front.
+fn encode(chain: i64, entry: &Entry, rows: &mut BytesMut) {
+    rows.put_i16(9);
+    for field in [
+        &chain.to_be_bytes()[..],
+        &integer(entry.seq).to_be_bytes(),
+        &entry.time.as_microsecond().to_be_bytes(),
+        entry.kind.as_str().as_bytes(),
+        &i32::from(entry.version).to_be_bytes(),
+        entry.subject.as_bytes(),
+        &entry.body,
+        entry.prev.as_bytes(),
+        entry.hash.as_bytes(),
+    ] {
+        let length = i32::try_from(field.len()).expect("every field is bounded far below 2 GiB");
+        rows.put_i32(length);
+        rows.put_slice(field);
+    }
 }
 
 async fn apply(transaction: &Transaction<'_>, unit: &Unit) -> Result<Vec<Refusal>, Failure> {
