@@ -17,6 +17,7 @@
 
 mod engine;
 mod facts;
+pub mod limit;
 mod load_error;
 mod memo;
 mod permit;
