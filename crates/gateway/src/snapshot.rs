@@ -27,6 +27,7 @@ use crate::{
     config::{self, Kind, WhenFull},
     federation::{Audience, Endpoint, Item, Peer, Route, Shared},
     head::Gate,
+    limits::Plan,
     transport::{Http, Local, Stdio, Transport, UrlError, stdio},
     upstream::{Outbound, Status, Upstream},
 };
@@ -68,6 +69,7 @@ pub struct Snapshot {
     pub(crate) when_full: WhenFull,
     pub(crate) max_body_bytes: usize,
     pub(crate) body_timeout: Duration,
+    pub(crate) limits: Option<Arc<Plan>>,
     generation: u64,
     mounts: HashMap<Box<str>, Arc<Mount>>,
     upstreams: Vec<Arc<Upstream>>,
@@ -150,6 +152,7 @@ impl Snapshot {
             when_full: parts.recording.when_full,
             max_body_bytes: parts.listen.max_body_bytes,
             body_timeout: Duration::from_millis(parts.listen.body_timeout_ms),
+            limits: None,
             generation: GENERATIONS.fetch_add(1, Ordering::Relaxed),
             mounts: HashMap::new(),
             upstreams,
@@ -212,6 +215,19 @@ impl Snapshot {
             generation: self.generation,
         };
         self.mounts.insert(path.into(), Arc::new(mount));
+    }
+
+    /// Returns the same snapshot with `limits`. Without them nothing is counted.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Plan) -> Self {
+        self.limits = Some(Arc::new(limits));
+        self
+    }
+
+    /// Returns the limits.
+    #[must_use]
+    pub fn limits(&self) -> Option<&Plan> {
+        self.limits.as_deref()
     }
 
     /// Returns what the upstream servers are doing.

@@ -18,6 +18,7 @@
 
 mod calendar;
 pub mod contract;
+mod excess;
 mod gauge;
 mod measure;
 mod memory;
@@ -27,6 +28,7 @@ mod table;
 use airside_base::{BoxFuture, Timestamp};
 
 pub use calendar::{Calendar, Period};
+pub use excess::Excess;
 pub use gauge::{Gauges, Held};
 pub use measure::{Cell, Level, Looks, MAX_SPAN, Measure, Pace, PaceError};
 pub use memory::{Entry, Memory};
