@@ -40,6 +40,7 @@ pub(crate) fn folds() -> Folds {
         .with::<airside_travel::Bookings>()
         .with::<airside_travel::KeyUses>()
         .with::<airside_travel::Travellers>()
+        .with::<airside_gateway::limits::Quotas>()
 }
 
 /// Opens the archive at `url` for reading.

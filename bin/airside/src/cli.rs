@@ -81,6 +81,8 @@ pub(crate) enum Command {
     Tools(Tools),
     /// Show the state of a running node
     Status(NodeArgs),
+    /// Show how far callers are in their limits, and give units back
+    Limits(Limits),
     /// Read and verify the ledger
     #[command(subcommand)]
     Ledger(Ledger),
@@ -223,6 +225,47 @@ pub(crate) struct NodeArgs {
     /// File with the API key to show, or `-` for standard input.
     #[arg(long, value_name = "FILE", env = "AIRSIDE_KEY_FILE")]
     pub(crate) key_file: Option<PathBuf>,
+}
+
+const LIMITS_HELP: &str = "\
+Lists the keys that are nearest to their limits. Concurrent calls are those of this node.
+
+Examples:
+  airside limits
+  airside limits --json | jq '.keys[] | select(.used == .most)'
+  airside limits reset per-client 'tenant=default client=api_key/ci' --reason 'load test'";
+
+/// Show how far callers are in their limits, and give units back.
+#[derive(Debug, Args)]
+#[command(after_help = LIMITS_HELP, args_conflicts_with_subcommands = true)]
+pub(crate) struct Limits {
+    #[command(subcommand)]
+    pub(crate) command: Option<LimitsCommand>,
+    /// Most keys to list.
+    #[arg(short = 'n', long, value_name = "NUMBER", default_value_t = 50)]
+    pub(crate) most: usize,
+    #[command(flatten)]
+    pub(crate) node: NodeArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LimitsCommand {
+    /// Give a key of a limit all its units back
+    Reset(LimitsReset),
+}
+
+/// Give a key of a limit all its units back.
+#[derive(Debug, Args)]
+pub(crate) struct LimitsReset {
+    /// Name of the limit, as it is listed.
+    pub(crate) limit: String,
+    /// The key, as it is listed; an empty text for the one that all calls share.
+    pub(crate) key: String,
+    /// Why, in one line. It is recorded.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+    #[command(flatten)]
+    pub(crate) node: NodeArgs,
 }
 
 const LEDGER_HELP: &str = "\

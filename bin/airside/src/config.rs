@@ -21,7 +21,10 @@ use std::{
 };
 
 use airside_archive::Access;
-use airside_gateway::config::{Endpoint, Listen, Recording, Upstream};
+use airside_gateway::{
+    config::{Endpoint, Listen, Recording, Upstream},
+    limits::{LimitConfig, LimitsConfig},
+};
 use airside_identity::Digest;
 use airside_ledger::conversation::Region;
 use airside_policy::Policies;
@@ -75,6 +78,12 @@ pub(crate) struct Config {
     /// What callers may do.
     #[serde(default)]
     pub(crate) policy: PolicyFiles,
+    /// What all limits share.
+    #[serde(default)]
+    pub(crate) limits: LimitsConfig,
+    /// How much may happen, each `[[limit]]`.
+    #[serde(default)]
+    pub(crate) limit: Vec<LimitConfig>,
     /// How calls are recorded.
     #[serde(default)]
     pub(crate) recording: Recording,
@@ -269,6 +278,18 @@ builtin = "travel"
 [[endpoint]]
 path = "/mcp"
 upstreams = ["travel"]
+
+# An assistant that has lost its way must not take the machine with it.
+[[limit]]
+name = "concurrent-per-client"
+concurrent = 1024
+per = ["client"]
+
+[[limit]]
+name = "rate-per-client"
+rate = "5000/s"
+burst = 10000
+per = ["client"]
 "#;
 
 /// Returns the configuration of `airside up`.

@@ -13,6 +13,7 @@ mod failure;
 mod key;
 mod keys;
 mod ledger;
+mod limits;
 mod logs;
 mod node;
 mod output;
@@ -81,6 +82,7 @@ fn run(cli: &Cli, out: &mut Out) -> Result<(), Failure> {
         Command::Call(args) => call::run(args, out),
         Command::Tools(args) => tools::run(args, out),
         Command::Status(args) => status::run(args, out),
+        Command::Limits(args) => limits::run(args, out),
         Command::Ledger(args) => ledger::run(args, out),
         Command::Backup(args) => backup::run(args, out),
         Command::Restore(args) => restore::run(args, out),

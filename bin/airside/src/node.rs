@@ -185,6 +185,7 @@ async fn live(
     if tasks.stop(GRACE).await > 0 {
         tracing::warn!("some tasks did not end in time");
     }
+    node.save_limits().await;
     record_stop(&node, &ledger, matches!(drained, Ok(true))).await;
     drained.map(|_| ())
 }

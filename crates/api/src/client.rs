@@ -20,7 +20,7 @@ use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
 
-use crate::{socket, wire};
+use crate::{limits, socket, wire};
 
 /// Largest answer that is not a stream, and longest line of a stream, in bytes.
 const MAX_ANSWER: usize = 64 << 20;
@@ -125,6 +125,19 @@ impl Client {
         let since = since.map_or_else(String::new, |entries| format!("&since={entries}"));
         let path = format!("/v1/ledger/proof?tenant={tenant}&seq={seq}{since}");
         self.ask(Method::GET, &path).await
+    }
+
+    /// Returns how far the keys are that are nearest to their limits, at most `most`.
+    pub async fn limits(&self, most: usize) -> Result<limits::Limits, Error> {
+        self.ask(Method::GET, &format!("/v1/limits?most={most}"))
+            .await
+    }
+
+    /// Gives a key of a limit all its units back.
+    pub async fn reset_limit(&self, reset: &limits::Reset) -> Result<(), Error> {
+        let text = wire::to_line(reset);
+        let body = self.send(Method::POST, "/v1/limits/reset", text.into());
+        collect(body.await?).await.map(drop)
     }
 
     /// Makes the node read its configuration again.

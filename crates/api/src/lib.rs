@@ -17,6 +17,7 @@ pub mod client;
 mod config;
 mod conversations;
 mod fault;
+pub mod limits;
 mod persons;
 mod role;
 mod router;

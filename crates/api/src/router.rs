@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 use crate::{
     Access, Delivery, Needs, Persons, Receipt, Role, alpinebits, conversations,
     fault::{self, Answer},
-    persons,
+    limits, persons,
     role::require,
     stream, wire,
 };
@@ -34,6 +34,12 @@ pub trait Node: Send + Sync {
     /// Reads the configuration again and takes it into use, or keeps the present
     /// one and says why.
     fn reload(&self) -> BoxFuture<'_, Result<wire::Reloaded, Fault>>;
+
+    /// Returns how far the keys are that are nearest to their limits, at most `most`.
+    fn limits(&self, most: usize) -> limits::Limits;
+
+    /// Gives a key of a limit all its units back.
+    fn reset_limit(&self, reset: limits::Reset) -> BoxFuture<'_, Result<(), Fault>>;
 
     /// Takes a message of a hotel's own system.
     fn receive(&self, delivery: Delivery) -> BoxFuture<'_, Receipt>;
@@ -105,6 +111,13 @@ fn table() -> Vec<Route> {
         route(Method::GET, "/v1/ledger/proof", auditor, get(prove)),
         route(Method::POST, "/v1/ledger/verify", auditor, post(verify)),
         route(Method::POST, "/v1/config/reload", operator, post(reload)),
+        route(Method::GET, "/v1/limits", viewer, get(limits::list)),
+        route(
+            Method::POST,
+            "/v1/limits/reset",
+            operator,
+            post(limits::reset),
+        ),
     ];
     table.extend(of_persons(auditor, operator));
     let deliver =

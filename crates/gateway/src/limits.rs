@@ -27,14 +27,15 @@ mod service;
 mod usage;
 
 pub use config::{
-    Answer, LimitConfig, LimitsConfig, LookToBook, Per, Quota, Tools, check, compile,
+    Answer, Error as ConfigError, LimitConfig, LimitsConfig, LookToBook, Per, Quota, Tools, check,
+    compile,
 };
 pub use event::Event;
 pub use plan::Plan;
 pub use quotas::{QuotaUse, Quotas};
 pub use rate::Rate;
-pub use service::Limits;
+pub use service::Counters;
 pub use usage::Usage;
 
 pub(crate) use answer::Limited;
-pub(crate) use grip::Grip;
+pub(crate) use grip::{Fields, Grip};

@@ -39,6 +39,7 @@ use crate::{
     faults::{self, Rejection},
     federation::{self, Audience, Route, Visit, batch},
     head::Verb,
+    limits::{Fields, Grip, Limited, Plan},
     parting,
     record::{Origin, Record, Recorder},
     snapshot::{Mount, Snapshot},
@@ -115,6 +116,13 @@ where
     });
     let claim = identified.resolve().await?;
 
+    // Is there room for one more request of this caller's?
+    let limits = snapshot.limits.clone();
+    let early = match &limits {
+        Some(limits) => limits.enter(claim.caller()).await?,
+        None => None,
+    };
+
     // What is said? Within size and time; the bytes are kept as they came.
     let (caller, message) = match verb {
         Verb::Post => {
@@ -140,6 +148,8 @@ where
         caller,
         headers: head.headers,
         era,
+        limits,
+        early,
     };
     match message {
         Some(Incoming::Request(call)) => visitor.call(call).await,
@@ -160,6 +170,9 @@ struct Visitor {
     caller: Caller,
     headers: HeaderMap,
     era: Era,
+    limits: Option<Arc<Plan>>,
+    /// What the request holds of budgets until all its calls have ended.
+    early: Option<Arc<Grip>>,
 }
 
 impl Visitor {
@@ -202,6 +215,16 @@ impl Visitor {
         };
         record.permitted(permit.policies());
 
+        // Is there room in the budgets of the tool, the server and the person behind it?
+        let fields = match self.take(&mut record, &permit).await {
+            Ok(fields) => fields,
+            Err(limited) => {
+                limited.settle(record);
+                let told = limited.result(id.as_deref(), &method, &self.era);
+                return told.ok_or_else(|| Refused::limited(id, &limited));
+            }
+        };
+
         // Is it on record? Its end has to find room, and an effect is durable before it
         // can happen.
         if let Err(error) = self.put_on_record(&mut record, effect).await {
@@ -214,11 +237,32 @@ impl Visitor {
         // effect is followed to its end.
         let recorder = self.recorder.clone();
         let sending = self.send(permit, record, id, effect);
-        if effect {
-            Ok(recorder.detached(sending).await)
+        let mut response = if effect {
+            recorder.detached(sending).await
         } else {
-            Ok(sending.await)
+            sending.await
+        };
+        if let Some(fields) = fields {
+            fields.put(response.headers_mut());
         }
+        Ok(response)
+    }
+
+    /// Takes what the call costs, and has its record hold it. Returns what the answer
+    /// says of it.
+    async fn take(
+        &self,
+        record: &mut Record,
+        permit: &Permit<Outbound>,
+    ) -> Result<Option<Fields>, Limited> {
+        let Some(limits) = &self.limits else {
+            return Ok(None);
+        };
+        let late = limits.admit(&self.caller, &self.headers, permit.value());
+        let late = late.await?;
+        let fields = Grip::fields([self.early.as_deref(), late.as_ref()]);
+        record.hold(self.early.clone(), late);
+        Ok(fields)
     }
 
     async fn put_on_record(&self, record: &mut Record, effect: bool) -> Result<(), AppendError> {
@@ -440,6 +484,7 @@ struct Refused {
     failure: Box<Failure>,
     challenge: Option<&'static str>,
     allow: bool,
+    limit: Option<Box<Fields>>,
 }
 
 impl Refused {
@@ -450,6 +495,14 @@ impl Refused {
             failure: Box::new(failure),
             challenge: None,
             allow,
+            limit: None,
+        }
+    }
+
+    fn limited(id: Option<Box<str>>, limited: &Limited) -> Self {
+        Self {
+            limit: Some(Box::new(limited.fields())),
+            ..Self::new(id, limited.failure())
         }
     }
 
@@ -472,6 +525,9 @@ impl Refused {
             let allow = HeaderValue::from_static("POST, GET, DELETE");
             headers.insert(http::header::ALLOW, allow);
         }
+        if let Some(fields) = self.limit {
+            fields.put(headers);
+        }
         response
     }
 }
@@ -479,6 +535,12 @@ impl Refused {
 impl From<Rejection> for Refused {
     fn from(rejection: Rejection) -> Self {
         Self::new(None, rejection.failure())
+    }
+}
+
+impl From<Limited> for Refused {
+    fn from(limited: Limited) -> Self {
+        Self::limited(None, &limited)
     }
 }
 

@@ -37,6 +37,7 @@ use tokio::{sync::Semaphore, time::timeout};
 
 use crate::{
     event::{self, Completed, Event, Intended, Noted, Outcome, Refused, Subject},
+    limits::Grip,
     transport::{Body, BoxError},
     upstream::{self, BodyError},
 };
@@ -111,6 +112,8 @@ struct Facts {
     started: Duration,
     policies: Vec<PolicyId>,
     noted: Noted<'static>,
+    /// What it holds of budgets: of its request, and of its own.
+    grips: (Option<Arc<Grip>>, Option<Grip>),
 }
 
 /// A call that is under way. It is recorded as cancelled if nothing else is said.
@@ -163,6 +166,7 @@ impl Record {
                 }),
                 ..Noted::default()
             },
+            grips: (None, None),
         };
         Self {
             recorder: recorder.clone(),
@@ -188,6 +192,21 @@ impl Record {
         };
         self.place = Some(place);
         Ok(())
+    }
+
+    /// Holds what the call took of budgets until its end, and notes it.
+    pub(crate) fn hold(&mut self, early: Option<Arc<Grip>>, late: Option<Grip>) {
+        if let Some(facts) = &mut self.facts {
+            for grip in early.as_deref().into_iter().chain(late.as_ref()) {
+                facts.noted.limits.extend(grip.noted());
+            }
+            facts.grips = (early, late);
+        }
+    }
+
+    /// Ends without an entry: the refusal is counted with others.
+    pub(crate) fn leave(mut self) {
+        self.facts = None;
     }
 
     /// Gives up the room for its end: that of a stream may be days away.
@@ -293,6 +312,9 @@ impl Record {
         let Some(mut facts) = self.facts.take() else {
             return;
         };
+        if let Some(late) = &mut facts.grips.1 {
+            late.ended(end.outcome);
+        }
         let noted = std::mem::take(&mut facts.noted);
         let event = Event::Completed(Completed {
             subject: facts.subject(),

@@ -21,6 +21,10 @@ pub const MISSING_CLIENT_CAPABILITY: i64 = -32021;
 /// The protocol version is not supported. Carried by HTTP 400.
 pub const UNSUPPORTED_PROTOCOL_VERSION: i64 = -32022;
 
+/// The caller has used up what it may use, as SEP-3304 proposes it. Sent only where an
+/// operator asks for it. Carried by HTTP 429.
+pub const RATE_LIMITED: i64 = -32023;
+
 /// Policy does not admit the call.
 pub const POLICY_REFUSED: i64 = 40_300;
 /// The caller could not be identified.

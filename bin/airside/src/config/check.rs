@@ -34,7 +34,52 @@ pub(crate) fn check(source: &Source, config: &Config) -> Vec<Problem> {
     upstream_keys(source, config, &mut list);
     archive(source, config, &mut list);
     hotels(source, config, &mut list);
+    limits(source, config, &mut list);
     list
+}
+
+fn limits(source: &Source, config: &Config, list: &mut Vec<Problem>) {
+    use airside_gateway::limits::ConfigError as Error;
+    for (place, error) in airside_gateway::limits::check(&config.limits, &config.limit) {
+        let mut path = match place {
+            Some(index) => vec![Step::Key("limit"), Step::Index(index)],
+            None => vec![Step::Key("limits")],
+        };
+        let (key, hint) = match &error {
+            Error::Name { .. } => ("name", "write it like `search-per-client`"),
+            Error::SameName { .. } => ("name", "give each limit a name of its own"),
+            Error::Kind { .. } => ("name", "write a limit for each of them"),
+            Error::Pace { .. } => ("rate", "write it like 100/s, with a `burst` beside it"),
+            Error::Value { key, .. } => (*key, "see docs/limits.md"),
+            Error::Zone { .. } => ("zone", "write it like Europe/Berlin"),
+        };
+        path.push(Step::Key(key));
+        let mut text = error.to_string();
+        if let Some(cause) = std::error::Error::source(&error) {
+            text.push_str(&format!(": {cause}"));
+        }
+        list.push(Problem::at(source, &path, "CFG-035", text, hint));
+    }
+    let upstreams = || config.upstream.iter().map(|known| known.name.as_str());
+    for (index, limit) in config.limit.iter().enumerate() {
+        for (position, name) in limit.upstreams.iter().enumerate() {
+            if upstreams().any(|known| known == name) {
+                continue;
+            }
+            let hint = match nearest(name, upstreams()) {
+                Some(known) => format!("did you mean `{known}`?"),
+                None => format!("add [[upstream]] with `name = \"{name}\"`"),
+            };
+            let path = [
+                Step::Key("limit"),
+                Step::Index(index),
+                Step::Key("upstreams"),
+                Step::Index(position),
+            ];
+            let text = format!("there is no upstream `{name}`");
+            list.push(Problem::at(source, &path, "CFG-009", text, hint));
+        }
+    }
 }
 
 /// A sender's code has to mean one hotel, and its sender has to exist.

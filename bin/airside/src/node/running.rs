@@ -17,7 +17,10 @@ use std::{
 use airside_api::{Callers, Delivery, Node, Persons, Receipt, wire};
 use airside_base::{BoxFuture, Clock, Fault, Kind, NodeId, Supervisor, TenantId, Timestamp};
 use airside_flights::{Airline, Flights};
-use airside_gateway::{BuildError, Parts, Shared, Snapshot};
+use airside_gateway::{
+    BuildError, Parts, Shared, Snapshot,
+    limits::{self, Counters, Plan},
+};
 use airside_identity::{ApiKeyConfig, Digest, Identity};
 use airside_ledger::Ledger;
 use airside_mcp::Local;
@@ -125,6 +128,7 @@ pub(crate) struct Running {
     ledger: Ledger,
     stock: Stock,
     shared: Arc<Shared>,
+    limits: Arc<Counters>,
     snapshot: Arc<ArcSwap<Snapshot>>,
     current: Mutex<Current>,
     /// One reload at a time, so that entries and swaps have one order.
@@ -164,7 +168,10 @@ impl Running {
             node: id,
         };
         let current = current(loaded, None, &stock).map_err(refused)?;
-        let snapshot = build(&current, None, &shared, &place.clock).map_err(refused)?;
+        let limits = open_limits(&current.loaded.config, ledger, &place.clock).await;
+        let limits = limits.map_err(|fault| Failure::new(Exit::Failed, fault))?;
+        let snapshot = build(&current, None, (&shared, &limits), &place.clock).map_err(refused)?;
+        limits.start(tasks);
         let started = place.clock.now();
         let running = Self {
             id,
@@ -173,6 +180,7 @@ impl Running {
             ledger: ledger.clone(),
             stock,
             shared,
+            limits,
             snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
             current: Mutex::new(current),
             reloading: tokio::sync::Mutex::default(),
@@ -205,6 +213,11 @@ impl Running {
     /// Returns who may use the control API at present.
     pub(crate) fn callers(&self) -> Callers {
         self.lock().callers.clone()
+    }
+
+    /// Writes what was taken from limits, when the last call has ended.
+    pub(crate) async fn save_limits(&self) {
+        self.limits.save().await;
     }
 
     pub(crate) fn config(&self) -> Config {
@@ -244,7 +257,7 @@ impl Running {
         let snapshot = build(
             &next,
             Some(&self.snapshot.load()),
-            &self.shared,
+            (&self.shared, &self.limits),
             &self.place.clock,
         )?;
         self.record(&[self.loaded_event(&next.loaded)]).await?;
@@ -326,6 +339,32 @@ impl Node for Running {
         Box::pin(self.replace())
     }
 
+    fn limits(&self, most: usize) -> airside_api::limits::Limits {
+        let snapshot = self.snapshot.load();
+        let usage = snapshot.limits().map(|plan| plan.usage(most));
+        let keys = usage.unwrap_or_default().into_iter();
+        airside_api::limits::Limits {
+            store: self.limits.store().to_owned(),
+            keys: keys
+                .map(|usage| airside_api::limits::Usage {
+                    limit: usage.limit,
+                    kind: usage.kind.to_owned(),
+                    key: usage.key,
+                    used: usage.used,
+                    most: usage.most,
+                    reset_s: usage.reset_s,
+                })
+                .collect(),
+        }
+    }
+
+    fn reset_limit(&self, reset: airside_api::limits::Reset) -> BoxFuture<'_, Result<(), Fault>> {
+        Box::pin(async move {
+            let reason = reset.reason.trim();
+            self.limits.reset(&reset.limit, &reset.key, reason).await
+        })
+    }
+
     fn receive(&self, delivery: Delivery) -> BoxFuture<'_, Receipt> {
         let intake = self.current().intake;
         Box::pin(async move {
@@ -398,10 +437,12 @@ fn current(loaded: Loaded, before: Option<&Current>, stock: &Stock) -> Result<Cu
 fn build(
     current: &Current,
     previous: Option<&Snapshot>,
-    shared: &Arc<Shared>,
+    (shared, counters): (&Arc<Shared>, &Arc<Counters>),
     clock: &Arc<dyn Clock>,
 ) -> Result<Snapshot, Fault> {
     let config = &current.loaded.config;
+    let rules = limits::compile(&config.limits, &config.limit);
+    let rules = rules.map_err(|error| Fault::new(Kind::Invalid, "CFG-035", error.to_string()))?;
     let parts = Parts {
         listen: &config.listen,
         upstreams: &config.upstream,
@@ -416,7 +457,18 @@ fn build(
         ("airline".to_owned(), current.airline.clone()),
     ]);
     let identity = current.identity.clone();
-    Snapshot::build(parts, identity, &builtins, shared, clock).map_err(|error| unusable(&error))
+    let snapshot = Snapshot::build(parts, identity, &builtins, shared, clock);
+    let snapshot = snapshot.map_err(|error| unusable(&error))?;
+    Ok(snapshot.with_limits(Plan::new(rules, counters.clone())))
+}
+
+async fn open_limits(
+    config: &Config,
+    ledger: &Ledger,
+    clock: &Arc<dyn Clock>,
+) -> Result<Arc<Counters>, Fault> {
+    let opened = Counters::open(&config.limits, ledger.clone(), clock.clone()).await;
+    opened.map_err(|error| error.fault())
 }
 
 fn unusable(error: &BuildError) -> Fault {
@@ -444,6 +496,7 @@ fn fixed(before: &Config, after: &Config) -> Result<(), Fault> {
         ("listen", before.listen != after.listen),
         ("control", before.control.address != after.control.address),
         ("travel", before.travel != after.travel),
+        ("limits", before.limits != after.limits),
     ];
     match changed.iter().find(|(_, changed)| *changed) {
         None => Ok(()),

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use airside_api::{
     Access, Callers, Client, Delivery, Grant, Needs, Node, Persons, Receipt, Role, State,
-    UpstreamKey, client, endpoints, serve_socket, serve_tcp, socket, wire,
+    UpstreamKey, client, endpoints, limits, serve_socket, serve_tcp, socket, wire,
 };
 use airside_base::{BoxFuture, Clock, Fault, Kind, Redacted, Supervisor, SystemClock, TenantId};
 use airside_identity::{ApiKeyConfig, Config, Identity, mint};
@@ -46,6 +46,27 @@ impl Node for Broken {
     fn reload(&self) -> BoxFuture<'_, Result<wire::Reloaded, Fault>> {
         let fault = Fault::new(Kind::Invalid, "CFG-003", "unknown key `adress`");
         Box::pin(async { Err(fault.with_hint("did you mean `address`?")) })
+    }
+
+    fn limits(&self, most: usize) -> limits::Limits {
+        let usage = limits::Usage {
+            limit: "pace".into(),
+            kind: "rate".into(),
+            key: "tenant=default".into(),
+            used: 3,
+            most: 4,
+            reset_s: 5,
+        };
+        limits::Limits {
+            store: "memory".into(),
+            keys: vec![usage; most.min(1)],
+        }
+    }
+
+    fn reset_limit(&self, reset: limits::Reset) -> BoxFuture<'_, Result<(), Fault>> {
+        let known = reset.limit == "pace";
+        let fault = Fault::new(Kind::NotFound, "GW-070", "nothing is known of this key");
+        Box::pin(async move { if known { Ok(()) } else { Err(fault) } })
     }
 
     fn receive(&self, delivery: Delivery) -> BoxFuture<'_, Receipt> {
@@ -214,6 +235,8 @@ async fn every_route_needs_its_role() {
         "GET /v1/ledger/proof Role(Auditor)",
         "POST /v1/ledger/verify Role(Auditor)",
         "POST /v1/config/reload Role(Operator)",
+        "GET /v1/limits Role(Viewer)",
+        "POST /v1/limits/reset Role(Operator)",
         "POST /v1/subjects/erase Role(Operator)",
         "GET /v1/subjects/export Role(Operator)",
         "POST /v1/conversations Upstream",

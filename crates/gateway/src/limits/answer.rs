@@ -7,10 +7,7 @@ use airside_policy::limit::{Answer, Excess, Level};
 use http::{Response, StatusCode};
 use serde_json::json;
 
-use super::{
-    grip::Fields,
-    plan::Compiled,
-};
+use super::{grip::Fields, plan::Compiled};
 use crate::{event, record::Record, transport::Body};
 
 /// A call that a limit refused.
@@ -53,8 +50,7 @@ impl Limited {
     /// Ends the record of the call, or leaves it to those that are counted.
     pub(crate) fn settle(&self, mut record: Record) {
         if !self.own_entry {
-            record.leave();
-            return;
+            return record.leave();
         }
         record.note(|noted| {
             noted.limits.push(event::Limit {

@@ -139,9 +139,7 @@ fn client(caller: &Caller) -> Cow<'static, str> {
 /// Returns `value` if it is short and of one word, else its digest.
 fn word(value: &str) -> Cow<'_, str> {
     let plain = |byte: u8| byte.is_ascii_graphic();
-    if (1..=MAX_VALUE).contains(&value.len())
-        && value.bytes().all(plain)
-        && !value.starts_with('~')
+    if (1..=MAX_VALUE).contains(&value.len()) && value.bytes().all(plain) && !value.starts_with('~')
     {
         return value.into();
     }

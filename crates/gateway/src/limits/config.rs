@@ -409,7 +409,9 @@ impl LimitConfig {
     ) -> Result<Vec<(&'static str, Kind)>, Error> {
         let calendar = |zone: &String, of: fn(_) -> Calendar| {
             let found = Calendar::find_zone(zone);
-            found.map(of).ok_or_else(|| Error::Zone { zone: zone.clone() })
+            found
+                .map(of)
+                .ok_or_else(|| Error::Zone { zone: zone.clone() })
         };
         let kind = |limit: u64, of: fn(_) -> Calendar| {
             let zones = shared.zones.iter();
@@ -457,8 +459,7 @@ impl LimitConfig {
         let attestation = self.attestation_at_most.as_deref().map(|name| {
             let known = LADDER.iter().find(|rung| rung.as_str() == name);
             known.map(|rung| rung.level()).ok_or_else(|| {
-                let problem =
-                    "is none of none, ip_range, api_key, oauth, http_signature and mtls";
+                let problem = "is none of none, ip_range, api_key, oauth, http_signature and mtls";
                 self.wrong("attestation-at-most", problem)
             })
         });

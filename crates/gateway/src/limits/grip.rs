@@ -5,7 +5,7 @@ use std::sync::Arc;
 use airside_policy::limit::{Held, Level, Looks};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{plan::Compiled, service::Limits};
+use super::{plan::Compiled, service::Counters};
 use crate::event::{self, Outcome};
 
 static RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -31,7 +31,7 @@ pub(super) struct Taken {
 /// Looks that a call earns if it succeeds.
 #[derive(Debug)]
 pub(super) struct Earns {
-    pub(super) limits: Arc<Limits>,
+    pub(super) limits: Arc<Counters>,
     pub(super) rule: Arc<Compiled>,
     pub(super) key: String,
     pub(super) looks: Looks,
@@ -76,7 +76,7 @@ impl Grip {
                     key,
                     looks,
                 } = earns;
-                limits.earn(&rule.rule.name, key, looks);
+                limits.earn(&rule.rule.name, &key, looks);
             }
         }
     }

@@ -10,14 +10,14 @@ use super::{
     answer::Limited,
     call::{After, Scene},
     grip::{Earns, Grip, Taken},
-    service::Limits,
+    service::Counters,
 };
 use crate::upstream::Outbound;
 
 /// The limits of one configuration.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    pub(super) limits: Arc<Limits>,
+    pub(super) limits: Arc<Counters>,
     early: Arc<[Arc<Compiled>]>,
     late: Arc<[Arc<Compiled>]>,
 }
@@ -63,7 +63,7 @@ impl Compiled {
 impl Plan {
     /// Returns the plan of `rules`, which are counted by `limits`.
     #[must_use]
-    pub fn new(rules: Vec<Rule>, limits: Arc<Limits>) -> Self {
+    pub fn new(rules: Vec<Rule>, limits: Arc<Counters>) -> Self {
         let rules = rules.into_iter().map(|rule| Arc::new(Compiled::new(rule)));
         let (early, late): (Vec<_>, Vec<_>) = rules.partition(|rule| rule.rule.is_early());
         Self {
@@ -75,11 +75,6 @@ impl Plan {
 
     pub(super) fn rules(&self) -> impl Iterator<Item = &Arc<Compiled>> {
         self.early.iter().chain(self.late.iter())
-    }
-
-    /// Forgets what came to rest. For a timer.
-    pub(crate) fn sweep(&self) {
-        self.limits.sweep();
     }
 
     /// Takes what a request of `caller` costs by its head alone.
@@ -132,10 +127,13 @@ impl Plan {
         let now = self.limits.now();
         let mut grip = Grip::default();
         let mut wanted = Vec::with_capacity(rules.len());
-        for rule in rules.iter().filter(|rule| self.meant(rule, scene, &mut grip)) {
+        for rule in rules {
+            if !self.meant(rule, scene, &mut grip) {
+                continue;
+            }
             let key = scene.key(&rule.rule.per, rule.rule.market.as_deref());
             match &rule.rule.kind {
-                Kind::Concurrent(most) => self.hold(rule, key, most.get(), scene, &mut grip)?,
+                Kind::Concurrent(most) => self.hold(rule, &key, most.get(), scene, &mut grip)?,
                 Kind::Pace(_) | Kind::Quota { .. } | Kind::LookToBook { .. } => {
                     wanted.push((rule, key));
                 }
@@ -187,12 +185,12 @@ impl Plan {
     fn hold(
         &self,
         rule: &Arc<Compiled>,
-        key: String,
+        key: &str,
         most: u32,
         scene: &Scene<'_>,
         grip: &mut Grip,
     ) -> Result<(), Limited> {
-        let held = self.limits.hold(&rule.rule.name, &key, most);
+        let held = self.limits.hold(&rule.rule.name, key, most);
         if let Some(held) = held {
             grip.held.push(held);
             return Ok(());
@@ -202,7 +200,7 @@ impl Plan {
             reset_ns: 0,
             retry_ns: 1_000_000_000,
         };
-        Err(self.limited(rule, &key, level, scene))
+        Err(self.limited(rule, key, level, scene))
     }
 
     /// Returns whether `rule` counts the call. One that books is not counted as a
@@ -240,15 +238,11 @@ impl Plan {
         })
     }
 
-    fn limited(
-        &self,
-        rule: &Arc<Compiled>,
-        key: &str,
-        level: Level,
-        scene: &Scene<'_>,
-    ) -> Limited {
+    fn limited(&self, rule: &Arc<Compiled>, key: &str, level: Level, scene: &Scene<'_>) -> Limited {
         let tenant = scene.caller.tenant();
-        let own_entry = self.limits.refused(tenant, &rule.rule.name, key, scene.after.is_some());
+        let own_entry = self
+            .limits
+            .refused(tenant, &rule.rule.name, key, scene.after.is_some());
         let cost = rule.rule.cost_of(scene.tool());
         Limited {
             rule: rule.clone(),

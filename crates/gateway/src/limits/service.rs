@@ -18,7 +18,7 @@ const TICK: Duration = Duration::from_secs(5);
 
 /// What was taken from limits, by everybody who calls this process.
 #[derive(Debug)]
-pub struct Limits {
+pub struct Counters {
     clock: Arc<dyn Clock>,
     memory: Memory,
     gauges: Gauges,
@@ -26,7 +26,7 @@ pub struct Limits {
     keeper: Keeper,
 }
 
-impl Limits {
+impl Counters {
     /// Returns counters that go on where those in `ledger` ended.
     ///
     /// # Errors
@@ -49,7 +49,7 @@ impl Limits {
     }
 
     /// Starts to write what is used and refused, until `supervisor` stops; what comes
-    /// after that is for [`Limits::save`].
+    /// after that is for [`Counters::save`].
     pub fn start(self: &Arc<Self>, supervisor: &Supervisor) {
         let (limits, stop) = (self.clone(), supervisor.clone());
         let windows = refusals::WINDOW.as_secs() / TICK.as_secs();
@@ -89,7 +89,9 @@ impl Limits {
                 to,
                 refused: window.counted,
             });
-            let written = event.draft(&place.tenant).map_err(|error| error.to_string());
+            let written = event
+                .draft(&place.tenant)
+                .map_err(|error| error.to_string());
             let written = written.and_then(|draft| {
                 let recorded = self.keeper.ledger().record(draft);
                 recorded.map_err(|error| error.to_string())
@@ -99,6 +101,12 @@ impl Limits {
                 tracing::error!(limit, key, refused, error, "refusals are in no entry");
             }
         }
+    }
+
+    /// Returns where is counted.
+    #[must_use]
+    pub fn store(&self) -> &'static str {
+        "memory"
     }
 
     pub(super) fn now(&self) -> Now {
@@ -117,8 +125,8 @@ impl Limits {
         self.gauges.hold(Key { rule, text: key }, most)
     }
 
-    pub(super) fn earn(&self, rule: &str, key: String, looks: Looks) {
-        let key = Key { rule, text: &key };
+    pub(super) fn earn(&self, rule: &str, key: &str, looks: Looks) {
+        let key = Key { rule, text: key };
         self.memory.credit(key, looks, 1, self.now());
     }
 
@@ -132,7 +140,8 @@ impl Limits {
 
     /// Counts a refusal; returns whether it is to have an entry of its own.
     pub(super) fn refused(&self, tenant: &TenantId, rule: &str, key: &str, may: bool) -> bool {
-        self.refusals.add((tenant, rule, key), self.clock.now(), may)
+        self.refusals
+            .add((tenant, rule, key), self.clock.now(), may)
     }
 
     /// Gives all units of `key` of `limit` back, for the reason on record.
@@ -146,7 +155,10 @@ impl Limits {
             text: key,
         };
         let known = self.memory.entries();
-        if !known.iter().any(|entry| entry.rule == limit && entry.key == key) {
+        if !known
+            .iter()
+            .any(|entry| entry.rule == limit && entry.key == key)
+        {
             return Err(Fault::new(
                 Kind::NotFound,
                 "GW-070",

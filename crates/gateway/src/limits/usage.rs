@@ -64,7 +64,8 @@ impl Plan {
                 });
             }
         }
-        let part = |usage: &Usage| u128::from(usage.used) * 1_000_000 / u128::from(usage.most.max(1));
+        let part =
+            |usage: &Usage| u128::from(usage.used) * 1_000_000 / u128::from(usage.most.max(1));
         list.retain(|usage| usage.used > 0);
         list.sort_by(|one, other| {
             let by_part = part(other).cmp(&part(one));

@@ -12,7 +12,11 @@ use std::{
 };
 
 use airside_base::{Clock, OnFailure, Supervisor, SystemClock, TenantId};
-use airside_gateway::{Parts, Shared, Snapshot, State, config, serve};
+use airside_gateway::{
+    Parts, Shared, Snapshot, State, config,
+    limits::{self, Counters, LimitConfig, LimitsConfig, Plan},
+    serve,
+};
 use airside_identity::Identity;
 use airside_ledger::{Entry, Ledger, stores::memory::Memory};
 use airside_mcp::{Body, BoxError, Incoming, Limits, body};
@@ -408,6 +412,24 @@ impl House {
     /// Puts the same rules in force once more.
     pub(crate) fn renew(&self) {
         self.reload(POLICY, |_| {});
+    }
+
+    /// Puts limits in force, each a JSON object, that are counted by `limits`.
+    pub(crate) fn limit(&self, each: &[&str], limits: &Arc<Counters>) {
+        let each = each.iter().map(|json| serde_json::from_str(json).unwrap());
+        let each: Vec<LimitConfig> = each.collect();
+        let rules = limits::compile(&LimitsConfig::default(), &each).unwrap();
+        let previous = self.snapshot.load_full();
+        let next = self.world.snapshot(POLICY, |_| {}, Some(&previous));
+        let next = next.with_limits(Plan::new(rules, limits.clone()));
+        self.snapshot.store(Arc::new(next));
+    }
+
+    /// Returns counters that go on where those in the ledger ended.
+    pub(crate) async fn counters(&self) -> Arc<Counters> {
+        let config = LimitsConfig::default();
+        let limits = Counters::open(&config, self.ledger.clone(), self.world.clock.clone());
+        limits.await.unwrap()
     }
 
     /// Returns what the breaker of the upstream does.
