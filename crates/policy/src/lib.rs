@@ -14,18 +14,33 @@
 //!   decision.
 //! * A decision is a function of the facts and the policies: no clock, no
 //!   counter, no IO. This is what allows it to be remembered and replayed.
+//! * What policies do not read of a call does not enter the memory of decisions, and
+//!   what never comes again is not remembered.
 
+mod argument;
 mod engine;
+mod explain;
 mod facts;
 pub mod limit;
+mod intent;
+mod lint;
 mod load_error;
 mod memo;
 mod permit;
 mod policies;
+mod reads;
 mod vocabulary;
 
+pub use argument::{
+    Argument, ArgumentKind, Declared, MAX_ITEMS, MAX_TEXT_BYTES, Unreadable, Value,
+};
 pub use engine::Engine;
-pub use facts::{Action, Facts, Principal, Target, ToolTraits};
+pub use explain::{Explanation, Rule, Stance};
+pub use facts::{
+    Action, Asked, Circumstances, Contract, Facts, Principal, Risk, Standing, Target, ToolTraits,
+};
+pub use intent::{Intent, MAX_WORDS_BYTES};
+pub use lint::{Known, Remark};
 pub use load_error::{LoadError, Place, Problem};
 pub use permit::{Permit, PolicyId, Reason, Refusal};
-pub use policies::{DEFAULT, MAX_SOURCE_BYTES, Policies, SCHEMA, Source};
+pub use policies::{DEFAULT, MAX_SOURCE_BYTES, Policies, SCHEMA, Settings, Source};

@@ -87,6 +87,24 @@ pub enum Problem {
         /// Where.
         place: Place,
     },
+    /// A policy has an annotation that means nothing.
+    #[error(
+        "{place}: {text}\n  hint: there are @id, @hint, @approval, @hidden, @description and @owner"
+    )]
+    Annotation {
+        /// Where.
+        place: Place,
+        /// What is wrong with it.
+        text: String,
+    },
+    /// An argument of interest has a name or kind that policies cannot use.
+    #[error(
+        "the argument `{name}` is declared with two kinds or has a name that policies cannot use\n  hint: use a-z, 0-9 and `_`, and one kind for all arguments of one name"
+    )]
+    Argument {
+        /// Its name.
+        name: String,
+    },
     /// A file is longer than accepted.
     #[error("{file}: {size_bytes} bytes are more than the accepted {max}", max = crate::policies::MAX_SOURCE_BYTES)]
     TooLarge {
@@ -113,6 +131,8 @@ impl Problem {
             Self::Duplicate { .. } => "POL-013",
             Self::Template { .. } => "POL-014",
             Self::TooLarge { .. } => "POL-015",
+            Self::Annotation { .. } => "POL-040",
+            Self::Argument { .. } => "POL-041",
         }
     }
 }

@@ -4,6 +4,8 @@ use std::{fmt, sync::Arc};
 
 use airside_base::{Fault, Kind};
 
+use crate::{Asked, engine::UNLISTED};
+
 /// Name of a policy: the value of its `@id`. Clones share the text.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PolicyId(Arc<str>);
@@ -97,6 +99,7 @@ struct Refused {
     policies: Arc<[PolicyId]>,
     hint: Option<String>,
     details: Option<String>,
+    hidden: bool,
 }
 
 /// What kind of refusal it is.
@@ -108,6 +111,8 @@ pub enum Reason {
     Forbidden,
     /// A policy could not be evaluated, so nobody knows.
     Undecidable,
+    /// Somebody has to agree to exactly this call first.
+    NeedsApproval(Asked),
 }
 
 impl Refusal {
@@ -122,7 +127,28 @@ impl Refusal {
             policies,
             hint,
             details,
+            hidden: false,
         }))
+    }
+
+    /// Returns the refusal of something that the caller is not to know of.
+    pub(crate) fn hidden(mut self) -> Self {
+        if let Some(refused) = Arc::get_mut(&mut self.0) {
+            refused.hidden = true;
+        }
+        self
+    }
+
+    /// Returns whether the caller is not to know that there is such a thing.
+    #[must_use]
+    pub fn is_hidden(&self) -> bool {
+        self.0.hidden
+    }
+
+    /// Returns what a policy tells the caller.
+    #[must_use]
+    pub fn hint(&self) -> Option<&str> {
+        self.0.hint.as_deref()
     }
 
     /// Returns what kind of refusal it is.
@@ -142,7 +168,12 @@ impl Refusal {
     /// they tell how the installation is protected.
     #[must_use]
     pub fn fault(&self) -> Fault {
-        let fault = match self.0.reason {
+        let (reason, hint) = match self.0.hidden {
+            // Exactly what is said of a tool that is not there.
+            true => (Reason::NothingPermits, Some(UNLISTED)),
+            false => (self.0.reason, self.hint()),
+        };
+        let fault = match reason {
             Reason::NothingPermits => {
                 Fault::new(Kind::Forbidden, "POL-001", "no policy permits this")
             }
@@ -152,9 +183,19 @@ impl Refusal {
                 "POL-003",
                 "the policy could not be evaluated, so the answer is no",
             ),
+            Reason::NeedsApproval(Asked::Client) => Fault::new(
+                Kind::Forbidden,
+                "POL-042",
+                "this call has to be confirmed by a person first",
+            ),
+            Reason::NeedsApproval(Asked::Operator) => Fault::new(
+                Kind::Forbidden,
+                "POL-043",
+                "this call has to be approved by an operator first",
+            ),
         };
-        let fault = match &self.0.hint {
-            Some(hint) => fault.with_hint(hint.clone()),
+        let fault = match hint {
+            Some(hint) => fault.with_hint(hint.to_owned()),
             None => fault,
         };
         let names: Vec<_> = self.policies().iter().map(PolicyId::as_str).collect();

@@ -9,11 +9,13 @@ use std::{
 use airside_base::ServerId;
 use aws_lc_rs::digest::{Context, SHA256};
 use cedar_policy::{Policy, PolicySet, Schema, ValidationMode, Validator};
+use jiff::tz::TimeZone;
 use miette::Diagnostic;
 
 use crate::{
-    Action, Engine,
+    Action, Asked, Declared, Engine,
     load_error::{LoadError, Place, Problem},
+    reads::Reads,
     vocabulary::Vocabulary,
 };
 
@@ -38,24 +40,67 @@ pub struct Source<'a> {
     pub text: &'a str,
 }
 
+/// What policies can speak of in this installation.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Arguments of interest. Those of one name have one kind.
+    pub arguments: Vec<Declared>,
+    /// Where `context.time` reads its calendar.
+    pub zone: TimeZone,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            arguments: Vec::new(),
+            zone: TimeZone::UTC,
+        }
+    }
+}
+
+/// What is known of one policy besides its text.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Mark {
+    pub(crate) reads: Reads,
+    /// Who has to agree (`@approval`).
+    pub(crate) asked: Option<Asked>,
+    /// What it forbids is not to be known of (`@hidden`).
+    pub(crate) hidden: bool,
+    pub(crate) place: Option<Place>,
+}
+
+/// By the id of the policy.
+pub(crate) type Marks = Arc<HashMap<cedar_policy::PolicyId, Mark>>;
+
+/// The place in the schema where declared arguments go.
+const NO_ARGUMENTS: &str = "type Arguments = {};";
+
+/// Annotations that a policy may have. Any other is a slip of the pen, and one that
+/// should have asked for an approval would open what it was to close.
+const ANNOTATIONS: [&str; 6] = ["id", "hint", "approval", "hidden", "description", "owner"];
+
 /// Policies that have passed every check. Clones share the same data.
 #[derive(Debug, Clone)]
 pub struct Policies {
     set: Arc<PolicySet>,
     vocabulary: Arc<Vocabulary>,
     version: Arc<str>,
+    marks: Marks,
 }
 
 impl Policies {
     /// Returns the shipped policies.
     #[must_use]
     pub fn builtin() -> Self {
-        let source = Source {
-            name: "policies/default.cedar",
-            text: DEFAULT,
-        };
-        Self::load(&[source]).expect("the shipped policies pass the checks, which a test proves")
+        Self::load(&[Self::BUILTIN], &Settings::default())
+            .expect("the shipped policies pass the checks, which a test proves")
     }
+
+    /// The shipped policies as a source.
+    pub const BUILTIN: Source<'static> = Source {
+        name: "policies/default.cedar",
+        text: DEFAULT,
+    };
 
     /// Returns the policies of `sources`, which take the place of the shipped ones.
     ///
@@ -64,24 +109,50 @@ impl Policies {
     /// Everything that is wrong with them, with file, line and column. A rule that
     /// can never apply, or that holds invisible or confusable characters, counts
     /// as wrong.
-    pub fn load(sources: &[Source<'_>]) -> Result<Self, LoadError> {
-        let schema = schema();
-        let vocabulary = Arc::new(Vocabulary::new(&schema));
+    pub fn load(sources: &[Source<'_>], settings: &Settings) -> Result<Self, LoadError> {
+        let schema = schema(&settings.arguments)?;
+        let vocabulary = Arc::new(Vocabulary::new(&schema, settings.zone.clone()));
         let mut loading = Loading::default();
         sources.iter().for_each(|source| loading.read(source));
         // Validation of a half-read set would blame what is not wrong.
         LoadError::check(std::mem::take(&mut loading.problems))?;
         loading.validate(schema);
         LoadError::check(loading.problems)?;
+        let places = loading.places.into_iter();
+        let places = places.map(|(id, (place, _))| (id, place)).collect();
         Ok(Self {
+            marks: marks(&loading.set, places),
             set: Arc::new(loading.set),
             vocabulary,
-            version: version(sources),
+            version: version(sources, settings),
         })
     }
 
-    /// Returns the first 128 bits of the SHA-256 of the sources, in hexadecimal
-    /// digits. What was decided names it.
+    /// Returns how many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.policies().count()
+    }
+
+    pub(crate) fn policies(&self) -> impl Iterator<Item = &Policy> {
+        self.set.policies()
+    }
+
+    pub(crate) fn place(&self, id: &cedar_policy::PolicyId) -> Option<Place> {
+        self.marks.get(id)?.place.clone()
+    }
+
+    pub(crate) fn asks(&self, id: &cedar_policy::PolicyId) -> bool {
+        self.marks.get(id).is_some_and(|mark| mark.asked.is_some())
+    }
+
+    pub(crate) fn server_in_scope(&self, policy: &Policy) -> Option<String> {
+        self.vocabulary
+            .server_in_scope(&policy.resource_constraint())
+    }
+
+    /// Returns the first 128 bits of the SHA-256 of the sources and of what they can
+    /// speak of, in hexadecimal digits. What was decided names it.
     #[must_use]
     pub fn version(&self) -> &str {
         &self.version
@@ -105,7 +176,8 @@ impl Policies {
                 .expect("ids stay unique in a part of a set")
         };
         let sets = Action::ALL.into_iter().map(cut).collect();
-        Engine::new(server.clone(), words.clone(), self.version.clone(), sets)
+        let (version, marks) = (self.version.clone(), self.marks.clone());
+        Engine::new(server.clone(), words.clone(), version, marks, sets)
     }
 
     /// Returns an engine that is given every policy for every action. The yardstick
@@ -113,33 +185,81 @@ impl Policies {
     #[cfg(test)]
     pub(crate) fn whole(&self, server: &ServerId) -> Engine {
         let sets = Action::ALL.map(|_| (*self.set).clone());
-        let version = self.version.clone();
-        Engine::new(
-            server.clone(),
-            self.vocabulary.clone(),
-            version,
-            sets.into(),
-        )
+        let (version, marks) = (self.version.clone(), self.marks.clone());
+        let words = self.vocabulary.clone();
+        Engine::new(server.clone(), words, version, marks, sets.into())
     }
 }
 
 /// Texts carry their length, so that what moves between files is another version.
-fn version(sources: &[Source<'_>]) -> Arc<str> {
+fn version(sources: &[Source<'_>], settings: &Settings) -> Arc<str> {
     let mut context = Context::new(&SHA256);
-    for source in sources {
-        context.update(&(source.text.len() as u64).to_be_bytes());
-        context.update(source.text.as_bytes());
-    }
+    let mut add = |text: &str| {
+        context.update(&(text.len() as u64).to_be_bytes());
+        context.update(text.as_bytes());
+    };
+    sources.iter().for_each(|source| add(source.text));
+    settings
+        .arguments
+        .iter()
+        .for_each(|argument| add(&format!("{argument:?}")));
+    add(settings.zone.iana_name().unwrap_or("UTC"));
     let digest = context.finish();
     let (first, _) = digest.as_ref().split_at(16);
     let hex: String = first.iter().map(|byte| format!("{byte:02x}")).collect();
     hex.into()
 }
 
-fn schema() -> Schema {
-    let (schema, _warnings) = Schema::from_cedarschema_str(SCHEMA)
-        .expect("the shipped schema is valid, which a test proves");
-    schema
+/// Returns the schema with these arguments.
+fn schema(arguments: &[Declared]) -> Result<Schema, LoadError> {
+    let mut problems = Vec::new();
+    let mut members: HashMap<&str, &'static str> = HashMap::new();
+    for Declared { name, kind } in arguments {
+        let known = members.insert(name, kind.cedar());
+        if !is_argument(name) || known.is_some_and(|known| known != kind.cedar()) {
+            let name = escape(name);
+            problems.push(Problem::Argument { name });
+        }
+    }
+    LoadError::check(problems)?;
+    let mut members: Vec<_> = members.into_iter().collect();
+    members.sort_unstable();
+    let members: Vec<_> = members
+        .iter()
+        .map(|(name, kind)| format!("{name}?: {kind}"))
+        .collect();
+    let text = SCHEMA.replace(
+        NO_ARGUMENTS,
+        &format!("type Arguments = {{ {} }};", members.join(", ")),
+    );
+    let (schema, _warnings) = Schema::from_cedarschema_str(&text)
+        .expect("the shipped schema is valid with any arguments, which tests prove");
+    Ok(schema)
+}
+
+/// A name that needs no quotes in Cedar and is none of its words.
+fn is_argument(name: &str) -> bool {
+    const WORDS: [&str; 10] = [
+        "true", "false", "if", "then", "else", "in", "like", "has", "is", "__cedar",
+    ];
+    let mut bytes = name.bytes();
+    let first = bytes.next().is_some_and(|byte| byte.is_ascii_lowercase());
+    let rest = bytes.all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+    first && rest && name.len() <= MAX_ID_BYTES && !WORDS.contains(&name)
+}
+
+/// Reads the annotations of policies that were checked.
+fn marks(set: &PolicySet, mut places: HashMap<cedar_policy::PolicyId, Place>) -> Marks {
+    let mark = |policy: &Policy| {
+        let mark = Mark {
+            reads: Reads::of(policy),
+            asked: policy.annotation("approval").and_then(Asked::find),
+            hidden: policy.annotation("hidden").is_some(),
+            place: places.remove(policy.id()),
+        };
+        (policy.id().clone(), mark)
+    };
+    Arc::new(set.policies().map(mark).collect())
 }
 
 /// Policies on their way in.
@@ -198,6 +318,12 @@ impl<'a> Loading<'a> {
                 first: first.clone(),
             });
         }
+        if let Some(text) = odd_annotation(policy) {
+            self.problems.push(Problem::Annotation {
+                place: place.clone(),
+                text,
+            });
+        }
         self.set
             .add(policy.new_id(key.clone()))
             .expect("the id is not in the set yet");
@@ -241,6 +367,25 @@ impl<'a> Loading<'a> {
         };
         Some((line, problem))
     }
+}
+
+/// Returns what is wrong with the annotations of a policy.
+fn odd_annotation(policy: &Policy) -> Option<String> {
+    policy.annotations().find_map(|(name, value)| {
+        let forbids = policy.effect() == cedar_policy::Effect::Forbid;
+        match name {
+            "approval" if Asked::find(value).is_none() => {
+                Some("`@approval` is \"client\" or \"operator\"".to_owned())
+            }
+            "hidden" if !forbids || !value.is_empty() => {
+                Some("`@hidden` stands in front of a `forbid`, without a value".to_owned())
+            }
+            name if !ANNOTATIONS.contains(&name) => {
+                Some(format!("there is no annotation `@{}`", escape(&name)))
+            }
+            _ => None,
+        }
+    })
 }
 
 fn is_id(id: &str) -> bool {

@@ -1,18 +1,33 @@
-use airside_base::TenantId;
+use airside_base::{TenantId, Timestamp};
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Action, Facts, PolicyId, Principal, Reason, Target, ToolTraits, permit::Verdict};
+use crate::{
+    Action, Argument, ArgumentKind, Circumstances, Facts, PolicyId, Principal, Reason, Standing,
+    Target, ToolTraits, Value, permit::Verdict,
+};
+
+mod approval;
+mod model;
+
+fn bare() -> Circumstances<'static> {
+    Circumstances::bare(Timestamp::UNIX_EPOCH)
+}
 
 fn server(name: &str) -> ServerId {
     name.parse().unwrap()
 }
 
 fn load(text: &str) -> Result<Policies, LoadError> {
-    Policies::load(&[Source {
+    load_with(text, &Settings::default())
+}
+
+fn load_with(text: &str, settings: &Settings) -> Result<Policies, LoadError> {
+    let source = Source {
         name: "test.cedar",
         text,
-    }])
+    };
+    Policies::load(&[source], settings)
 }
 
 /// Who asks, in one word.
@@ -27,6 +42,9 @@ fn principal<'a>(who: &str, tenant: &'a TenantId, groups: &'a [String]) -> Princ
         tenant,
         attestation,
         groups,
+        scopes: &[],
+        client: None,
+        issuer: None,
     }
 }
 
@@ -51,6 +69,7 @@ fn decide(policies: &Policies, who: &str, action: Action, target: Target<'_>) ->
         principal: principal(who, &tenant, &groups),
         action,
         target,
+        context: bare(),
     };
     let names = |ids: &[PolicyId]| ids.iter().map(|id| format!(" {id}")).collect::<String>();
     match policies.engine(&server("travel")).decide(&facts, "call") {
@@ -64,7 +83,11 @@ fn decide(policies: &Policies, who: &str, action: Action, target: Target<'_>) ->
 }
 
 fn tool(name: &str, traits: ToolTraits) -> Target<'_> {
-    Target::Tool { name, traits }
+    Target::Tool {
+        name,
+        traits,
+        standing: Standing::default(),
+    }
 }
 
 #[track_caller]
@@ -84,12 +107,18 @@ fn by_default_every_caller_may_read() {
         ] {
             check_default(who, action, Target::Server, "ok read-by-every-caller");
         }
-        let uri = Target::Resource { uri: "file:///a" };
+        let uri = Target::Resource {
+            uri: "file:///a",
+            standing: Standing::default(),
+        };
         check_default(who, Action::ReadResource, uri, "ok read-by-every-caller");
         check_default(
             who,
             Action::GetPrompt,
-            Target::Prompt { name: "a" },
+            Target::Prompt {
+                name: "a",
+                standing: Standing::default(),
+            },
             "ok read-by-every-caller",
         );
         check_default(
@@ -147,6 +176,7 @@ fn a_tool_that_no_server_lists_is_refused_with_a_hint() {
         principal: principal("key", &tenant, &[]),
         action: Action::CallTool,
         target: tool("invented", lying),
+        context: bare(),
     };
     let refusal = Policies::builtin()
         .engine(&server("travel"))
@@ -184,6 +214,7 @@ fn forbid_wins_and_its_hint_reaches_the_caller_but_its_name_does_not() {
         principal: principal("key", &tenant, &[]),
         action: Action::List,
         target: Target::Server,
+        context: bare(),
     };
     let fault = policies
         .engine(&server("travel"))
@@ -331,8 +362,11 @@ fn invisible_and_control_characters_are_refused_and_not_echoed() {
 #[test]
 fn equal_policies_in_two_files_are_told_apart() {
     let text = "@id(\"a\") permit (principal, action, resource);";
-    let error =
-        Policies::load(&[Source { name: "one", text }, Source { name: "two", text }]).unwrap_err();
+    let error = Policies::load(
+        &[Source { name: "one", text }, Source { name: "two", text }],
+        &Settings::default(),
+    )
+    .unwrap_err();
     assert!(
         error
             .to_string()
@@ -344,15 +378,26 @@ fn equal_policies_in_two_files_are_told_apart() {
 /// Every action on the kind of target that the schema gives it.
 fn all_facts<'a>(principal: Principal<'a>, name: &'a str, traits: ToolTraits) -> Vec<Facts<'a>> {
     let target = |action| match action {
-        Action::CallTool => Target::Tool { name, traits },
-        Action::ReadResource => Target::Resource { uri: name },
-        Action::GetPrompt => Target::Prompt { name },
+        Action::CallTool => Target::Tool {
+            name,
+            traits,
+            standing: Standing::default(),
+        },
+        Action::ReadResource => Target::Resource {
+            uri: name,
+            standing: Standing::default(),
+        },
+        Action::GetPrompt => Target::Prompt {
+            name,
+            standing: Standing::default(),
+        },
         _ => Target::Server,
     };
     let facts = |action| Facts {
         principal,
         action,
         target: target(action),
+        context: bare(),
     };
     Action::ALL.into_iter().map(facts).collect()
 }
@@ -361,15 +406,26 @@ fn all_facts<'a>(principal: Principal<'a>, name: &'a str, traits: ToolTraits) ->
 fn all_pairs<'a>(principal: Principal<'a>, name: &'a str, traits: ToolTraits) -> Vec<Facts<'a>> {
     let targets = [
         Target::Server,
-        Target::Tool { name, traits },
-        Target::Resource { uri: name },
-        Target::Prompt { name },
+        Target::Tool {
+            name,
+            traits,
+            standing: Standing::default(),
+        },
+        Target::Resource {
+            uri: name,
+            standing: Standing::default(),
+        },
+        Target::Prompt {
+            name,
+            standing: Standing::default(),
+        },
     ];
     let on = |action| {
         targets.map(|target| Facts {
             principal,
             action,
             target,
+            context: bare(),
         })
     };
     Action::ALL.into_iter().flat_map(on).collect()
@@ -379,17 +435,43 @@ fn all_pairs<'a>(principal: Principal<'a>, name: &'a str, traits: ToolTraits) ->
 fn questions_fit_the_schema() {
     let tenant = TenantId::default();
     let groups = ["booking".to_owned()];
-    let schema = schema();
-    let vocabulary = Vocabulary::new(&schema);
-    for facts in all_facts(principal("key", &tenant, &groups), "a", read_only()) {
+    let arguments = [
+        (
+            "amount",
+            ArgumentKind::Decimal { digits: 2 },
+            Value::Integer(5),
+        ),
+        ("market", ArgumentKind::Text, Value::Text("CH".into())),
+        ("sure", ArgumentKind::Flag, Value::Flag(true)),
+        ("tags", ArgumentKind::Texts, Value::Texts(vec!["a".into()])),
+    ];
+    let declared = arguments.clone().map(|(name, kind, _)| Declared {
+        name: name.to_owned(),
+        kind,
+    });
+    let schema = schema(&declared).unwrap();
+    let vocabulary = Vocabulary::new(&schema, TimeZone::UTC);
+    let arguments = arguments.map(|(name, _, value)| Argument {
+        name: name.to_owned(),
+        value,
+    });
+    let everything = Reads {
+        whole: true,
+        ..Reads::default()
+    };
+    for mut facts in all_facts(principal("key", &tenant, &groups), "a", read_only()) {
+        facts.principal.client = Some("https://client.example/a");
+        facts.principal.issuer = Some("https://issuer.example");
+        facts.principal.scopes = &groups;
+        facts.context.arguments = &arguments;
         // Panics where a type, an attribute or an action is not the schema's.
-        let _ = vocabulary.question(&server("travel"), &facts, Some(&schema));
+        let _ = vocabulary.question(&server("travel"), &facts, &everything, Some(&schema));
     }
 }
 
 #[test]
 fn schema_has_no_action_that_is_not_ours() {
-    let schema = schema();
+    let schema = schema(&[]).unwrap();
     let mut found: Vec<_> = schema
         .actions()
         .map(|uid| uid.id().unescaped().to_owned())
@@ -417,6 +499,17 @@ fn only_policies_of_the_server_are_in_its_engine() {
     .unwrap();
     assert_eq!(policies.engine(&server("travel")).policy_count(), 4);
     assert_eq!(policies.whole(&server("travel")).policy_count(), 6);
+}
+
+/// Policies that nobody has validated.
+fn unchecked(set: PolicySet) -> Policies {
+    let schema = schema(&[]).unwrap();
+    Policies {
+        marks: marks(&set, HashMap::new()),
+        set: Arc::new(set),
+        vocabulary: Arc::new(Vocabulary::new(&schema, TimeZone::UTC)),
+        version: "test".into(),
+    }
 }
 
 fn scope() -> impl Strategy<Value = String> {
@@ -477,7 +570,7 @@ proptest! {
             let id = cedar_policy::PolicyId::new(format!("p{number}"));
             set.add(Policy::parse(Some(id), text).unwrap()).unwrap();
         }
-        let policies = Policies { set: Arc::new(set), vocabulary: Arc::new(Vocabulary::new(&schema())), version: "test".into() };
+        let policies = unchecked(set);
         let own = server(own);
         let (cut, whole) = (policies.engine(&own), policies.whole(&own));
         let tenant = TenantId::default();
