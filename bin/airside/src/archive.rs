@@ -41,6 +41,7 @@ pub(crate) fn folds() -> Folds {
         .with::<airside_travel::KeyUses>()
         .with::<airside_travel::Travellers>()
         .with::<airside_gateway::limits::Quotas>()
+        .with::<airside_gateway::approval::Approvals>()
 }
 
 /// Opens the archive at `url` for reading.

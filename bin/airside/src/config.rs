@@ -22,12 +22,13 @@ use std::{
 
 use airside_archive::Access;
 use airside_gateway::{
-    config::{Endpoint, Listen, Recording, Upstream},
+    config::{Endpoint, Listen, Recording, Tool, Upstream},
     limits::{LimitConfig, LimitsConfig},
 };
 use airside_identity::Digest;
 use airside_ledger::conversation::Region;
-use airside_policy::Policies;
+use airside_policy::{Policies, Settings};
+use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
@@ -72,6 +73,9 @@ pub(crate) struct Config {
     /// `airside call` uses.
     #[serde(default)]
     pub(crate) endpoint: Vec<Endpoint>,
+    /// What policies are to know about tools, each `[[tool]]`.
+    #[serde(default)]
+    pub(crate) tool: Vec<Tool>,
     /// Who may call, and how callers prove who they are.
     #[serde(default)]
     pub(crate) identity: airside_identity::Config,
@@ -204,6 +208,37 @@ pub(crate) struct PolicyFiles {
     /// Files with Cedar policies, which replace the built-in ones. What no policy
     /// permits is refused.
     pub(crate) files: Vec<PathBuf>,
+    /// Time zone in which policies read `context.time`, such as `Europe/Zurich`. UTC
+    /// unless given.
+    #[schemars(with = "Option<String>")]
+    pub(crate) zone: Option<Zone>,
+}
+
+/// A time zone of the system's database.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Zone(TimeZone);
+
+impl TryFrom<String> for Zone {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        let found = TimeZone::get(&name).map(Self);
+        found.map_err(|_| format!("there is no time zone `{}`", name.escape_debug()))
+    }
+}
+
+impl PolicyFiles {
+    /// Returns what policies can speak of beside what is shipped.
+    pub(crate) fn settings(&self, tools: &[Tool]) -> Settings {
+        Settings {
+            arguments: Tool::declared(tools),
+            zone: self
+                .zone
+                .as_ref()
+                .map_or(TimeZone::UTC, |zone| zone.0.clone()),
+        }
+    }
 }
 
 /// The built-in travel server.
@@ -328,7 +363,8 @@ fn read(source: &Source) -> Result<Loaded, Problems> {
     resolve(&mut config, source.folder());
     let mut list = check::check(source, &config);
     let texts = read_policies(source, &config, &mut list);
-    let policies = check::policies(&texts, &mut list);
+    let settings = config.policy.settings(&config.tool);
+    let policies = check::policies(&texts, &settings, &mut list);
     let Some(policies) = policies.filter(|_| list.is_empty()) else {
         return Err(refused(list));
     };

@@ -54,6 +54,11 @@ impl Key {
 }
 
 impl Key {
+    /// Returns all of it.
+    pub(crate) const fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// Returns its first 64 bits.
     pub(crate) fn prefix(self) -> u64 {
         let (first, _) = self.0.split_at(8);
@@ -140,11 +145,20 @@ impl Cache {
             Key::of(&parts)
         };
         let (kind, tenant) = (caller.kind().as_str(), caller.tenant().as_str());
+        let claims = [caller.issuer(), caller.client(), caller.subject()];
+        let claims = claims.map(|claim| claim.map_or(String::new(), |claim| format!("={claim}")));
         Some(Question {
             server: server.clone(),
             generation,
             public: key(&[]),
-            private: key(&[kind.as_bytes(), tenant.as_bytes(), caller.id().as_bytes()]),
+            private: key(&[
+                kind.as_bytes(),
+                tenant.as_bytes(),
+                caller.id().as_bytes(),
+                claims[0].as_bytes(),
+                claims[1].as_bytes(),
+                claims[2].as_bytes(),
+            ]),
         })
     }
 

@@ -12,6 +12,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use airside_base::ServerId;
 use airside_mcp::{header::ParamHeaders, reply::List};
+use airside_policy::Contract;
 
 use crate::federation::{merge, raw};
 
@@ -41,6 +42,8 @@ pub struct Facts {
     pub idempotent: bool,
     /// `openWorldHint`.
     pub open_world: bool,
+    /// Where its definition stands.
+    pub contract: Contract,
 }
 
 impl Facts {
@@ -53,6 +56,7 @@ impl Facts {
             destructive: true,
             idempotent: false,
             open_world: true,
+            contract: Contract::Unknown,
         }
     }
 
@@ -65,6 +69,7 @@ impl Facts {
             destructive: false,
             idempotent: true,
             open_world: true,
+            contract: Contract::Unknown,
         }
     }
 
@@ -87,6 +92,7 @@ impl Facts {
             destructive: !read_only && hint("destructiveHint", true),
             idempotent: read_only || hint("idempotentHint", false),
             open_world: hint("openWorldHint", true),
+            contract: Contract::Unknown,
         }
     }
 }
@@ -209,6 +215,7 @@ mod tests {
                 destructive: false,
                 idempotent: true,
                 open_world: false,
+                contract: Contract::Unknown,
             },
         );
         check(

@@ -5,12 +5,18 @@
 //! * Durations carry their unit in the name. A limit of zero is refused, never
 //!   read as "no limit".
 
+mod tool;
+
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 use airside_base::{Redacted, ServerId};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
+
+pub use self::tool::{
+    Argument, ArgumentType, Label, NotALabel, NotAPointer, Pointer, Sensitivity, Tool,
+};
 
 /// Where and how the gateway listens.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]

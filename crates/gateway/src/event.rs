@@ -7,7 +7,7 @@
 //!   a person or a client chose is a fingerprint of them.
 //! * A version, once written, decodes for ever: `golden/` holds one entry of each.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use airside_base::{CallId, TenantId};
 use airside_ledger::{Draft, DraftError, Kind};
@@ -132,11 +132,103 @@ pub struct Contract<'a> {
     pub state: Cow<'a, str>,
 }
 
-/// What the policies looked at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What the policies looked at, besides the subject of the entry: enough to decide
+/// again under other policies.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy<'a> {
-    /// Digest of the policies, as `config.loaded` and `airside policy check` tell it.
+    /// Digest of the policies, as `airside policy check` tells it.
     pub version: Cow<'a, str>,
+    /// When it was decided, in microseconds since the Unix epoch. Absent in entries of
+    /// before, which cannot be decided again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_us: Option<i64>,
+    /// Groups of the caller.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<Cow<'a, str>>,
+    /// Scopes of its token.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<Cow<'a, str>>,
+    /// The client that its token was issued to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<Cow<'a, str>>,
+    /// Who issued its token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<Cow<'a, str>>,
+    /// What was known of the tool; absent where no tool was called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool: Option<Traits<'a>>,
+    /// Region of the node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<Cow<'a, str>>,
+    /// What the session had seen: 1 untrusted, 2 private, 4 flagged, added up.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub risk: u8,
+    /// Whether the user's words asked for it, where the client passed them on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intent: Option<Cow<'a, str>>,
+    /// Arguments of interest that may stand here.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub arguments: BTreeMap<Cow<'a, str>, Value<'a>>,
+    /// Names of arguments of interest whose values may not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub withheld: Vec<Cow<'a, str>>,
+    /// The agreement that it was sent with or waits for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval<'a>>,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes what it may skip by reference"
+)]
+const fn is_zero(number: &u8) -> bool {
+    *number == 0
+}
+
+/// What was known of a tool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traits<'a> {
+    /// Its server listed it.
+    pub known: bool,
+    /// `readOnlyHint`.
+    pub read_only: bool,
+    /// `destructiveHint`.
+    pub destructive: bool,
+    /// `idempotentHint`.
+    pub idempotent: bool,
+    /// `openWorldHint`.
+    pub open_world: bool,
+    /// Where its definition stood.
+    pub contract: Cow<'a, str>,
+    /// Its labels.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<Cow<'a, str>>,
+    /// Its sensitivity.
+    pub sensitivity: u8,
+}
+
+/// The value of an argument of interest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Value<'a> {
+    /// A number.
+    Integer(i64),
+    /// A text that the configuration lets stand here.
+    Text(Cow<'a, str>),
+    /// True or false.
+    Flag(bool),
+    /// A list of such texts.
+    Texts(Vec<Cow<'a, str>>),
+}
+
+/// The agreement of a person to a call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval<'a> {
+    /// Its id, the subject of the `approval.*` entries.
+    pub id: Cow<'a, str>,
+    /// Who agreed, `client` or `operator`; absent while nobody has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Cow<'a, str>>,
 }
 
 /// `call.completed`, version 1.

@@ -51,6 +51,7 @@ pub use self::{
     peer::Peer,
 };
 use crate::{
+    authorization::Taint,
     cache::Cache,
     catalog::Facts,
     session::{Session, Table},
@@ -146,6 +147,7 @@ pub struct Shared {
     pub(crate) supervisor: Supervisor,
     pub(crate) cache: Cache,
     pub(crate) sessions: Table,
+    pub(crate) taint: Arc<Taint>,
     peers: Mutex<Vec<Weak<Peer>>>,
     /// Milliseconds of the monotonic clock at the last look for idle sessions.
     swept: AtomicU64,
@@ -158,6 +160,7 @@ impl Shared {
         Arc::new(Self {
             cache: Cache::new(CACHE_BYTES, Arc::clone(&clock)),
             sessions: Table::new(MAX_SESSIONS, SESSION_IDLE, Arc::clone(&clock)),
+            taint: Arc::new(Taint::new(Arc::clone(&clock))),
             peers: Mutex::default(),
             swept: AtomicU64::new(0),
             clock,

@@ -9,6 +9,8 @@
 //!   sent twice by the gateway.
 //! * Every queue, table and buffer has a bound, and every wait a deadline.
 
+pub mod approval;
+mod authorization;
 mod body;
 mod bridge;
 mod cache;
@@ -31,6 +33,7 @@ pub mod tls;
 pub mod transport;
 mod upstream;
 
+pub use authorization::Rules;
 pub use federation::Shared;
 pub use fetch::HttpFetch;
 pub use listener::{ServeError, serve};

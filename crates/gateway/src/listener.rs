@@ -35,7 +35,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    config,
+    approval, config,
     pipeline::{self, Link, Node},
     record::Recorder,
     snapshot::Snapshot,
@@ -90,6 +90,7 @@ pub async fn serve(
     listen.check()?;
     let node = Arc::new(Node {
         snapshot,
+        approvals: approval::Desk::new(ledger.clone(), clock.clone()),
         recorder: Recorder::new(ledger, clock.clone(), supervisor.clone()),
         clock,
     });

@@ -9,9 +9,11 @@
 //! * Every way out answers with a specified status and code, and every call that
 //!   policy was asked about leaves one record.
 
+mod admission;
+
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
-use airside_base::{Clock, Kind};
+use airside_base::Clock;
 use airside_identity::{self as identity, Caller, PeerCertificate};
 use airside_ledger::AppendError;
 use airside_mcp::{
@@ -22,7 +24,7 @@ use airside_mcp::{
     header, result_body,
     sse::Event,
 };
-use airside_policy::{Action, Permit, Reason, Refusal};
+use airside_policy::Permit;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{
@@ -32,10 +34,13 @@ use http::{
 };
 use tokio_util::sync::CancellationToken;
 
+use self::admission::Stopped;
 use crate::{
+    approval::Desk,
+    authorization::Grounds,
     body,
     config::WhenFull,
-    event::{self, Outcome},
+    event::Outcome,
     faults::{self, Rejection},
     federation::{self, Audience, Route, Visit, batch},
     head::Verb,
@@ -52,6 +57,7 @@ use crate::{
 pub(crate) struct Node {
     pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
     pub(crate) recorder: Arc<Recorder>,
+    pub(crate) approvals: Desk,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -143,6 +149,8 @@ where
         started,
         when_full: snapshot.when_full,
         recorder: node.recorder.clone(),
+        approvals: node.approvals.clone(),
+        clock: node.clock.clone(),
         stop: link.stop.clone(),
         mount,
         caller,
@@ -165,6 +173,8 @@ struct Visitor {
     started: Duration,
     when_full: WhenFull,
     recorder: Arc<Recorder>,
+    approvals: Desk,
+    clock: Arc<dyn Clock>,
     stop: CancellationToken,
     mount: Arc<Mount>,
     caller: Caller,
@@ -188,30 +198,19 @@ impl Visitor {
             header::check(&self.headers, &call, route.params.as_deref())
                 .map_err(|mismatch| refuse(mismatch.failure()))?;
         }
-        let mut record = self.begin(&call, &route);
-        let version = self.mount.policy_version().to_owned().into();
-        record.note(|noted| noted.policy = Some(event::Policy { version }));
+        let record = self.begin(&call, &route);
 
         // May it? From here on only a permit carries the call.
         let method = call.method().to_owned();
         let effect = method == "tools/call" && !route.facts.read_only;
-        let unlisted = method == "tools/call" && !route.facts.known;
         let outbound = Outbound {
             call: Some(call),
             route,
         };
-        let permit = match self.mount.decide(&self.caller, &method, outbound) {
-            Ok(permit) => permit,
-            Err(refusal) => {
-                let failure = match absence(&self.era, &method, unlisted) {
-                    Some((status, code)) if refusal.reason() == Reason::NothingPermits => {
-                        Failure::new(status, code, refusal.fault())
-                    }
-                    _ => forbidden(&refusal),
-                };
-                record.refused(refusal.policies(), failure.fault().code(), failure.status());
-                return Err(refuse(failure));
-            }
+        let (permit, mut record) = match self.authorize(&method, outbound, record).await {
+            Ok(admitted) => admitted,
+            Err(Stopped::Answered(response)) => return Ok(*response),
+            Err(Stopped::Refused(failure)) => return Err(refuse(*failure)),
         };
         record.permitted(permit.policies());
 
@@ -376,9 +375,10 @@ impl Visitor {
             call: None,
             route: Route::anywhere(),
         };
+        let grounds = Grounds::bare(self.mount.rules(), self.clock.now());
         self.mount
-            .decide(&self.caller, method, outbound)
-            .map_err(|refusal| Refused::new(None, forbidden(&refusal)))
+            .decide(&self.caller, method, &grounds, outbound)
+            .map_err(|refused| Refused::new(None, admission::forbidden(&refused.0)))
     }
 
     fn visit(self, audience: Audience) -> Visit {
@@ -439,33 +439,6 @@ fn farewell(id: Option<&str>) -> Bytes {
 /// because of the gateway's own state.
 fn outcome(error: &federation::Error) -> Option<Outcome> {
     error.upstream().and_then(crate::upstream::Error::outcome)
-}
-
-fn forbidden(refusal: &Refusal) -> Failure {
-    let fault = refusal.fault();
-    let status = match fault.kind() {
-        Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-        _ => StatusCode::FORBIDDEN,
-    };
-    Failure::new(status, codes::POLICY_REFUSED, fault)
-}
-
-/// Returns how a server answers that does not have what is asked for, if it is a
-/// tool that nobody lists or a method of no revision: where no policy names it
-/// either, it looks as it does there.
-fn absence(era: &Era, method: &str, unlisted: bool) -> Option<(StatusCode, i64)> {
-    if unlisted {
-        return Some((StatusCode::OK, codes::INVALID_PARAMS));
-    }
-    if Action::of_method(method) != Action::Other {
-        return None;
-    }
-    let status = match era {
-        Era::Modern(_) => StatusCode::NOT_FOUND,
-        // Within a session 404 says that the session has gone.
-        Era::Initialize | Era::InSession(_) | Era::Stream(_) | Era::End(_) => StatusCode::OK,
-    };
-    Some((status, codes::METHOD_NOT_FOUND))
 }
 
 fn unrecorded(error: &AppendError) -> Failure {

@@ -27,7 +27,7 @@ use airside_mcp::{
     reply::{self, ResultType},
     sse,
 };
-use airside_policy::PolicyId;
+use airside_policy::{PolicyId, Risk};
 use bytes::{Bytes, BytesMut};
 use http::{Response, StatusCode};
 use http_body::{Body as _, Frame, SizeHint};
@@ -36,6 +36,7 @@ use serde::Deserialize;
 use tokio::{sync::Semaphore, time::timeout};
 
 use crate::{
+    authorization::{Session, Taint},
     event::{self, Completed, Event, Intended, Noted, Outcome, Refused, Subject},
     limits::Grip,
     transport::{Body, BoxError},
@@ -123,6 +124,8 @@ pub(crate) struct Record {
     facts: Option<Box<Facts>>,
     /// Room for the record of how the call ends.
     place: Option<Place>,
+    /// Which session it belongs to, where policies ask what sessions have seen.
+    session: Option<(Arc<Taint>, Session)>,
 }
 
 /// Where a call came in.
@@ -172,6 +175,7 @@ impl Record {
             recorder: recorder.clone(),
             facts: Some(Box::new(facts)),
             place: None,
+            session: None,
         }
     }
 
@@ -234,6 +238,18 @@ impl Record {
         }
     }
 
+    /// Remembers which session the call belongs to, for [`Self::session_sees`].
+    pub(crate) fn belongs_to(&mut self, taint: &Arc<Taint>, session: Session) {
+        self.session = Some((taint.clone(), session));
+    }
+
+    /// Notes what the session of the call has seen from now on.
+    pub(crate) fn session_sees(&self, risk: Risk) {
+        if let Some((taint, session)) = &self.session {
+            taint.note(*session, risk);
+        }
+    }
+
     /// Records durably that the call is about to be sent.
     ///
     /// # Errors
@@ -280,7 +296,7 @@ impl Record {
         let Some(mut facts) = self.facts.take() else {
             return;
         };
-        let noted = std::mem::take(&mut facts.noted);
+        let noted = facts.take_noted();
         let event = Event::Refused(Refused {
             subject: facts.subject(),
             decision: decision.into(),
@@ -315,7 +331,7 @@ impl Record {
         if let Some(late) = &mut facts.grips.1 {
             late.ended(end.outcome);
         }
-        let noted = std::mem::take(&mut facts.noted);
+        let noted = facts.take_noted();
         let event = Event::Completed(Completed {
             subject: facts.subject(),
             decision: "permitted".into(),
@@ -643,6 +659,7 @@ impl Drop for Followed {
                 recorder: recorder.clone(),
                 facts: self.record.facts.take(),
                 place: self.record.place.take(),
+                session: self.record.session.take(),
             },
             reading: std::mem::replace(&mut self.reading, Reading::Given),
             status: self.status,
@@ -657,6 +674,19 @@ impl Drop for Followed {
 }
 
 impl Facts {
+    /// What was noted, with what policies look at in a caller.
+    fn take_noted(&mut self) -> Noted<'static> {
+        let mut noted = std::mem::take(&mut self.noted);
+        if let Some(policy) = &mut noted.policy {
+            let owned = |texts: &[String]| texts.iter().map(|text| text.clone().into()).collect();
+            policy.groups = owned(self.caller.groups());
+            policy.scopes = owned(self.caller.scopes());
+            policy.client = self.caller.client().map(|client| client.to_owned().into());
+            policy.issuer = self.caller.issuer().map(|issuer| issuer.to_owned().into());
+        }
+        noted
+    }
+
     fn subject(&self) -> Subject<'_> {
         Subject {
             call: self.id.to_string().into(),

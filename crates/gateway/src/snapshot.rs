@@ -8,8 +8,7 @@
 //!   bytes through unchanged.
 
 use std::{
-    collections::{BTreeMap, HashMap, hash_map::DefaultHasher},
-    hash::{Hash as _, Hasher as _},
+    collections::{BTreeMap, HashMap},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -19,11 +18,12 @@ use std::{
 
 use airside_base::{Clock, ServerId, TenantId};
 use airside_identity::{Attestation, Caller, Identity};
-use airside_policy::{Action, Engine, Permit, Policies, Principal, Refusal, Target, ToolTraits};
+use airside_policy::{Action, Engine, Permit, Policies, Principal, Refusal, Target};
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::{
-    catalog::Facts,
+    authorization::{Grounds, Rules, principal},
+    cache::Key,
     config::{self, Kind, WhenFull},
     federation::{Audience, Endpoint, Item, Peer, Route, Shared},
     head::Gate,
@@ -48,6 +48,8 @@ pub struct Parts<'a> {
     pub recording: config::Recording,
     /// The rules.
     pub policies: &'a Policies,
+    /// What the operator says about tools.
+    pub rules: &'a Arc<Rules>,
     /// What is in use until now. Upstream servers whose configuration is the same
     /// are taken over, with their connections and child processes.
     pub previous: Option<&'a Snapshot>,
@@ -57,7 +59,7 @@ impl Parts<'_> {
     fn find_previous(&self, config: &config::Upstream, engine: &Engine) -> Option<Upstream> {
         let known = &self.previous?.upstreams;
         let same = known.iter().find(|known| *known.id() == config.name)?;
-        same.renewed(config, housekeeping(engine))
+        same.renewed(config, housekeeping(engine, self.rules))
     }
 }
 
@@ -71,6 +73,7 @@ pub struct Snapshot {
     pub(crate) body_timeout: Duration,
     pub(crate) limits: Option<Arc<Plan>>,
     generation: u64,
+    rules: Arc<Rules>,
     mounts: HashMap<Box<str>, Arc<Mount>>,
     upstreams: Vec<Arc<Upstream>>,
 }
@@ -82,6 +85,8 @@ pub(crate) struct Mount {
     pub(crate) endpoint: Endpoint,
     /// One for each of its servers, in order.
     engines: Vec<Engine>,
+    rules: Arc<Rules>,
+    reads_risk: bool,
     /// Of the snapshot: what was made by other rules is not for the same audience.
     generation: u64,
 }
@@ -139,7 +144,12 @@ impl Snapshot {
                 Some(upstream) => upstream,
                 None => {
                     let transport = transport(config, parts.listen, builtins, &tls, shared)?;
-                    Upstream::new(config, transport, housekeeping(&engine), clock.clone())
+                    Upstream::new(
+                        config,
+                        transport,
+                        housekeeping(&engine, parts.rules),
+                        clock.clone(),
+                    )
                 }
             };
             let upstream = Arc::new(upstream);
@@ -154,6 +164,7 @@ impl Snapshot {
             body_timeout: Duration::from_millis(parts.listen.body_timeout_ms),
             limits: None,
             generation: GENERATIONS.fetch_add(1, Ordering::Relaxed),
+            rules: parts.rules.clone(),
             mounts: HashMap::new(),
             upstreams,
         };
@@ -208,10 +219,13 @@ impl Snapshot {
             .iter()
             .map(|(peer, engine)| (peer.clone(), engine.clone()))
             .unzip();
+        let engines: Vec<Engine> = engines;
         let mount = Mount {
             path: path.into(),
             endpoint: Endpoint::new(peers, shared.clone()),
+            reads_risk: engines.iter().any(Engine::reads_risk),
             engines,
+            rules: self.rules.clone(),
             generation: self.generation,
         };
         self.mounts.insert(path.into(), Arc::new(mount));
@@ -258,108 +272,106 @@ impl Mount {
         self.engines[0].version()
     }
 
-    /// Asks policy whether `caller` may do `action`, and ties the answer to `outbound`.
+    /// Returns what the operator says about tools.
+    pub(crate) fn rules(&self) -> &Arc<Rules> {
+        &self.rules
+    }
+
+    /// Returns whether a decision here can depend on what a session has seen.
+    pub(crate) fn reads_risk(&self) -> bool {
+        self.reads_risk
+    }
+
+    /// Asks policy whether `caller` may do what `method` stands for, and ties the answer
+    /// to `outbound`, which comes back with a refusal. Where all servers of an endpoint
+    /// are asked, one that admits the caller is enough: what the others have is hidden
+    /// from the answer.
+    ///
+    /// # Errors
+    ///
+    /// When policy does not admit it.
     pub(crate) fn decide(
         &self,
         caller: &Caller,
         method: &str,
+        grounds: &Grounds,
         outbound: Outbound,
-    ) -> Result<Permit<Outbound>, Refusal> {
+    ) -> Result<Permit<Outbound>, Box<(Refusal, Outbound)>> {
         let route = &outbound.route;
-        let name = route.name.clone();
+        let (name, server) = (route.name.clone(), route.server.clone());
         let facts = airside_policy::Facts {
             principal: principal(caller),
             action: Action::of_method(method),
-            target: target(method, name.as_deref(), route.facts),
+            target: grounds
+                .rules()
+                .target(method, server.as_ref(), name.as_deref(), route.facts),
+            context: grounds.circumstances(),
         };
-        let server = route.server.clone();
-        self.judge(server.as_ref(), &facts, outbound)
-    }
-
-    /// Where all servers of an endpoint are asked, one that admits the caller is
-    /// enough: what the others have is hidden from the answer.
-    fn judge(
-        &self,
-        server: Option<&ServerId>,
-        facts: &airside_policy::Facts<'_>,
-        outbound: Outbound,
-    ) -> Result<Permit<Outbound>, Refusal> {
-        let chosen = match server {
+        let chosen = match &server {
             Some(server) => self.engines.iter().find(|engine| engine.server() == server),
             None => self
                 .engines
                 .iter()
-                .find(|engine| engine.decide(facts, ()).is_ok()),
+                .find(|engine| engine.decide(&facts, ()).is_ok()),
         };
         let engine = chosen.unwrap_or(&self.engines[0]);
-        engine.decide(facts, outbound)
+        engine.weigh(&facts, outbound).map_err(Box::new)
     }
-}
 
-impl Mount {
     /// Returns those who see of a list what `caller` does: what policy would let it use.
     pub(crate) fn audience(self: &Arc<Self>, caller: &Caller) -> Audience {
-        let mut class = DefaultHasher::new();
-        self.generation.hash(&mut class);
-        caller.kind().as_str().hash(&mut class);
-        caller.id().hash(&mut class);
-        caller.tenant().as_str().hash(&mut class);
-        caller.attestation().level().hash(&mut class);
-        caller.groups().hash(&mut class);
         let (mount, caller) = (self.clone(), caller.clone());
+        let class = class(self.generation, &caller);
         let sees = move |item: &Item<'_>| {
             let engine = mount
                 .engines
                 .iter()
                 .find(|engine| engine.server() == item.server);
+            let (server, name) = (Some(item.server), Some(item.name));
             let facts = airside_policy::Facts {
                 principal: principal(&caller),
                 action: Action::of_method(item.method),
-                target: target(item.method, Some(item.name), item.facts),
+                target: mount.rules.target(item.method, server, name, item.facts),
+                context: mount.rules.resting(),
             };
-            engine.is_some_and(|engine| engine.decide(&facts, ()).is_ok())
+            engine.is_some_and(|engine| engine.shows(&facts))
         };
-        Audience::of(class.finish(), Arc::new(sees))
+        Audience::of(class, Arc::new(sees))
     }
 }
 
-/// Returns what `method` is done to.
-fn target<'a>(method: &str, name: Option<&'a str>, facts: Facts) -> Target<'a> {
-    match (Action::of_method(method), name) {
-        (Action::CallTool, Some(name)) => Target::Tool {
-            name,
-            traits: traits(facts),
-        },
-        (Action::ReadResource, Some(uri)) => Target::Resource { uri },
-        (Action::GetPrompt, Some(name)) => Target::Prompt { name },
-        _ => Target::Server,
+/// A digest over everything of a caller that policies can look at.
+fn class(generation: u64, caller: &Caller) -> Key {
+    let Principal {
+        kind,
+        id,
+        tenant,
+        attestation,
+        groups,
+        scopes,
+        client,
+        issuer,
+    } = principal(caller);
+    let (generation, level) = (generation.to_be_bytes(), [attestation]);
+    let count = (groups.len() as u64).to_be_bytes();
+    let mut parts: Vec<&[u8]> = vec![
+        &generation,
+        kind.as_bytes(),
+        id.as_bytes(),
+        tenant.as_str().as_bytes(),
+        &level,
+        &count,
+    ];
+    parts.extend(groups.iter().chain(scopes).map(String::as_bytes));
+    for text in [client, issuer] {
+        parts.push(if text.is_some() { b"+" } else { b"-" });
+        parts.push(text.unwrap_or_default().as_bytes());
     }
-}
-
-/// Returns what policy looks at in a caller.
-pub(crate) fn principal(caller: &Caller) -> Principal<'_> {
-    Principal {
-        kind: caller.kind().as_str(),
-        id: caller.id(),
-        tenant: caller.tenant(),
-        attestation: caller.attestation().level(),
-        groups: caller.groups(),
-    }
-}
-
-/// Returns what policy looks at in a tool.
-pub(crate) fn traits(facts: Facts) -> ToolTraits {
-    ToolTraits {
-        known: facts.known,
-        read_only: facts.read_only,
-        destructive: facts.destructive,
-        idempotent: facts.idempotent,
-        open_world: facts.open_world,
-    }
+    Key::of(&parts)
 }
 
 /// Asks policy whether the gateway itself may ask a server what it has.
-fn housekeeping(engine: &Engine) -> Option<Permit<Outbound>> {
+fn housekeeping(engine: &Engine, rules: &Rules) -> Option<Permit<Outbound>> {
     let tenant = TenantId::default();
     let facts = airside_policy::Facts {
         principal: Principal {
@@ -368,9 +380,13 @@ fn housekeeping(engine: &Engine) -> Option<Permit<Outbound>> {
             tenant: &tenant,
             attestation: Attestation::Mtls.level(),
             groups: &[],
+            scopes: &[],
+            client: None,
+            issuer: None,
         },
         action: Action::List,
         target: Target::Server,
+        context: rules.resting(),
     };
     let outbound = Outbound {
         call: None,

@@ -197,6 +197,16 @@ impl Engine {
     /// A [`Refusal`] if no policy permits it, if one forbids it, if one cannot be
     /// evaluated, or if somebody has to agree first who has not.
     pub fn decide<T>(&self, facts: &Facts<'_>, value: T) -> Result<Permit<T>, Refusal> {
+        self.weigh(facts, value).map_err(|(refusal, _)| refusal)
+    }
+
+    /// Decides as [`decide`](Self::decide) does, and gives `value` back where it is
+    /// refused, for whoever can do something about that.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn weigh<T>(&self, facts: &Facts<'_>, value: T) -> Result<Permit<T>, (Refusal, T)> {
         let verdict = self.recall(facts, 0, || self.judge(facts));
         verdict.about(value)
     }
@@ -399,7 +409,11 @@ impl Engine {
         });
         Explanation {
             rules: rules.collect(),
-            refusal: self.judge(facts).about(()).err(),
+            refusal: self
+                .judge(facts)
+                .about(())
+                .err()
+                .map(|(refusal, ())| refusal),
             shown: self.shows(facts),
         }
     }

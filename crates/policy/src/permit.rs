@@ -218,10 +218,10 @@ pub(crate) enum Verdict {
 
 impl Verdict {
     /// Ties the decision to `value`: the only place where permits are made.
-    pub(crate) fn about<T>(self, value: T) -> Result<Permit<T>, Refusal> {
+    pub(crate) fn about<T>(self, value: T) -> Result<Permit<T>, (Refusal, T)> {
         match self {
             Self::Permitted(policies) => Ok(Permit { value, policies }),
-            Self::Refused(refusal) => Err(refusal),
+            Self::Refused(refusal) => Err((refusal, value)),
         }
     }
 }

@@ -9,7 +9,7 @@ use airside_gateway::{
     tls::{Keys, TlsError},
 };
 use airside_identity::{ConfigError, Identity};
-use airside_policy::Policies;
+use airside_policy::{Policies, Settings};
 
 use crate::{
     config::{
@@ -29,6 +29,7 @@ pub(crate) fn check(source: &Source, config: &Config) -> Vec<Problem> {
     listener(source, config, &mut list);
     upstreams(source, &config.upstream, &mut list);
     endpoints(source, config, &mut list);
+    tools(source, config, &mut list);
     identity(source, config, &mut list);
     control(source, config, &mut list);
     upstream_keys(source, config, &mut list);
@@ -310,6 +311,32 @@ fn known_upstreams(
     }
 }
 
+/// What is said about tools has to be about a server that is there.
+fn tools(source: &Source, config: &Config, list: &mut Vec<Problem>) {
+    for (index, tool) in config.tool.iter().enumerate() {
+        let names = || {
+            config
+                .upstream
+                .iter()
+                .map(|upstream| upstream.name.as_str())
+        };
+        if names().any(|known| known == tool.upstream.as_str()) {
+            continue;
+        }
+        let hint = match nearest(tool.upstream.as_str(), names()) {
+            Some(known) => format!("did you mean `{known}`?"),
+            None => format!("add [[upstream]] with `name = \"{}\"`", tool.upstream),
+        };
+        list.push(Problem::at(
+            source,
+            &[Step::Key("tool"), Step::Index(index), Step::Key("upstream")],
+            "CFG-009",
+            format!("there is no upstream `{}`", tool.upstream),
+            hint,
+        ));
+    }
+}
+
 fn identity(source: &Source, config: &Config, list: &mut Vec<Problem>) {
     let clock = Arc::new(SystemClock::new());
     let Err(error) = Identity::new(&config.identity, clock) else {
@@ -431,15 +458,16 @@ fn same_port(one: SocketAddr, other: SocketAddr) -> bool {
 }
 
 /// Returns the policies of `texts`, or the built-in ones if there are none.
-pub(crate) fn policies(texts: &[Source], list: &mut Vec<Problem>) -> Option<Policies> {
-    if texts.is_empty() {
-        return Some(Policies::builtin());
-    }
+pub(crate) fn policies(
+    texts: &[Source],
+    settings: &Settings,
+    list: &mut Vec<Problem>,
+) -> Option<Policies> {
     let names: Vec<String> = texts
         .iter()
         .map(|text| text.path.display().to_string())
         .collect();
-    let sources: Vec<airside_policy::Source<'_>> = names
+    let mut sources: Vec<airside_policy::Source<'_>> = names
         .iter()
         .zip(texts)
         .map(|(name, text)| airside_policy::Source {
@@ -447,7 +475,10 @@ pub(crate) fn policies(texts: &[Source], list: &mut Vec<Problem>) -> Option<Poli
             text: &text.text,
         })
         .collect();
-    match Policies::load(&sources) {
+    if sources.is_empty() {
+        sources.push(Policies::BUILTIN);
+    }
+    match Policies::load(&sources, settings) {
         Ok(policies) => Some(policies),
         Err(error) => {
             list.extend(error.problems().map(|problem| of_policy(texts, problem)));
@@ -464,8 +495,9 @@ fn of_policy(texts: &[Source], problem: &airside_policy::Problem) -> Problem {
         | Found::Schema { place, .. }
         | Found::Unnamed { place }
         | Found::Duplicate { place, .. }
-        | Found::Template { place } => Some(place),
-        Found::TooLarge { .. } => None,
+        | Found::Template { place }
+        | Found::Annotation { place, .. } => Some(place),
+        Found::TooLarge { .. } | Found::Argument { .. } => None,
     };
     let text = problem.to_string();
     let (message, hint) = text.split_once("\n  hint: ").unwrap_or((&text, ""));

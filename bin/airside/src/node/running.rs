@@ -18,7 +18,7 @@ use airside_api::{Callers, Delivery, Node, Persons, Receipt, wire};
 use airside_base::{BoxFuture, Clock, Fault, Kind, NodeId, Supervisor, TenantId, Timestamp};
 use airside_flights::{Airline, Flights};
 use airside_gateway::{
-    BuildError, Parts, Shared, Snapshot,
+    BuildError, Parts, Rules, Shared, Snapshot,
     limits::{self, Counters, Plan},
 };
 use airside_identity::{ApiKeyConfig, Digest, Identity};
@@ -443,12 +443,14 @@ fn build(
     let config = &current.loaded.config;
     let rules = limits::compile(&config.limits, &config.limit);
     let rules = rules.map_err(|error| Fault::new(Kind::Invalid, "CFG-035", error.to_string()))?;
+    let region = config.conversation.region.as_ref().map(ToString::to_string);
     let parts = Parts {
         listen: &config.listen,
         upstreams: &config.upstream,
         endpoints: &config.endpoint,
         recording: config.recording,
         policies: &current.loaded.policies,
+        rules: &Arc::new(Rules::new(&config.tool, region.as_deref())),
         previous,
     };
     let builtins = BTreeMap::from([

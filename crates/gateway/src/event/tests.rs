@@ -106,6 +106,7 @@ fn noted() -> Noted<'static> {
         }),
         policy: Some(Policy {
             version: "sha256:bb02".into(),
+            ..Policy::default()
         }),
     }
 }
@@ -150,6 +151,44 @@ fn what_was_noted_decodes_for_ever() {
         policy,
     };
     check(include_str!("golden/call.refused.1.noted.json"), &refused);
+}
+
+#[test]
+fn what_policies_looked_at_decodes_for_ever() {
+    let policy = Policy {
+        version: "bb02".into(),
+        at_us: Some(1_795_435_200_000_000),
+        groups: vec!["booking".into()],
+        scopes: vec!["hotels:write".into()],
+        client: Some("https://client.example/id".into()),
+        issuer: Some("https://issuer.example".into()),
+        tool: Some(Traits {
+            known: true,
+            read_only: false,
+            destructive: true,
+            idempotent: false,
+            open_world: true,
+            contract: "accepted".into(),
+            labels: vec!["external-sink".into()],
+            sensitivity: 2,
+        }),
+        region: Some("eu".into()),
+        risk: 3,
+        intent: Some("unanchored".into()),
+        arguments: [
+            ("amount".into(), Value::Integer(1050)),
+            ("market".into(), Value::Text("CH".into())),
+            ("sure".into(), Value::Flag(true)),
+            ("tags".into(), Value::Texts(vec!["a".into()])),
+        ]
+        .into(),
+        withheld: vec!["recipient".into()],
+        approval: Some(Approval {
+            id: "apr_1".into(),
+            by: Some("operator".into()),
+        }),
+    };
+    check(include_str!("golden/policy.1.json"), &policy);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use airside_base::ServerId;
 
-use crate::catalog::Facts;
+use crate::{cache::Key, catalog::Facts};
 
 /// Something that a list offers, with what a decision about its use needs.
 #[derive(Debug, Clone, Copy)]
@@ -25,7 +25,7 @@ pub type Sees = Arc<dyn Fn(&Item<'_>) -> bool + Send + Sync>;
 /// Callers that see the same lists.
 #[derive(Clone)]
 pub struct Audience {
-    class: u64,
+    class: Option<Key>,
     sees: Option<Sees>,
 }
 
@@ -34,7 +34,7 @@ impl Audience {
     #[must_use]
     pub const fn everyone() -> Self {
         Self {
-            class: 0,
+            class: None,
             sees: None,
         }
     }
@@ -44,16 +44,16 @@ impl Audience {
     /// Two audiences with the same `class` must see the same: it has to cover the
     /// rules and every trait of the caller that they look at.
     #[must_use]
-    pub const fn of(class: u64, sees: Sees) -> Self {
+    pub(crate) const fn of(class: Key, sees: Sees) -> Self {
         Self {
-            class,
+            class: Some(class),
             sees: Some(sees),
         }
     }
 
     /// Returns what tells it from other audiences.
-    pub(crate) const fn class(&self) -> u64 {
-        self.class
+    pub(crate) fn class(&self) -> &[u8] {
+        self.class.as_ref().map_or(&[], Key::as_bytes)
     }
 
     /// Returns whether nothing is hidden from it.

@@ -99,7 +99,7 @@ fn cut(
         b"cut",
         list.method().as_bytes(),
         server.as_str().as_bytes(),
-        &audience.class().to_be_bytes(),
+        audience.class(),
         result.as_bytes(),
     ]);
     if let Some(known) = shared.cache.rendered(key) {
@@ -198,8 +198,8 @@ pub(super) async fn merged(
 
 /// The items of a merged page, rendered once for the same pages and audience.
 fn rendered(shared: &Shared, merge: &Merge<'_>) -> String {
-    let class = merge.audience.class().to_be_bytes();
-    let mut parts: Vec<&[u8]> = vec![b"merged", merge.list.method().as_bytes(), &class];
+    let class = merge.audience.class();
+    let mut parts: Vec<&[u8]> = vec![b"merged", merge.list.method().as_bytes(), class];
     for page in merge.pages {
         parts.push(page.server.as_str().as_bytes());
         parts.push(page.result.as_bytes());

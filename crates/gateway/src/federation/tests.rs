@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use self::script::{Bench, Speaks, meta};
 use super::*;
+use crate::cache::Key;
 
 fn text(value: &Value) -> &str {
     value.as_str().unwrap()
@@ -157,7 +158,7 @@ async fn caller_sees_what_it_may_use() {
         &[("a", Speaks::Both), ("b", Speaks::Modern)],
     ] {
         let mut bench = Bench::new(servers);
-        bench.audience = Audience::of(1, Arc::new(|item| item.facts.read_only));
+        bench.audience = Audience::of(Key::of(&[b"1"]), Arc::new(|item| item.facts.read_only));
         let list = bench.ask("tools/list", "").await;
         let seen = names(&list, "tools", "name");
         assert!(seen.iter().all(|name| name.ends_with("get")), "{seen:?}");

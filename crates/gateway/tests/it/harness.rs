@@ -13,14 +13,14 @@ use std::{
 
 use airside_base::{Clock, OnFailure, Supervisor, SystemClock, TenantId};
 use airside_gateway::{
-    Parts, Shared, Snapshot, State, config,
+    Parts, Rules, Shared, Snapshot, State, config,
     limits::{self, Counters, LimitConfig, LimitsConfig, Plan},
     serve,
 };
 use airside_identity::Identity;
 use airside_ledger::{Entry, Ledger, stores::memory::Memory};
 use airside_mcp::{Body, BoxError, Incoming, Limits, body};
-use airside_policy::{Policies, Source};
+use airside_policy::{Policies, Settings, Source};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -284,6 +284,7 @@ struct World {
     listen: config::Listen,
     recording: config::Recording,
     identity: airside_identity::Config,
+    tools: Vec<config::Tool>,
     shared: Arc<Shared>,
     clock: Arc<dyn Clock>,
 }
@@ -306,13 +307,18 @@ impl World {
             name: "test.cedar",
             text: policy,
         };
+        let settings = Settings {
+            arguments: config::Tool::declared(&self.tools),
+            ..Settings::default()
+        };
         Snapshot::build(
             Parts {
                 listen: &self.listen,
                 upstreams: &[hotels],
                 endpoints: &[endpoint],
                 recording: self.recording,
-                policies: &Policies::load(&[source]).unwrap(),
+                policies: &Policies::load(&[source], &settings).unwrap(),
+                rules: &Arc::new(Rules::new(&self.tools, Some("eu"))),
                 previous,
             },
             Identity::new(&self.identity, self.clock.clone()).unwrap(),
@@ -331,6 +337,7 @@ pub(crate) struct Setup {
     pub(crate) recording: config::Recording,
     pub(crate) anonymous: bool,
     pub(crate) identity: airside_identity::Config,
+    pub(crate) tools: Vec<config::Tool>,
     pub(crate) ledger: airside_ledger::Options,
 }
 
@@ -346,6 +353,7 @@ impl Default for Setup {
             recording: config::Recording::default(),
             anonymous: true,
             identity: airside_identity::Config::default(),
+            tools: Vec::new(),
             ledger: airside_ledger::Options::default(),
         }
     }
@@ -376,6 +384,7 @@ impl House {
                 anonymous_loopback: setup.anonymous,
                 ..setup.identity
             },
+            tools: setup.tools,
             shared: Shared::new(clock.clone(), supervisor.clone()),
             clock: clock.clone(),
         };

@@ -10,7 +10,7 @@ use airside_mcp::{
     client::{Choice, Client, Message, Options},
     reply::{List, ResultType},
 };
-use airside_policy::{Policies, Source};
+use airside_policy::{Policies, Settings, Source};
 use airside_testkit::fixture::{self, Answers};
 use arc_swap::ArcSwap;
 use serde_json::{Value, json};
@@ -61,7 +61,8 @@ async fn open(supervisor: &Supervisor) -> Url {
                 upstreams: upstreams.iter().map(|server| server.name.clone()).collect(),
             }],
             recording: config::Recording::default(),
-            policies: &Policies::load(&[source]).unwrap(),
+            policies: &Policies::load(&[source], &Settings::default()).unwrap(),
+            rules: &Arc::default(),
             previous: None,
         },
         Identity::new(&identity, clock.clone()).unwrap(),

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::cache::Key;
 
 const A: &str = r#"{ "tools" : [ {"name":"get","x":10.10,"_meta":{"ui":{"resourceUri":"ui://m/v"},"openai/outputTemplate":"ui://m/v"}},
   {"title":"T","name":"put","annotations":{"readOnlyHint":false,"destructiveHint":true},"securitySchemes":[{"type":"noauth"}]} ],
@@ -13,7 +14,7 @@ fn server(name: &str) -> ServerId {
 
 fn readers() -> Audience {
     Audience::of(
-        7,
+        Key::of(&[b"7"]),
         Arc::new(|item| item.facts.read_only || item.name == "get"),
     )
 }
@@ -69,7 +70,7 @@ fn audience_sees_only_its_items_and_shares_nothing() {
 fn list_of_one_server_is_cut_in_place() {
     let seen = cut(List::Tools, &server("b"), B, &readers()).unwrap();
     assert_eq!(seen, B.replace("public", "private"));
-    let nobody = Audience::of(1, Arc::new(|_| false));
+    let nobody = Audience::of(Key::of(&[b"1"]), Arc::new(|_| false));
     let cut = cut(List::Tools, &server("b"), B, &nobody).unwrap();
     assert_eq!(cut, r#"{"tools":[],"ttlMs":3000,"cacheScope":"private"}"#);
 }

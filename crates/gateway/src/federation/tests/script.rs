@@ -12,7 +12,9 @@ use airside_mcp::{
     body::{collect, event_stream_response, json_response},
     sse::Event,
 };
-use airside_policy::{Action, Engine, Facts as Judged, Policies, Principal, Source, Target};
+use airside_policy::{
+    Action, Circumstances, Engine, Facts as Judged, Policies, Principal, Settings, Source, Target,
+};
 use bytes::Bytes;
 use futures_util::stream;
 use http::{Request, StatusCode};
@@ -389,11 +391,11 @@ impl Bench {
     pub(super) fn new(servers: &[(&str, Speaks)]) -> Self {
         let clock = VirtualClock::new("2026-11-23T12:00:00Z".parse().unwrap());
         let shared = Shared::new(Arc::new(clock.clone()), Supervisor::new());
-        let policies = Policies::load(&[Source {
+        let source = Source {
             name: "test.cedar",
             text: "@id(\"all\") permit(principal, action, resource);",
-        }])
-        .unwrap();
+        };
+        let policies = Policies::load(&[source], &Settings::default()).unwrap();
         let mut peers = Vec::new();
         let mut scripts = HashMap::new();
         for (name, speaks) in servers {
@@ -624,9 +626,13 @@ fn permit(engine: &Engine, outbound: Outbound) -> Permit<Outbound> {
             tenant: &tenant,
             attestation: 0,
             groups: &[],
+            scopes: &[],
+            client: None,
+            issuer: None,
         },
         action: Action::List,
         target: Target::Server,
+        context: Circumstances::bare(airside_base::Timestamp::UNIX_EPOCH),
     };
     engine
         .decide(&facts, outbound)

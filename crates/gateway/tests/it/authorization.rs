@@ -1,0 +1,314 @@
+//! Agreement of persons, what sessions have seen, what is hidden.
+
+use airside_base::TenantId;
+use airside_gateway::{
+    approval::{Decision, Desk},
+    config::{Argument, ArgumentType, Label, Tool},
+};
+use serde_json::{Value, json};
+
+use crate::harness::{Fake, House, Reply, Setup, headers};
+
+const ALL: &str = "@id(\"all\") permit (principal, action, resource);";
+
+/// A call with these arguments and further members of `params` and of `_meta`.
+fn call(tool: &str, arguments: &Value, params: &Value, meta: &Value) -> String {
+    let mut all = json!({
+        "name": tool,
+        "arguments": arguments,
+        "_meta": {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {},
+        }
+    });
+    for (name, value) in params.as_object().unwrap() {
+        all[name] = value.clone();
+    }
+    for (name, value) in meta.as_object().unwrap() {
+        all["_meta"][name] = value.clone();
+    }
+    json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": all }).to_string()
+}
+
+async fn post(house: &House, tool: &str, body: String) -> Reply {
+    house.post(&headers("tools/call", tool), body).await
+}
+
+async fn book(house: &House, arguments: &Value) -> Reply {
+    let none = json!({});
+    post(house, "book", call("book", arguments, &none, &none)).await
+}
+
+fn labelled(name: &str, labels: &[&str]) -> Tool {
+    Tool {
+        upstream: "hotels".parse().unwrap(),
+        name: Some(name.to_owned()),
+        labels: labels
+            .iter()
+            .map(|label| Label::try_from((*label).to_owned()).unwrap())
+            .collect(),
+        sensitivity: None,
+        argument: Vec::new(),
+    }
+}
+
+async fn house(policy: &str, tools: Vec<Tool>) -> House {
+    let setup = Setup {
+        tools,
+        ..Setup::default()
+    };
+    let house = House::with(setup).await;
+    house.reload(policy, |_| {});
+    house
+}
+
+fn sent(upstream: &Fake) -> usize {
+    upstream.calls().len()
+}
+
+#[tokio::test]
+async fn an_operator_approves_one_exact_call() {
+    let policy = format!(
+        "{ALL} @id(\"big\") @approval(\"operator\") @hint(\"over 100\") forbid (principal, action == Action::\"call_tool\", resource == Tool::\"hotels/book\");"
+    );
+    let house = house(&policy, Vec::new()).await;
+    let desk = Desk::new(
+        house.ledger.clone(),
+        std::sync::Arc::new(airside_base::SystemClock::new()),
+    );
+    let tenant = TenantId::default();
+    let arguments = json!({ "room": 1, "guest": "ann" });
+    let reply = book(&house, &arguments).await;
+    assert_eq!(reply.verdict(), "403 40300 POL-043");
+    let ticket = reply.json()["error"]["data"]["approval"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert_eq!(sent(&house.upstream), 0);
+    let open = desk.list(&tenant, false, 10).await.unwrap();
+    assert_eq!(open[0].0, ticket);
+    assert_eq!(open[0].1.question.policies, ["big"]);
+    desk.decide(&tenant, &ticket, Decision::Approved, ("ops", None))
+        .await
+        .unwrap();
+    let other = book(&house, &json!({ "room": 2, "guest": "ann" })).await;
+    assert_eq!(
+        other.verdict(),
+        "403 40300 POL-043",
+        "other arguments, other call"
+    );
+    let same = book(&house, &json!({ "guest": "ann", "room": 1 })).await;
+    assert_eq!(same.verdict(), "200 0 -");
+    assert_eq!(sent(&house.upstream), 1);
+    assert_eq!(
+        book(&house, &arguments).await.verdict(),
+        "403 40300 POL-043",
+        "used up"
+    );
+    let entries = house.entries(9).await;
+    let completed = entries
+        .iter()
+        .find(|(kind, _)| kind == "call.completed")
+        .unwrap();
+    assert_eq!(
+        completed.1["policy"]["approval"],
+        json!({ "id": ticket, "by": "operator" })
+    );
+    let told = entries
+        .iter()
+        .all(|(_, body)| !body.to_string().contains("ann"));
+    assert!(told, "arguments stay out of the ledger");
+}
+
+#[tokio::test]
+async fn a_client_that_can_ask_its_user_is_asked() {
+    let policy = format!(
+        "{ALL} @id(\"ask\") @approval(\"client\") forbid (principal, action == Action::\"call_tool\", resource == Tool::\"hotels/book\");"
+    );
+    let house = house(&policy, Vec::new()).await;
+    let asks =
+        json!({ "io.modelcontextprotocol/clientCapabilities": { "elicitation": { "form": {} } } });
+    let arguments = json!({ "room": 1, "note": "x\u{202e}y" });
+    let none = json!({});
+    let asked = post(&house, "book", call("book", &arguments, &none, &asks)).await;
+    let result = asked.json()["result"].clone();
+    assert_eq!(result["resultType"], "input_required");
+    let request = &result["inputRequests"]["airside.approval"];
+    assert_eq!(request["method"], "elicitation/create");
+    let message = request["params"]["message"].as_str().unwrap();
+    assert!(
+        message.contains("\"room\":1") && !message.contains('\u{202e}'),
+        "{message}"
+    );
+    assert_eq!(sent(&house.upstream), 0);
+    let answer = |arguments: &Value, action: &str| {
+        let rounds = json!({
+            "requestState": result["requestState"],
+            "inputResponses": { "airside.approval": { "action": action, "content": { "confirm": true } } }
+        });
+        call("book", arguments, &rounds, &asks)
+    };
+    let swapped = post(&house, "book", answer(&json!({ "room": 2 }), "accept")).await;
+    assert_eq!(swapped.verdict(), "403 40300 POL-045");
+    let agreed = post(&house, "book", answer(&arguments, "accept")).await;
+    assert_eq!(agreed.verdict(), "200 0 -");
+    let forwarded = house.upstream.calls();
+    let text = String::from_utf8_lossy(&forwarded[0].body).into_owned();
+    assert!(
+        !text.contains("requestState") && !text.contains("inputResponses"),
+        "{text}"
+    );
+    assert!(text.contains("\"room\":1"), "{text}");
+    let replayed = post(&house, "book", answer(&arguments, "accept")).await;
+    assert_eq!(replayed.verdict(), "403 40300 POL-045");
+    let cannot = book(&house, &arguments).await;
+    assert_eq!(
+        cannot.verdict(),
+        "403 40300 POL-042",
+        "an operator decides instead"
+    );
+    assert_eq!(sent(&house.upstream), 1);
+}
+
+#[tokio::test]
+async fn a_user_who_declines_is_heard() {
+    let house = house(ALL, vec![labelled("book", &["approval"])]).await;
+    let asks = json!({ "io.modelcontextprotocol/clientCapabilities": { "elicitation": {} } });
+    let arguments = json!({});
+    let asked = post(&house, "book", call("book", &arguments, &json!({}), &asks)).await;
+    let rounds = json!({
+        "requestState": asked.json()["result"]["requestState"],
+        "inputResponses": { "airside.approval": { "action": "decline" } }
+    });
+    let declined = post(&house, "book", call("book", &arguments, &rounds, &asks)).await;
+    assert_eq!(declined.verdict(), "403 40300 POL-044");
+    let again = book(&house, &arguments).await;
+    assert_eq!(again.verdict(), "403 40300 POL-044", "until it ends");
+    assert_eq!(sent(&house.upstream), 0);
+}
+
+#[tokio::test]
+async fn rule_of_two_holds_within_a_session() {
+    let tools = vec![
+        labelled("search", &["reads-untrusted"]),
+        labelled("secret", &["reads-private", "trusted"]),
+        labelled("book", &["external-sink", "trusted"]),
+    ];
+    let house = house(airside_policy::DEFAULT, tools).await;
+    house.reload(
+        &format!("{} {ALL}", airside_policy::DEFAULT.replace("@id(\"effect-tools-need-proof\")\n@hint(\"this tool changes something: call with an API key, so that the change has an author\")\nforbid", "@id(\"never\") forbid").replace("principal.attestation < 20", "principal.attestation < 0")),
+        |_| {},
+    );
+    let within = |conversation: &str, tool: &str| {
+        let meta = json!({ "airside/conversation": conversation });
+        call(tool, &json!({}), &json!({}), &meta)
+    };
+    let verdict = async |conversation: &str, tool: &str| {
+        post(&house, tool, within(conversation, tool))
+            .await
+            .verdict()
+    };
+    assert_eq!(verdict("a", "search").await, "200 0 -");
+    assert_eq!(verdict("a", "book").await, "200 0 -", "one kind only");
+    assert_eq!(verdict("a", "secret").await, "200 0 -");
+    assert_eq!(
+        verdict("a", "book").await,
+        "403 40300 POL-042",
+        "both kinds"
+    );
+    assert_eq!(verdict("b", "secret").await, "200 0 -");
+    assert_eq!(
+        verdict("b", "book").await,
+        "200 0 -",
+        "another conversation"
+    );
+}
+
+#[tokio::test]
+async fn words_of_the_user_anchor_a_change() {
+    let policy = format!(
+        "{ALL} @id(\"unasked\") forbid (principal, action == Action::\"call_tool\", resource) when {{ !resource.read_only && context.intent == \"unanchored\" }};"
+    );
+    let house = house(&policy, Vec::new()).await;
+    let said = |words: &str| {
+        let meta = json!({ "airside/user-words": words });
+        call("book", &json!({ "day": "2026-12-01" }), &json!({}), &meta)
+    };
+    let verdict = async |words: &str| post(&house, "book", said(words)).await.verdict();
+    assert_eq!(verdict("book it for December 1").await, "200 0 -");
+    assert_eq!(verdict("what is the weather?").await, "403 40300 POL-002");
+    assert_eq!(
+        book(&house, &json!({})).await.verdict(),
+        "200 0 -",
+        "nothing is said"
+    );
+}
+
+#[tokio::test]
+async fn arguments_decide_and_unclear_ones_are_refused() {
+    let mut tool = labelled("book", &[]);
+    let argument = |name: &str, pointer: &str, kind, record| Argument {
+        name: name.into(),
+        pointer: pointer.to_owned().try_into().unwrap(),
+        kind,
+        digits: 2,
+        record,
+    };
+    tool.argument = vec![
+        argument("total", "/price/total", ArgumentType::Decimal, false),
+        argument("market", "/market", ArgumentType::Text, true),
+        argument("guest", "/guest", ArgumentType::Text, false),
+    ];
+    let house = house(ALL, vec![tool]).await;
+    let policy = format!(
+        "{ALL} @id(\"dear\") forbid (principal, action == Action::\"call_tool\", resource) when {{ context.arguments has total && context.arguments.total > 50000 }};"
+    );
+    house.reload(&policy, |_| {});
+    let priced =
+        |total: Value| json!({ "price": { "total": total }, "market": "CH", "guest": "ann" });
+    assert_eq!(
+        book(&house, &priced(json!("500.00"))).await.verdict(),
+        "200 0 -"
+    );
+    assert_eq!(
+        book(&house, &priced(json!(500.01))).await.verdict(),
+        "403 40300 POL-002"
+    );
+    assert_eq!(
+        book(&house, &priced(json!(true))).await.verdict(),
+        "200 -32602 POL-049"
+    );
+    let twice = call("book", &json!({ "price": 1 }), &json!({}), &json!({}))
+        .replace("\"price\":1", "\"price\":{\"total\":1,\"total\":99999}");
+    assert_eq!(
+        post(&house, "book", twice).await.verdict(),
+        "200 -32602 POL-049"
+    );
+    assert_eq!(sent(&house.upstream), 1);
+    let entries = house.entries(3).await;
+    let policy = &entries[1].1["policy"];
+    assert_eq!(policy["arguments"]["total"], json!({ "integer": 50_000 }));
+    assert_eq!(policy["arguments"]["market"], json!({ "text": "CH" }));
+    assert_eq!(policy["withheld"], json!(["guest"]));
+}
+
+#[tokio::test]
+async fn what_is_hidden_answers_as_if_it_were_not_there() {
+    let policy = format!(
+        "{ALL} @id(\"gone\") @hidden forbid (principal, action == Action::\"call_tool\", resource == Tool::\"hotels/book\"); @id(\"unlisted\") @hidden forbid (principal, action == Action::\"call_tool\", resource is Tool) when {{ !resource.known }};"
+    );
+    let house = house(&policy, Vec::new()).await;
+    let (hidden, absent) = (house.call("book").await, house.call("nothing").await);
+    assert_eq!(hidden.verdict(), "200 -32602 POL-001");
+    assert_eq!((hidden.status, &hidden.body), (absent.status, &absent.body));
+    let list = crate::harness::request("tools/list", "");
+    let list = house.post(&headers("tools/list", ""), list).await.json();
+    let names: Vec<_> = list["result"]["tools"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tool| tool["name"].clone())
+        .collect();
+    assert_eq!(names, ["search", "secret"]);
+    assert_eq!(list["result"]["cacheScope"], "private");
+}
