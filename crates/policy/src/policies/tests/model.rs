@@ -170,7 +170,7 @@ fn expected(policies: &Policies, facts: &Facts<'_>) -> (Option<Reason>, Vec<Stri
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(192))]
+    #![proptest_config(ProptestConfig::with_cases(96))]
 
     /// Asked once, asked again and explained: what an engine says is what the rules
     /// say, whatever the facts.
