@@ -257,7 +257,8 @@ export const checks = {
         const { session } = result.structuredContent;
         const url = args.booker.first_name === "Anna" ? "https://pay.example.com/1" : "javascript:alert(1)";
         session.status = "requires_escalation";
-        session.payment = { kind: "hosted_page", summary: "Pay on the hotel's page.", url };
+        session.payment = { kind: "hosted_page", summary: "Pay on the hotel's page." };
+        session.continue_url = url;
         return result;
       };
     };
@@ -272,6 +273,77 @@ export const checks = {
       const [{ params }] = await view.page.evaluate(() => host.sent("ui/open-link"));
       expect(params.url === "https://pay.example.com/1", params);
     }
+  },
+
+  async "a rate that is paid first is paid on the provider's page, then booked"(t) {
+    const view = await search(t, { endpoint: "paid", size: PHONE });
+    await view.shows(/^Hotels in/);
+    await view.click(/^See rooms/);
+    await view.click(/^Choose .*Non-refundable/);
+    await view.shows("Who is staying?");
+    await view.introduce("Anna", "Müller", "One more step at the payment page");
+    await looksGood(view, "payment-phone-light", t);
+    await view.click("Check again");
+    await view.at.getByText("Not paid yet").waitFor();
+    await view.click("Open the payment page");
+    await view.asks("ui/open-link");
+    const [{ params }] = await view.page.evaluate(() => host.sent("ui/open-link"));
+    // What the host does with the link: another page, which is the provider's.
+    const page = await view.context.newPage();
+    await page.goto(params.url);
+    await page.getByRole("button", { name: "Pay" }).click();
+    await page.getByText("Done.").waitFor();
+    await page.close();
+    await view.shows("Review and book");
+    await view.at.getByText("nothing is taken yet").first().waitFor();
+    await looksGood(view, "paid-review-phone-light", t);
+    await view.at.getByRole("checkbox").check();
+    await view.click(/^Book for/);
+    await view.shows("You are booked");
+  },
+
+  async "a quote whose answer is lost, and one that ran out, say so"(t) {
+    const view = await search(t, { clock: true });
+    await view.walkToReview();
+    await view.at.getByRole("checkbox").check();
+    await view.click(/^Book for/);
+    await view.shows("You are booked");
+    await view.click("Cancel this booking");
+    await view.shows("Cancel this booking?");
+    await view.page.evaluate(() => {
+      host.overrides.confirm_cancellation = () => {
+        delete host.overrides.confirm_cancellation;
+        throw new Error("the connection was lost");
+      };
+    });
+    await view.at.getByRole("checkbox").check();
+    await view.click("Cancel the booking");
+    await view.shows("We do not know yet whether this was done");
+    await looksGood(view, "quote-unknown-phone-light", t);
+    await view.click("Look at the booking");
+    await view.shows("Your booking");
+    await view.click("Cancel this booking");
+    await view.shows("Cancel this booking?");
+    await view.page.clock.runFor(3_600_000);
+    await view.shows("These terms are no longer held");
+    await looksGood(view, "quote-expired-phone-light", t);
+  },
+
+  async "bookings are listed and opened"(t) {
+    const first = await search(t);
+    await first.walkToReview();
+    await first.at.getByRole("checkbox").check();
+    await first.click(/^Book for/);
+    await first.shows("You are booked");
+    const label = await first.at.locator(".done .total").textContent();
+    const view = await View.open(t, { tool: "list_my_bookings", args: {}, size: PHONE });
+    await view.shows("Your bookings");
+    await looksGood(view, "bookings-phone-light", t);
+    await view.click(`Open booking ${label}`);
+    await view.shows("Your booking");
+    await view.at.getByText(label).first().waitFor();
+    await view.click("All bookings");
+    await view.shows("Your bookings");
   },
 
   async "terms that run out are not agreed to any more"(t) {

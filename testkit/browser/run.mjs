@@ -1,8 +1,9 @@
 // Drives the view in headless Chromium against a running endpoint.
 //
 // Usage: node run.mjs --endpoint URL --key-file FILE --merged URL --airside PROGRAM
-//   --data-dir FOLDER --tools FOLDER --pictures FOLDER [NAME…]
+//   --paid URL --paid-key KEY --data-dir FOLDER --tools FOLDER --pictures FOLDER [NAME…]
 //
+// `--paid` is an endpoint where rates that cannot be refunded are paid first.
 // `--merged` is an endpoint where the travel server is one of several, as `travel`.
 //
 // Prints a line for each check and, last, how many passed and failed. With names only
@@ -23,6 +24,8 @@ const { values, positionals } = parseArgs({
   options: {
     endpoint: { type: "string" },
     merged: { type: "string" },
+    paid: { type: "string" },
+    "paid-key": { type: "string" },
     "key-file": { type: "string" },
     airside: { type: "string" },
     "data-dir": { type: "string" },
@@ -41,6 +44,7 @@ const key = (await readFile(values["key-file"], "utf8")).trim();
 const site = await serve({
   alone: { endpoint: values.endpoint, key },
   merged: { endpoint: values.merged },
+  paid: { endpoint: values.paid, key: values["paid-key"] },
 });
 const browser = await chromium.launch({
   executablePath: process.env.AIRSIDE_CHROMIUM ?? "/usr/bin/chromium",

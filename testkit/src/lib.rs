@@ -1,6 +1,7 @@
 //! Fakes, fixtures and load generation for development; never shipped.
 //!
 //! * [`fixture`]: the server that the official conformance suite is run against.
+//! * [`checkout`]: a payment provider with hosted pages and signed webhooks.
 //! * [`upstream`]: a server that costs next to nothing, to measure what stands
 //!   before it.
 //! * [`pki`]: certificate authorities and what they issue.
@@ -9,6 +10,7 @@
 //! * [`harness`]: starts and stops the built binary.
 //! * [`tour`]: runs what a page shows.
 
+pub mod checkout;
 pub mod fixture;
 pub mod harness;
 pub mod load;

@@ -39,6 +39,7 @@ pub(crate) fn folds() -> Folds {
         .with::<airside_travel::Sessions>()
         .with::<airside_travel::Bookings>()
         .with::<airside_travel::KeyUses>()
+        .with::<airside_travel::Settlements>()
         .with::<airside_travel::Travellers>()
         .with::<airside_gateway::limits::Quotas>()
         .with::<airside_gateway::approval::Approvals>()

@@ -8,6 +8,7 @@
 
 pub(crate) mod check;
 pub(crate) mod command;
+mod payments;
 pub(crate) mod problem;
 pub(crate) mod reference;
 pub(crate) mod source;
@@ -242,7 +243,7 @@ impl PolicyFiles {
 }
 
 /// The built-in travel server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(crate) struct TravelServer {
     /// Number from which hotels, rates and availability are generated. The same
@@ -250,6 +251,9 @@ pub(crate) struct TravelServer {
     pub(crate) seed: u64,
     /// How many hotels there are.
     pub(crate) hotels: Hotels,
+    /// Who takes payments for rates that are paid or guaranteed before booking. Without it
+    /// every rate is paid at the hotel.
+    pub(crate) payments: Option<payments::Payments>,
 }
 
 /// How many hotels the built-in travel server has.
@@ -284,6 +288,7 @@ impl Default for TravelServer {
         Self {
             seed: 1,
             hotels: Hotels::default(),
+            payments: None,
         }
     }
 }

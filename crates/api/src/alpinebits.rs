@@ -72,7 +72,7 @@ pub(crate) async fn receive(
     };
     delivery.sender = match holder {
         Holder::Supplier { name } => Some(name),
-        Holder::Operator | Holder::Upstream { .. } => None,
+        Holder::Operator | Holder::Upstream { .. } | Holder::Signer => None,
     };
     let version = headers.get(VERSION).and_then(|value| value.to_str().ok());
     delivery.version = version.map(str::to_owned);

@@ -60,7 +60,7 @@ impl Desk {
                 conversations: all.clone(),
                 tenant: scope.tenant.unwrap_or_default(),
             }),
-            Holder::Supplier { .. } => Err(fault::role_missing(Needs::Upstream)),
+            Holder::Supplier { .. } | Holder::Signer => Err(fault::role_missing(Needs::Upstream)),
             // Naming a tenant would say nothing but what the key says.
             Holder::Upstream { .. } if scope.tenant.is_some() => {
                 Err(fault::bad_query("the tenant is that of the key"))

@@ -41,7 +41,7 @@ pub(crate) fn role_missing(needs: Needs) -> Answer {
         Needs::Role(Role::Supplier) | Needs::Supplier => "supplier",
         Needs::Role(Role::Viewer) => "viewer",
         Needs::Role(Role::Auditor) => "auditor",
-        Needs::Role(Role::Operator) | Needs::Upstream => "operator",
+        Needs::Role(Role::Operator) | Needs::Upstream | Needs::Signature => "operator",
     };
     Answer(
         Fault::new(

@@ -18,6 +18,7 @@ mod config;
 mod conversations;
 mod fault;
 pub mod limits;
+mod payments;
 mod persons;
 mod role;
 mod router;

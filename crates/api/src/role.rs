@@ -43,6 +43,8 @@ pub enum Needs {
     /// The role of a supplier or an operator. The key may come as the password of
     /// `Basic`, with its name as user.
     Supplier,
+    /// No key: the handler judges the signature of the body.
+    Signature,
 }
 
 /// How callers of one listener are told apart.
@@ -128,6 +130,8 @@ pub(crate) enum Holder {
         /// Name of its key.
         name: String,
     },
+    /// Whoever signed the body, if the signature is right.
+    Signer,
 }
 
 impl Access {
@@ -137,6 +141,7 @@ impl Access {
         let lowest = match needs {
             Needs::Role(role) => role,
             Needs::Upstream | Needs::Supplier => Role::Operator,
+            Needs::Signature => return Ok(Some(Holder::Signer)),
         };
         let callers = match self {
             Self::Owner => return Ok(Some(Holder::Operator)),

@@ -11,6 +11,7 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::{MethodRouter, delete, get, patch, post},
 };
+use bytes::Bytes;
 use http::{Method, header};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
@@ -18,7 +19,7 @@ use tokio::sync::Semaphore;
 use crate::{
     Access, Delivery, Needs, Persons, Receipt, Role, alpinebits, conversations,
     fault::{self, Answer},
-    limits, persons,
+    limits, payments, persons,
     role::require,
     stream, wire,
 };
@@ -43,6 +44,9 @@ pub trait Node: Send + Sync {
 
     /// Takes a message of a hotel's own system.
     fn receive(&self, delivery: Delivery) -> BoxFuture<'_, Receipt>;
+
+    /// Takes a message of a payment provider, with its signature.
+    fn notice(&self, signature: String, body: Bytes) -> BoxFuture<'_, Result<(), Fault>>;
 }
 
 /// What the routes work on.
@@ -127,6 +131,13 @@ fn table() -> Vec<Route> {
         "/v1/supply/alpinebits",
         Needs::Supplier,
         deliver,
+    ));
+    let told = post(payments::webhook).layer(DefaultBodyLimit::max(payments::MAX_BODY_BYTES));
+    table.push(route(
+        Method::POST,
+        "/v1/payments/webhook",
+        Needs::Signature,
+        told,
     ));
     table
 }

@@ -1,4 +1,5 @@
-//! Adapters between suppliers' interfaces and the inventory.
+//! Adapters between the inventory and the companies around it: systems of hotels, and
+//! those who take payments.
 //!
 //! # Invariants
 //!
@@ -6,4 +7,6 @@
 //!   when it breaks a rule, never executed.
 
 pub mod alpinebits;
+mod http;
 pub mod intake;
+pub mod payment;

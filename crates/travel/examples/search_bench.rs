@@ -82,6 +82,7 @@ async fn parts(supervisor: &Supervisor) -> Result<Parts, Box<dyn Error>> {
     let keys = Arc::new(Keys::new(keys, vault, clock.clone()));
     let all = Conversations::new(ledger.clone(), keys.clone(), clock.clone(), None);
     Ok(Parts {
+        payments: None,
         conversations: all.of("builtin:travel"),
         keys,
         node: NodeId::generate(&*clock),

@@ -63,6 +63,7 @@ async fn parts(supervisor: &Supervisor) -> Result<Parts, Box<dyn Error>> {
     let all = Conversations::new(ledger.clone(), keys.clone(), clock.clone(), None);
     Ok(Parts {
         conversations: all.of("builtin:travel"),
+        payments: None,
         keys,
         node: NodeId::generate(&*clock),
         supervisor: supervisor.clone(),

@@ -13,15 +13,18 @@
 //! * A repetition with the same key is answered with the first outcome.
 
 pub(crate) mod arguments;
+mod bill;
 mod changes;
 mod complete;
 mod contracts;
 mod error;
 mod idempotency;
 pub(crate) mod output;
+mod paying;
 mod reconcile;
 pub(crate) mod record;
 mod sessions;
+mod settlement;
 mod show;
 mod state;
 mod stays;
@@ -31,7 +34,7 @@ mod traveller;
 
 use std::{sync::Arc, time::Duration};
 
-use airside_base::{Clock, NodeId, Supervisor, Timestamp};
+use airside_base::{Clock, NodeId, Supervisor, TenantId, Timestamp};
 use airside_builtin::model::{CallToolResult, JsonObject};
 use airside_ledger::{Ledger, Table, keys::Keys, personal::SubjectId};
 use airside_mcp::Principal;
@@ -44,6 +47,7 @@ pub(crate) use self::{
 };
 pub use self::{
     record::{Bookings, KeyUses, Sessions},
+    settlement::Settlements,
     traveller::Travellers,
 };
 use crate::{
@@ -75,6 +79,9 @@ pub(crate) struct Desk {
     bookings: Table<Bookings>,
     uses: Table<KeyUses>,
     travellers: Table<Travellers>,
+    settlements: Table<Settlements>,
+    /// Who takes payments; without one everything is paid at the hotel.
+    cashier: Option<paying::Cashier>,
 }
 
 /// Who asks.
@@ -98,6 +105,8 @@ impl Desk {
             bookings: Table::new(ledger.clone()),
             uses: Table::new(ledger.clone()),
             travellers: Table::new(ledger.clone()),
+            settlements: Table::new(ledger.clone()),
+            cashier: parts.payments.clone().map(paying::Cashier::new),
             ledger,
         }
     }
@@ -147,6 +156,11 @@ impl Desk {
             _ => return None,
         };
         Some(answered.unwrap_or_else(|refusal| refuse(&refusal)))
+    }
+
+    /// Looks at a payment of which its provider says that something happened.
+    pub(crate) async fn notice(&self, tenant: &TenantId, payment: &str) -> Result<(), Refusal> {
+        self.advance(tenant, payment).await
     }
 
     fn now(&self) -> Timestamp {

@@ -23,6 +23,7 @@ mod levy;
 mod memory;
 mod money;
 mod night;
+pub mod payment;
 mod places;
 mod policy;
 mod prompt;
@@ -36,7 +37,7 @@ pub mod supply;
 mod tools;
 mod ucp;
 
-pub use booking::{Bookings, KeyUses, Sessions, Travellers};
+pub use booking::{Bookings, KeyUses, Sessions, Settlements, Travellers};
 pub use inventory::{Homes, Reservations};
 pub use places::asset;
 pub use property::Size;

@@ -8,7 +8,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use airside_base::{BoxFuture, Clock, NodeId, Supervisor};
+use airside_base::{BoxFuture, Clock, Fault, NodeId, Supervisor, TenantId};
 use airside_builtin::{
     About, Exposure, LIST_TTL_MS, Origin, Server, Tools, document,
     model::{
@@ -25,6 +25,7 @@ use crate::{
     counter::{Counter, TOOLS},
     inventory::Inventory,
     memory::Memory,
+    payment::Payments,
     prompt,
     property::Size,
     shop::Hotels,
@@ -70,6 +71,8 @@ pub struct Parts {
     pub keys: Arc<Keys>,
     /// The conversations that this server began.
     pub conversations: Conversations,
+    /// Who takes payments; without one everything is paid at the hotel.
+    pub payments: Option<Arc<dyn Payments>>,
     /// Runs what has to be done without a call.
     pub supervisor: Supervisor,
     /// The node, for leases.
@@ -83,6 +86,7 @@ pub struct Travel {
     supply: Arc<dyn HotelSupply>,
     /// What `supply` is, if the hotels are our own.
     inventory: Option<Inventory>,
+    booking: Arc<booking::Desk>,
 }
 
 impl std::fmt::Debug for Travel {
@@ -119,14 +123,26 @@ impl Travel {
         let memory = Memory::new(parts.conversations);
         let desk = Desk::new(supply.clone(), parts.clock);
         let handler = Handler {
-            counter: Counter::new(desk, booking, memory),
+            counter: Counter::new(desk, booking.clone(), memory),
             instructions: format!("{INSTRUCTIONS} {}", supply.about().notice),
         };
         Self {
             server: Server::new(handler, exposure),
             inventory: None,
+            booking,
             supply,
         }
+    }
+
+    /// Looks at a payment of which its provider says that something happened. Whether it
+    /// did is asked of the provider.
+    ///
+    /// # Errors
+    ///
+    /// If that cannot be kept; the provider should say it again.
+    pub async fn payment_changed(&self, tenant: &TenantId, payment: &str) -> Result<(), Fault> {
+        let noticed = self.booking.notice(tenant, payment).await;
+        noticed.map_err(|refusal| refusal.fault())
     }
 
     pub(crate) fn hotels(&self) -> Option<&Hotels> {

@@ -20,6 +20,7 @@ mod error;
 mod hotel;
 mod id;
 mod offer;
+mod prepay;
 mod reservation;
 
 use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
@@ -35,6 +36,7 @@ pub use self::{
         Area, Arrival, Ask, Calendar, Cancellation, Candidate, Filter, Found, Line,
         MAX_CALENDAR_DAYS, NotOffered, Offer, Offers, Order, Price, Search, Tier,
     },
+    prepay::Prepay,
     reservation::{Guest, Quoted, Reservation, Selection, State, Unit},
 };
 pub use crate::{

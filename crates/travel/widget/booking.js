@@ -86,6 +86,7 @@ function guestView(result) {
     ["Who is staying?"],
     [],
     backToRooms(session),
+    session.messages?.filter(({ code }) => code.startsWith("payment_")).map(({ content }) => h("p", { class: "note care", role: "alert" }, told(content, 400))),
     summary(session),
     h(
       "section",
@@ -196,21 +197,18 @@ function book(session, consent) {
   });
 }
 
-/** Asks again by itself, ever more rarely, for as long as it is shown. */
-function unknownView(session) {
+/**
+ * Asks for a session again by itself, ever more rarely, for as long as `checked` is
+ * shown. `take` shows a result that ends the wait, or says what is still so.
+ */
+function asking(session, take) {
   const checked = h("p", { class: "quiet", role: "status" });
   let wait = 4_000;
   const look = async () => {
     const result = await call("get_booking_session", { session_id: session.id });
     if (!checked.isConnected) return;
-    if (result.status === "outcome_unknown" || result.session.status === "complete_in_progress") {
-      checked.textContent = `Still open at ${clock(new Date().toISOString())}.`;
-      return;
-    }
-    arrive(result, { focus: true });
-    if (result.session.status === "ready_for_complete") {
-      main.prepend(h("p", { class: "note care", role: "alert" }, "The booking has not been made so far. You can book now: the same request is never booked twice."));
-    }
+    const still = take(result);
+    if (still) checked.textContent = `${still} at ${clock(new Date().toISOString())}.`;
   };
   const later = () => {
     setTimeout(async () => {
@@ -222,6 +220,19 @@ function unknownView(session) {
     }, wait);
   };
   later();
+  return { checked, look };
+}
+
+function unknownView(session) {
+  const { checked, look } = asking(session, (result) => {
+    const open = result.status === "outcome_unknown" || result.session.status === "complete_in_progress";
+    if (open) return "Still open";
+    arrive(result, { focus: true });
+    if (result.session.status === "ready_for_complete") {
+      main.prepend(h("p", { class: "note care", role: "alert" }, "The booking has not been made so far. You can book now: the same request is never booked twice."));
+    }
+    return null;
+  });
   return view(
     ["We do not know yet whether you are booked"],
     [],
@@ -253,17 +264,30 @@ function expiredView(session) {
   );
 }
 
-function escalationView({ session }) {
-  const url = session.payment?.url;
-  const safe = typeof url === "string" && url.startsWith("https://");
+/** The step that is taken elsewhere: the host opens the page, this one waits. */
+function escalationView({ session, notices: list }) {
+  const url = session.continue_url;
+  const safe = typeof url === "string" && /^(https:\/\/|http:\/\/(127\.0\.0\.1|localhost)[:/])/.test(url);
+  const { checked, look } = asking(session, (result) => {
+    const waits = result.session?.status === "requires_escalation";
+    if (waits && result.session.continue_url === url) return "Not paid yet";
+    arrive(result, { focus: true });
+    return null;
+  });
   return view(
     ["One more step at the payment page"],
     [],
+    backToRooms(session),
     summary(session),
     priceCard(session.offer),
     session.payment && h("p", {}, told(session.payment.summary, 400)),
+    h("p", { class: "note" }, safe ? "Your card details are entered on the payment page only, never here. Nothing is booked yet; come back to review and book." : "The payment page is being prepared."),
+    safe && h("p", { class: "quiet" }, "It opens at ", told(new URL(url).host, 80), "."),
     safe && button("Open the payment page", () => work("Opening…", () => app.bridge.request("ui/open-link", { url })), { class: "main wide" }),
-    button("I have paid", () => work("Checking…", async () => arrive(await call("get_booking_session", { session_id: session.id }), { focus: true }))),
+    button("Check again", () => work("Checking…", look)),
+    checked,
+    h("p", { class: "quiet" }, `The room is held for you until ${clock(session.expires_at)}.`),
+    disclosure(list),
   );
 }
 

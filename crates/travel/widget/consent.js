@@ -87,7 +87,7 @@ function disclosure(list) {
 }
 
 /** What the page itself shows of the terms; the rest is never folded away. */
-const SHOWN = new Set(["Hotel", "Stay", "Room", "Price", "Cancellation", "Payment", "Price before", "Cancellation fee", "No longer owed"]);
+const SHOWN = new Set(["Hotel", "Stay", "Room", "Price", "Cancellation", "Payment", "Price before", "Cancellation fee", "No longer owed", "Given back"]);
 
 function termsList(terms) {
   if (!terms?.length) return null;

@@ -63,6 +63,7 @@ impl Rig {
         let keys = Arc::new(Keys::new(keys, vault, clock.clone()));
         let all = Conversations::new(ledger.clone(), keys.clone(), clock.clone(), None);
         let parts = Parts {
+            payments: None,
             conversations: all.of("builtin:travel"),
             keys,
             node: NodeId::generate(&**clock),

@@ -313,4 +313,13 @@ pub(super) static PAGES: &[(&str, &str)] = &[
     page!("TRV-311"),
     page!("TRV-312"),
     page!("TRV-313"),
+    page!("TRV-320"),
+    page!("TRV-321"),
+    page!("TRV-322"),
+    page!("TRV-323"),
+    page!("TRV-324"),
+    page!("TRV-325"),
+    page!("TRV-326"),
+    page!("TRV-327"),
+    page!("TRV-328"),
 ];

@@ -25,8 +25,10 @@ use airside_identity::{ApiKeyConfig, Digest, Identity};
 use airside_ledger::Ledger;
 use airside_mcp::Local;
 use airside_supply::intake::{Intake, Reply, Request};
+use airside_supply::payment::Checkout;
 use airside_travel::{Options, Parts as Stock, Travel, supply::HotelSupply};
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 
 use crate::{
     config::{
@@ -141,7 +143,9 @@ struct Current {
     loaded: Arc<Loaded>,
     identity: Identity,
     callers: Callers,
-    travel: Arc<dyn Local>,
+    travel: Arc<Travel>,
+    /// Reads the messages of the payment provider.
+    checkout: Option<Arc<Checkout>>,
     flights: Arc<dyn Local>,
     airline: Arc<dyn Local>,
     /// Who sells the rooms of the travel server.
@@ -164,6 +168,7 @@ impl Running {
             ledger: ledger.clone(),
             keys: place.persons.keys.clone(),
             conversations: place.persons.conversations.of(TRAVEL_OWNER),
+            payments: None,
             supervisor: tasks.clone(),
             node: id,
         };
@@ -381,25 +386,61 @@ impl Node for Running {
             }
         })
     }
+
+    fn notice(&self, signature: String, body: Bytes) -> BoxFuture<'_, Result<(), Fault>> {
+        let Current {
+            travel, checkout, ..
+        } = self.current();
+        Box::pin(async move {
+            let Some(checkout) = checkout else {
+                let text = "no payment provider with webhooks is set up";
+                return Err(Fault::new(Kind::NotFound, "TRV-328", text)
+                    .with_hint("set travel.payments with provider = \"checkout\""));
+            };
+            let now = self.place.clock.now();
+            let notice = checkout.notice(&signature, &body, now);
+            match notice.map_err(|error| error.fault())? {
+                Some(notice) => {
+                    travel
+                        .payment_changed(&notice.tenant, &notice.payment)
+                        .await
+                }
+                None => Ok(()),
+            }
+        })
+    }
 }
 
 /// Makes what `loaded` asks for. The travel server is kept: it has sold rooms.
 fn current(loaded: Loaded, before: Option<&Current>, stock: &Stock) -> Result<Current, Fault> {
     let identity = Identity::new(&loaded.config.identity, stock.clock.clone());
     let identity = identity.map_err(|error| error.fault())?;
-    let (travel, supply) = match before {
-        Some(before) => (before.travel.clone(), before.supply.clone()),
+    let (travel, checkout, supply) = match before {
+        Some(before) => (
+            before.travel.clone(),
+            before.checkout.clone(),
+            before.supply.clone(),
+        ),
         None => {
-            let wanted = loaded.config.travel;
+            let wanted = &loaded.config.travel;
+            let cashier = wanted.payments.as_ref().map(|it| it.build()).transpose()?;
+            let (payments, checkout) = match cashier {
+                Some(cashier) => (Some(cashier.payments), cashier.checkout),
+                None => (None, None),
+            };
             let options = Options {
                 seed: wanted.seed,
                 size: wanted.hotels.into(),
                 snapshot: Some(loaded.config.data_dir.join("travel.snapshot")),
                 ..Options::default()
             };
-            let travel = Travel::new(options, stock.clone());
+            let stock = Stock {
+                payments,
+                ..stock.clone()
+            };
+            let travel = Travel::new(options, stock);
             let supply = travel.supply();
-            (Arc::new(travel) as Arc<dyn Local>, supply)
+            (Arc::new(travel), checkout, supply)
         }
     };
     // What it remembers of single rooms is kept as long as its hotels are.
@@ -427,6 +468,7 @@ fn current(loaded: Loaded, before: Option<&Current>, stock: &Stock) -> Result<Cu
         identity,
         callers,
         travel,
+        checkout,
         flights,
         airline,
         supply,
@@ -454,7 +496,7 @@ fn build(
         previous,
     };
     let builtins = BTreeMap::from([
-        (TRAVEL.to_owned(), current.travel.clone()),
+        (TRAVEL.to_owned(), current.travel.clone() as Arc<dyn Local>),
         ("flights".to_owned(), current.flights.clone()),
         ("airline".to_owned(), current.airline.clone()),
     ]);

@@ -79,6 +79,12 @@ impl Node for Broken {
         let text = format!("{sender:?} {version:?} {action:?} {} bytes", document.len());
         Box::pin(async { Receipt::Wrong(text) })
     }
+
+    fn notice(&self, signature: String, body: bytes::Bytes) -> BoxFuture<'_, Result<(), Fault>> {
+        let right = signature == format!("signed {}", body.len());
+        let wrong = || Fault::new(airside_base::Kind::Unauthenticated, "TRV-326", "not signed");
+        Box::pin(async move { if right { Ok(()) } else { Err(wrong()) } })
+    }
 }
 
 async fn memory(supervisor: &Supervisor) -> Ledger {
@@ -247,12 +253,15 @@ async fn every_route_needs_its_role() {
         "GET /v1/conversations/history Role(Auditor)",
         "POST /v1/conversations/restore Role(Operator)",
         "POST /v1/supply/alpinebits Supplier",
+        "POST /v1/payments/webhook Signature",
     ];
     assert_eq!(listed, expected);
     for route in endpoints() {
         let lowest = match route.needs {
             Needs::Role(role) => role,
             Needs::Upstream | Needs::Supplier => Role::Operator,
+            // It is about what is signed, whoever sends it: see below.
+            Needs::Signature => continue,
         };
         for (role, key) in roles.iter().zip(&keys) {
             let (status, body) = ask(address, &route.method, route.path, &bearer(key)).await;
@@ -275,6 +284,30 @@ async fn every_route_needs_its_role() {
         let (status, body) = ask(address, &route.method, route.path, &wrong).await;
         assert_eq!(status, StatusCode::UNAUTHORIZED, "{route:?} {body}");
     }
+}
+
+#[tokio::test]
+async fn message_of_a_payment_provider_is_judged_by_its_signature() {
+    let supervisor = Supervisor::new();
+    let (address, keys) = over_tcp(&supervisor, &[Role::Operator]).await;
+    let route = (&http::Method::POST, "/v1/payments/webhook");
+    let name = http::HeaderName::from_static("stripe-signature");
+    for (signature, status) in [("signed 4", 204), ("signed 5", 401), ("", 401)] {
+        let headers = [(name.clone(), signature.to_owned())];
+        let response = send(address, route, &headers, "body").await;
+        assert_eq!(response.status().as_u16(), status, "{signature}");
+    }
+    // A key says nothing here, and a page may not send at all.
+    let response = send(address, route, &bearer(&keys[0]), "body").await;
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+    let origin = [(header::ORIGIN, "https://evil.example".to_owned())];
+    assert_eq!(
+        send(address, route, &origin, "body").await.status(),
+        StatusCode::FORBIDDEN
+    );
+    let long = "x".repeat((256 << 10) + 1);
+    let response = send(address, route, &[], &long).await;
+    assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
 }
 
 #[tokio::test]

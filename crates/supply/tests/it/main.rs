@@ -1,3 +1,6 @@
-//! Adapters against published messages.
+//! Adapters against published messages, and against a provider that takes payments.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod examples;
+mod payment;

@@ -23,6 +23,9 @@ pub(crate) struct Create {
     pub offer_ref: Option<String>,
     /// The lead guest, once the traveller has said who that is. Leave it out before; the booking view asks for it.
     pub booker: Option<Booker>,
+    /// Token of a card network or wallet, for hotels that ask for a guarantee. Never a card number.
+    #[schemars(length(min = 8, max = 200))]
+    pub payment_token: Option<String>,
     /// A fresh UUID of the caller's. A repetition with the same key and arguments returns the same session.
     #[schemars(length(min = 16, max = 64))]
     pub idempotency_key: Option<String>,
@@ -64,6 +67,9 @@ pub(crate) struct Update {
     pub offer_ref: Option<String>,
     /// The lead guest; replaces the present one.
     pub booker: Option<Booker>,
+    /// Token of a card network or wallet, for hotels that ask for a guarantee. Never a card number.
+    #[schemars(length(min = 8, max = 200))]
+    pub payment_token: Option<String>,
 }
 
 /// Arguments of `complete_booking_session`.

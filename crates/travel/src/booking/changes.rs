@@ -30,7 +30,7 @@ use super::{
 use crate::{
     error::Rejection,
     policy,
-    supply::{Cancellation, Price, Selection, Stay},
+    supply::{Cancellation, Prepay, Price, Selection, Stay},
     tools::arguments as shared,
     ucp::Status,
 };
@@ -198,6 +198,9 @@ impl Desk {
             selection,
             price,
             cancellation,
+            prepay: Prepay::None,
+            payment: None,
+            paid: None,
             digest: String::new(),
             nonce,
             uses: 0,
@@ -207,12 +210,15 @@ impl Desk {
             due: until,
         };
         session.digest = terms::of(id, &session);
-        self.write_proposal(traveller, id, session, None, None)
+        self.write_proposal(traveller, id, session, None, (None, None))
             .await?;
         let row = self.own(traveller, id).await?;
         let place = self.place(&row.document.selection.hotel).await?;
+        let currency = row.document.price.currency;
+        let settlement = self.paid_for(&traveller.tenant, &row.document).await?;
+        let bill = self.bill(currency, Prepay::None, settlement.as_ref());
         let result = QuoteResult {
-            quote: show::quote(&place, id, &row.document, now),
+            quote: show::quote(&place, id, &row.document, bill, now),
             notices: self.notices(),
             ..QuoteResult::default()
         };

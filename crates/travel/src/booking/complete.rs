@@ -27,6 +27,7 @@ use super::{
     contracts,
     idempotency::Request,
     later, output,
+    paying::Wanted,
     record::{
         Attempt, Booking, CANCELLED, CHANGED, COMPLETING, CONFIRMED, Cancelled, Changed,
         Completing, Outcome, PROPOSED, SETTLED, Session, Settled, Standing, Step, Task, UNKNOWN,
@@ -221,6 +222,7 @@ impl Desk {
     ) -> Result<(), Refusal> {
         let id = row.key.to_string();
         let mut batch = Batch::new();
+        let payment = self.payment_of(tenant, &row.document).await?;
         let draft = match answer {
             Answer::Unknown => {
                 let due = later(self.now(), ATTEMPT);
@@ -230,6 +232,11 @@ impl Desk {
             }
             Answer::Refused(error) => {
                 let settled = self.refused(&row.document, &error);
+                if settled.status == Status::Canceled {
+                    let payment = row.document.payment.as_deref();
+                    self.move_payment(&mut batch, tenant, payment, Wanted::Ended)
+                        .await?;
+                }
                 self.keys.draft(tenant, SETTLED, 1, &id, &settled).await?
             }
             Answer::Done(reservation) => {
@@ -239,9 +246,35 @@ impl Desk {
         };
         self.sessions.change(&mut batch, Some(row), vec![draft])?;
         match self.ledger.commit(batch).await.map_err(Refusal::from) {
+            Ok(_) => {}
             // The job that reads back was faster.
-            Ok(_) | Err(Refusal::Race) => Ok(()),
-            Err(refusal) => Err(refusal),
+            Err(Refusal::Race) => return Ok(()),
+            Err(refusal) => return Err(refusal),
+        }
+        // The outcome is known; the payment follows, now or at the next look.
+        if let Some(payment) = payment
+            && let Err(refusal) = self.advance(tenant, &payment).await
+        {
+            tracing::warn!(
+                error = &refusal as &dyn std::error::Error,
+                "a payment is left to the next look"
+            );
+        }
+        Ok(())
+    }
+
+    /// Returns our name of the payment of what a session is about.
+    pub(super) async fn payment_of(
+        &self,
+        tenant: &TenantId,
+        session: &Session,
+    ) -> Result<Option<String>, Refusal> {
+        match &session.task {
+            Task::Book => Ok(session.payment.clone()),
+            Task::Change { booking, .. } | Task::Cancel { booking, .. } => {
+                let row = self.bookings.find(tenant, booking).await?;
+                Ok(row.and_then(|row| row.document.payment))
+            }
         }
     }
 
@@ -304,6 +337,7 @@ impl Desk {
                     price: reservation.price,
                     cancellation: reservation.cancellation,
                     guest,
+                    payment: session.payment.clone(),
                     confirmed: self.now().as_microsecond(),
                     history: Vec::new(),
                 };
@@ -312,6 +346,9 @@ impl Desk {
                     .draft(tenant, CONFIRMED, 1, &booking, &body)
                     .await?;
                 self.bookings.change(batch, None, vec![draft])?;
+                let payment = session.payment.as_deref();
+                self.move_payment(batch, tenant, payment, Wanted::Taken)
+                    .await?;
             }
             Task::Change { before, .. } => {
                 let body = Changed {
@@ -324,6 +361,9 @@ impl Desk {
                 };
                 let draft = self.keys.draft(tenant, CHANGED, 1, &booking, &body).await?;
                 let prior = self.bookings.find(tenant, &booking).await?;
+                let owed = body.price.total - body.price.at_property();
+                self.give_back_payment(batch, tenant, prior.as_ref(), &row.key, owed)
+                    .await?;
                 self.bookings.change(batch, prior, vec![draft])?;
             }
             Task::Cancel { penalty, .. } => {
@@ -340,6 +380,8 @@ impl Desk {
                     .draft(tenant, CANCELLED, 1, &booking, &body)
                     .await?;
                 let prior = self.bookings.find(tenant, &booking).await?;
+                self.give_back_payment(batch, tenant, prior.as_ref(), &row.key, penalty)
+                    .await?;
                 self.bookings.change(batch, prior, vec![draft])?;
             }
         }
@@ -352,6 +394,25 @@ impl Desk {
             },
             due: later(self.now(), KEPT),
         })
+    }
+
+    /// Adds to `batch` that what was paid for a booking above `owed` minor units is given
+    /// back, under the id of the quote that the traveller agreed to.
+    async fn give_back_payment(
+        &self,
+        batch: &mut Batch,
+        tenant: &TenantId,
+        booking: Option<&Versioned<Booking>>,
+        quote: &str,
+        owed: i64,
+    ) -> Result<(), Refusal> {
+        let name = booking.and_then(|row| row.document.payment.as_deref());
+        let Some(settlement) = self.settlement(tenant, name).await? else {
+            return Ok(());
+        };
+        let back = settlement.document.kept() - owed;
+        self.move_payment(batch, tenant, name, Wanted::back(quote, back))
+            .await
     }
 
     fn step(&self, what: &str, total_before: i64, total_after: i64) -> Step {

@@ -29,6 +29,10 @@ pub(crate) enum Refusal {
     Expired,
     #[error("the session is not ready: {missing}")]
     NotReady { missing: &'static str },
+    #[error("the session is not paid or guaranteed yet")]
+    Unpaid,
+    #[error("`payment_token` is not a network token")]
+    Token,
     #[error("the hotel has been asked and its answer is not known yet")]
     InProgress,
     #[error("the session has ended in booking {booking}")]
@@ -137,6 +141,8 @@ impl Refusal {
             Self::OfferUnknown => (Kind::Invalid, "TRV-204", "use an offer_ref that search_hotels or check_availability returned".into()),
             Self::Expired => (Kind::Conflict, "TRV-205", "begin again with create_booking_session or a new quote, and show the traveller the terms it returns".into()),
             Self::NotReady { .. } => (Kind::Conflict, "TRV-206", "add what is missing with update_booking_session, then let the traveller review the terms".into()),
+            Self::Unpaid => (Kind::Conflict, "TRV-320", "show the traveller the session: they pay on the page at continue_url, then read it again".into()),
+            Self::Token => (Kind::Invalid, "TRV-325", "send the token that a card network or wallet made, never a card number, or leave payment_token out".into()),
             Self::InProgress => (Kind::Conflict, "TRV-207", "do not book again: ask get_booking_session in a few seconds".into()),
             Self::AlreadyCompleted { .. } => (Kind::Conflict, "TRV-208", "use get_booking to show it; to book more, create a new session".into()),
             Self::Canceled => (Kind::Conflict, "TRV-209", "create a new session from an offer_ref".into()),

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
+pub(super) use super::settlement::State as PaymentState;
 use super::{
     arguments::{Booker, Preferences},
     record::{Standing, Step},
@@ -67,6 +68,9 @@ pub(crate) struct Session {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub booker: Option<Booker>,
     pub payment: Payment,
+    /// Page of the payment provider on which the traveller goes on, if the status is requires_escalation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub continue_url: Option<String>,
     /// The terms in sentences, for the traveller.
     pub terms: Vec<Term>,
     /// SHA-256 of the terms: consent is to exactly these.
@@ -103,6 +107,14 @@ pub(crate) struct Property {
 pub(crate) struct Payment {
     pub kind: PaymentKind,
     pub summary: String,
+    /// What is paid or guaranteed before the booking.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub amount: Option<Money>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<PaymentState>,
+    /// What was given back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refunded: Option<Money>,
 }
 
 /// Where the traveller pays.
@@ -111,6 +123,10 @@ pub(crate) struct Payment {
 pub(crate) enum PaymentKind {
     /// At the hotel. No card is needed here.
     AtProperty,
+    /// On a page of the payment provider.
+    HostedPage,
+    /// With a token of a card network or wallet, which the hotel charges.
+    NetworkToken,
 }
 
 /// One term.

@@ -53,7 +53,8 @@ impl Desk {
         let mut looked = 0;
         for (tenant, _) in self.ledger.heads().await? {
             let due = self.due(&tenant).await?;
-            if due.is_empty() && self.stale_keys(&tenant).await?.is_empty() {
+            let payments = self.due_payments(&tenant).await?;
+            if due.is_empty() && payments.is_empty() && self.stale_keys(&tenant).await?.is_empty() {
                 continue;
             }
             match self.ledger.lease(LEASE, self.node, LEASE_TTL).await {
@@ -64,6 +65,9 @@ impl Desk {
             looked += due.len();
             for row in due {
                 self.look_after(&tenant, row).await?;
+            }
+            for payment in payments {
+                self.advance(&tenant, &payment).await?;
             }
             for row in self.stale_keys(&tenant).await? {
                 let key = row.key.to_string();
@@ -85,6 +89,16 @@ impl Desk {
     async fn due(&self, tenant: &TenantId) -> Result<Vec<Versioned<Session>>, Refusal> {
         let now = Cell::Integer(self.now().as_microsecond());
         Ok(self.sessions.at_most(tenant, "due", now, BATCH).await?)
+    }
+
+    /// Returns the payments that somebody has to look at.
+    async fn due_payments(&self, tenant: &TenantId) -> Result<Vec<String>, Refusal> {
+        if self.cashier.is_none() {
+            return Ok(Vec::new());
+        }
+        let now = Cell::Integer(self.now().as_microsecond());
+        let due = self.settlements.at_most(tenant, "due", now, BATCH).await?;
+        Ok(due.into_iter().map(|row| row.key.to_string()).collect())
     }
 
     async fn stale_keys(

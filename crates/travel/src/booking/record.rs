@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    supply::{Cancellation, Guest, Price, Reference, Selection},
+    supply::{Cancellation, Guest, Prepay, Price, Reference, Selection},
     ucp::Status,
 };
 
@@ -28,6 +28,8 @@ pub(crate) const COMPLETING: Kind = Kind::new("booking_session.completing");
 pub(crate) const UNKNOWN: Kind = Kind::new("booking_session.outcome_unknown");
 /// It is known how it ended.
 pub(crate) const SETTLED: Kind = Kind::new("booking_session.settled");
+/// Its payment is authorised, or cannot be.
+pub(crate) const PAID: Kind = Kind::new("booking_session.paid");
 /// It ended without a booking.
 pub(crate) const CANCELED: Kind = Kind::new("booking_session.canceled");
 /// Its time has come: the document goes.
@@ -95,6 +97,15 @@ pub struct Session {
     pub(crate) selection: Selection,
     pub(crate) price: Price,
     pub(crate) cancellation: Cancellation,
+    /// What has to be paid or guaranteed before it can be completed.
+    #[serde(default, skip_serializing_if = "Prepay::is_none")]
+    pub(crate) prepay: Prepay,
+    /// Our name of the payment, once one is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) payment: Option<String>,
+    /// How the payment ended: authorised or not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) paid: Option<bool>,
     pub(crate) digest: String,
     /// What consent nonces are made of.
     pub(crate) nonce: Personal<String>,
@@ -149,6 +160,14 @@ pub(crate) struct Settled {
     pub(crate) due: i64,
 }
 
+/// The body of [`PAID`], version 1.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Paid {
+    pub(crate) payment: String,
+    /// Whether it is authorised.
+    pub(crate) done: bool,
+}
+
 /// The body of [`CANCELED`], version 1.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Canceled {
@@ -192,6 +211,7 @@ impl Schema for Sessions {
             &COMPLETING,
             &UNKNOWN,
             &SETTLED,
+            &PAID,
             &CANCELED,
             &FORGOTTEN,
         ];
@@ -226,6 +246,14 @@ impl Schema for Sessions {
                 session.outcome = Some(settled.outcome);
                 session.due = settled.due;
             }
+        } else if *fact.kind == PAID {
+            if let Ok(paid) = fact.decode::<Paid>() {
+                session.status = match paid.done {
+                    true => Status::ReadyForComplete,
+                    false => Status::Incomplete,
+                };
+                session.paid = Some(paid.done);
+            }
         } else if let Ok(canceled) = fact.decode::<Canceled>() {
             session.status = Status::Canceled;
             session.due = canceled.due;
@@ -258,6 +286,9 @@ pub struct Booking {
     pub(crate) price: Price,
     pub(crate) cancellation: Cancellation,
     pub(crate) guest: Personal<Guest>,
+    /// Our name of its payment, unless it is paid at the hotel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) payment: Option<String>,
     pub(crate) confirmed: i64,
     /// What was changed and cancelled, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -20,6 +20,7 @@ use super::{
     idempotency::{Request, Verdict},
     instant, later,
     output::{self, SessionResult},
+    paying::{self, Wanted},
     record::{CANCELED, Canceled, KEY_USED, PROPOSED, Reason, Session, Task},
     show,
     state::{self, Move, Obstacle},
@@ -27,8 +28,9 @@ use super::{
 };
 use crate::{
     error::Rejection,
+    payment::Method,
     reference,
-    supply::{self, Guest, Reference, Reservation, Selection, State, Stay, StayError},
+    supply::{self, Guest, Prepay, Reference, Reservation, Selection, State, Stay, StayError},
     ucp::{Status, tool},
 };
 
@@ -66,10 +68,17 @@ impl Desk {
             .transpose()?;
         let selection = self.selection(asked.offer_ref.as_deref())?;
         self.check_open(&traveller).await?;
+        let token = asked
+            .payment_token
+            .as_deref()
+            .map(paying::token)
+            .transpose()?;
         let (id, held) = self.hold_for(request.as_ref(), selection).await?;
         let seen = held.seen;
         let proposed = self.propose(&traveller, &id, held.reservation, guest, 0);
-        let written = self.write_proposal(&traveller, &id, proposed, None, request.as_ref());
+        let proposed = self.to_pay(proposed, None, token.is_some());
+        let extra = (request.as_ref(), token);
+        let written = self.write_proposal(&traveller, &id, proposed, None, extra);
         match (written.await, &request) {
             (Ok(()), _) => {}
             // The same request was faster; both have the same hold.
@@ -246,6 +255,12 @@ impl Desk {
             },
             price: held.price,
             cancellation: held.cancellation,
+            prepay: match self.cashier {
+                Some(_) => held.prepay,
+                None => Prepay::None,
+            },
+            payment: None,
+            paid: None,
             digest: String::new(),
             nonce: personal(secret_token()),
             uses: 0,
@@ -259,23 +274,60 @@ impl Desk {
         session
     }
 
-    /// Writes a session, with the key that led to it.
+    /// Says of a session how it is paid. The payment of `before` stays if it is for the
+    /// same terms; `token` says that the traveller gave another one.
+    fn to_pay(&self, mut session: Session, before: Option<&Session>, token: bool) -> Session {
+        let Some(cashier) = &self.cashier else {
+            return session;
+        };
+        if session.status != Status::ReadyForComplete || session.prepay.is_none() {
+            return session;
+        }
+        let kept = before.filter(|before| {
+            before.digest == session.digest && before.paid != Some(false) && !token
+        });
+        if let Some(kept) = kept.filter(|kept| kept.payment.is_some()) {
+            session.payment = kept.payment.clone();
+            session.paid = kept.paid;
+        } else if token || cashier.method() == Method::HostedPage {
+            session.payment = self.payment_name(session.prepay);
+        }
+        session.status = match (session.paid, &session.payment) {
+            (Some(true), _) => Status::ReadyForComplete,
+            (_, Some(_)) => Status::RequiresEscalation,
+            (_, None) => Status::Incomplete,
+        };
+        session
+    }
+
+    /// Writes a session, with the key that led to it and the payment that it asks for.
     pub(super) async fn write_proposal(
         &self,
         traveller: &Traveller,
         id: &str,
         session: Session,
         prior: Option<Versioned<Session>>,
-        request: Option<&Request>,
+        (request, token): (Option<&Request>, Option<String>),
     ) -> Result<(), Refusal> {
         let tenant = &traveller.tenant;
         let draft = self.keys.draft(tenant, PROPOSED, 1, id, &session).await?;
         let mut batch = Batch::new();
+        let before = prior.as_ref().and_then(|row| row.document.payment.clone());
+        if before != session.payment {
+            let ended = self.move_payment(&mut batch, tenant, before.as_deref(), Wanted::Ended);
+            ended.await?;
+            self.request_payment(&mut batch, traveller, id, &session, token)
+                .await?;
+        }
         self.sessions.change(&mut batch, prior, vec![draft])?;
         if let Some(request) = request {
             self.use_key(&mut batch, traveller, request, id).await?;
         }
         self.ledger.commit(batch).await?;
+        let ended = before.filter(|before| session.payment.as_ref() != Some(before));
+        for name in ended.iter().chain(&session.payment) {
+            self.peek(tenant, name).await;
+        }
         Ok(())
     }
 
@@ -349,9 +401,11 @@ impl Desk {
             Status::CompleteInProgress => output::Status::OutcomeUnknown,
             _ => output::Status::Ok,
         };
+        let settlement = self.paid_for(&traveller.tenant, session).await?;
+        let bill = self.bill(session.price.currency, Prepay::None, settlement.as_ref());
         let quoted = output::QuoteResult {
             status,
-            quote: show::quote(&place, &row.key, session, now),
+            quote: show::quote(&place, &row.key, session, bill, now),
             notices: self.notices(),
             ..output::QuoteResult::default()
         };
@@ -415,11 +469,17 @@ impl Desk {
                 )
             }
         };
+        let token = asked
+            .payment_token
+            .as_deref()
+            .map(paying::token)
+            .transpose()?;
         let mut proposed = self.propose(&traveller, id, held.reservation, guest, revision);
         proposed.created = before.created;
+        let proposed = self.to_pay(proposed, Some(before), token.is_some());
         let replaced = before.revision;
         let written = self
-            .write_proposal(&traveller, id, proposed, Some(row), None)
+            .write_proposal(&traveller, id, proposed, Some(row), (None, token))
             .await;
         match written {
             Ok(()) if replaced != revision => self.give_back(id, replaced).await,
@@ -464,9 +524,17 @@ impl Desk {
             due: later(self.now(), KEPT),
         };
         let draft = self.keys.draft(tenant, CANCELED, 1, &id, &canceled).await?;
-        self.sessions.append(Some(row), vec![draft]).await?;
+        let payment = row.document.payment.clone();
+        let mut batch = Batch::new();
+        self.move_payment(&mut batch, tenant, payment.as_deref(), Wanted::Ended)
+            .await?;
+        self.sessions.change(&mut batch, Some(row), vec![draft])?;
+        self.ledger.commit(batch).await?;
         if let Some(revision) = held {
             self.give_back(&id, revision).await;
+        }
+        if let Some(payment) = payment {
+            self.advance(tenant, &payment).await?;
         }
         Ok(())
     }
@@ -479,8 +547,17 @@ impl Desk {
         id: &str,
         seen: Option<i64>,
     ) -> Result<CallToolResult, Refusal> {
-        let row = self.own(traveller, id).await?;
+        let mut row = self.own(traveller, id).await?;
+        if let (Status::RequiresEscalation, Some(payment)) =
+            (row.document.status, &row.document.payment)
+        {
+            self.peek(&traveller.tenant, payment).await;
+            row = self.own(traveller, id).await?;
+        }
         let session = &row.document;
+        let settlement = self
+            .settlement(&traveller.tenant, session.payment.as_deref())
+            .await?;
         let now = self.now();
         let place = self.place(&session.selection.hotel).await?;
         let guest = match &session.guest {
@@ -488,6 +565,7 @@ impl Desk {
             None => None,
         };
         let (currency, total) = (session.price.currency, session.price.total);
+        let bill = self.bill(currency, session.prepay, settlement.as_ref());
         let result = SessionResult {
             status: match (session.status, session.unknown, seen) {
                 (Status::CompleteInProgress, ..) => output::Status::OutcomeUnknown,
@@ -495,7 +573,7 @@ impl Desk {
                 _ => output::Status::Ok,
             },
             change: seen.map(|seen| show::change(seen, total, currency)),
-            session: Some(show::session(&place, id, session, guest, now)),
+            session: Some(show::session(&place, id, session, guest, bill, now)),
             notices: self.notices(),
             ..SessionResult::default()
         };
@@ -551,6 +629,7 @@ pub(super) fn obstructed(obstacle: Obstacle, session: &Session) -> Refusal {
         Obstacle::Incomplete => Refusal::NotReady {
             missing: "the lead guest is missing",
         },
+        Obstacle::Unpaid => Refusal::Unpaid,
         Obstacle::InProgress => Refusal::InProgress,
         Obstacle::Canceled => Refusal::Canceled,
         Obstacle::Completed => Refusal::AlreadyCompleted {

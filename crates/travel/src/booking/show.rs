@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     arguments::Booker,
+    bill::Bill,
     instant, output,
     record::{Session, Task},
     state,
@@ -104,6 +105,7 @@ pub(super) struct Deal<'a> {
     pub selection: &'a Selection,
     pub price: &'a Price,
     pub cancellation: &'a Cancellation,
+    pub bill: Bill<'a>,
 }
 
 impl Deal<'_> {
@@ -198,7 +200,7 @@ impl Deal<'_> {
             term("Room", rooms.unwrap_or_default()),
             term("Price", price),
             term("Cancellation", self.cancelling(place, now).summary),
-            term("Payment", payment().summary),
+            term("Payment", self.bill.payment().summary),
         ]
     }
 
@@ -264,12 +266,14 @@ pub(super) fn session(
     id: &str,
     session: &Session,
     guest: Option<Guest>,
+    bill: Bill<'_>,
     now: Timestamp,
 ) -> output::Session {
     let deal = Deal {
         selection: &session.selection,
         price: &session.price,
         cancellation: &session.cancellation,
+        bill,
     };
     let booked = session.outcome.as_ref().and_then(|outcome| {
         let id = outcome.booking.clone()?;
@@ -277,7 +281,7 @@ pub(super) fn session(
         let label = label.unwrap_or(&id).to_owned();
         Some(output::Confirmation { id, label })
     });
-    output::Session {
+    let mut shown = output::Session {
         ucp: output::Ucp {
             version: ucp::VERSION,
             capability: ucp::CAPABILITY,
@@ -289,13 +293,16 @@ pub(super) fn session(
         stay: deal.stay(),
         offer: deal.offer(place, now),
         booker: guest.map(booker),
-        payment: payment(),
+        payment: deal.bill.payment(),
+        continue_url: None,
         terms: deal.terms(place, now),
         terms_digest: session.digest.clone(),
         policies: vec![deal.policy(place.zone())],
         messages: messages(session, now),
         confirmation: booked,
-    }
+    };
+    bill.add_to(&mut shown, session, now.as_microsecond());
+    shown
 }
 
 fn messages(session: &Session, now: Timestamp) -> Vec<output::Message> {
@@ -344,6 +351,7 @@ pub(super) fn quote(
     place: &Place,
     id: &str,
     session: &Session,
+    bill: Bill<'_>,
     now: Timestamp,
 ) -> Option<output::Quote> {
     let currency = session.price.currency;
@@ -352,6 +360,7 @@ pub(super) fn quote(
         selection: &session.selection,
         price: &session.price,
         cancellation: &session.cancellation,
+        bill,
     };
     let mut terms = deal.terms(place, now);
     let total = session.price.total;
@@ -391,13 +400,14 @@ pub(super) fn quote(
                 "Cancellation fee",
                 currency.money(*penalty).to_string(),
             ));
-            terms.push(term(
-                "No longer owed",
-                currency.money(total - penalty).to_string(),
-            ));
+            let (label, refund) = match bill.paid() {
+                Some(paid) => ("Given back", (paid - penalty).max(0)),
+                None => ("No longer owed", total - penalty),
+            };
+            terms.push(term(label, currency.money(refund).to_string()));
             Some(output::Quote {
                 penalty: money(*penalty),
-                refund: money(total - penalty),
+                refund: money(refund),
                 ..common(output::QuoteKind::Cancellation, booking, total, terms)
             })
         }
@@ -410,12 +420,14 @@ pub(super) fn booking(
     id: &str,
     booking: &super::record::Booking,
     guest: Option<Guest>,
+    bill: Bill<'_>,
     now: Timestamp,
 ) -> output::Booking {
     let deal = Deal {
         selection: &booking.selection,
         price: &booking.price,
         cancellation: &booking.cancellation,
+        bill,
     };
     let stands = booking.standing == super::record::Standing::Confirmed;
     output::Booking {
@@ -427,7 +439,7 @@ pub(super) fn booking(
         stay: deal.stay(),
         offer: deal.offer(place, now),
         booker: guest.map(booker),
-        payment: payment(),
+        payment: deal.bill.payment(),
         cancellation_now: stands.then(|| deal.cancelling(place, now)),
         policies: vec![deal.policy(place.zone())],
         history: booking.history.clone(),
@@ -451,14 +463,6 @@ fn booker(guest: Guest) -> Booker {
         last_name: guest.last_name,
         email: guest.email,
         phone_number: guest.phone_number,
-    }
-}
-
-fn payment() -> output::Payment {
-    output::Payment {
-        kind: output::PaymentKind::AtProperty,
-        summary: "The traveller pays at the hotel; no card number is needed or accepted here."
-            .to_owned(),
     }
 }
 

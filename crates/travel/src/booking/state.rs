@@ -35,6 +35,8 @@ pub(crate) enum Obstacle {
     Expired,
     /// Something is missing, such as the lead guest.
     Incomplete,
+    /// It has to be paid or guaranteed first.
+    Unpaid,
     /// The supplier has been asked.
     InProgress,
     /// It has ended in a booking.
@@ -56,9 +58,8 @@ pub(crate) fn step(session: &Session, wanted: Move, now: i64) -> Result<(), Obst
         (_, Move::Complete | Move::Propose) if expired => Err(Obstacle::Expired),
         (_, Move::Propose) => Ok(()),
         (Status::ReadyForComplete, Move::Complete) => Ok(()),
-        (Status::Incomplete | Status::RequiresEscalation, Move::Complete) => {
-            Err(Obstacle::Incomplete)
-        }
+        (Status::RequiresEscalation, Move::Complete) => Err(Obstacle::Unpaid),
+        (Status::Incomplete, Move::Complete) => Err(Obstacle::Incomplete),
     }
 }
 

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     error::Rejection,
     shop::Local,
-    supply::{self, Calendar, Rule},
+    supply::{self, Calendar, Prepay, Rule},
     tools::{self, arguments as shared, output::Reason, render},
 };
 
@@ -72,7 +72,11 @@ impl Desk {
         let booking = &row.document;
         let place = self.place(&booking.selection.hotel).await?;
         let guest = self.guest(traveller, &CONFIRMED, &booking.guest).await?;
-        Ok(show::booking(&place, &row.key, booking, guest, now))
+        let payment = booking.payment.as_deref();
+        let settlement = self.settlement(&traveller.tenant, payment).await?;
+        let currency = booking.price.currency;
+        let bill = self.bill(currency, Prepay::None, settlement.as_ref());
+        Ok(show::booking(&place, &row.key, booking, guest, bill, now))
     }
 
     /// Returns what a confirmed quote has made of a booking.

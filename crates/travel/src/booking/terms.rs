@@ -14,7 +14,7 @@ use aws_lc_rs::{constant_time::verify_slices_are_equal, digest as sha};
 use serde_json::{Value, json};
 
 use super::record::{Session, Task};
-use crate::supply::Selection;
+use crate::supply::{Prepay, Selection};
 
 /// Returns the digest of `value`: SHA-256 of canonical JSON, in hexadecimal.
 pub(crate) fn digest(value: &Value) -> String {
@@ -43,7 +43,10 @@ pub(crate) fn of(id: &str, session: &Session) -> String {
         "selection": selection,
         "price": session.price,
         "cancellation": session.cancellation,
-        "payment": "at_property",
+        "payment": match session.prepay {
+            Prepay::None => json!("at_property"),
+            asked => json!(asked),
+        },
     }))
 }
 

@@ -188,6 +188,7 @@ impl Rig {
             ledger: ledger.clone(),
             keys,
             conversations: all.of("builtin:travel"),
+            payments: None,
             supervisor: supervisor.clone(),
             node: NodeId::generate(&*clock),
         };

@@ -53,7 +53,18 @@ pub(super) fn session(result: &SessionResult) -> String {
             session.expires_at,
             session.id
         ),
-        ucp::Status::Incomplete | ucp::Status::RequiresEscalation => line!(
+        ucp::Status::RequiresEscalation => {
+            line!(
+                out,
+                "Nothing is booked yet. The rooms are held until {} (session_id {}).",
+                session.expires_at,
+                session.id
+            );
+            if let Some(page) = &session.continue_url {
+                line!(out, "The traveller goes on at the payment page: {page}");
+            }
+        }
+        ucp::Status::Incomplete => line!(
             out,
             "Nothing is booked yet. The rooms are held until {} (session_id {}).",
             session.expires_at,

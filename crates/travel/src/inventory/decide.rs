@@ -111,6 +111,7 @@ fn hold(
         units: selection.units.clone(),
         price: quoted.price,
         cancellation: quoted.cancellation,
+        prepay: quoted.prepay,
         state: State::Held {
             until: until.unwrap_or(Timestamp::MAX),
         },
@@ -207,6 +208,7 @@ fn modify(
         units: selection.units.clone(),
         price: quoted.price,
         cancellation: quoted.cancellation,
+        prepay: quoted.prepay,
         change: Some(change.clone()),
         ..prior.clone()
     };

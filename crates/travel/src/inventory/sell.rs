@@ -9,7 +9,7 @@ use crate::{
     quote::{Plan, Terms, quote_together},
     shop::{Hotels, Local, Sale, Wish, days_ahead},
     stay::{MAX_DAYS_AHEAD, MAX_ROOMS, Party, Unavailable},
-    supply::{Cancellation, Error, Line, Price, Quoted, Rule, Selection, Tier, Unit},
+    supply::{Cancellation, Error, Line, Prepay, Price, Quoted, Rule, Selection, Tier, Unit},
 };
 
 /// Rooms of one type under one plan.
@@ -64,8 +64,10 @@ pub(super) fn quote(
         left = left.min(judged.map_err(refusal)?);
     }
     let terms: Vec<_> = parts.iter().map(|part| part.terms(block)).collect();
+    let price = price(&terms, &parties, selection);
     Ok(Quoted {
-        price: price(&terms, &parties, selection),
+        prepay: prepay(&terms, &parties, selection),
+        price,
         cancellation: cancellation(&terms, &parties, selection, local),
         left,
     })
@@ -142,6 +144,27 @@ pub(super) fn price_of(quote: crate::quote::Quote, currency: crate::money::Curre
         nightly: quote.nightly,
         room: quote.room,
         total: quote.total,
+    }
+}
+
+/// Returns what the hotel asks for before it books: what cannot be refunded is paid at
+/// once, but for what is collected at the hotel.
+fn prepay(terms: &[Terms<'_>], parties: &[Party], selection: &Selection) -> Prepay {
+    let kept: Vec<_> = terms
+        .iter()
+        .filter(|part| !part.plan.refundable())
+        .copied()
+        .collect();
+    if kept.is_empty() {
+        return Prepay::None;
+    }
+    let parties: Vec<_> = match kept.len() == terms.len() {
+        true => parties.to_vec(),
+        false => kept.iter().flat_map(|part| part.parties.to_vec()).collect(),
+    };
+    let price = price(&kept, &parties, selection);
+    Prepay::Now {
+        amount: price.total - price.at_property(),
     }
 }
 

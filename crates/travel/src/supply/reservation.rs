@@ -3,7 +3,7 @@
 use airside_base::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Cancellation, HotelId, Party, PlanCode, Price, Reference, RoomCode, Stay};
+use super::{Cancellation, HotelId, Party, PlanCode, Prepay, Price, Reference, RoomCode, Stay};
 
 /// What a traveller has chosen. Units may be of different room types and rate plans.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +51,8 @@ pub struct Quoted {
     pub price: Price,
     /// What it would cost to cancel it.
     pub cancellation: Cancellation,
+    /// What the hotel asks for before it books.
+    pub prepay: Prepay,
     /// Rooms that are left of the scarcest type in the scarcest night.
     pub left: u16,
 }
@@ -70,6 +72,9 @@ pub struct Reservation {
     pub price: Price,
     /// What it costs to cancel.
     pub cancellation: Cancellation,
+    /// What the hotel asks for before it books.
+    #[serde(default, skip_serializing_if = "Prepay::is_none")]
+    pub prepay: Prepay,
     /// Where it stands.
     pub state: State,
     /// The last change that was made, by the caller's name of it.

@@ -58,6 +58,7 @@ fn parts(clock: Arc<VirtualClock>) -> Parts {
     Parts {
         keys,
         conversations: all.of("builtin:travel"),
+        payments: None,
         node: NodeId::generate(&*clock),
         ledger,
         supervisor,
