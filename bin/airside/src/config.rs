@@ -448,6 +448,9 @@ fn resolve(config: &mut Config, folder: &Path) {
         }
     }
     for upstream in &mut config.upstream {
+        for file in upstream.files() {
+            *file = folder.join(&*file);
+        }
         if let Some(directory) = &mut upstream.directory {
             *directory = folder.join(&*directory);
         }

@@ -27,6 +27,7 @@ use http::{HeaderMap, Response, StatusCode};
 use serde_json::{Map, Value, json};
 
 use crate::{
+    credentials::OnBehalf,
     federation::{
         Error, Peer, Visit,
         answer::{self, Step},
@@ -92,7 +93,9 @@ pub(crate) async fn outward(
     };
     let open = async {
         let hello = Hello::default();
-        let opened = peer.open(permit, Revision::LATEST_LEGACY, &hello).await;
+        let opened = peer
+            .open(permit, Revision::LATEST_LEGACY, &hello, Some(visit))
+            .await;
         opened.map(|(link, _)| link).ok_or_else(unreadable)
     };
     let link = session.link(peer.id(), open).await?;
@@ -107,6 +110,7 @@ pub(crate) async fn outward(
     let (mut head, body) = response.into_parts();
     head.headers.remove(&header::SESSION_ID);
     let mut carrier = Outward {
+        behalf: visit.behalf(peer),
         peer: Arc::clone(peer),
         link,
         id: id.to_owned(),
@@ -122,6 +126,8 @@ pub(crate) async fn outward(
 /// Messages of a server with a handshake, on their way to a stateless client.
 struct Outward {
     peer: Arc<Peer>,
+    /// For whom its requests are answered.
+    behalf: Option<OnBehalf>,
     link: Arc<Link>,
     id: String,
     method: String,
@@ -151,9 +157,13 @@ impl Outward {
         };
         let body = format!(r#"{{"jsonrpc":"2.0","id":{id},{body}}}"#);
         let (peer, link) = (Arc::clone(&self.peer), Arc::clone(&self.link));
+        let behalf = self.behalf.clone();
         let task = async move {
             if let Some(permit) = peer.upstream().housekeeping() {
-                let request = post(session_headers(&link), body.into());
+                let mut request = post(session_headers(&link), body.into());
+                if let Some(behalf) = behalf {
+                    request.extensions_mut().insert(behalf);
+                }
                 if let Err(error) = peer.send(permit, request).await {
                     tracing::debug!(server.id = %peer.id(), %error, "a request of the server stays unanswered");
                 }

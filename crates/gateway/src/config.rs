@@ -5,6 +5,7 @@
 //! * Durations carry their unit in the name. A limit of zero is refused, never
 //!   read as "no limit".
 
+mod auth;
 mod tool;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
@@ -14,9 +15,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
 
-pub use self::tool::{
-    Argument, ArgumentType, Label, NotALabel, NotAPointer, Pointer, Sensitivity, Tool,
+pub use self::{
+    auth::{Auth, AuthError, ClientCertificate, Secret, Token},
+    tool::{Argument, ArgumentType, Label, NotALabel, NotAPointer, Pointer, Sensitivity, Tool},
 };
+use crate::credentials;
 
 /// Where and how the gateway listens.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -152,6 +155,13 @@ pub struct Upstream {
     /// Permits `http` to a host that is not a loopback address.
     #[serde(default)]
     pub allow_plain_http: bool,
+    /// PEM file with the authorities that vouch for the server. Without it those of the
+    /// system do.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+    /// What the server is shown. The credentials of clients never reach it.
+    #[serde(default)]
+    pub auth: Option<Auth>,
     /// Longest wait for a connection, TLS included, in milliseconds.
     #[serde(default = "Upstream::default_connect_timeout_ms")]
     pub connect_timeout_ms: u64,
@@ -255,6 +265,8 @@ impl Upstream {
             directory: None,
             builtin: None,
             allow_plain_http: false,
+            ca_file: None,
+            auth: None,
             connect_timeout_ms: Self::default_connect_timeout_ms(),
             first_byte_timeout_ms: Self::default_first_byte_timeout_ms(),
             deadline_ms: Self::default_deadline_ms(),
@@ -267,6 +279,24 @@ impl Upstream {
         }
     }
 
+    /// Returns the files that it names, to be resolved.
+    pub fn files(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        let auth = self.auth.iter_mut().flat_map(Auth::files);
+        self.ca_file.iter_mut().chain(auth)
+    }
+
+    /// Reads the files and variables of its credentials.
+    ///
+    /// # Errors
+    ///
+    /// When they are not acceptable or cannot be read.
+    pub fn check_credentials(&self) -> Result<(), AuthError> {
+        match (&self.auth, &self.url) {
+            (Some(auth), Some(url)) => credentials::check(auth, &self.name, url),
+            _ => Ok(()),
+        }
+    }
+
     /// Returns which kind of server this is.
     ///
     /// # Errors
@@ -275,6 +305,9 @@ impl Upstream {
     /// is not acceptable, the name cannot be a prefix, or a limit is zero.
     pub fn kind(&self) -> Result<Kind<'_>, Error> {
         self.check_limits()?;
+        if let Some(auth) = &self.auth {
+            auth.check(&self.name, self.url.as_ref())?;
+        }
         let name = || self.name.clone();
         match (&self.url, self.command.as_slice(), &self.builtin) {
             (Some(url), [], None) => self.check_url(url).map(|()| Kind::Http(url)),
@@ -405,6 +438,9 @@ pub enum Error {
         /// The upstream.
         name: ServerId,
     },
+    /// Its credentials are not acceptable.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
     /// A limit is zero.
     #[error("`{key}` must be at least 1")]
     Zero {

@@ -38,7 +38,7 @@ use std::{
 };
 
 use airside_base::{Clock, OnFailure, ServerId, Supervisor};
-use airside_identity::Caller;
+use airside_identity::{Caller, Fetch};
 use airside_mcp::{Call, Era, Incoming, ParamHeaders, Principal, era, header};
 use airside_policy::Permit;
 use bytes::Bytes;
@@ -54,6 +54,8 @@ use crate::{
     authorization::Taint,
     cache::Cache,
     catalog::Facts,
+    credentials::OnBehalf,
+    fetch::HttpFetch,
     session::{Session, Table},
     transport::Body,
     upstream::Outbound,
@@ -125,19 +127,33 @@ pub struct Visit {
 }
 
 impl Visit {
-    /// Returns a message of the caller to `peer`. A server in this process learns from
-    /// it who that is; to others there is no way to tell it.
+    /// Returns a message of the caller to `peer`.
     pub(crate) fn post(&self, peer: &Peer, headers: HeaderMap, body: Bytes) -> Request<Bytes> {
         let mut request = peer::post(headers, body);
-        if peer.upstream().is_local() {
+        self.sign(peer, &mut request);
+        request
+    }
+
+    /// Says on whose behalf `request` is sent. A server in this process learns from it
+    /// who that is, one that takes tokens of callers by such a token.
+    pub(crate) fn sign(&self, peer: &Peer, request: &mut Request<Bytes>) {
+        let upstream = peer.upstream();
+        if upstream.is_local() {
             request.extensions_mut().insert(Principal {
                 tenant: self.caller.tenant().clone(),
                 kind: self.caller.kind().as_str(),
                 id: self.caller.id().into(),
                 attestation: self.caller.attestation().level(),
             });
+        } else if let Some(behalf) = self.behalf(peer) {
+            request.extensions_mut().insert(behalf);
         }
-        request
+    }
+
+    /// Returns on whose behalf `peer` is called, if it is told.
+    pub(crate) fn behalf(&self, peer: &Peer) -> Option<OnBehalf> {
+        let told = peer.upstream().tells_callers_apart() && !peer.upstream().is_local();
+        told.then(|| OnBehalf::of(&self.caller, &self.headers))
     }
 }
 
@@ -145,6 +161,8 @@ impl Visit {
 pub struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) supervisor: Supervisor,
+    /// The way to authorisation servers of upstreams.
+    pub(crate) fetch: Arc<dyn Fetch>,
     pub(crate) cache: Cache,
     pub(crate) sessions: Table,
     pub(crate) taint: Arc<Taint>,
@@ -163,6 +181,7 @@ impl Shared {
             taint: Arc::new(Taint::new(Arc::clone(&clock))),
             peers: Mutex::default(),
             swept: AtomicU64::new(0),
+            fetch: Arc::new(HttpFetch::default()),
             clock,
             supervisor,
         })
@@ -205,7 +224,7 @@ impl Shared {
                 if let Some(peer) = peers.iter().find(|peer| *peer.id() == server)
                     && let Some(permit) = peer.upstream().housekeeping()
                 {
-                    peer.close(permit, &link).await;
+                    peer.close(permit, &link, None).await;
                 }
             }
         };

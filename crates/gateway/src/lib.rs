@@ -16,6 +16,7 @@ mod bridge;
 mod cache;
 pub mod catalog;
 pub mod config;
+mod credentials;
 pub mod event;
 mod faults;
 pub mod federation;

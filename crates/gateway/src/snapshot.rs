@@ -19,15 +19,17 @@ use std::{
 use airside_base::{Clock, ServerId, TenantId};
 use airside_identity::{Attestation, Caller, Identity};
 use airside_policy::{Action, Engine, Permit, Policies, Principal, Refusal, Target};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
 
 use crate::{
     authorization::{Grounds, Rules, principal},
     cache::Key,
     config::{self, Kind, WhenFull},
+    credentials::Credentials,
     federation::{Audience, Endpoint, Item, Peer, Route, Shared},
     head::Gate,
     limits::Plan,
+    tls::{TlsError, client::Client},
     transport::{Http, Local, Stdio, Transport, UrlError, stdio},
     upstream::{Outbound, Status, Upstream},
 };
@@ -108,6 +110,14 @@ pub enum BuildError {
     /// TLS cannot be set up.
     #[error("cannot set up TLS")]
     Tls(#[from] rustls::Error),
+    /// The authorities or the certificate for an upstream cannot be used.
+    #[error("upstream `{name}` cannot be called with TLS")]
+    Trust {
+        /// The upstream.
+        name: ServerId,
+        /// Why.
+        source: TlsError,
+    },
 }
 
 impl Snapshot {
@@ -126,7 +136,7 @@ impl Snapshot {
     ) -> Result<Self, BuildError> {
         parts.listen.check()?;
         let gate = Gate::new(parts.listen)?;
-        let tls = client_tls(parts.upstreams)?;
+        let tls = Client::new(parts.upstreams)?;
         let mut peers = Vec::with_capacity(parts.upstreams.len());
         let mut upstreams = Vec::with_capacity(parts.upstreams.len());
         for config in parts.upstreams {
@@ -143,13 +153,16 @@ impl Snapshot {
             let upstream = match parts.find_previous(config, &engine) {
                 Some(upstream) => upstream,
                 None => {
-                    let transport = transport(config, parts.listen, builtins, &tls, shared)?;
-                    Upstream::new(
-                        config,
-                        transport,
-                        housekeeping(&engine, parts.rules),
-                        clock.clone(),
-                    )
+                    let credentials = credentials(config, shared)?;
+                    let shown = credentials.as_deref().and_then(Credentials::certificate);
+                    let tls = tls.of(config, shown).map_err(|source| BuildError::Trust {
+                        name: config.name.clone(),
+                        source,
+                    })?;
+                    let transport = transport(config, parts.listen, builtins, tls, shared)?;
+                    let housekeeping = housekeeping(&engine, parts.rules);
+                    Upstream::new(config, transport, housekeeping, clock.clone())
+                        .with_credentials(credentials)
                 }
             };
             let upstream = Arc::new(upstream);
@@ -256,6 +269,13 @@ impl Snapshot {
 
     pub(crate) fn find_mount(&self, path: &str) -> Option<Arc<Mount>> {
         self.mounts.get(path).cloned()
+    }
+
+    /// Reads the credentials for upstream servers again, where files hold them.
+    pub(crate) fn look_at_credentials(&self) {
+        for upstream in &self.upstreams {
+            upstream.look_at_credentials();
+        }
     }
 
     /// Drops connections that have been idle for too long.
@@ -395,17 +415,29 @@ fn housekeeping(engine: &Engine, rules: &Rules) -> Option<Permit<Outbound>> {
     engine.decide(&facts, outbound).ok()
 }
 
+fn credentials(
+    config: &config::Upstream,
+    shared: &Shared,
+) -> Result<Option<Arc<Credentials>>, config::Error> {
+    let (Some(auth), Some(url)) = (&config.auth, &config.url) else {
+        return Ok(None);
+    };
+    let place = (&config.name, url);
+    let loaded = Credentials::load(auth, place, &shared.fetch, &shared.clock)?;
+    Ok(Some(Arc::new(loaded)))
+}
+
 fn transport(
     config: &config::Upstream,
     listen: &config::Listen,
     builtins: &BTreeMap<String, Arc<dyn airside_mcp::Local>>,
-    tls: &Arc<ClientConfig>,
+    tls: Arc<ClientConfig>,
     shared: &Shared,
 ) -> Result<Transport, BuildError> {
     match config.kind()? {
         Kind::Http(url) => {
             let connect = Duration::from_millis(config.connect_timeout_ms);
-            Http::new(url, tls.clone(), connect, listen.thread_count())
+            Http::new(url, tls, connect, listen.thread_count())
                 .map(Transport::Http)
                 .map_err(|source| BuildError::Url {
                     name: config.name.clone(),
@@ -431,30 +463,4 @@ fn transport(
             Ok(Transport::Stdio(process))
         }
     }
-}
-
-/// TLS to upstreams: the roots of the system, HTTP/1.1 only.
-fn client_tls(upstreams: &[config::Upstream]) -> Result<Arc<ClientConfig>, rustls::Error> {
-    let mut roots = RootCertStore::empty();
-    let needed = |upstream: &config::Upstream| {
-        let url = upstream.url.as_ref();
-        url.is_some_and(|url| url.scheme() == "https")
-    };
-    if upstreams.iter().any(needed) {
-        let found = rustls_native_certs::load_native_certs();
-        let (added, ignored) = roots.add_parsable_certificates(found.certs);
-        if added == 0 {
-            tracing::warn!(
-                ignored,
-                "no root certificates found: no server can be trusted"
-            );
-        }
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
 }

@@ -8,6 +8,8 @@
 //!   stay open, and what they may do is decided with each request.
 //! * Files that cannot be used change nothing: the ones before stay in use.
 
+pub(crate) mod client;
+
 use std::{
     fs,
     io::Read as _,
@@ -285,7 +287,7 @@ impl TimeProvider for Time {
     }
 }
 
-/// Looks at the files of certificates for as long as the process lives.
+/// Looks at the files of certificates and credentials for as long as the process lives.
 pub(crate) async fn watch(node: Arc<Node>, tls: Option<Arc<Tls>>) {
     loop {
         node.clock.sleep(LOOK).await;
@@ -297,7 +299,7 @@ pub(crate) async fn watch(node: Arc<Node>, tls: Option<Arc<Tls>>) {
     }
 }
 
-/// Looks at the files of certificates once.
+/// Looks at the files of certificates and credentials once.
 pub(crate) fn look(node: &Node, tls: Option<&Tls>) {
     let snapshot = node.snapshot.load();
     let changed = match snapshot.identity.certificates().reload() {
@@ -310,4 +312,5 @@ pub(crate) fn look(node: &Node, tls: Option<&Tls>) {
     if let Some(tls) = tls {
         tls.renew(node, changed);
     }
+    snapshot.look_at_credentials();
 }

@@ -32,6 +32,7 @@ use self::{
 };
 use crate::{
     config,
+    credentials::{self, Credentials},
     event::Outcome,
     federation::Route,
     transport::{self, Body, Transport},
@@ -52,6 +53,7 @@ pub struct Outbound {
 pub struct Upstream {
     config: config::Upstream,
     transport: Arc<Transport>,
+    credentials: Option<Arc<Credentials>>,
     limits: Limits,
     slots: Arc<Semaphore>,
     breaker: Arc<Breaker>,
@@ -113,8 +115,33 @@ impl Upstream {
                 config.breaker_failures,
                 ms(config.breaker_open_ms),
             ),
+            credentials: None,
             housekeeping,
         }
+    }
+
+    /// Returns the same server, shown these credentials with each request.
+    #[must_use]
+    pub(crate) fn with_credentials(self, credentials: Option<Arc<Credentials>>) -> Self {
+        Self {
+            credentials,
+            ..self
+        }
+    }
+
+    /// Reads its credentials again, if files hold them.
+    pub(crate) fn look_at_credentials(&self) {
+        if let Some(credentials) = &self.credentials {
+            credentials.look();
+        }
+    }
+
+    /// Returns whether the server learns who calls, and may answer each caller
+    /// differently.
+    #[must_use]
+    pub fn tells_callers_apart(&self) -> bool {
+        let told = self.credentials.as_ref();
+        self.is_local() || told.is_some_and(|credentials| credentials.tell_callers_apart())
     }
 
     /// Returns the same server under new rules, if `config` is what it was made of.
@@ -131,6 +158,7 @@ impl Upstream {
             limits: self.limits,
             slots: self.slots.clone(),
             breaker: self.breaker.clone(),
+            credentials: self.credentials.clone(),
             housekeeping,
         })
     }
@@ -177,10 +205,14 @@ impl Upstream {
     pub async fn send(
         &self,
         permit: &Permit<Outbound>,
-        request: Request<Bytes>,
+        mut request: Request<Bytes>,
     ) -> Result<Response<Body>, Error> {
         // What it admits was decided; here its existence is what counts.
         let _: &Permit<Outbound> = permit;
+        let shown = match &self.credentials {
+            Some(credentials) => credentials.apply(&mut request).await?,
+            None => None,
+        };
         let attempt = self
             .breaker
             .pass()
@@ -200,6 +232,11 @@ impl Upstream {
             }
         };
         let status = response.status();
+        if status == StatusCode::UNAUTHORIZED
+            && let Some(credentials) = &self.credentials
+        {
+            credentials.refused(shown);
+        }
         let attempt = match status {
             _ if status.is_server_error() => {
                 attempt.failed();
@@ -349,6 +386,9 @@ pub enum Error {
     /// The server could not be reached or broke off.
     #[error(transparent)]
     Transport(#[from] transport::Error),
+    /// There is nothing to show to the server.
+    #[error(transparent)]
+    Credentials(#[from] credentials::Error),
 }
 
 impl Error {
@@ -356,6 +396,7 @@ impl Error {
     #[must_use]
     pub fn fault(&self) -> Fault {
         match self {
+            Self::Credentials(error) => return error.fault(),
             Self::Open { retry_after } => Fault::new(
                 Kind::Unavailable,
                 "GW-023",
@@ -399,7 +440,7 @@ impl Error {
     /// Returns how the call ended; none if the gateway did not send it.
     pub(crate) fn outcome(&self) -> Option<Outcome> {
         match self {
-            Self::Open { .. } | Self::Busy => None,
+            Self::Open { .. } | Self::Busy | Self::Credentials(_) => None,
             Self::FirstByte => Some(Outcome::Timeout),
             Self::TooLarge { .. } | Self::Unusable { .. } => Some(Outcome::Broken),
             Self::Transport(error) if error.is_unsent() => Some(Outcome::Unsent),
@@ -414,6 +455,10 @@ impl Error {
             Self::Open { .. } | Self::Busy => {
                 (StatusCode::SERVICE_UNAVAILABLE, codes::UPSTREAM_UNAVAILABLE)
             }
+            Self::Credentials(error) => match error.fault().kind() {
+                Kind::Forbidden => (StatusCode::FORBIDDEN, codes::POLICY_REFUSED),
+                _ => (StatusCode::SERVICE_UNAVAILABLE, codes::UPSTREAM_UNAVAILABLE),
+            },
             Self::FirstByte | Self::Transport(transport::Error::ConnectTimeout { .. }) => {
                 (StatusCode::GATEWAY_TIMEOUT, codes::UPSTREAM_TIMEOUT)
             }

@@ -241,7 +241,11 @@ fn upstreams(source: &Source, upstreams: &[Upstream], list: &mut Vec<Problem>) {
                 };
                 list.push(of_gateway(source, &path, &error));
             }
-            Ok(_) => {}
+            Ok(_) => {
+                if let Err(error) = upstream.check_credentials() {
+                    list.push(of_gateway(source, &path, &error.into()));
+                }
+            }
             Err(error) => list.push(of_gateway(source, &path, &error)),
         }
     }
@@ -544,6 +548,11 @@ fn of_gateway(source: &Source, path: &[Step<'_>], error: &gateway::Error) -> Pro
             Some("url"),
             "use https, or set `allow-plain-http = true` where the network is trusted".to_owned(),
         ),
+        Error::Auth(error) => {
+            let fault = error.fault();
+            let hint = fault.hint().unwrap_or_default().to_owned();
+            (fault.code(), Some("auth"), hint)
+        }
         Error::Zero { key } => (
             "CFG-018",
             Some(*key),

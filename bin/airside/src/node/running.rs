@@ -516,6 +516,9 @@ async fn open_limits(
 }
 
 fn unusable(error: &BuildError) -> Fault {
+    if let BuildError::Config(airside_gateway::config::Error::Auth(error)) = error {
+        return error.fault();
+    }
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {

@@ -110,6 +110,32 @@ fn certificates_need_files_and_a_way_to_be_shown() {
 }
 
 #[test]
+fn credentials_for_servers_are_checked_with_the_file() {
+    let found = |url: &str, auth: &str, code: &str| {
+        let text = format!(
+            "[[upstream]]\nname = \"hotels\"\nurl = \"{url}\"\n{auth}\n\
+             [[endpoint]]\npath = \"/mcp\"\nupstreams = [\"hotels\"]\n"
+        );
+        let shown = check(&text);
+        assert!(
+            shown.starts_with("exit 3") && shown.contains(code),
+            "{shown}"
+        );
+    };
+    let https = "https://hotels.example/mcp";
+    let secret = "[upstream.auth.secret]\nfile = \"missing\"";
+    found(https, secret, "CFG-033");
+    let plain = format!("allow-plain-http = true\n{secret}");
+    found("http://hotels.example/mcp", &plain, "CFG-032");
+    found(
+        https,
+        "[upstream.auth.secret]\nheader = \"x-key\"",
+        "CFG-032",
+    );
+    found(https, "[upstream.auth]", "CFG-032");
+}
+
+#[test]
 fn policies_are_checked_with_the_file() {
     let place = Place::new();
     place.write("airside.toml", &good("[policy]\nfiles = [\"a.cedar\"]\n"));

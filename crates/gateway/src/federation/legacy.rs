@@ -256,7 +256,7 @@ pub(crate) async fn exchange(
     {
         return bridge::inward(peer, permit, call, visit, session).await;
     }
-    let link = link(peer, permit, session).await?;
+    let link = link(peer, permit, session, visit).await?;
     let mut headers = crate::head::forwarded(&visit.headers);
     headers.extend(session_headers(&link));
     let response = peer
@@ -293,9 +293,13 @@ async fn link(
     peer: &Arc<Peer>,
     permit: &Permit<Outbound>,
     session: &Session,
+    visit: &Visit,
 ) -> Result<Arc<Link>, Error> {
     let open = async {
-        let opened = peer.open(permit, session.revision, &session.hello).await;
+        let hello = &session.hello;
+        let opened = peer
+            .open(permit, session.revision, hello, Some(visit))
+            .await;
         opened.map(|(link, _)| link).ok_or_else(|| Error::Answer {
             server: peer.id().clone(),
         })
@@ -361,7 +365,7 @@ async fn pass(
         bridge::told(session, &bytes);
         return Ok(answer::empty(StatusCode::ACCEPTED));
     }
-    let link = link(peer, permit, session).await?;
+    let link = link(peer, permit, session, visit).await?;
     let mut headers = crate::head::forwarded(&visit.headers);
     headers.extend(session_headers(&link));
     let response = peer.send(permit, visit.post(peer, headers, bytes)).await?;
@@ -418,7 +422,7 @@ async fn listening(
     if peer.profile().await.is_some_and(|profile| !profile.legacy) {
         return Err(Error::NoStream);
     }
-    let link = link(peer, permit, session).await?;
+    let link = link(peer, permit, session, visit).await?;
     let mut request = Request::new(Bytes::new());
     *request.method_mut() = Method::GET;
     let headers = request.headers_mut();
@@ -431,6 +435,7 @@ async fn listening(
     if let Some(Ok(last)) = last_event.map(HeaderValue::from_str) {
         headers.insert(&header::LAST_EVENT_ID, last);
     }
+    visit.sign(peer, &mut request);
     let response = peer.send(permit, request).await?;
     from_session(endpoint, peer, session, response).await
 }
@@ -446,7 +451,9 @@ pub(super) async fn close(
     let links = session.links().await;
     let ended = join_all(links.iter().map(|(server, link)| async move {
         let peer = endpoint.peer(server.as_str())?;
-        timeout(FAN_OUT, peer.close(permit, link)).await.ok()
+        timeout(FAN_OUT, peer.close(permit, link, Some(visit)))
+            .await
+            .ok()
     }));
     ended.await;
     Ok(answer::empty(StatusCode::NO_CONTENT))

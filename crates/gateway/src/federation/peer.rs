@@ -19,7 +19,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header as h};
 use tokio::time::timeout;
 
-use super::{Shared, answer, raw};
+use super::{Shared, Visit, answer, raw};
 use crate::{
     catalog::{self, Catalog, Facts, Tool},
     session::{Hello, Link},
@@ -293,8 +293,10 @@ impl Peer {
             }
         }
         let hello = Hello::default();
-        let (link, result) = self.open(permit, Revision::LATEST_LEGACY, &hello).await?;
-        self.close(permit, &link).await;
+        let (link, result) = self
+            .open(permit, Revision::LATEST_LEGACY, &hello, None)
+            .await?;
+        self.close(permit, &link, None).await;
         Some(Profile {
             modern: false,
             legacy: true,
@@ -312,12 +314,16 @@ impl Peer {
             true => Talk::Modern,
             false => {
                 let hello = Hello::default();
-                Talk::Legacy(self.open(permit, Revision::LATEST_LEGACY, &hello).await?.0)
+                Talk::Legacy(
+                    self.open(permit, Revision::LATEST_LEGACY, &hello, None)
+                        .await?
+                        .0,
+                )
             }
         };
         let pages = self.read_pages(permit, &talk).await;
         if let Talk::Legacy(link) = &talk {
-            self.close(permit, link).await;
+            self.close(permit, link, None).await;
         }
         pages.map(|pages| Catalog::read(self.id(), &pages))
     }
@@ -342,14 +348,19 @@ impl Peer {
         Some(pages)
     }
 
-    /// Opens a handshake-era session in the name of the client that `hello` describes.
-    /// Returns it with the text of the server's result.
+    /// Opens a handshake-era session in the name of the client that `hello` describes,
+    /// for the caller of `visit` where it is not for the gateway itself. Returns it with the text of the server's result.
     pub(crate) async fn open(
         &self,
         permit: &Permit<Outbound>,
         revision: Revision,
         hello: &Hello,
+        visit: Option<&Visit>,
     ) -> Option<(Link, String)> {
+        let post = |headers, body| match visit {
+            Some(visit) => visit.post(self, headers, body),
+            None => post(headers, body),
+        };
         let or = |text: &str, default: &str| match text.is_empty() {
             true => default.to_owned(),
             false => text.to_owned(),
@@ -379,13 +390,21 @@ impl Peer {
     }
 
     /// Ends a session at the server, which may not care.
-    pub(crate) async fn close(&self, permit: &Permit<Outbound>, link: &Link) -> StatusCode {
+    pub(crate) async fn close(
+        &self,
+        permit: &Permit<Outbound>,
+        link: &Link,
+        visit: Option<&Visit>,
+    ) -> StatusCode {
         if link.id.is_none() {
             return StatusCode::NO_CONTENT;
         }
         let mut request = Request::new(Bytes::new());
         *request.method_mut() = http::Method::DELETE;
         *request.headers_mut() = session_headers(link);
+        if let Some(visit) = visit {
+            visit.sign(self, &mut request);
+        }
         match self.send(permit, request).await {
             Ok(response) => response.status(),
             Err(error) => {

@@ -4,6 +4,7 @@
 
 mod authorization;
 mod budgets;
+mod credentials;
 mod flow;
 mod harness;
 mod hostile;
