@@ -482,8 +482,7 @@ pub(crate) struct Restore {
         long,
         value_name = "SUBJECT",
         allow_hyphen_values = true,
-        requires = "tenant",
-        conflicts_with = "preview"
+        requires = "tenant"
     )]
     pub(crate) subject: Option<SubjectId>,
     /// Read from this archive.

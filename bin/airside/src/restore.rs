@@ -17,12 +17,12 @@ use std::{
 use airside_archive::{
     Archive,
     restore::{
-        Difference, Digest, Rehearsal, Request, RestoreError, Restored, Source, difference, digest,
-        restore, restore_subject,
+        Difference, Digest, Rehearsal, Request, RestoreError, Restored, Source, difference,
+        difference_about, digest, restore, restore_subject,
     },
 };
 use airside_base::{Clock as _, Supervisor, SystemClock};
-use airside_ledger::{Progress, Store, StoreError, stores::sqlite::Sqlite};
+use airside_ledger::{Progress, Store, StoreError, personal::SubjectId, stores::sqlite::Sqlite};
 use indicatif::ProgressBar;
 use serde_json::json;
 
@@ -183,7 +183,7 @@ impl<'a> Work<'a> {
         if out.is_json() {
             return out.json_pretty(&json!({ "restored": restored, "difference": difference }));
         }
-        show(&restored, &difference, out)
+        show(&restored, self.args.subject.as_ref(), &difference, out)
     }
 
     async fn compare(&self, rehearsal: &Rehearsal) -> Result<(Restored, Difference), Failure> {
@@ -195,7 +195,13 @@ impl<'a> Work<'a> {
         bar.finish_and_clear();
         let restored = restored.map_err(|error| failed(&error))?;
         let tenant = self.args.tenant.as_ref();
-        let found = difference(&**present, rehearsal.store(), tenant, &folds).await;
+        let (present, moment) = (&**present, rehearsal.store());
+        let found = match (tenant, &self.args.subject) {
+            (Some(tenant), Some(subject)) => {
+                difference_about(present, moment, (tenant, subject), &folds).await
+            }
+            _ => difference(present, moment, tenant, &folds).await,
+        };
         Ok((restored, found.map_err(unread)?))
     }
 }
@@ -214,11 +220,19 @@ fn bar() -> ProgressBar {
     backup::bar("restoring {bar:40} {pos}/{len} entries, {eta} left")
 }
 
-fn show(restored: &Restored, difference: &Difference, out: &mut Out) -> Result<(), Failure> {
-    out.line(&format!(
-        "a restore would bring back {} entries, the last of {}",
-        restored.entries, restored.time
-    ))?;
+fn show(
+    restored: &Restored,
+    subject: Option<&SubjectId>,
+    difference: &Difference,
+    out: &mut Out,
+) -> Result<(), Failure> {
+    out.line(&match subject {
+        Some(subject) => format!("what was known of {subject} on {}", restored.time),
+        None => format!(
+            "a restore would bring back {} entries, the last of {}",
+            restored.entries, restored.time
+        ),
+    })?;
     if difference.is_empty() {
         return out.line("nothing differs from the present ledger");
     }

@@ -37,7 +37,7 @@ mod writer;
 
 pub(crate) use self::difference::{Rows, changes_since, documents};
 pub use self::{
-    difference::{ChainChange, Change, Difference, Digest, difference, digest},
+    difference::{ChainChange, Change, Difference, Digest, difference, difference_about, digest},
     extract::{EXTRACTED, restore_subject},
     folds::Folds,
     rehearsal::{Rehearsal, RehearsalError},

@@ -69,6 +69,8 @@ points! {
     SealSigned = "seal.signed",
     /// The seals are durable; the sealer does not know.
     SealWritten = "seal.written",
+    /// Tiles of a chain's tree are stored; the sealer does not know.
+    TilesKept = "tiles.kept",
     /// The key of the seals is in a file that does not have its name yet.
     SealKeyWritten = "seal.key-written",
     /// The key of a vault is in a file that does not have its name yet.

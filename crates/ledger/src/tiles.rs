@@ -14,6 +14,7 @@ use airside_base::TenantId;
 use crate::{
     entry::Hash,
     error::ReadError,
+    failpoint::{self, Point},
     merkle::{self, Frontier, Range},
     store::{MAX_HASHES, Store, StoreError, TILE_HASHES, Tile},
 };
@@ -209,8 +210,7 @@ impl Keeper {
         if self.full.len() < WAITING {
             return Ok(());
         }
-        let full = std::mem::take(&mut self.full);
-        store.put_tiles(tenant.clone(), full).await
+        keep(store, tenant, std::mem::take(&mut self.full)).await
     }
 
     /// Stores all tiles.
@@ -223,8 +223,14 @@ impl Keeper {
         if self.full.is_empty() {
             return Ok(());
         }
-        store.put_tiles(tenant.clone(), self.full).await
+        keep(store, tenant, self.full).await
     }
+}
+
+async fn keep(store: &dyn Store, tenant: &TenantId, tiles: Vec<Tile>) -> Result<(), StoreError> {
+    store.put_tiles(tenant.clone(), tiles).await?;
+    failpoint::reach(Point::TilesKept);
+    Ok(())
 }
 
 /// Returns the level whose hashes are subtrees of this height, if there is one.

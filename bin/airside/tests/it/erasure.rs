@@ -357,6 +357,21 @@ fn one_person_is_restored_alone() {
             }
             rig.place.run(&export).ok()
         };
+        let preview = |subject: &str| {
+            let mut preview = vec!["restore", "--to", &seq, "--tenant", "default"];
+            preview.extend(["--subject", subject, "--preview", "--json"]);
+            if rig.database.is_some() {
+                preview.extend(["--url-file", &url]);
+            }
+            let difference = &rig.run(&preview).json()["difference"];
+            assert_eq!(difference["chains"], json!([]), "{difference}");
+            difference["documents"].clone()
+        };
+        assert_eq!(preview(SUBJECT), json!([]));
+        let later = preview("traveller-2");
+        assert_eq!(later[0]["restored"], Value::Null, "{later}");
+        assert_eq!(later.as_array().map(Vec::len), Some(1), "{later}");
+
         let absent = restore("traveller-3", "nobody");
         assert!(absent.stderr.contains("LED-066"), "{absent:?}");
         assert!(!rig.place.path("nobody").exists());

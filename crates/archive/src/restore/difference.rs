@@ -5,12 +5,13 @@ use std::{collections::BTreeMap, sync::Arc};
 use airside_base::TenantId;
 use airside_ledger::{
     Hash, Store, StoreError,
+    personal::SubjectId,
     store::{Filter, MAX_READ, Row, Scan, Tip},
 };
 use aws_lc_rs::digest::{Context, SHA256};
 use serde::Serialize;
 
-use super::Folds;
+use super::{Folds, extract::documents_about};
 
 /// Most documents that a [`Difference`] names.
 const MAX_NAMED: usize = 1000;
@@ -130,6 +131,29 @@ pub struct Difference {
     pub documents_total: u64,
 }
 
+/// Compares what the `present` store and a `restored` one know of `subject`, a person
+/// of `tenant`. Ends of chains are left out: they say nothing of one person.
+///
+/// # Errors
+///
+/// When one of them cannot be read.
+pub async fn difference_about(
+    present: &dyn Store,
+    restored: &dyn Store,
+    (tenant, subject): (&TenantId, &SubjectId),
+    folds: &Folds,
+) -> Result<Difference, StoreError> {
+    let mut about = documents_about(present, tenant, subject, folds).await?;
+    about.append(&mut documents_about(restored, tenant, subject, folds).await?);
+    let mut difference = Difference::default();
+    for (table, key) in about {
+        let here = present.find(table, tenant.clone(), key.clone()).await?;
+        let there = restored.find(table, tenant.clone(), key).await?;
+        difference.compare((table, tenant), here, there);
+    }
+    Ok(difference)
+}
+
 /// Compares the `present` store with a `restored` one.
 ///
 /// # Errors
@@ -230,19 +254,31 @@ impl Difference {
             if other.as_ref().is_some_and(|row| row.key == key) {
                 there = std::mem::replace(&mut other, restored.next().await?);
             }
-            if here == there || here.as_ref().is_some_and(|row| row.version > end) {
-                continue;
+            if here.as_ref().is_none_or(|row| row.version <= end) {
+                self.compare((table, tenant), here, there);
             }
-            self.documents_total += 1;
-            if self.documents.len() < MAX_NAMED {
-                self.documents.push(Change {
-                    table,
-                    tenant: tenant.clone(),
-                    key,
-                    present: here.map(|row| row.version),
-                    restored: there.map(|row| row.version),
-                });
-            }
+        }
+    }
+
+    /// Compares one document.
+    fn compare(
+        &mut self,
+        (table, tenant): (&'static str, &TenantId),
+        here: Option<Row>,
+        there: Option<Row>,
+    ) {
+        let Some(row) = here.as_ref().or(there.as_ref()).filter(|_| here != there) else {
+            return;
+        };
+        self.documents_total += 1;
+        if self.documents.len() < MAX_NAMED {
+            self.documents.push(Change {
+                table,
+                tenant: tenant.clone(),
+                key: row.key.clone(),
+                present: here.map(|row| row.version),
+                restored: there.map(|row| row.version),
+            });
         }
     }
 }

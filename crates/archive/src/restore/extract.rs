@@ -12,7 +12,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use airside_base::{Clock, TenantId};
 use airside_ledger::{
-    Entry, Hash, Head, Kind, Progress, Query, Store,
+    Entry, Hash, Head, Kind, Progress, Query, Store, StoreError,
     personal::SubjectId,
     store::{MAX_READ, Segment, Tip},
 };
@@ -59,7 +59,8 @@ pub async fn restore_subject(
     let erasures = source::erasures(source, request.until).await?;
     rehearsal.run(source, request, folds, progress).await?;
     let moment = rehearsal.store();
-    let documents = documents_about(moment, tenant, subject, folds).await?;
+    let documents = documents_about(moment, tenant, subject, folds).await;
+    let documents = documents.map_err(RestoreError::Target)?;
     let mut extract = Extract {
         target: &**target,
         folds,
@@ -82,17 +83,20 @@ pub async fn restore_subject(
     Ok(restored)
 }
 
+/// Tables and keys of documents.
+pub(super) type Named = BTreeSet<(&'static str, Arc<str>)>;
+
 /// Returns the tables and keys of the documents that are about `subject`.
-async fn documents_about(
+pub(super) async fn documents_about(
     moment: &dyn Store,
     tenant: &TenantId,
     subject: &SubjectId,
     folds: &Folds,
-) -> Result<BTreeSet<(&'static str, Arc<str>)>, RestoreError> {
-    let mut found = BTreeSet::new();
+) -> Result<Named, StoreError> {
+    let mut found = Named::new();
     for table in folds.names() {
         let mut rows = Rows::new(moment, table, tenant);
-        while let Some(row) = rows.next().await.map_err(RestoreError::Target)? {
+        while let Some(row) = rows.next().await? {
             if *row.key == *subject.as_str() || mentions(&row.body, subject) {
                 found.insert((table, row.key));
             }
@@ -119,7 +123,7 @@ impl Extract<'_> {
         &mut self,
         moment: &dyn Store,
         (tenant, subject): (&TenantId, &SubjectId),
-        documents: &BTreeSet<(&'static str, Arc<str>)>,
+        documents: &Named,
     ) -> Result<(), RestoreError> {
         let end = moment.tip(tenant.clone()).await;
         let end = end.map_err(RestoreError::Target)?.head;

@@ -139,6 +139,7 @@ fn passes(backend: Backend, point: Point) -> u64 {
         | Point::PostgresWritten
         | Point::SealSigned
         | Point::SealWritten
+        | Point::TilesKept
         | Point::KeyKept
         | Point::ErasureBegun
         | Point::ErasureDestroyed
