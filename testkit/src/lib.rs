@@ -16,6 +16,7 @@ pub mod harness;
 pub mod load;
 pub mod pki;
 pub mod postgres;
+pub mod redis;
 pub mod s3;
 pub mod tour;
 pub mod upstream;

@@ -447,6 +447,9 @@ fn resolve(config: &mut Config, folder: &Path) {
             *file = folder.join(&*file);
         }
     }
+    if let Some(store) = &mut config.limits.store {
+        store.url_file = folder.join(&store.url_file);
+    }
     for upstream in &mut config.upstream {
         for file in upstream.files() {
             *file = folder.join(&*file);

@@ -24,17 +24,19 @@ mod quotas;
 mod rate;
 mod refusals;
 mod service;
+mod shared;
 mod usage;
 
 pub use config::{
-    Answer, Error as ConfigError, LimitConfig, LimitsConfig, LookToBook, Per, Quota, Tools, check,
-    compile,
+    Answer, Error as ConfigError, LimitConfig, LimitsConfig, LookToBook, Per, Quota, StoreConfig,
+    Time, Tools, check, compile,
 };
 pub use event::Event;
 pub use plan::Plan;
 pub use quotas::{QuotaUse, Quotas};
 pub use rate::Rate;
-pub use service::Counters;
+pub use service::{Counters, Ground, OpenError};
+pub use shared::{StoreError, StoreOptions};
 pub use usage::Usage;
 
 pub(crate) use answer::Limited;

@@ -106,6 +106,7 @@ pub trait Counter: Send + Sync + std::fmt::Debug {
     /// Credits `books` bookings to a key that is measured in looks.
     fn earn<'a>(&'a self, key: Key<'a>, looks: Looks, books: u32, now: Now) -> BoxFuture<'a, ()>;
 
-    /// Forgets what was taken from `key`. Returns whether anything was known of it.
-    fn reset<'a>(&'a self, key: Key<'a>) -> BoxFuture<'a, bool>;
+    /// Forgets what was taken from `key`, which is counted by `measure`. Returns whether
+    /// anything was known of it.
+    fn reset<'a>(&'a self, key: Key<'a>, measure: Measure) -> BoxFuture<'a, bool>;
 }

@@ -49,6 +49,7 @@ pub(super) static PAGES: &[(&str, &str)] = &[
     page!("CFG-032"),
     page!("CFG-033"),
     page!("CFG-035"),
+    page!("CFG-036"),
     page!("CLI-001"),
     page!("CLI-002"),
     page!("CLI-003"),

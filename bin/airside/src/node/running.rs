@@ -19,7 +19,7 @@ use airside_base::{BoxFuture, Clock, Fault, Kind, NodeId, Supervisor, TenantId, 
 use airside_flights::{Airline, Flights};
 use airside_gateway::{
     BuildError, Parts, Rules, Shared, Snapshot,
-    limits::{self, Counters, Plan},
+    limits::{self, Counters, Ground, Plan},
 };
 use airside_identity::{ApiKeyConfig, Digest, Identity};
 use airside_ledger::Ledger;
@@ -37,6 +37,7 @@ use crate::{
     },
     failure::{Exit, Failure},
     node::event::Event,
+    target,
 };
 
 /// The caller that commands of this user are, on a node of `airside up`.
@@ -173,10 +174,10 @@ impl Running {
             node: id,
         };
         let current = current(loaded, None, &stock).map_err(refused)?;
-        let limits = open_limits(&current.loaded.config, ledger, &place.clock).await;
-        let limits = limits.map_err(|fault| Failure::new(Exit::Failed, fault))?;
+        let limits = open_limits(&current.loaded.config, ledger, &place.clock, tasks).await;
+        let limits = limits?;
         let snapshot = build(&current, None, (&shared, &limits), &place.clock).map_err(refused)?;
-        limits.start(tasks);
+        limits.start();
         let started = place.clock.now();
         let running = Self {
             id,
@@ -365,8 +366,12 @@ impl Node for Running {
 
     fn reset_limit(&self, reset: airside_api::limits::Reset) -> BoxFuture<'_, Result<(), Fault>> {
         Box::pin(async move {
+            let snapshot = self.snapshot.load_full();
+            let Some(plan) = snapshot.limits() else {
+                return Ok(());
+            };
             let reason = reset.reason.trim();
-            self.limits.reset(&reset.limit, &reset.key, reason).await
+            plan.reset(&reset.limit, &reset.key, reason).await
         })
     }
 
@@ -510,9 +515,19 @@ async fn open_limits(
     config: &Config,
     ledger: &Ledger,
     clock: &Arc<dyn Clock>,
-) -> Result<Arc<Counters>, Fault> {
-    let opened = Counters::open(&config.limits, ledger.clone(), clock.clone()).await;
-    opened.map_err(|error| error.fault())
+    tasks: &Supervisor,
+) -> Result<Arc<Counters>, Failure> {
+    let store = config.limits.store.as_ref().map(|store| {
+        let url = target::read_secret(&store.url_file)?;
+        Ok::<_, Failure>(store.options(url))
+    });
+    let ground = Ground {
+        ledger: ledger.clone(),
+        clock: clock.clone(),
+        supervisor: tasks.clone(),
+    };
+    let opened = Counters::open(&config.limits, store.transpose()?.as_ref(), ground).await;
+    opened.map_err(|error| Failure::new(Exit::Failed, error.fault()))
 }
 
 fn unusable(error: &BuildError) -> Fault {

@@ -2,10 +2,12 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    num::NonZeroU32,
+    num::{NonZeroU32, NonZeroU64},
+    path::PathBuf,
+    time::Duration,
 };
 
-use airside_base::TenantId;
+use airside_base::{Redacted, TenantId};
 use airside_identity::Attestation;
 use airside_policy::limit::{
     self, Calendar, Class, Kind, Looks, MAX_SPAN, Pace, PaceError, Rule, Selector, Traits,
@@ -13,7 +15,7 @@ use airside_policy::limit::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::Rate;
+use super::{Rate, StoreOptions};
 
 /// Longest name of a limit, in bytes.
 const MAX_NAME: usize = 40;
@@ -32,6 +34,64 @@ pub struct LimitsConfig {
     pub zone: String,
     /// Time zones of tenants that have one of their own.
     pub zones: BTreeMap<TenantId, String>,
+    /// A store in which several nodes count together. Without it each counts what it
+    /// serves itself, and quotas by the ledger.
+    pub store: Option<StoreConfig>,
+}
+
+/// A store in which several nodes count together: Valkey, Redis 6.2 or newer, or another
+/// that speaks their protocol.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct StoreConfig {
+    /// File that holds its URL: `redis://user:password@host:port`, or `rediss://` for TLS.
+    pub url_file: PathBuf,
+    /// Longest wait for an answer, in milliseconds. When it has passed, and while the
+    /// store is away, this node counts its share by itself.
+    #[serde(default = "StoreConfig::default_timeout_ms")]
+    pub timeout_ms: NonZeroU64,
+    /// How many nodes share the store: the budgets are divided by it while the store is
+    /// away.
+    pub nodes: NonZeroU32,
+    /// What all keys in the store begin with, for several installations in one.
+    #[serde(default = "StoreConfig::default_prefix")]
+    pub prefix: String,
+    /// Whose clock counts.
+    #[serde(default)]
+    pub time: Time,
+}
+
+impl StoreConfig {
+    const fn default_timeout_ms() -> NonZeroU64 {
+        NonZeroU64::new(5).expect("not zero")
+    }
+
+    fn default_prefix() -> String {
+        "airside".to_owned()
+    }
+
+    /// Returns how the store at `url` is used.
+    #[must_use]
+    pub fn options(&self, url: Redacted<String>) -> StoreOptions {
+        StoreOptions {
+            url,
+            timeout: Duration::from_millis(self.timeout_ms.get()),
+            nodes: self.nodes,
+            prefix: self.prefix.clone(),
+            time: self.time,
+        }
+    }
+}
+
+/// Whose clock counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Time {
+    /// That of the store, the same for all nodes.
+    #[default]
+    Server,
+    /// That of each node. They have to be kept together.
+    Node,
 }
 
 impl Default for LimitsConfig {
@@ -40,6 +100,7 @@ impl Default for LimitsConfig {
             max_keys: 100_000,
             zone: "UTC".to_owned(),
             zones: BTreeMap::new(),
+            store: None,
         }
     }
 }

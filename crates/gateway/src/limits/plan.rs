@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use airside_base::Fault;
 use airside_identity::Caller;
 use airside_policy::limit::{Ask, Decision, Key, Kind, Level, Now, Rule, Subject, Target};
 use http::{HeaderMap, HeaderValue};
@@ -10,7 +11,8 @@ use super::{
     answer::Limited,
     call::{After, Scene},
     grip::{Earns, Grip, Taken},
-    service::Counters,
+    quotas::tenant_of,
+    service::{Counters, unknown},
 };
 use crate::upstream::Outbound;
 
@@ -75,6 +77,27 @@ impl Plan {
 
     pub(super) fn rules(&self) -> impl Iterator<Item = &Arc<Compiled>> {
         self.early.iter().chain(self.late.iter())
+    }
+
+    /// Gives all units of `key` of `limit` back, for the reason on record.
+    ///
+    /// # Errors
+    ///
+    /// When nothing is known of such a key, or the reason cannot be recorded.
+    pub async fn reset(&self, limit: &str, key: &str, reason: &str) -> Result<(), Fault> {
+        let rule = self.rules().find(|rule| &*rule.rule.name == limit);
+        let measure = rule.and_then(|rule| {
+            let tenant = tenant_of(key);
+            rule.rule.measure(&tenant, self.limits.now())
+        });
+        let place = Key {
+            rule: limit,
+            text: key,
+        };
+        match measure {
+            Some(measure) => self.limits.reset(place, measure, reason).await,
+            None => Err(unknown()),
+        }
     }
 
     /// Takes what a request of `caller` costs by its head alone.

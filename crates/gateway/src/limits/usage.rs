@@ -55,6 +55,23 @@ impl Plan {
                 ..Usage::of(rule, entry.key)
             });
         }
+        for (name, key, level) in self.limits.levels() {
+            if let Some(rule) = find(&name) {
+                let most = rule.rule.most();
+                let remaining = match rule.rule.kind {
+                    Kind::Pace(pace) => {
+                        most.saturating_sub(level.reset_ns.div_ceil(pace.interval_ns()))
+                    }
+                    _ => level.remaining,
+                };
+                list.push(Usage {
+                    used: most.saturating_sub(remaining),
+                    most,
+                    reset_s: level.reset_s(),
+                    ..Usage::of(rule, key)
+                });
+            }
+        }
         for (name, key, held) in self.limits.held() {
             if let Some(rule) = find(&name) {
                 list.push(Usage {

@@ -1,11 +1,14 @@
 //! Limits in front of an upstream: what is refused, what is told, what is on record.
 
-use std::sync::Arc;
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use airside_gateway::limits::Counters;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
+
+use airside_gateway::limits::{StoreOptions, Time};
+use airside_testkit::redis::Server;
 
 use crate::harness::{Act, House, call, headers, request};
 
@@ -269,12 +272,16 @@ async fn quota_survives_a_restart() {
     assert_eq!(house.call("search").await.status, 429);
 
     // An operator gives the units back, on record.
-    next.reset("day", "tenant=default", "ticket 7")
+    let snapshot = house.snapshot.load_full();
+    let plan = snapshot.limits().unwrap();
+    plan.reset("day", "tenant=default", "ticket 7")
         .await
         .unwrap();
     assert_eq!(house.call("search").await.status, 200);
-    let unknown = next.reset("day", "tenant=other", "x").await.unwrap_err();
-    assert_eq!(unknown.code(), "GW-070");
+    for (limit, key) in [("day", "tenant=other"), ("other", "tenant=default")] {
+        let unknown = plan.reset(limit, key, "x").await.unwrap_err();
+        assert_eq!(unknown.code(), "GW-070");
+    }
     next.save().await;
     let last = house.counters().await;
     house.limit(&[&limit], &last);
@@ -307,4 +314,59 @@ async fn flood_of_refusals_is_counted_and_fills_nothing() {
     assert_eq!(counted, [("early".to_owned(), 40), ("late".to_owned(), 58)]);
     let head = house.ledger.head(&airside_base::TenantId::default()).await;
     assert_eq!(head.unwrap().seq, 4, "a hundred calls, four entries");
+}
+
+#[tokio::test]
+async fn two_gateways_share_one_budget_and_lose_the_store_together() {
+    let mut server = Server::start().unwrap();
+    let store = StoreOptions {
+        url: airside_base::Redacted::new(server.url()),
+        timeout: Duration::from_secs(5),
+        nodes: NonZeroU32::new(2).unwrap(),
+        prefix: "it".to_owned(),
+        time: Time::Server,
+    };
+    let limit = named("pace", r#""rate":"1/h","burst":6,"per":["client"]"#);
+    let houses = [House::open().await, House::open().await];
+    let mut counters = Vec::new();
+    for house in &houses {
+        let own = house.counters_in(Some(&store)).await;
+        own.start();
+        until_store(&own, "shared").await;
+        house.limit(&[&limit], &own);
+        counters.push(own);
+    }
+    let mut served = [0, 0];
+    for turn in 0..12 {
+        let status = houses[turn % 2].call("search").await.status;
+        served[turn % 2] += usize::from(status == 200);
+    }
+    assert_eq!(served, [3, 3]);
+    server.kill();
+    for (house, own) in houses.iter().zip(&counters) {
+        // The first call finds out at the latest; nobody waits for a store that is away.
+        house.call("search").await;
+        until_store(own, "away").await;
+        let statuses = [house.call("search").await, house.call("search").await];
+        assert!(statuses.iter().any(|reply| reply.status == 200));
+        let mut follower = house.ledger.follow(airside_base::TenantId::default(), 0);
+        let mut kinds = Vec::new();
+        while !kinds.contains(&"limit.store_away".to_owned()) {
+            let entries = crate::harness::within(follower.next()).await.unwrap();
+            kinds.extend(entries.iter().map(|entry| entry.kind.as_str().to_owned()));
+        }
+    }
+    server.start_again().unwrap();
+    for own in &counters {
+        until_store(own, "shared").await;
+    }
+}
+
+async fn until_store(counters: &Counters, state: &str) {
+    let waiting = async {
+        while counters.store() != state {
+            tokio::task::yield_now().await;
+        }
+    };
+    crate::harness::within(waiting).await;
 }

@@ -14,7 +14,7 @@ use std::{
 use airside_base::{Clock, OnFailure, Supervisor, SystemClock, TenantId};
 use airside_gateway::{
     Parts, Rules, Shared, Snapshot, State, config,
-    limits::{self, Counters, LimitConfig, LimitsConfig, Plan},
+    limits::{self, Counters, Ground, LimitConfig, LimitsConfig, Plan, StoreOptions},
     serve,
 };
 use airside_identity::Identity;
@@ -436,9 +436,18 @@ impl House {
 
     /// Returns counters that go on where those in the ledger ended.
     pub(crate) async fn counters(&self) -> Arc<Counters> {
+        self.counters_in(None).await
+    }
+
+    /// Returns counters in a store that others share.
+    pub(crate) async fn counters_in(&self, store: Option<&StoreOptions>) -> Arc<Counters> {
+        let ground = Ground {
+            ledger: self.ledger.clone(),
+            clock: self.world.clock.clone(),
+            supervisor: self.supervisor.clone(),
+        };
         let config = LimitsConfig::default();
-        let limits = Counters::open(&config, self.ledger.clone(), self.world.clock.clone());
-        limits.await.unwrap()
+        Counters::open(&config, store, ground).await.unwrap()
     }
 
     /// Returns what the breaker of the upstream does.

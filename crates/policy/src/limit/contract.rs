@@ -93,7 +93,7 @@ pub async fn books_earn_looks(counter: &dyn Counter, rule: &str, now: Now) {
 pub async fn reset_gives_all_back(counter: &dyn Counter, rule: &str, now: Now) {
     let all = ask(rule, "a", pace(), 4);
     assert_eq!(left(counter, all, now).await, Some(0));
-    assert!(counter.reset(all.key).await);
-    assert!(!counter.reset(all.key).await);
+    assert!(counter.reset(all.key, all.measure).await);
+    assert!(!counter.reset(all.key, all.measure).await);
     assert_eq!(left(counter, all, now).await, Some(0));
 }

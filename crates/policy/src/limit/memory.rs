@@ -3,7 +3,7 @@
 use airside_base::BoxFuture;
 
 use super::{
-    Ask, Cell, Counter, Decision, Key, Level, Looks, Measure, Now, Period, Taking,
+    Ask, Cell, Counter, Decision, Key, Looks, Measure, Now, Period, Taking,
     table::{Id, Table},
 };
 
@@ -86,14 +86,6 @@ impl Memory {
                 unsaved: unsaved + cost,
             };
             cells.put(id, ask.key, cell);
-        }
-    }
-
-    /// Returns what is left of `key` under `measure`.
-    #[must_use]
-    pub fn level(&self, cell: Cell, measure: &Measure, now: Now) -> Level {
-        match cell.take(measure, 0, now) {
-            Ok((_, level)) | Err(level) => level,
         }
     }
 
@@ -195,6 +187,14 @@ impl Memory {
         }
     }
 
+    /// Returns whether anything is known of `key`.
+    #[must_use]
+    pub fn knows(&self, key: Key<'_>) -> bool {
+        let id = self.cells.id(key);
+        let mut cells = self.cells.lock(std::iter::once(id));
+        cells.find(id).is_some()
+    }
+
     /// Forgets what was taken from `key`. Units of a quota that are in the ledger are
     /// for its keeper to take back.
     pub fn forget(&self, key: Key<'_>) -> Option<Cell> {
@@ -214,7 +214,7 @@ impl Counter for Memory {
         Box::pin(std::future::ready(()))
     }
 
-    fn reset<'a>(&'a self, key: Key<'a>) -> BoxFuture<'a, bool> {
+    fn reset<'a>(&'a self, key: Key<'a>, _: Measure) -> BoxFuture<'a, bool> {
         let known = self.forget(key).is_some();
         Box::pin(std::future::ready(known))
     }
