@@ -34,7 +34,7 @@ use super::{config::Time, quotas::QuotaUse};
 const PORTION: u32 = 32;
 /// How long units may be used that were taken ahead.
 const AHEAD_NS: u64 = 1_000_000_000;
-/// A key that is asked for again within this time is busy.
+/// A portion that is used up within this time was too small.
 const BUSY_NS: u64 = 50_000_000;
 /// How long a refusal is believed at most.
 const BELIEVED_NS: u64 = 1_000_000_000;
@@ -450,15 +450,19 @@ impl Shared {
     }
 }
 
-/// How many units to take at once: twice as many as the last time where calls come
-/// fast, what the call costs where they do not.
+/// How many units to take at once: twice as many where the last portion was used up in
+/// no time, half as many where it took long, what the call costs where the key rested.
 fn portion(pace: Pace, cost: u32, before: Ahead, now: Now) -> u32 {
-    let most = pace.burst() / PORTION;
-    let busy = now.monotonic_ns < before.asked_ns.saturating_add(BUSY_NS) && before.asked_ns > 0;
-    if !busy || cost == 0 {
+    let took = now.monotonic_ns.saturating_sub(before.asked_ns);
+    if before.asked_ns == 0 || took >= AHEAD_NS || cost == 0 {
         return cost;
     }
-    before.portion.saturating_mul(2).min(most).max(cost)
+    let portion = match took {
+        ..BUSY_NS => before.portion.saturating_mul(2),
+        _ if took < AHEAD_NS / 2 => before.portion,
+        _ => before.portion / 2,
+    };
+    portion.min(pace.burst() / PORTION).max(cost)
 }
 
 impl Counter for Shared {
