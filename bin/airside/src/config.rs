@@ -13,6 +13,7 @@ pub(crate) mod problem;
 pub(crate) mod reference;
 pub(crate) mod source;
 pub(crate) mod supply;
+pub(crate) mod travel;
 
 use std::{
     fs::File,
@@ -254,6 +255,8 @@ pub(crate) struct TravelServer {
     /// Who takes payments for rates that are paid or guaranteed before booking. Without it
     /// every rate is paid at the hotel.
     pub(crate) payments: Option<payments::Payments>,
+    /// Who sells the rooms: our own inventory, or a supplier elsewhere.
+    pub(crate) supply: travel::TravelSupply,
 }
 
 /// How many hotels the built-in travel server has.
@@ -289,6 +292,7 @@ impl Default for TravelServer {
             seed: 1,
             hotels: Hotels::default(),
             payments: None,
+            supply: travel::TravelSupply::default(),
         }
     }
 }
@@ -429,6 +433,8 @@ fn resolve(config: &mut Config, folder: &Path) {
         &mut config.archive.credentials_file,
         &mut config.keys.url_file,
         &mut config.keys.vault_file,
+        &mut config.travel.supply.password_file,
+        &mut config.travel.supply.app_key_file,
     ];
     for file in files.into_iter().flatten() {
         *file = folder.join(&*file);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use airside_base::{BoxFuture, Fault, Supervisor, TenantId};
 use airside_ledger::{Ledger, Query as LedgerQuery, proof};
 use axum::{
-    Router,
-    extract::{DefaultBodyLimit, Query, State as Extract, rejection::QueryRejection},
+    Extension, Router,
+    extract::{DefaultBodyLimit, Query, Request, State as Extract, rejection::QueryRejection},
     middleware::from_fn,
     response::{IntoResponse as _, Response},
     routing::{MethodRouter, delete, get, patch, post},
@@ -17,10 +17,10 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
 use crate::{
-    Access, Delivery, Needs, Persons, Receipt, Role, alpinebits, conversations,
+    Access, Delivery, Needs, Persons, Pushed, Receipt, Role, alpinebits, conversations,
     fault::{self, Answer},
-    limits, payments, persons,
-    role::require,
+    limits, opera, payments, persons,
+    role::{Holder, require},
     stream, wire,
 };
 
@@ -47,6 +47,9 @@ pub trait Node: Send + Sync {
 
     /// Takes a message of a payment provider, with its signature.
     fn notice(&self, signature: String, body: Bytes) -> BoxFuture<'_, Result<(), Fault>>;
+
+    /// Takes what OPERA pushes.
+    fn pushed(&self, pushed: Pushed) -> BoxFuture<'_, Result<(), Fault>>;
 }
 
 /// What the routes work on.
@@ -101,6 +104,23 @@ fn route(method: Method, path: &'static str, needs: Needs, handler: MethodRouter
     (endpoint, handler)
 }
 
+/// What OPERA pushes: a message of its own for each topic.
+fn of_opera() -> [Route; 3] {
+    let topics = [
+        ("/v1/supply/opera/inventory", "inventory"),
+        ("/v1/supply/opera/rates", "rates"),
+        ("/v1/supply/opera/restrictions", "restrictions"),
+    ];
+    topics.map(|(path, topic)| {
+        let take =
+            move |Extract(state): Extract<State>,
+                  Extension(holder): Extension<Holder>,
+                  request: Request| opera::receive(topic, state, holder, request);
+        let take = post(take).layer(DefaultBodyLimit::max(opera::MAX_BODY_BYTES));
+        route(Method::POST, path, Needs::Supplier, take)
+    })
+}
+
 fn table() -> Vec<Route> {
     let [viewer, auditor, operator] = [
         Needs::Role(Role::Viewer),
@@ -132,6 +152,7 @@ fn table() -> Vec<Route> {
         Needs::Supplier,
         deliver,
     ));
+    table.extend(of_opera());
     let told = post(payments::webhook).layer(DefaultBodyLimit::max(payments::MAX_BODY_BYTES));
     table.push(route(
         Method::POST,

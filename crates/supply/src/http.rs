@@ -1,4 +1,4 @@
-//! A small HTTP client for those who take payments: one host, bounded answers.
+//! A small HTTP client for the companies around: one host, bounded answers.
 //!
 //! # Invariants
 //!
@@ -10,7 +10,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{Request, StatusCode, header};
+use http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
@@ -20,7 +20,7 @@ use hyper_util::{
 use url::{Host, Url};
 
 /// Largest answer.
-const MAX_ANSWER: usize = 1 << 20;
+const MAX_ANSWER: usize = 4 << 20;
 /// Longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(5);
 
@@ -53,6 +53,7 @@ pub(crate) enum Failure {
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
 }
 
@@ -130,11 +131,12 @@ impl Http {
                     Failure::Lost
                 }
             })?;
-            let status = response.status();
-            let body = Limited::new(response.into_body(), MAX_ANSWER);
+            let (head, body) = response.into_parts();
+            let body = Limited::new(body, MAX_ANSWER);
             let body = body.collect().await.map_err(|_| Failure::Lost)?;
             Ok(Answer {
-                status,
+                status: head.status,
+                headers: head.headers,
                 body: body.to_bytes(),
             })
         };

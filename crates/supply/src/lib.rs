@@ -9,4 +9,5 @@
 pub mod alpinebits;
 mod http;
 pub mod intake;
+pub mod opera;
 pub mod payment;

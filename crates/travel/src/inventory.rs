@@ -35,11 +35,15 @@ use airside_ledger::{Ledger, Table};
 use tokio::sync::{mpsc, watch};
 
 use self::clerk::{Clerk, Message};
-pub use self::event::{Homes, Reservations};
 pub(crate) use self::{
     block::{Block, Own},
     fed::sells,
+    sell::refusal,
     shelves::{Shelf, Shelves},
+};
+pub use self::{
+    event::{Homes, Reservations},
+    fed::pattern,
 };
 use crate::{shop::Hotels, supply::About};
 

@@ -61,7 +61,7 @@ impl Day {
 
 /// Limits that a hotel sets on stays (the names of the Open Travel messages).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Restrictions {
+pub struct Restrictions {
     /// No stay may begin on this date (CTA).
     pub closed_to_arrival: bool,
     /// No stay may end on this date (CTD).

@@ -12,10 +12,8 @@ mod naming;
 
 use std::{fmt, str::FromStr};
 
-pub(crate) use self::{
-    geography::distance_m,
-    naming::{address, name},
-};
+pub use self::geography::distance_m;
+pub(crate) use self::naming::{address, name};
 use crate::{
     draw::{Domain, EXPONENTIAL, Key, LARGE_HOTEL_ROOMS, SMALL_HOTEL_ROOMS, slice, slice_wide},
     money::{Currency, scale},

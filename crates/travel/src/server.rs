@@ -46,6 +46,8 @@ const INSTRUCTIONS: &str = "Hotel search and booking for cities worldwide. Start
 const NOTICE_URI: &str = "airside://travel/notice";
 const MARKDOWN: &str = "text/markdown";
 const NOTICE: &str = include_str!("../assets/notice.md");
+/// What is said of hotels that are not ours.
+const SUPPLIER: &str = include_str!("../assets/notice_supplier.md");
 
 /// How the server is set up.
 #[derive(Debug, Clone, Default)]
@@ -111,13 +113,23 @@ impl Travel {
         let supply = Arc::new(inventory.clone());
         Self {
             inventory: Some(inventory),
-            ..Self::selling(supply, options.exposure, parts)
+            ..Self::over(supply, options.exposure, parts, NOTICE.to_owned())
         }
     }
 
     /// Returns a server that sells what `supply` has.
     #[must_use]
     pub fn selling(supply: Arc<dyn HotelSupply>, exposure: Exposure, parts: Parts) -> Self {
+        let notice = SUPPLIER.replace("{notice}", &supply.about().notice);
+        Self::over(supply, exposure, parts, notice)
+    }
+
+    fn over(
+        supply: Arc<dyn HotelSupply>,
+        exposure: Exposure,
+        parts: Parts,
+        notice: String,
+    ) -> Self {
         let booking = Arc::new(booking::Desk::new(supply.clone(), &parts));
         booking.clone().start(&parts.supervisor);
         let memory = Memory::new(parts.conversations);
@@ -125,6 +137,7 @@ impl Travel {
         let handler = Handler {
             counter: Counter::new(desk, booking.clone(), memory),
             instructions: format!("{INSTRUCTIONS} {}", supply.about().notice),
+            notice,
         };
         Self {
             server: Server::new(handler, exposure),
@@ -166,6 +179,7 @@ impl Local for Travel {
 struct Handler {
     counter: Counter,
     instructions: String,
+    notice: String,
 }
 
 impl Tools for Handler {
@@ -217,7 +231,7 @@ impl Tools for Handler {
     fn read(&self, _origin: &Origin, uri: &str) -> Option<ReadResourceResult> {
         let mut result = match uri {
             app::URI => app::read(),
-            NOTICE_URI => text(NOTICE_URI, MARKDOWN, NOTICE.to_owned()),
+            NOTICE_URI => text(NOTICE_URI, MARKDOWN, self.notice.clone()),
             _ => return None,
         };
         result.ttl_ms = Some(LIST_TTL_MS);

@@ -450,7 +450,8 @@ const RECOMMENDED: &str = "Recommended: half guest rating, two fifths price agai
      median of these results, one tenth distance to the centre. No hotel paid for its position.";
 
 /// Returns what decides an order, for the traveller.
-pub(crate) fn explanation(order: Order) -> &'static str {
+#[must_use]
+pub fn explanation(order: Order) -> &'static str {
     match order {
         Order::Recommended => RECOMMENDED,
         Order::Price => "Cheapest all-in total first. No hotel paid for its position.",

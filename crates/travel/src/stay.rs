@@ -197,7 +197,7 @@ pub(crate) enum Unavailable {
 
 /// What the sale of a stay depends on beside its nights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Extra {
+pub struct Extra {
     /// Holds for the date after the last night.
     pub departure: Restrictions,
     /// Patterns of lengths that are sold from the arrival date.

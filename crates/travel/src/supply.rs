@@ -20,8 +20,10 @@ mod error;
 mod hotel;
 mod id;
 mod offer;
+mod place;
 mod prepay;
 mod reservation;
+pub mod rules;
 
 use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
@@ -36,12 +38,14 @@ pub use self::{
         Area, Arrival, Ask, Calendar, Cancellation, Candidate, Filter, Found, Line,
         MAX_CALENDAR_DAYS, NotOffered, Offer, Offers, Order, Price, Search, Tier,
     },
+    place::{Place, distance_m},
     prepay::Prepay,
     reservation::{Guest, Quoted, Reservation, Selection, State, Unit},
 };
 pub use crate::{
     levy::{Collected, Nature},
     money::{Currency, Money},
+    shop::explanation,
     stay::{MAX_DAYS_AHEAD, MAX_NIGHTS, MAX_ROOMS, Party, Stay, StayError},
 };
 

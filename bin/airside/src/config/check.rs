@@ -36,6 +36,7 @@ pub(crate) fn check(source: &Source, config: &Config) -> Vec<Problem> {
     archive(source, config, &mut list);
     hotels(source, config, &mut list);
     limits(source, config, &mut list);
+    supplier(source, config, &mut list);
     list
 }
 
@@ -79,6 +80,44 @@ fn limits(source: &Source, config: &Config, list: &mut Vec<Problem>) {
             ];
             let text = format!("there is no upstream `{name}`");
             list.push(Problem::at(source, &path, "CFG-009", text, hint));
+        }
+    }
+}
+
+/// A supplier has to be reachable, and its hotels have to be known by one name each.
+fn supplier(source: &Source, config: &Config, list: &mut Vec<Problem>) {
+    let supply = &config.travel.supply;
+    let head = [Step::Key("travel"), Step::Key("supply")];
+    if let Some((key, why)) = supply.complaint() {
+        let path = [&head[..], &[Step::Key(key)]].concat();
+        let hint = "see docs/opera.md for an example";
+        list.push(Problem::at(source, &path, "CFG-026", why.to_owned(), hint));
+    }
+    let (mut codes, mut ids) = (HashSet::new(), HashSet::new());
+    for (index, hotel) in supply.hotel.iter().enumerate() {
+        let mut complain = |key, why: String, hint: &str| {
+            let inner = [Step::Key("hotel"), Step::Index(index), Step::Key(key)];
+            let path = [&head[..], &inner].concat();
+            list.push(Problem::at(source, &path, "CFG-026", why, hint));
+        };
+        if let Some((key, why)) = hotel.complaint() {
+            complain(
+                key,
+                format!("`{key}` {why}"),
+                "see docs/opera.md for an example",
+            );
+        }
+        let twice = !codes.insert(&hotel.code) | !ids.insert(hotel.id());
+        if twice {
+            let why = format!("`{}` is there twice", hotel.code);
+            complain("code", why, "give each hotel a code and an id of its own");
+        }
+        let mut keys = config.identity.api_key.iter();
+        if let Some(sender) = &hotel.sender
+            && !keys.any(|key| key.name == *sender)
+        {
+            let why = format!("there is no API key `{sender}`");
+            complain("sender", why, "make one with `airside key new`");
         }
     }
 }

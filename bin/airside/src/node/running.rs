@@ -14,7 +14,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use airside_api::{Callers, Delivery, Node, Persons, Receipt, wire};
+use airside_api::{Callers, Delivery, Node, Persons, Pushed, Receipt, wire};
 use airside_base::{BoxFuture, Clock, Fault, Kind, NodeId, Supervisor, TenantId, Timestamp};
 use airside_flights::{Airline, Flights};
 use airside_gateway::{
@@ -24,8 +24,11 @@ use airside_gateway::{
 use airside_identity::{ApiKeyConfig, Digest, Identity};
 use airside_ledger::Ledger;
 use airside_mcp::Local;
-use airside_supply::intake::{Intake, Reply, Request};
-use airside_supply::payment::Checkout;
+use airside_supply::{
+    intake::{Intake, Reply, Request},
+    opera::{self, Opera, Refused, Topic},
+    payment::Checkout,
+};
 use airside_travel::{Options, Parts as Stock, Travel, supply::HotelSupply};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -151,6 +154,8 @@ struct Current {
     airline: Arc<dyn Local>,
     /// Who sells the rooms of the travel server.
     supply: Arc<dyn HotelSupply>,
+    /// The same, where it is OPERA: it is pushed to.
+    opera: Option<Arc<Opera>>,
     intake: Arc<Intake>,
 }
 
@@ -375,6 +380,18 @@ impl Node for Running {
         })
     }
 
+    fn pushed(&self, pushed: Pushed) -> BoxFuture<'_, Result<(), Fault>> {
+        let opera = self.current().opera;
+        Box::pin(async move {
+            let (Some(opera), Some(topic)) = (opera, Topic::find(pushed.topic)) else {
+                return Err(Refused::NotHere.fault());
+            };
+            let sender = pushed.sender.as_deref();
+            let taken = opera.push(sender, topic, &pushed.body).await;
+            taken.map(drop).map_err(|refused| refused.fault())
+        })
+    }
+
     fn receive(&self, delivery: Delivery) -> BoxFuture<'_, Receipt> {
         let intake = self.current().intake;
         Box::pin(async move {
@@ -420,11 +437,12 @@ impl Node for Running {
 fn current(loaded: Loaded, before: Option<&Current>, stock: &Stock) -> Result<Current, Fault> {
     let identity = Identity::new(&loaded.config.identity, stock.clock.clone());
     let identity = identity.map_err(|error| error.fault())?;
-    let (travel, checkout, supply) = match before {
+    let (travel, checkout, supply, opera) = match before {
         Some(before) => (
             before.travel.clone(),
             before.checkout.clone(),
             before.supply.clone(),
+            before.opera.clone(),
         ),
         None => {
             let wanted = &loaded.config.travel;
@@ -433,19 +451,13 @@ fn current(loaded: Loaded, before: Option<&Current>, stock: &Stock) -> Result<Cu
                 Some(cashier) => (Some(cashier.payments), cashier.checkout),
                 None => (None, None),
             };
-            let options = Options {
-                seed: wanted.seed,
-                size: wanted.hotels.into(),
-                snapshot: Some(loaded.config.data_dir.join("travel.snapshot")),
-                ..Options::default()
-            };
             let stock = Stock {
                 payments,
                 ..stock.clone()
             };
-            let travel = Travel::new(options, stock);
+            let (travel, opera) = travel_server(&loaded.config, &stock)?;
             let supply = travel.supply();
-            (Arc::new(travel), checkout, supply)
+            (Arc::new(travel), checkout, supply, opera)
         }
     };
     // What it remembers of single rooms is kept as long as its hotels are.
@@ -477,8 +489,35 @@ fn current(loaded: Loaded, before: Option<&Current>, stock: &Stock) -> Result<Cu
         flights,
         airline,
         supply,
+        opera,
         intake,
     })
+}
+
+/// Makes the travel server, over our own inventory or over OPERA.
+fn travel_server(config: &Config, stock: &Stock) -> Result<(Travel, Option<Arc<Opera>>), Fault> {
+    let wanted = &config.travel;
+    let access = wanted.supply.access().map_err(|error| error.fault())?;
+    let Some(access) = access else {
+        let options = Options {
+            seed: wanted.seed,
+            size: wanted.hotels.into(),
+            snapshot: Some(config.data_dir.join("travel.snapshot")),
+            ..Options::default()
+        };
+        return Ok((Travel::new(options, stock.clone()), None));
+    };
+    let parts = opera::Parts {
+        clock: stock.clock.clone(),
+        ledger: stock.ledger.clone(),
+        node: stock.node,
+        supervisor: stock.supervisor.clone(),
+    };
+    let opera = Opera::start(access, wanted.supply.hotels(), parts);
+    let opera = opera.map_err(|error| error.fault())?;
+    let exposure = Options::default().exposure;
+    let travel = Travel::selling(opera.clone(), exposure, stock.clone());
+    Ok((travel, Some(opera)))
 }
 
 fn build(

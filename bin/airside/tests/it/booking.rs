@@ -70,7 +70,7 @@ upstreams = ["travel"]
 }
 
 /// A client of `url` that shows `key`, and other headers as well.
-async fn client(
+pub(crate) async fn client(
     url: &Url,
     key: Option<&str>,
     era: Choice,
@@ -92,7 +92,7 @@ async fn client(
     Client::connect(url, options).await.unwrap()
 }
 
-async fn call(client: &Client, tool: &str, arguments: Value) -> Option<Value> {
+pub(crate) async fn call(client: &Client, tool: &str, arguments: Value) -> Option<Value> {
     let reply = client.call_tool(tool, &arguments).await.ok()?;
     reply.read().ok()
 }
@@ -111,7 +111,7 @@ async fn ready(client: &Client) -> Option<Value> {
     call(client, "create_booking_session", create).await
 }
 
-fn later(days: i64) -> String {
+pub(crate) fn later(days: i64) -> String {
     let then = SystemClock::new().now().as_second() + days * 86_400;
     let then = airside_base::Timestamp::from_second(then)
         .unwrap()
@@ -120,7 +120,7 @@ fn later(days: i64) -> String {
 }
 
 /// Consents as the view does.
-fn consent(result: &Value, key: &str) -> Option<Value> {
+pub(crate) fn consent(result: &Value, key: &str) -> Option<Value> {
     let consent = &result["_meta"]["airside/consent"];
     let nonce = consent["nonce"].as_str()?;
     let (id, terms) = (
@@ -134,7 +134,7 @@ fn consent(result: &Value, key: &str) -> Option<Value> {
     }))
 }
 
-async fn bookings(client: &Client) -> Vec<Value> {
+pub(crate) async fn bookings(client: &Client) -> Vec<Value> {
     let mine = call(client, "list_my_bookings", json!({})).await.unwrap();
     mine["structuredContent"]["bookings"]
         .as_array()
@@ -293,7 +293,7 @@ async fn killed_node_leaves_each_consented_session_with_exactly_one_known_outcom
 }
 
 /// Asks for a session until the node has found out what became of it.
-async fn settled(client: &Client, id: &str) -> Value {
+pub(crate) async fn settled(client: &Client, id: &str) -> Value {
     let clock = SystemClock::new();
     let begun = clock.monotonic();
     loop {

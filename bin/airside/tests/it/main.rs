@@ -13,6 +13,8 @@ mod exits;
 #[cfg(test)]
 mod killed;
 mod node;
+#[cfg(test)]
+mod opera;
 mod person;
 mod postgres;
 mod proof;

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use airside_api::{
-    Access, Callers, Client, Delivery, Grant, Needs, Node, Persons, Receipt, Role, State,
+    Access, Callers, Client, Delivery, Grant, Needs, Node, Persons, Pushed, Receipt, Role, State,
     UpstreamKey, client, endpoints, limits, serve_socket, serve_tcp, socket, wire,
 };
 use airside_base::{BoxFuture, Clock, Fault, Kind, Redacted, Supervisor, SystemClock, TenantId};
@@ -67,6 +67,16 @@ impl Node for Broken {
         let known = reset.limit == "pace";
         let fault = Fault::new(Kind::NotFound, "GW-070", "nothing is known of this key");
         Box::pin(async move { if known { Ok(()) } else { Err(fault) } })
+    }
+
+    fn pushed(&self, pushed: Pushed) -> BoxFuture<'_, Result<(), Fault>> {
+        let Pushed {
+            sender,
+            topic,
+            body,
+        } = pushed;
+        let text = format!("{sender:?} {topic} {} bytes", body.len());
+        Box::pin(async { Err(Fault::new(Kind::Invalid, "TRV-404", text)) })
     }
 
     fn receive(&self, delivery: Delivery) -> BoxFuture<'_, Receipt> {
@@ -253,6 +263,9 @@ async fn every_route_needs_its_role() {
         "GET /v1/conversations/history Role(Auditor)",
         "POST /v1/conversations/restore Role(Operator)",
         "POST /v1/supply/alpinebits Supplier",
+        "POST /v1/supply/opera/inventory Supplier",
+        "POST /v1/supply/opera/rates Supplier",
+        "POST /v1/supply/opera/restrictions Supplier",
         "POST /v1/payments/webhook Signature",
     ];
     assert_eq!(listed, expected);

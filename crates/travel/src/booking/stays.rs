@@ -175,12 +175,11 @@ impl Desk {
         let arrivals = self.supply.calendar(id, &wanted).await?;
         let arrivals = arrivals.into_iter().map(|arrival| {
             let (total, room, plan, reason) = match arrival.cheapest {
-                Ok((total, room, plan)) => (
-                    Some(total),
-                    Some(room.to_string()),
-                    Some(plan.to_string()),
-                    None,
-                ),
+                Ok((total, product)) => {
+                    let (room, plan) = product.unzip();
+                    let (room, plan) = (room.map(String::from), plan.map(String::from));
+                    (Some(total), room, plan, None)
+                }
                 Err(error) => (None, None, None, Some(reason(&error))),
             };
             output::Arrival {

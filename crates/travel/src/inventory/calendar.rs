@@ -44,8 +44,7 @@ pub(super) fn arrivals(
                 let best = cheapest(block, &wish, Filter::default(), &mut nights);
                 if let Some((total, room, plan)) = best {
                     let kind = block.property.room_types()[room].kind;
-                    let (room, plan) = codes(kind.code(), plan);
-                    return Ok((total, room, plan));
+                    return Ok((total, Some(codes(kind.code(), plan))));
                 }
                 let reasons = all_offers(block, &wish).unavailable;
                 let reason = reasons.first().map(|(_, reason)| sell::refusal(*reason));

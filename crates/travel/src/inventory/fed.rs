@@ -362,7 +362,7 @@ impl Target<'_> {
             Aspect::Lengths => {
                 let lengths = self.fed.lengths.entry(level);
                 let pattern = match what {
-                    Some(What::Lengths(pattern)) if !pattern.is_empty() => pack_lengths(pattern),
+                    Some(What::Lengths(lengths)) if !lengths.is_empty() => pattern(lengths),
                     _ => 0,
                 };
                 lengths.or_insert_with(|| vec![0; kept].into())[slot] = pattern;
@@ -501,7 +501,8 @@ fn aspect_of(what: &What) -> Aspect {
 }
 
 /// Returns the pattern with bit 0 for one night, below a leading one.
-fn pack_lengths(pattern: &[bool]) -> u64 {
+#[must_use]
+pub fn pattern(pattern: &[bool]) -> u64 {
     let bits = pattern.iter().enumerate();
     let packed = bits.fold(0, |packed, (at, sold)| packed | u64::from(*sold) << at);
     packed | 1 << pattern.len()

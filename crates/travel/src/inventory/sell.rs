@@ -217,7 +217,7 @@ pub(super) fn cancellation_tiers(
 }
 
 /// Returns the reason in the words of the port.
-pub(super) fn refusal(reason: Unavailable) -> Error {
+pub(crate) fn refusal(reason: Unavailable) -> Error {
     let rule = match reason {
         Unavailable::Occupancy => return Error::Occupancy,
         Unavailable::SoldOut(night) => return Error::SoldOut { night },

@@ -21,7 +21,8 @@ pub(super) fn offset(lat_e5: i32, lon_e5: i32, bearing: i64, distance_m: i64) ->
 
 /// Returns the metres between two points (latitude and longitude in 1e-5 degrees) on
 /// the shortest way over the globe, whatever meridian or pole lies between them.
-pub(crate) fn distance_m(from: (i32, i32), to: (i32, i32)) -> u32 {
+#[must_use]
+pub fn distance_m(from: (i32, i32), to: (i32, i32)) -> u32 {
     let radians = |e5: i32| (f64::from(e5) / 1e5).to_radians();
     let (lat_a, lat_b) = (radians(from.0), radians(to.0));
     let (d_lat, d_lon) = (lat_b - lat_a, radians(to.1) - radians(from.1));

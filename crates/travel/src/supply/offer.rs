@@ -239,9 +239,9 @@ pub struct Calendar {
 pub struct Arrival {
     /// The day.
     pub date: Date,
-    /// The cheapest all-in total in minor units with its room type and rate plan, or
-    /// why there is none.
-    pub cheapest: Result<(i64, RoomCode, PlanCode), Error>,
+    /// The cheapest all-in total in minor units, with its room type and rate plan where
+    /// the supplier says them, or why there is none.
+    pub cheapest: Result<(i64, Option<(RoomCode, PlanCode)>), Error>,
 }
 
 impl Price {

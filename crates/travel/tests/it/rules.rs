@@ -21,6 +21,8 @@ fn every_rule_has_tests_that_exist() {
     for folder in [
         "crates/travel/src",
         "crates/travel/tests",
+        "crates/supply/src",
+        "crates/supply/tests",
         "bin/airside/tests",
     ] {
         sources(&root.join(folder), &mut code);

@@ -339,7 +339,7 @@ async fn calendar_says_what_the_offers_say() {
         };
         let offers = inventory.offers(hotel, &ask).await;
         match (&arrival.cheapest, offers) {
-            (Ok((total, room, plan)), Ok(offers)) => {
+            (Ok((total, Some((room, plan)))), Ok(offers)) => {
                 let first = &offers.offers[0];
                 assert_eq!(*total, first.price.total, "{}", arrival.date);
                 let found = offers.offers.iter();
@@ -347,6 +347,7 @@ async fn calendar_says_what_the_offers_say() {
                 assert_eq!(same.next().map(|o| o.price.total), Some(*total));
                 open += 1;
             }
+            (Ok((_, None)), Ok(_)) => panic!("{}: of no room", arrival.date),
             (Err(_), Ok(offers)) => assert!(offers.offers.is_empty(), "{}", arrival.date),
             (Err(why), Err(error)) => assert_eq!(*why, error),
             (Ok(_), Err(error)) => panic!("{}: {error}", arrival.date),
