@@ -5,6 +5,7 @@
 //! * [`upstream`]: a server that costs next to nothing, to measure what stands
 //!   before it.
 //! * [`opera`]: a hotel system in another house, with troubles on demand.
+//! * [`idp`]: an identity provider that misbehaves on demand.
 //! * [`pki`]: certificate authorities and what they issue.
 //! * [`postgres`]: a real PostgreSQL for tests, one database for each.
 //! * [`load`]: the load generator and what it measures.
@@ -14,6 +15,7 @@
 pub mod checkout;
 pub mod fixture;
 pub mod harness;
+pub mod idp;
 pub mod load;
 pub mod opera;
 pub mod pki;

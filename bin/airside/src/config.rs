@@ -456,6 +456,17 @@ fn resolve(config: &mut Config, folder: &Path) {
     if let Some(store) = &mut config.limits.store {
         store.url_file = folder.join(&store.url_file);
     }
+    for issuer in &mut config.identity.issuer {
+        if let Some(introspection) = &mut issuer.introspection {
+            let file = &mut introspection.client_secret_file;
+            *file = folder.join(&*file);
+        }
+    }
+    for domain in &mut config.identity.trust_domain {
+        if let Some(file) = &mut domain.bundle_file {
+            *file = folder.join(&*file);
+        }
+    }
     for upstream in &mut config.upstream {
         for file in upstream.files() {
             *file = folder.join(&*file);

@@ -94,6 +94,21 @@ pub struct Identity<'a> {
     /// What it went by, strongest first; never a secret.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<Cow<'a, str>>,
+    /// Who vouches: the issuer of a token, or a trust domain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<Cow<'a, str>>,
+    /// The OAuth client (`client_id`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<Cow<'a, str>>,
+    /// The person for whom it acts, by a name that says nothing elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Cow<'a, str>>,
+    /// Who acts for the person, the present actor first (`act`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub actors: Vec<Cow<'a, str>>,
+    /// What the token permits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<Cow<'a, str>>,
 }
 
 /// What a call took of one limit.

@@ -83,7 +83,8 @@ impl Gate {
         Ok(verb)
     }
 
-    fn check_host(&self, head: &Parts, local: IpAddr) -> Result<(), Rejection> {
+    /// Checks that a request is meant for this gateway, whoever sent it.
+    pub(crate) fn check_host(&self, head: &Parts, local: IpAddr) -> Result<(), Rejection> {
         let mut hosts = head.headers.get_all(header::HOST).iter();
         let (Some(host), None) = (hosts.next(), hosts.next()) else {
             return Err(Rejection::HostMissing);

@@ -9,6 +9,7 @@
 //!   sent twice by the gateway.
 //! * Every queue, table and buffer has a bound, and every wait a deadline.
 
+mod access;
 pub mod approval;
 mod authorization;
 mod body;

@@ -14,12 +14,11 @@ mod admission;
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use airside_base::Clock;
-use airside_identity::{self as identity, Caller, PeerCertificate};
+use airside_identity::{self as identity, Caller, Identity, PeerCertificate};
 use airside_ledger::AppendError;
 use airside_mcp::{
     Call, Era, Failure, Incoming, Limits, ParseError, Revision,
     body::empty_response,
-    codes,
     era::{self, EraError},
     header, result_body,
     sse::Event,
@@ -28,14 +27,14 @@ use airside_policy::Permit;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Request, Response, StatusCode,
-    header::{EXPECT, WWW_AUTHENTICATE},
+    HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header::EXPECT,
     request::Parts,
 };
 use tokio_util::sync::CancellationToken;
 
 use self::admission::Stopped;
 use crate::{
+    access,
     approval::Desk,
     authorization::Grounds,
     body,
@@ -106,6 +105,10 @@ where
     let snapshot = node.snapshot.load_full();
 
     // Is it meant for us, and for which endpoint? A browser on a foreign page ends here.
+    snapshot.gate.check_host(&head, link.local.ip())?;
+    if let Some(document) = access::metadata(&snapshot, &head) {
+        return Ok(document);
+    }
     let verb = snapshot.gate.admit(&head, link.local.ip())?;
     let mount = snapshot
         .find_mount(head.uri.path())
@@ -120,7 +123,8 @@ where
         certificate: link.certificate.as_ref(),
         secure: link.secure,
     });
-    let claim = identified.resolve().await?;
+    let refuse = |error| Refused::identity(&snapshot.identity, &error, &mount);
+    let claim = identified.resolve().await.map_err(refuse)?;
 
     // Is there room for one more request of this caller's?
     let limits = snapshot.limits.clone();
@@ -133,11 +137,11 @@ where
     let (caller, message) = match verb {
         Verb::Post => {
             let bytes = body::read(body, snapshot.max_body_bytes, snapshot.body_timeout).await?;
-            let caller = claim.check_body(&bytes)?;
+            let caller = claim.check_body(&bytes).map_err(refuse)?;
             let limits = Limits::DEFAULT.with_size(snapshot.max_body_bytes);
             (caller, Some(Incoming::parse(&bytes, &limits)?))
         }
-        Verb::Get | Verb::Delete => (claim.check_body(b"")?, None),
+        Verb::Get | Verb::Delete => (claim.check_body(b"").map_err(refuse)?, None),
     };
 
     // In which era? Stateless, or in a session of this very caller.
@@ -152,6 +156,7 @@ where
         approvals: node.approvals.clone(),
         clock: node.clock.clone(),
         stop: link.stop.clone(),
+        identity: snapshot.identity.clone(),
         mount,
         caller,
         headers: head.headers,
@@ -176,6 +181,7 @@ struct Visitor {
     approvals: Desk,
     clock: Arc<dyn Clock>,
     stop: CancellationToken,
+    identity: Identity,
     mount: Arc<Mount>,
     caller: Caller,
     headers: HeaderMap,
@@ -200,8 +206,15 @@ impl Visitor {
         }
         let record = self.begin(&call, &route);
 
-        // May it? From here on only a permit carries the call.
+        // Does its token permit it? A client can ask for more and come again.
         let method = call.method().to_owned();
+        if let Err(refused) = self.check_scopes(&method, &route) {
+            let failure = &refused.failure;
+            record.refused(&[], failure.fault().code(), failure.status());
+            return Err(refused.with_id(id));
+        }
+
+        // May it? From here on only a permit carries the call.
         let effect = method == "tools/call" && !route.facts.read_only;
         let outbound = Outbound {
             call: Some(call),
@@ -262,6 +275,11 @@ impl Visitor {
         let fields = Grip::fields([self.early.as_deref(), late.as_ref()]);
         record.hold(self.early.clone(), late);
         Ok(fields)
+    }
+
+    fn check_scopes(&self, method: &str, route: &Route) -> Result<(), Refused> {
+        access::check_scopes(&self.identity, &self.caller, method, route)
+            .map_err(|error| Refused::identity(&self.identity, &error, &self.mount))
     }
 
     async fn put_on_record(&self, record: &mut Record, effect: bool) -> Result<(), AppendError> {
@@ -371,6 +389,7 @@ impl Visitor {
     }
 
     fn admit_to_endpoint(&self, method: &str) -> Result<Permit<Outbound>, Refused> {
+        self.check_scopes(method, &Route::anywhere())?;
         let outbound = Outbound {
             call: None,
             route: Route::anywhere(),
@@ -455,7 +474,7 @@ fn unrecorded(error: &AppendError) -> Failure {
 struct Refused {
     id: Option<Box<str>>,
     failure: Box<Failure>,
-    challenge: Option<&'static str>,
+    fields: Vec<(HeaderName, HeaderValue)>,
     allow: bool,
     limit: Option<Box<Fields>>,
 }
@@ -466,7 +485,7 @@ impl Refused {
         Self {
             id,
             failure: Box::new(failure),
-            challenge: None,
+            fields: Vec::new(),
             allow,
             limit: None,
         }
@@ -477,6 +496,18 @@ impl Refused {
             limit: Some(Box::new(limited.fields())),
             ..Self::new(id, limited.failure())
         }
+    }
+
+    fn identity(identity: &Identity, error: &identity::Error, mount: &Mount) -> Self {
+        let (failure, fields) = access::refusal(identity, error, &mount.path);
+        Self {
+            fields,
+            ..Self::new(None, failure)
+        }
+    }
+
+    fn with_id(self, id: Option<Box<str>>) -> Self {
+        Self { id, ..self }
     }
 
     fn era(error: &EraError, message: Option<&Incoming>) -> Self {
@@ -490,8 +521,8 @@ impl Refused {
     fn answer(self) -> Response<Body> {
         let mut response = faults::answer(self.id.as_deref(), *self.failure);
         let headers = response.headers_mut();
-        if let Some(challenge) = self.challenge {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        for (name, value) in self.fields {
+            headers.append(name, value);
         }
         if self.allow {
             // Sessions of the legacy revisions use the other two.
@@ -520,19 +551,5 @@ impl From<Limited> for Refused {
 impl From<ParseError> for Refused {
     fn from(error: ParseError) -> Self {
         Self::new(error.id().map(Into::into), error.failure())
-    }
-}
-
-impl From<identity::Error> for Refused {
-    fn from(error: identity::Error) -> Self {
-        let failure = Failure::new(
-            StatusCode::UNAUTHORIZED,
-            codes::UNAUTHENTICATED,
-            error.fault(),
-        );
-        Self {
-            challenge: Some(error.challenge()),
-            ..Self::new(None, failure)
-        }
     }
 }

@@ -36,6 +36,7 @@ use serde::Deserialize;
 use tokio::{sync::Semaphore, time::timeout};
 
 use crate::{
+    access,
     authorization::{Session, Taint},
     event::{self, Completed, Event, Intended, Noted, Outcome, Refused, Subject},
     limits::Grip,
@@ -163,10 +164,7 @@ impl Record {
             started: origin.started,
             policies: Vec::new(),
             noted: Noted {
-                identity: Some(event::Identity {
-                    verifier: origin.caller.kind().as_str().into(),
-                    evidence: Vec::new(),
-                }),
+                identity: Some(access::recorded(origin.caller)),
                 ..Noted::default()
             },
             grips: (None, None),

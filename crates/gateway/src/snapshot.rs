@@ -77,6 +77,7 @@ pub struct Snapshot {
     generation: u64,
     rules: Arc<Rules>,
     mounts: HashMap<Box<str>, Arc<Mount>>,
+    first: Option<Box<str>>,
     upstreams: Vec<Arc<Upstream>>,
 }
 
@@ -179,6 +180,10 @@ impl Snapshot {
             generation: GENERATIONS.fetch_add(1, Ordering::Relaxed),
             rules: parts.rules.clone(),
             mounts: HashMap::new(),
+            first: parts
+                .endpoints
+                .first()
+                .map(|first| first.path.as_str().into()),
             upstreams,
         };
         snapshot.mount_all(parts.endpoints, &peers, shared)?;
@@ -265,6 +270,11 @@ impl Snapshot {
     /// Returns which snapshot of the process this is.
     pub(crate) const fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// Returns the endpoint that is configured first.
+    pub(crate) fn first_mount(&self) -> Option<Arc<Mount>> {
+        self.find_mount(self.first.as_deref()?)
     }
 
     pub(crate) fn find_mount(&self, path: &str) -> Option<Arc<Mount>> {

@@ -6,7 +6,10 @@ use airside_base::{Fault, Kind, TenantId, Timestamp};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{CertificateConfig, Digest, LoadError, ProxyConfig, ProxyError};
+use crate::{
+    CertificateConfig, Digest, IssuerConfig, LoadError, ProxyConfig, ProxyError, ResourceConfig,
+    ScopeConfig, TokenConfigError, TrustDomainConfig, token::TokenConfig,
+};
 
 /// Longest name of a key or group, in bytes.
 pub const MAX_NAME_BYTES: usize = 64;
@@ -25,6 +28,14 @@ pub struct Config {
     pub certificate: Vec<CertificateConfig>,
     /// Proxies in front of the gateway.
     pub proxy: ProxyConfig,
+    /// What this installation is to OAuth clients.
+    pub resource: ResourceConfig,
+    /// Issuers of access tokens, each `[[identity.issuer]]`.
+    pub issuer: Vec<IssuerConfig>,
+    /// SPIFFE trust domains, each `[[identity.trust-domain]]`.
+    pub trust_domain: Vec<TrustDomainConfig>,
+    /// What needs which scope of an access token, each `[[identity.scope]]`.
+    pub scope: Vec<ScopeConfig>,
 }
 
 /// One API key.
@@ -89,6 +100,9 @@ pub enum ConfigError {
     /// The proxies are not acceptable.
     #[error(transparent)]
     Proxy(#[from] ProxyError),
+    /// Access tokens cannot be accepted on these terms.
+    #[error(transparent)]
+    Token(#[from] TokenConfigError),
 }
 
 impl ConfigError {
@@ -107,6 +121,7 @@ impl ConfigError {
                 .with_hint("give each `[[identity.certificate]]` a name of its own"),
             Self::Certificate(error) => error.fault(),
             Self::Proxy(error) => error.fault(),
+            Self::Token(error) => error.fault(),
         }
     }
 }
@@ -149,13 +164,36 @@ impl Config {
                 });
             }
         }
-        Ok(())
+        for issuer in &self.issuer {
+            check_name("issuer", &issuer.name)?;
+            for group in issuer.groups.values() {
+                check_name("group", group)?;
+            }
+        }
+        for group in self.trust_domain.iter().flat_map(|domain| &domain.groups) {
+            check_name("group", group)?;
+        }
+        Ok(self.tokens().check()?)
+    }
+
+    pub(crate) fn tokens(&self) -> TokenConfig<'_> {
+        TokenConfig {
+            resource: &self.resource,
+            issuers: &self.issuer,
+            trust_domains: &self.trust_domain,
+            scopes: &self.scope,
+        }
     }
 }
 
-fn check_name(what: &'static str, name: &str) -> Result<(), ConfigError> {
+/// Returns whether `name` can be the name of a key, group or issuer.
+pub(crate) fn is_name(name: &str) -> bool {
     let accepted = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    if (1..=MAX_NAME_BYTES).contains(&name.len()) && name.bytes().all(accepted) {
+    (1..=MAX_NAME_BYTES).contains(&name.len()) && name.bytes().all(accepted)
+}
+
+fn check_name(what: &'static str, name: &str) -> Result<(), ConfigError> {
+    if is_name(name) {
         return Ok(());
     }
     let name = name.chars().take(40).flat_map(char::escape_debug).collect();

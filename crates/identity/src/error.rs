@@ -2,7 +2,7 @@
 
 use airside_base::{Fault, Kind, Timestamp};
 
-use crate::certificate;
+use crate::{TokenError, certificate};
 
 /// Why a caller could not be identified.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,6 +38,15 @@ pub enum Error {
     /// There is a client certificate, and it is not accepted.
     #[error(transparent)]
     Certificate(#[from] certificate::Error),
+    /// There is an access token, and it is not accepted.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The access token lacks scopes that the operation needs.
+    #[error("the access token lacks one of the scopes `{needed}`")]
+    Scope {
+        /// All scopes of the operation, with blanks between.
+        needed: String,
+    },
 }
 
 impl Error {
@@ -67,23 +76,25 @@ impl Error {
             Self::Body => unauthenticated("ID-020", "the body is not the one that was signed")
                 .with_hint("send the very bytes whose digest was signed"),
             Self::Certificate(error) => error.fault(),
+            Self::Token(error) => error.fault(),
+            Self::Scope { needed } => Fault::new(
+                Kind::Forbidden,
+                "ID-034",
+                "the access token does not permit this operation",
+            )
+            .with_hint(format!("ask for a token with the scopes: {needed}")),
         }
     }
 
-    /// Returns the value of the `WWW-Authenticate` header that a 401 has to carry
-    /// (RFC 9110, section 11.6.1; RFC 6750, section 3).
-    #[must_use]
-    pub const fn challenge(&self) -> &'static str {
+    /// Returns the error code of the challenge that an answer has to carry, empty where
+    /// there is nothing to say (RFC 6750, section 3.1); none if it carries none.
+    pub(crate) fn challenge(&self) -> Option<&'static str> {
         match self {
-            Self::Nobody | Self::Proxied { .. } | Self::Certificate(_) => {
-                "Bearer realm=\"airside\""
-            }
-            Self::Malformed(_) | Self::Body => {
-                "Bearer realm=\"airside\", error=\"invalid_request\""
-            }
-            Self::UnknownKey | Self::ExpiredKey { .. } => {
-                "Bearer realm=\"airside\", error=\"invalid_token\""
-            }
+            Self::Nobody | Self::Proxied { .. } | Self::Certificate(_) => Some(""),
+            Self::Malformed(_) | Self::Body => Some("invalid_request"),
+            Self::UnknownKey | Self::ExpiredKey { .. } => Some("invalid_token"),
+            Self::Scope { .. } => Some("insufficient_scope"),
+            Self::Token(error) => error.challenge(),
         }
     }
 }

@@ -30,6 +30,7 @@ mod error;
 mod evidence;
 mod fetch;
 mod proxy;
+mod token;
 mod verifier;
 
 pub use anonymous::AnonymousLoopback;
@@ -42,7 +43,11 @@ pub use error::Error;
 pub use evidence::{BodyDigest, Claim, Evidence};
 pub use fetch::{Fetch, FetchError, FetchRequest, Fetched, Reach, is_loopback};
 pub use proxy::{AddressHeader, CertificateHeader, Proxies, ProxyConfig, ProxyError};
-pub use verifier::{Head, Identified, Identity, Inquiry, Verdict, Verifier};
+pub use token::{
+    Algorithm, AlgorithmError, Dpop, IntrospectionConfig, IssuerConfig, RESOURCE_METADATA,
+    ResourceConfig, ScopeConfig, TokenConfigError, TokenError, TrustDomainConfig,
+};
+pub use verifier::{Head, Identified, Identity, Inquiry, Outside, Verdict, Verifier};
 
 #[cfg(test)]
 mod contract;

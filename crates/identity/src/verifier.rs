@@ -2,12 +2,14 @@
 
 use std::{fmt, net::SocketAddr, sync::Arc};
 
-use airside_base::{BoxFuture, Clock};
-use http::{HeaderMap, Method, Uri, header::AUTHORIZATION};
+use airside_base::{BoxFuture, Clock, Supervisor};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header::AUTHORIZATION};
 
 use crate::{
-    AnonymousLoopback, ApiKeys, Caller, Certificates, Claim, Config, ConfigError, Error,
-    PeerCertificate, Proxies,
+    AnonymousLoopback, ApiKeys, Caller, Certificates, Claim, Config, ConfigError, Error, Fetch,
+    FetchError, FetchRequest, Fetched, PeerCertificate, Proxies,
+    token::{Resource, Tokens},
 };
 
 /// What of a request is known before its body.
@@ -102,8 +104,9 @@ pub struct Identity {
 
 #[derive(Debug)]
 struct Verifiers {
-    /// Answer to `Authorization`: they name the caller.
-    credentials: Vec<Box<dyn Verifier>>,
+    /// Answers to `Authorization`, as `keys` does: it names the caller.
+    tokens: Option<Tokens>,
+    resource: Arc<Resource>,
     /// Look at the connection and at signatures, strongest first. They name the caller
     /// if no credentials do, and support them otherwise.
     channels: Vec<Box<dyn Verifier>>,
@@ -128,19 +131,68 @@ impl Tally {
     }
 }
 
+/// What identity needs from outside.
+#[derive(Debug, Clone)]
+pub struct Outside<'a> {
+    /// Source of time.
+    pub clock: Arc<dyn Clock>,
+    /// Way to documents of issuers.
+    pub fetch: Arc<dyn Fetch>,
+    /// Runs fetches that nobody waits for.
+    pub supervisor: Supervisor,
+    /// What is in use until now. What it fetched and remembers is taken over where the
+    /// configuration of it is the same.
+    pub previous: Option<&'a Identity>,
+}
+
+impl Outside<'_> {
+    /// Returns an outside where nothing can be fetched: to check a configuration.
+    #[must_use]
+    pub fn offline(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            clock,
+            fetch: Arc::new(Offline),
+            supervisor: Supervisor::new(),
+            previous: None,
+        }
+    }
+}
+
+/// Fetches nothing.
+#[derive(Debug)]
+struct Offline;
+
+impl Fetch for Offline {
+    fn fetch(&self, _: FetchRequest) -> BoxFuture<'static, Result<Fetched, FetchError>> {
+        let why = "this process fetches nothing".to_owned();
+        Box::pin(async { Err(FetchError::Connect { why }) })
+    }
+}
+
 impl Identity {
-    /// Returns what `config` describes.
+    /// Returns what `config` describes. Nothing is fetched before it is needed.
     ///
     /// # Errors
     ///
-    /// When a name is not accepted, or a name or key is there twice.
-    pub fn new(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, ConfigError> {
+    /// When a name is not accepted, a name or key is there twice, a combination is not
+    /// safe, or a file cannot be read.
+    pub fn new(config: &Config, outside: &Outside<'_>) -> Result<Self, ConfigError> {
         config.check()?;
+        let clock = outside.clock.clone();
+        let tokens = config.tokens();
+        let resource = Arc::new(Resource::new(&tokens));
+        let previous = outside.previous.map(|previous| &*previous.verifiers);
+        let previous = previous.and_then(|previous| previous.tokens.as_ref());
+        let tokens = match tokens.is_used() {
+            true => Some(Tokens::new(tokens, resource.clone(), outside, previous)?),
+            false => None,
+        };
         let proxies = Proxies::new(&config.proxy)?;
         let certificates = Certificates::load(&config.certificate, proxies, clock.clone())?;
         let certificates = Arc::new(certificates);
         let verifiers = Verifiers {
-            credentials: Vec::new(),
+            tokens,
+            resource,
             channels: vec![Box::new(certificates.clone())],
             certificates,
             // Present even without keys, so that a key sent to an installation that
@@ -186,6 +238,36 @@ impl Identity {
         }
     }
 
+    /// Checks that `caller` has the scopes that `method` needs on `tool`, by server and
+    /// name. Only callers with access tokens have scopes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Scope`] with all scopes that the operation needs.
+    pub fn check_scopes(
+        &self,
+        caller: &Caller,
+        method: &str,
+        tool: Option<(&str, &str)>,
+    ) -> Result<(), Error> {
+        self.verifiers.resource.check_scopes(caller, method, tool)
+    }
+
+    /// Returns the fields that the answer to `error` carries at the endpoint at `path`:
+    /// challenges, and a number for the next proof.
+    #[must_use]
+    pub fn challenges(&self, error: &Error, path: &str) -> Vec<(HeaderName, HeaderValue)> {
+        let nonce = self.verifiers.tokens.as_ref().and_then(Tokens::nonce);
+        self.verifiers.resource.challenges(error, path, nonce)
+    }
+
+    /// Returns the metadata (RFC 9728) of the endpoint at `path`; none where no issuer
+    /// of access tokens is configured.
+    #[must_use]
+    pub fn resource_metadata(&self, path: &str) -> Option<Bytes> {
+        self.verifiers.resource.metadata(path)
+    }
+
     /// Returns who is calling by an API key, or anonymously where that is allowed.
     /// For listeners that take nothing else.
     ///
@@ -213,7 +295,7 @@ impl Verifiers {
         let mut asking = Vec::new();
         if head.headers.contains_key(AUTHORIZATION) {
             let keys: &dyn Verifier = &self.keys;
-            let tokens = self.credentials.iter().map(|verifier| &**verifier);
+            let tokens = self.tokens.iter().map(|tokens| tokens as &dyn Verifier);
             for verifier in std::iter::once(keys).chain(tokens) {
                 match verifier.verify(head) {
                     Verdict::Passed => {}

@@ -8,7 +8,7 @@ use airside_gateway::{
     config::{self as gateway, ClientCertificates, Endpoint, Kind, Upstream},
     tls::{Keys, TlsError},
 };
-use airside_identity::{ConfigError, Identity};
+use airside_identity::{ConfigError, Identity, Outside};
 use airside_policy::{Policies, Settings};
 
 use crate::{
@@ -381,8 +381,8 @@ fn tools(source: &Source, config: &Config, list: &mut Vec<Problem>) {
 }
 
 fn identity(source: &Source, config: &Config, list: &mut Vec<Problem>) {
-    let clock = Arc::new(SystemClock::new());
-    let Err(error) = Identity::new(&config.identity, clock) else {
+    let outside = Outside::offline(Arc::new(SystemClock::new()));
+    let Err(error) = Identity::new(&config.identity, &outside) else {
         return;
     };
     let position = match &error {
@@ -396,6 +396,7 @@ fn identity(source: &Source, config: &Config, list: &mut Vec<Problem>) {
     let part = match &error {
         ConfigError::DuplicatePlatform { .. } | ConfigError::Certificate(_) => "certificate",
         ConfigError::Proxy(_) => "proxy",
+        ConfigError::Token(error) => error.table(),
         ConfigError::Name { .. }
         | ConfigError::DuplicateName { .. }
         | ConfigError::DuplicateKey { .. } => "api-key",

@@ -18,10 +18,10 @@ use airside_api::{Callers, Delivery, Node, Persons, Pushed, Receipt, wire};
 use airside_base::{BoxFuture, Clock, Fault, Kind, NodeId, Supervisor, TenantId, Timestamp};
 use airside_flights::{Airline, Flights};
 use airside_gateway::{
-    BuildError, Parts, Rules, Shared, Snapshot,
+    BuildError, HttpFetch, Parts, Rules, Shared, Snapshot,
     limits::{self, Counters, Ground, Plan},
 };
-use airside_identity::{ApiKeyConfig, Digest, Identity};
+use airside_identity::{ApiKeyConfig, Digest, Identity, Outside};
 use airside_ledger::Ledger;
 use airside_mcp::Local;
 use airside_supply::{
@@ -435,7 +435,13 @@ impl Node for Running {
 
 /// Makes what `loaded` asks for. The travel server is kept: it has sold rooms.
 fn current(loaded: Loaded, before: Option<&Current>, stock: &Stock) -> Result<Current, Fault> {
-    let identity = Identity::new(&loaded.config.identity, stock.clock.clone());
+    let outside = Outside {
+        clock: stock.clock.clone(),
+        fetch: Arc::new(HttpFetch::default()),
+        supervisor: stock.supervisor.clone(),
+        previous: before.map(|before| &before.identity),
+    };
+    let identity = Identity::new(&loaded.config.identity, &outside);
     let identity = identity.map_err(|error| error.fault())?;
     let (travel, checkout, supply, opera) = match before {
         Some(before) => (

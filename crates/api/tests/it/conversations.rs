@@ -38,7 +38,7 @@ fn key(upstream: &str, tenant: &str, not_after: Timestamp) -> (String, UpstreamK
 
 fn callers(upstream: Vec<UpstreamKey>) -> Callers {
     let clock = Arc::new(SystemClock::new());
-    let identity = Identity::new(&Config::default(), clock.clone()).unwrap();
+    let identity = Identity::new(&Config::default(), &Outside::offline(clock.clone())).unwrap();
     let config = airside_api::Config {
         upstream,
         ..airside_api::Config::default()

@@ -7,7 +7,7 @@ use airside_api::{
     UpstreamKey, client, endpoints, limits, serve_socket, serve_tcp, socket, wire,
 };
 use airside_base::{BoxFuture, Clock, Fault, Kind, Redacted, Supervisor, SystemClock, TenantId};
-use airside_identity::{ApiKeyConfig, Config, Identity, mint};
+use airside_identity::{ApiKeyConfig, Config, Identity, Outside, mint};
 use airside_ledger::{
     Draft, Kind as EntryKind, Ledger, Options,
     conversation::Conversations,
@@ -165,7 +165,8 @@ async fn over_tcp(supervisor: &Supervisor, roles: &[Role]) -> (SocketAddr, Vec<S
         ..Config::default()
     };
     let clock = Arc::new(SystemClock::new());
-    let identity = Identity::new(&config, clock.clone()).expect("the test set-up works");
+    let identity =
+        Identity::new(&config, &Outside::offline(clock.clone())).expect("the test set-up works");
     let control = airside_api::Config {
         grant: grants,
         ..airside_api::Config::default()

@@ -87,6 +87,11 @@ fn noted() -> Noted<'static> {
         identity: Some(Identity {
             verifier: "api_key".into(),
             evidence: vec!["key ci".into()],
+            issuer: Some("https://idp.example".into()),
+            client: Some("portal".into()),
+            subject: Some("q1w2".into()),
+            actors: vec!["agent".into()],
+            scopes: vec!["hotels.read".into()],
         }),
         limits: vec![Limit {
             limit: "calls-per-tenant".into(),

@@ -13,11 +13,11 @@ use std::{
 
 use airside_base::{Clock, OnFailure, Supervisor, SystemClock, TenantId};
 use airside_gateway::{
-    Parts, Rules, Shared, Snapshot, State, config,
+    HttpFetch, Parts, Rules, Shared, Snapshot, State, config,
     limits::{self, Counters, Ground, LimitConfig, LimitsConfig, Plan, StoreOptions},
     serve,
 };
-use airside_identity::Identity;
+use airside_identity::{Identity, Outside};
 use airside_ledger::{Entry, Ledger, stores::memory::Memory};
 use airside_mcp::{Body, BoxError, Incoming, Limits, body};
 use airside_policy::{Policies, Settings, Source};
@@ -286,6 +286,7 @@ struct World {
     identity: airside_identity::Config,
     tools: Vec<config::Tool>,
     shared: Arc<Shared>,
+    supervisor: Supervisor,
     clock: Arc<dyn Clock>,
 }
 
@@ -321,12 +322,22 @@ impl World {
                 rules: &Arc::new(Rules::new(&self.tools, Some("eu"))),
                 previous,
             },
-            Identity::new(&self.identity, self.clock.clone()).unwrap(),
+            self.identity(),
             &BTreeMap::new(),
             &self.shared,
             &self.clock,
         )
         .unwrap()
+    }
+
+    fn identity(&self) -> Identity {
+        let outside = Outside {
+            clock: self.clock.clone(),
+            fetch: Arc::new(HttpFetch::default()),
+            supervisor: self.supervisor.clone(),
+            previous: None,
+        };
+        Identity::new(&self.identity, &outside).unwrap()
     }
 }
 
@@ -386,6 +397,7 @@ impl House {
             },
             tools: setup.tools,
             shared: Shared::new(clock.clone(), supervisor.clone()),
+            supervisor: supervisor.clone(),
             clock: clock.clone(),
         };
         let snapshot = world.snapshot(POLICY, setup.upstream, None);

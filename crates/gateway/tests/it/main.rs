@@ -10,6 +10,7 @@ mod harness;
 mod hostile;
 mod limits;
 mod merged;
+mod oauth;
 mod reload;
 mod tls;
 mod tls_listener;

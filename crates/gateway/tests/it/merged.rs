@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::TcpListener, sync::Arc};
 
 use airside_base::{Clock, OnFailure, Supervisor, SystemClock};
 use airside_gateway::{Parts, Shared, Snapshot, config, serve};
-use airside_identity::Identity;
+use airside_identity::{Identity, Outside};
 use airside_ledger::{Ledger, stores::memory::Memory};
 use airside_mcp::{
     client::{Choice, Client, Message, Options},
@@ -65,7 +65,7 @@ async fn open(supervisor: &Supervisor) -> Url {
             rules: &Arc::default(),
             previous: None,
         },
-        Identity::new(&identity, clock.clone()).unwrap(),
+        Identity::new(&identity, &Outside::offline(clock.clone())).unwrap(),
         &BTreeMap::new(),
         &Shared::new(clock.clone(), supervisor.clone()),
         &clock,

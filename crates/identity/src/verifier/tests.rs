@@ -19,7 +19,7 @@ fn identity(anonymous_loopback: bool, keys: &[&Minted]) -> Identity {
         api_key: api_key.collect(),
         ..Config::default()
     };
-    Identity::new(&config, Arc::new(SystemClock::new())).unwrap()
+    Identity::new(&config, &Outside::offline(Arc::new(SystemClock::new()))).unwrap()
 }
 
 fn check(identity: &Identity, sample: &Sample, expected: &str) {
@@ -99,8 +99,14 @@ fn every_refusal_carries_a_challenge_without_secrets() {
         Error::Proxied { header: "via" },
         Error::Body,
     ];
+    let identity = identity(false, &[]);
     for error in errors {
-        assert!(error.challenge().starts_with("Bearer realm="));
+        let fields = identity.challenges(&error, "/mcp");
+        let [(name, value)] = fields.as_slice() else {
+            panic!("one field: {fields:?}");
+        };
+        assert_eq!(name, "www-authenticate");
+        assert!(value.to_str().unwrap().starts_with("Bearer realm="));
         assert_eq!(error.fault().kind().http_status(), 401);
     }
 }
@@ -149,10 +155,6 @@ fn with_channels(key: &Minted) -> Identity {
         })),
         Box::new(Channel("broken", || Verdict::Refused(Error::UnknownKey))),
     ];
-    verifiers.credentials = vec![Box::new(Channel("token", || {
-        let claim = claim(CallerKind::Token, Attestation::OAuth);
-        Verdict::Asking(Box::pin(async { Ok(Some(claim)) }))
-    }))];
     identity
 }
 
@@ -190,8 +192,6 @@ async fn credentials_name_the_caller_and_channels_support_it() {
         (&["platform"], key, "key-0 mtls"),
         (&["signed"], key, "key-0 http_signature"),
         (&["unjudged"], key, "key-0 api_key"),
-        (&["token", "platform"], Some("eyJ"), "token mtls"),
-        (&["token", "signed"], Some("eyJ"), "token http_signature"),
         // Credentials that nobody understands are not overlooked.
         (&["platform"], Some("eyJ"), "ID-001"),
         // What is wrong ends it, whatever else there is.
