@@ -456,6 +456,9 @@ fn resolve(config: &mut Config, folder: &Path) {
     if let Some(store) = &mut config.limits.store {
         store.url_file = folder.join(&store.url_file);
     }
+    for key in &mut config.identity.signing_key {
+        key.file = folder.join(&key.file);
+    }
     for issuer in &mut config.identity.issuer {
         if let Some(introspection) = &mut issuer.introspection {
             let file = &mut introspection.client_secret_file;

@@ -28,6 +28,7 @@ mod listen;
 mod listener;
 mod parting;
 mod pipeline;
+mod ranges;
 mod record;
 mod session;
 mod snapshot;

@@ -37,6 +37,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     approval, config,
     pipeline::{self, Link, Node},
+    ranges,
     record::Recorder,
     snapshot::Snapshot,
     tls::{self, Tls, TlsError},
@@ -91,7 +92,7 @@ pub async fn serve(
     let node = Arc::new(Node {
         snapshot,
         approvals: approval::Desk::new(ledger.clone(), clock.clone()),
-        recorder: Recorder::new(ledger, clock.clone(), supervisor.clone()),
+        recorder: Recorder::new(ledger.clone(), clock.clone(), supervisor.clone()),
         clock,
     });
     let tls = listen.tls.as_ref().map(|tls| Tls::new(tls, &node));
@@ -133,6 +134,7 @@ pub async fn serve(
     tokio::select! {
         () = accept(&listeners, &desks, listen.max_connections) => {}
         () = tls::watch(node.clone(), tls) => {}
+        () = ranges::watch(node.clone(), ledger) => {}
         () = supervisor.stopping() => {}
     }
     drop(listeners);

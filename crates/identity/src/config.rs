@@ -7,8 +7,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
-    CertificateConfig, Digest, IssuerConfig, LoadError, ProxyConfig, ProxyError, ResourceConfig,
-    ScopeConfig, TokenConfigError, TrustDomainConfig, token::TokenConfig,
+    AgentConfig, CertificateConfig, Digest, IpRangeConfig, IssuerConfig, LoadError, ProxyConfig,
+    ProxyError, RangeError, ResourceConfig, ScopeConfig, SignatureConfig, SignatureError,
+    SigningKeyConfig, TokenConfigError, TrustDomainConfig, token::TokenConfig,
 };
 
 /// Longest name of a key or group, in bytes.
@@ -28,6 +29,15 @@ pub struct Config {
     pub certificate: Vec<CertificateConfig>,
     /// Proxies in front of the gateway.
     pub proxy: ProxyConfig,
+    /// What signatures of requests have to be like.
+    pub signature: SignatureConfig,
+    /// Agents that sign their requests with published keys (Web Bot Auth), each
+    /// `[[identity.agent]]`.
+    pub agent: Vec<AgentConfig>,
+    /// Keys that requests are signed with, each `[[identity.signing-key]]`.
+    pub signing_key: Vec<SigningKeyConfig>,
+    /// Addresses from which platforms call, each `[[identity.ip-range]]`.
+    pub ip_range: Vec<IpRangeConfig>,
     /// What this installation is to OAuth clients.
     pub resource: ResourceConfig,
     /// Issuers of access tokens, each `[[identity.issuer]]`.
@@ -103,6 +113,12 @@ pub enum ConfigError {
     /// Access tokens cannot be accepted on these terms.
     #[error(transparent)]
     Token(#[from] TokenConfigError),
+    /// Signatures cannot be judged on these terms.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
+    /// Addresses cannot be looked up.
+    #[error(transparent)]
+    Range(#[from] RangeError),
 }
 
 impl ConfigError {
@@ -122,6 +138,8 @@ impl ConfigError {
             Self::Certificate(error) => error.fault(),
             Self::Proxy(error) => error.fault(),
             Self::Token(error) => error.fault(),
+            Self::Signature(error) => error.fault(),
+            Self::Range(error) => error.fault(),
         }
     }
 }
@@ -154,15 +172,21 @@ impl Config {
         }
         let mut platforms = HashSet::new();
         for platform in &self.certificate {
-            check_name("platform", &platform.name)?;
-            for group in &platform.groups {
-                check_name("group", group)?;
-            }
+            check_names("platform", &platform.name, &platform.groups)?;
             if !platforms.insert(&platform.name) {
                 return Err(ConfigError::DuplicatePlatform {
                     name: platform.name.clone(),
                 });
             }
+        }
+        for agent in &self.agent {
+            check_names("agent", &agent.name, &agent.groups)?;
+        }
+        for key in &self.signing_key {
+            check_names("signing key", &key.name, &key.groups)?;
+        }
+        for range in &self.ip_range {
+            check_names("range", &range.name, &range.groups)?;
         }
         for issuer in &self.issuer {
             check_name("issuer", &issuer.name)?;
@@ -190,6 +214,13 @@ impl Config {
 pub(crate) fn is_name(name: &str) -> bool {
     let accepted = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     (1..=MAX_NAME_BYTES).contains(&name.len()) && name.bytes().all(accepted)
+}
+
+fn check_names(what: &'static str, name: &str, groups: &[String]) -> Result<(), ConfigError> {
+    check_name(what, name)?;
+    groups
+        .iter()
+        .try_for_each(|group| check_name("group", group))
 }
 
 fn check_name(what: &'static str, name: &str) -> Result<(), ConfigError> {

@@ -2,7 +2,7 @@
 
 use airside_base::{Fault, Kind, Timestamp};
 
-use crate::{TokenError, certificate};
+use crate::{TokenError, certificate, signature};
 
 /// Why a caller could not be identified.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,6 +38,9 @@ pub enum Error {
     /// There is a client certificate, and it is not accepted.
     #[error(transparent)]
     Certificate(#[from] certificate::Error),
+    /// There is a signature, and it is not accepted.
+    #[error(transparent)]
+    Signature(#[from] signature::Error),
     /// There is an access token, and it is not accepted.
     #[error(transparent)]
     Token(#[from] TokenError),
@@ -76,6 +79,7 @@ impl Error {
             Self::Body => unauthenticated("ID-020", "the body is not the one that was signed")
                 .with_hint("send the very bytes whose digest was signed"),
             Self::Certificate(error) => error.fault(),
+            Self::Signature(error) => error.fault(),
             Self::Token(error) => error.fault(),
             Self::Scope { needed } => Fault::new(
                 Kind::Forbidden,
@@ -90,7 +94,9 @@ impl Error {
     /// there is nothing to say (RFC 6750, section 3.1); none if it carries none.
     pub(crate) fn challenge(&self) -> Option<&'static str> {
         match self {
-            Self::Nobody | Self::Proxied { .. } | Self::Certificate(_) => Some(""),
+            Self::Nobody | Self::Proxied { .. } | Self::Certificate(_) | Self::Signature(_) => {
+                Some("")
+            }
             Self::Malformed(_) | Self::Body => Some("invalid_request"),
             Self::UnknownKey | Self::ExpiredKey { .. } => Some("invalid_token"),
             Self::Scope { .. } => Some("insufficient_scope"),

@@ -46,7 +46,7 @@ pub enum BodyDigest {
 }
 
 impl BodyDigest {
-    fn is_of(&self, body: &[u8]) -> bool {
+    pub(crate) fn is_of(&self, body: &[u8]) -> bool {
         let (algorithm, expected) = match self {
             Self::Sha256(bytes) => (&digest::SHA256, bytes.as_slice()),
             Self::Sha512(bytes) => (&digest::SHA512, bytes.as_slice()),

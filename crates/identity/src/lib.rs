@@ -30,6 +30,8 @@ mod error;
 mod evidence;
 mod fetch;
 mod proxy;
+mod range;
+pub mod signature;
 mod token;
 mod verifier;
 
@@ -43,6 +45,10 @@ pub use error::Error;
 pub use evidence::{BodyDigest, Claim, Evidence};
 pub use fetch::{Fetch, FetchError, FetchRequest, Fetched, Reach, is_loopback};
 pub use proxy::{AddressHeader, CertificateHeader, Proxies, ProxyConfig, ProxyError};
+pub use range::{Changed, IpRangeConfig, IpRanges, RangeError};
+pub use signature::{
+    AgentConfig, HttpSignatures, SignatureConfig, SignatureError, SigningKeyConfig,
+};
 pub use token::{
     Algorithm, AlgorithmError, Dpop, IntrospectionConfig, IssuerConfig, RESOURCE_METADATA,
     ResourceConfig, ScopeConfig, TokenConfigError, TokenError, TrustDomainConfig,

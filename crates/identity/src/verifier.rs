@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header::AUTHORIZATIO
 
 use crate::{
     AnonymousLoopback, ApiKeys, Caller, Certificates, Claim, Config, ConfigError, Error, Fetch,
-    FetchError, FetchRequest, Fetched, PeerCertificate, Proxies,
+    FetchError, FetchRequest, Fetched, HttpSignatures, IpRanges, PeerCertificate, Proxies,
     token::{Resource, Tokens},
 };
 
@@ -112,6 +112,9 @@ struct Verifiers {
     channels: Vec<Box<dyn Verifier>>,
     /// The strongest of the channels, which listeners have to know as well.
     certificates: Arc<Certificates>,
+    /// The others, to be taken over by the next configuration.
+    signatures: Arc<HttpSignatures>,
+    ranges: Arc<IpRanges>,
     keys: ApiKeys,
     anonymous: Option<AnonymousLoopback>,
 }
@@ -182,19 +185,35 @@ impl Identity {
         let tokens = config.tokens();
         let resource = Arc::new(Resource::new(&tokens));
         let previous = outside.previous.map(|previous| &*previous.verifiers);
-        let previous = previous.and_then(|previous| previous.tokens.as_ref());
         let tokens = match tokens.is_used() {
-            true => Some(Tokens::new(tokens, resource.clone(), outside, previous)?),
+            true => {
+                let previous = previous.and_then(|previous| previous.tokens.as_ref());
+                Some(Tokens::new(tokens, resource.clone(), outside, previous)?)
+            }
             false => None,
         };
         let proxies = Proxies::new(&config.proxy)?;
-        let certificates = Certificates::load(&config.certificate, proxies, clock.clone())?;
+        let certificates = Certificates::load(&config.certificate, proxies.clone(), clock.clone())?;
         let certificates = Arc::new(certificates);
+        let known = previous.map(|previous| &*previous.signatures);
+        let signatures = HttpSignatures::load(config, proxies.clone(), outside, known)?;
+        let signatures = Arc::new(signatures);
+        let known = previous.map(|previous| &*previous.ranges);
+        let ranges = Arc::new(IpRanges::new(&config.ip_range, proxies, outside, known)?);
+        let mut channels: Vec<Box<dyn Verifier>> = vec![Box::new(certificates.clone())];
+        if !signatures.is_empty() {
+            channels.push(Box::new(signatures.clone()));
+        }
+        if !ranges.is_empty() {
+            channels.push(Box::new(ranges.clone()));
+        }
         let verifiers = Verifiers {
             tokens,
             resource,
-            channels: vec![Box::new(certificates.clone())],
+            channels,
             certificates,
+            signatures,
+            ranges,
             // Present even without keys, so that a key sent to an installation that
             // has none is called unknown and does not become an anonymous caller.
             keys: ApiKeys::new(&config.api_key, clock),
@@ -209,6 +228,12 @@ impl Identity {
     #[must_use]
     pub fn certificates(&self) -> &Certificates {
         &self.verifiers.certificates
+    }
+
+    /// Returns the addresses from which platforms call.
+    #[must_use]
+    pub fn ranges(&self) -> &IpRanges {
+        &self.verifiers.ranges
     }
 
     /// Returns who is calling, at once unless somebody else has to be asked.

@@ -397,6 +397,8 @@ fn identity(source: &Source, config: &Config, list: &mut Vec<Problem>) {
         ConfigError::DuplicatePlatform { .. } | ConfigError::Certificate(_) => "certificate",
         ConfigError::Proxy(_) => "proxy",
         ConfigError::Token(error) => error.table(),
+        ConfigError::Signature(error) => error.table(),
+        ConfigError::Range(_) => "ip-range",
         ConfigError::Name { .. }
         | ConfigError::DuplicateName { .. }
         | ConfigError::DuplicateKey { .. } => "api-key",

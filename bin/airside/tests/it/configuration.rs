@@ -110,6 +110,30 @@ fn certificates_need_files_and_a_way_to_be_shown() {
 }
 
 #[test]
+fn signers_and_ranges_are_checked_with_the_file() {
+    let found = |more: &str, code: &str| {
+        let shown = check(&good(more));
+        assert!(
+            shown.starts_with("exit 3") && shown.contains(code),
+            "{shown}"
+        );
+    };
+    let agent = |url: &str| format!("[[identity.agent]]\nname = \"a\"\nurl = \"{url}\"\n");
+    found(&agent("http://agent.example"), "ID-066");
+    found(&agent("https://agent.example/path"), "ID-066");
+    let key = "[[identity.signing-key]]\nname = \"a\"\nkey-id = \"1\"\nalgorithm = \"ed25519\"\nfile = \"missing\"\n";
+    found(key, "ID-066");
+    found("[identity.signature]\nmax-validity-s = 0\n", "ID-066");
+    let range = |rest: &str| format!("[[identity.ip-range]]\nname = \"a\"\n{rest}\n");
+    found(&range(""), "ID-067");
+    found(&range("addresses = [\"0.0.0.0/0\"]"), "ID-067");
+    found(
+        &range("url = \"http://platform.example/list.json\""),
+        "ID-067",
+    );
+}
+
+#[test]
 fn credentials_for_servers_are_checked_with_the_file() {
     let found = |url: &str, auth: &str, code: &str| {
         let text = format!(

@@ -8,6 +8,7 @@ mod credentials;
 mod flow;
 mod harness;
 mod hostile;
+mod identity;
 mod limits;
 mod merged;
 mod oauth;

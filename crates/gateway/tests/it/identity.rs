@@ -1,0 +1,185 @@
+//! Callers without credentials: by signature and by address.
+
+use std::{convert::Infallible, sync::Arc};
+
+use airside_base::{Clock as _, OnFailure, Supervisor, SystemClock, TenantId};
+use airside_identity::{AgentConfig, IpRangeConfig};
+use aws_lc_rs::{
+    digest,
+    signature::{Ed25519KeyPair, KeyPair as _},
+};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::{body::Incoming, server, service::service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+use url::Url;
+
+use crate::harness::{House, Reply, Setup, call, headers};
+
+/// A server that publishes one document at every path.
+struct Press {
+    url: Url,
+    _tasks: Supervisor,
+}
+
+impl Press {
+    async fn print(document: String) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (tasks, document) = (Supervisor::new(), Arc::new(document));
+        let connections = tasks.clone();
+        tasks.spawn("press", OnFailure::Log, async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let document = document.clone();
+                let service = service_fn(move |_: Request<Incoming>| {
+                    let body = Full::new(Bytes::from(document.as_bytes().to_vec()));
+                    async move { Ok::<_, Infallible>(Response::new(body)) }
+                });
+                let serving = server::conn::http1::Builder::new()
+                    .serve_connection(TokioIo::new(stream), service);
+                connections.spawn("connection", OnFailure::Log, async move {
+                    let _ = serving.await;
+                });
+            }
+        });
+        Self {
+            url: format!("http://{address}").parse().unwrap(),
+            _tasks: tasks,
+        }
+    }
+}
+
+/// An agent that publishes its key and signs.
+struct Agent {
+    pair: Ed25519KeyPair,
+    keyid: String,
+    press: Press,
+}
+
+impl Agent {
+    async fn new() -> Self {
+        let pair = Ed25519KeyPair::generate().unwrap();
+        let x = URL_SAFE_NO_PAD.encode(pair.public_key());
+        let canonical = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#);
+        let keyid = URL_SAFE_NO_PAD.encode(sha256(canonical.as_bytes()));
+        let press = Press::print(format!(r#"{{"keys":[{canonical}]}}"#)).await;
+        Self { pair, keyid, press }
+    }
+
+    async fn house(&self) -> House {
+        let mut setup = Setup {
+            anonymous: false,
+            ..Setup::default()
+        };
+        setup.identity.agent = vec![AgentConfig {
+            name: "shopper".to_owned(),
+            url: self.press.url.clone(),
+            internal: false,
+            tenant: TenantId::default(),
+            groups: vec![],
+        }];
+        House::with(setup).await
+    }
+
+    /// Signs a call with `body` and sends `sent` instead.
+    async fn call(&self, house: &House, nonce: &str, body: &str, sent: &str) -> Reply {
+        let created = SystemClock::new().now().as_second();
+        let agent = self.press.url.origin().ascii_serialization();
+        let body_digest = format!("sha-256=:{}:", STANDARD.encode(sha256(body.as_bytes())));
+        let covered = r#"("@authority" "@method" "content-digest" "signature-agent";key="a")"#;
+        let params = format!(
+            r#"{covered};created={created};expires={};keyid="{}";alg="ed25519";nonce="{nonce}";tag="web-bot-auth""#,
+            created + 60,
+            self.keyid
+        );
+        let host = house.address.to_string();
+        let base = format!(
+            "\"@authority\": {host}\n\"@method\": POST\n\"content-digest\": {body_digest}\n\
+             \"signature-agent\";key=\"a\": \"{agent}\"\n\"@signature-params\": {params}"
+        );
+        let signature = STANDARD.encode(self.pair.sign(base.as_bytes()));
+        let (input, signature) = (format!("s={params}"), format!("s=:{signature}:"));
+        let agent = format!("a=\"{agent}\"");
+        let mut fields = headers("tools/call", "search");
+        fields.extend([
+            ("host", host.as_str()),
+            ("content-digest", &body_digest),
+            ("signature-agent", &agent),
+            ("signature-input", &input),
+            ("signature", &signature),
+        ]);
+        house.post(&fields, sent.to_owned()).await
+    }
+}
+
+fn sha256(bytes: &[u8]) -> Vec<u8> {
+    digest::digest(&digest::SHA256, bytes).as_ref().to_vec()
+}
+
+#[tokio::test]
+async fn agent_calls_with_its_signature() {
+    let agent = Agent::new().await;
+    let house = agent.house().await;
+    let body = call("search");
+    let reply = agent.call(&house, "n1", &body, &body).await;
+    assert_eq!(reply.verdict(), "200 0 -");
+    let (_, entry) = &house.entries(1).await[0];
+    let caller = &entry["subject"]["caller"];
+    assert_eq!(caller["kind"], "signed_agent");
+    assert_eq!(caller["id"], "shopper");
+    assert_eq!(caller["attestation"], "http_signature");
+    let evidence = entry["identity"]["evidence"].to_string();
+    assert!(
+        evidence.contains("ed25519") && evidence.contains(&agent.keyid),
+        "{entry}"
+    );
+
+    let again = agent.call(&house, "n1", &body, &body).await;
+    assert_eq!(again.verdict(), "401 40100 ID-059");
+    // The digest is good, the body another one: found out when it is there.
+    let other = body.replace("search", "book");
+    let changed = agent.call(&house, "n2", &body, &other).await;
+    assert_eq!(changed.verdict(), "401 40100 ID-020");
+    assert_eq!(house.upstream.calls().len(), 1);
+    assert_eq!(house.call("search").await.verdict(), "401 40100 ID-001");
+}
+
+#[tokio::test]
+async fn stranger_with_a_key_of_its_own_is_nobody() {
+    let (agent, stranger) = (Agent::new().await, Agent::new().await);
+    let house = agent.house().await;
+    let body = call("search");
+    let reply = stranger.call(&house, "n1", &body, &body).await;
+    assert_eq!(reply.verdict(), "401 40100 ID-060");
+}
+
+#[tokio::test]
+async fn published_addresses_let_a_platform_in_and_are_on_record() {
+    let press = Press::print(r#"{"prefixes":[{"ipv4Prefix":"127.0.0.0/8"}]}"#.to_owned()).await;
+    let mut setup = Setup {
+        anonymous: false,
+        ..Setup::default()
+    };
+    setup.identity.ip_range = vec![IpRangeConfig {
+        name: "platform".to_owned(),
+        addresses: vec![],
+        url: Some(press.url.clone()),
+        refresh_s: 3600,
+        internal: false,
+        tenant: TenantId::default(),
+        groups: vec![],
+    }];
+    let house = House::with(setup).await;
+    let (kind, entry) = &house.entries(1).await[0];
+    assert_eq!(kind, "identity.ranges_changed");
+    assert_eq!(entry["added"], serde_json::json!(["127.0.0.0/8"]));
+    assert_eq!(house.call("search").await.verdict(), "200 0 -");
+    let (_, entry) = &house.entries(2).await[1];
+    assert_eq!(entry["subject"]["caller"]["attestation"], "ip_range");
+}
