@@ -228,7 +228,7 @@ fn is_copied(segment: &Segment) -> bool {
     segment.entries().len() >= COPIED
 }
 
-/// Does what [`append`] does, for many entries.
+/// Does what [`append()`] does, for many entries.
 async fn copy(transaction: &Transaction<'_>, segment: &Segment) -> Result<bool, Failure> {
     let (tip, expected) = (segment.tip(), segment.expected());
     let tenant = segment.tenant().as_str();
