@@ -1,7 +1,7 @@
 //! What is in a text that should not be there: payment card numbers, secrets, personal
 //! data, hidden characters, text that instructs a model, and payloads.
 //!
-//! [`text`] reads one text, [`arguments`] and [`definition`] read the texts of a JSON
+//! [`text()`] reads one text, [`arguments`] and [`definition`] read the texts of a JSON
 //! value. What is found is a [`Hit`]: a [`Rule`] and a place, never the text itself.
 //!
 //! # Invariants
