@@ -140,6 +140,11 @@ fn text<'a>(claims: &'a Object, name: &str) -> Result<Option<&'a str>, Wrong> {
 fn client(claims: &Object) -> Result<Option<&str>, Wrong> {
     for name in ["client_id", "azp", "appid", "cid"] {
         if let Some(client) = text(claims, name)? {
+            // In the id of a caller it begins the pseudonym of a person: a client that
+            // may choose its id could otherwise be somebody.
+            if client.contains('#') {
+                return Err(Wrong::Client);
+            }
             return Ok(Some(client));
         }
     }
@@ -301,6 +306,8 @@ mod tests {
         assert_ne!(ann.id(), bob.id());
         assert!(judge("", "{}").is_err());
         assert!(judge("", r#"{"client_id": "a\u0000"}"#).is_err());
+        let posing = format!(r#"{{"client_id": "{}"}}"#, &ann.id()["corp/".len()..]);
+        assert!(judge("", &posing).is_err(), "{posing}");
         assert!(judge("", &format!(r#"{{"sub": "{}"}}"#, "a".repeat(513))).is_err());
     }
 
