@@ -12,6 +12,7 @@ mod erasure;
 mod exits;
 #[cfg(test)]
 mod killed;
+mod limits;
 mod node;
 #[cfg(test)]
 mod opera;

@@ -105,7 +105,7 @@ impl Plan {
     /// # Errors
     ///
     /// When a budget is used up; nothing was taken then.
-    pub(crate) async fn enter(&self, caller: &Caller) -> Result<Option<Arc<Grip>>, Limited> {
+    pub async fn enter(&self, caller: &Caller) -> Result<Option<Arc<Grip>>, Limited> {
         if self.early.is_empty() {
             return Ok(None);
         }
@@ -122,7 +122,7 @@ impl Plan {
     /// # Errors
     ///
     /// When a budget is used up; nothing was taken then.
-    pub(crate) async fn admit(
+    pub async fn admit(
         &self,
         caller: &Caller,
         headers: &HeaderMap,
