@@ -6,6 +6,7 @@
 //!   happens while the gateway drains is recorded.
 //! * Nothing is served before the entry that names the configuration is durable.
 
+mod approvals;
 mod event;
 pub(crate) mod folder;
 mod listen;

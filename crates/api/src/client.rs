@@ -20,7 +20,7 @@ use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
 
-use crate::{limits, socket, wire};
+use crate::{approvals, limits, socket, wire};
 
 /// Largest answer that is not a stream, and longest line of a stream, in bytes.
 const MAX_ANSWER: usize = 64 << 20;
@@ -125,6 +125,35 @@ impl Client {
         let since = since.map_or_else(String::new, |entries| format!("&since={entries}"));
         let path = format!("/v1/ledger/proof?tenant={tenant}&seq={seq}{since}");
         self.ask(Method::GET, &path).await
+    }
+
+    /// Returns the entries of a chain about one subject, at most a page of them.
+    pub async fn about(&self, tenant: &TenantId, subject: &str) -> Result<Vec<wire::Entry>, Error> {
+        let limit = crate::MAX_PAGE;
+        let subject: String = url::form_urlencoded::byte_serialize(subject.as_bytes()).collect();
+        let path = format!("/v1/ledger/entries?tenant={tenant}&limit={limit}&subject={subject}");
+        let page: wire::Entries = self.ask(Method::GET, &path).await?;
+        Ok(page.entries)
+    }
+
+    /// Returns calls that wait for an agreement, with `all` also those that were decided.
+    pub async fn approvals(
+        &self,
+        tenant: &TenantId,
+        all: bool,
+    ) -> Result<approvals::Approvals, Error> {
+        let path = format!("/v1/approvals?tenant={tenant}&all={all}");
+        self.ask(Method::GET, &path).await
+    }
+
+    /// Decides whether a call may happen.
+    pub async fn decide_approval(
+        &self,
+        decide: &approvals::Decide,
+    ) -> Result<approvals::Approval, Error> {
+        let text = wire::to_line(decide);
+        let body = self.send(Method::POST, "/v1/approvals/decide", text.into());
+        read(&collect(body.await?).await?)
     }
 
     /// Returns how far the keys are that are nearest to their limits, at most `most`.

@@ -13,6 +13,7 @@
 //! * Answers are bounded: pages are limited, streams follow the reader's pace.
 
 mod alpinebits;
+pub mod approvals;
 pub mod client;
 mod config;
 mod conversations;

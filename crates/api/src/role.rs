@@ -78,13 +78,14 @@ impl Callers {
         }
     }
 
-    /// Returns the role of whoever sent a request.
-    fn role(&self, head: &Head<'_>) -> Result<Option<Role>, Fault> {
+    /// Returns who sent a request, with its role.
+    fn role(&self, head: &Head<'_>) -> Result<Option<(Caller, Role)>, Fault> {
         let caller = self
             .identity
             .identify_by_key(head)
             .map_err(|error| error.fault())?;
-        Ok(highest(&self.grants, caller.groups()))
+        let role = highest(&self.grants, caller.groups());
+        Ok(role.map(|role| (caller, role)))
     }
 
     /// Returns the supplier or operator that sent a request.
@@ -134,17 +135,30 @@ pub(crate) enum Holder {
     Signer,
 }
 
+/// Who sent a request, as it is written down: `owner` of the data folder, or kind and
+/// name of what proved it.
+#[derive(Debug, Clone)]
+pub(crate) struct Actor(pub(crate) String);
+
+impl Actor {
+    fn of(caller: &Caller) -> Self {
+        Self(format!("{}:{}", caller.kind().as_str(), caller.id()))
+    }
+}
+
 impl Access {
-    /// Judges `request`. Returns for whom it works, or that the sender lacks what is
-    /// needed.
-    fn judge(&self, needs: Needs, request: &Request) -> Result<Option<Holder>, Fault> {
+    /// Judges `request`. Returns for whom it works and who sent it, or that the sender
+    /// lacks what is needed.
+    fn judge(&self, needs: Needs, request: &Request) -> Result<Option<(Holder, Actor)>, Fault> {
         let lowest = match needs {
             Needs::Role(role) => role,
             Needs::Upstream | Needs::Supplier => Role::Operator,
-            Needs::Signature => return Ok(Some(Holder::Signer)),
+            Needs::Signature => {
+                return Ok(Some((Holder::Signer, Actor("signature".to_owned()))));
+            }
         };
         let callers = match self {
-            Self::Owner => return Ok(Some(Holder::Operator)),
+            Self::Owner => return Ok(Some((Holder::Operator, Actor("owner".to_owned())))),
             Self::Keys(callers) => callers(),
         };
         let Some(ConnectInfo(peer)) = request.extensions().get::<ConnectInfo<SocketAddr>>() else {
@@ -161,24 +175,28 @@ impl Access {
         if needs == Needs::Upstream
             && let Some(caller) = callers.upstream(&head)?
         {
-            return Ok(Some(Holder::Upstream {
+            let holder = Holder::Upstream {
                 name: caller.id().to_owned(),
                 tenant: caller.tenant().clone(),
-            }));
+            };
+            return Ok(Some((holder, Actor::of(&caller))));
         }
         if needs == Needs::Supplier {
             let caller = callers.supplier(&head)?;
-            return Ok(caller.map(|(caller, role)| match role {
-                Role::Operator => Holder::Operator,
-                _ => Holder::Supplier {
-                    name: caller.id().to_owned(),
-                },
+            return Ok(caller.map(|(caller, role)| {
+                let holder = match role {
+                    Role::Operator => Holder::Operator,
+                    _ => Holder::Supplier {
+                        name: caller.id().to_owned(),
+                    },
+                };
+                (holder, Actor::of(&caller))
             }));
         }
         let role = callers.role(&head)?;
         Ok(role
-            .filter(|role| *role >= lowest)
-            .map(|_| Holder::Operator))
+            .filter(|(_, role)| *role >= lowest)
+            .map(|(caller, _)| (Holder::Operator, Actor::of(&caller))))
     }
 }
 
@@ -229,8 +247,9 @@ pub(crate) async fn require(
         return fault::foreign_origin().into_response();
     }
     match access.judge(needs, &request) {
-        Ok(Some(holder)) => {
+        Ok(Some((holder, actor))) => {
             request.extensions_mut().insert(holder);
+            request.extensions_mut().insert(actor);
             next.run(request).await
         }
         Ok(None) => fault::role_missing(needs).into_response(),

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
 use crate::{
-    Access, Delivery, Needs, Persons, Pushed, Receipt, Role, alpinebits, conversations,
+    Access, Delivery, Needs, Persons, Pushed, Receipt, Role, alpinebits, approvals, conversations,
     fault::{self, Answer},
     limits, opera, payments, persons,
     role::{Holder, require},
@@ -35,6 +35,21 @@ pub trait Node: Send + Sync {
     /// Reads the configuration again and takes it into use, or keeps the present
     /// one and says why.
     fn reload(&self) -> BoxFuture<'_, Result<wire::Reloaded, Fault>>;
+
+    /// Returns calls of `tenant` that wait for an agreement, with `all` also those that
+    /// were decided and have not ended.
+    fn approvals(
+        &self,
+        tenant: TenantId,
+        all: bool,
+    ) -> BoxFuture<'_, Result<Vec<approvals::Approval>, Fault>>;
+
+    /// Decides in the name of `by` whether a call may happen.
+    fn decide_approval(
+        &self,
+        decide: approvals::Decide,
+        by: String,
+    ) -> BoxFuture<'_, Result<approvals::Approval, Fault>>;
 
     /// Returns how far the keys are that are nearest to their limits, at most `most`.
     fn limits(&self, most: usize) -> limits::Limits;
@@ -135,6 +150,13 @@ fn table() -> Vec<Route> {
         route(Method::GET, "/v1/ledger/proof", auditor, get(prove)),
         route(Method::POST, "/v1/ledger/verify", auditor, post(verify)),
         route(Method::POST, "/v1/config/reload", operator, post(reload)),
+        route(Method::GET, "/v1/approvals", auditor, get(approvals::list)),
+        route(
+            Method::POST,
+            "/v1/approvals/decide",
+            operator,
+            post(approvals::decide),
+        ),
         route(Method::GET, "/v1/limits", viewer, get(limits::list)),
         route(
             Method::POST,
@@ -237,6 +259,9 @@ pub(crate) struct Chain {
     /// Most entries of a page.
     #[serde(default = "default_limit")]
     pub(crate) limit: usize,
+    /// Entries about this subject only, such as the id of a call.
+    #[serde(default)]
+    pub(crate) subject: Option<String>,
 }
 
 fn default_limit() -> usize {
@@ -268,9 +293,12 @@ async fn entries(Extract(state): Extract<State>, asked: Asked) -> Response {
         Ok(chain) => chain,
         Err(refused) => return refused.into_response(),
     };
-    let query = LedgerQuery::new(chain.tenant)
+    let mut query = LedgerQuery::new(chain.tenant)
         .after(chain.after)
         .limit(chain.limit.clamp(1, MAX_PAGE));
+    if let Some(subject) = chain.subject {
+        query = query.subject(subject);
+    }
     // Calls that have ended are shown, whether or not their group was written.
     if let Err(error) = state.ledger.flush().await {
         return Answer(error.fault()).into_response();

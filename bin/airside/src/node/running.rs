@@ -14,11 +14,16 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use airside_api::{Callers, Delivery, Node, Persons, Pushed, Receipt, wire};
+use airside_api::{
+    Callers, Delivery, Node, Persons, Pushed, Receipt,
+    approvals::{Approval, Decide},
+    wire,
+};
 use airside_base::{BoxFuture, Clock, Fault, Kind, NodeId, Supervisor, TenantId, Timestamp};
 use airside_flights::{Airline, Flights};
 use airside_gateway::{
     BuildError, HttpFetch, Parts, Rules, Shared, Snapshot,
+    approval::Desk,
     limits::{self, Counters, Ground, Plan},
 };
 use airside_identity::{ApiKeyConfig, Digest, Identity, Outside};
@@ -39,7 +44,7 @@ use crate::{
         problem::{Problem, Problems},
     },
     failure::{Exit, Failure},
-    node::event::Event,
+    node::{approvals, event::Event},
     target,
 };
 
@@ -231,6 +236,10 @@ impl Running {
         self.limits.save().await;
     }
 
+    fn desk(&self) -> Desk {
+        Desk::new(self.ledger.clone(), self.place.clock.clone())
+    }
+
     pub(crate) fn config(&self) -> Config {
         self.current().loaded.config.clone()
     }
@@ -348,6 +357,22 @@ impl Node for Running {
 
     fn reload(&self) -> BoxFuture<'_, Result<wire::Reloaded, Fault>> {
         Box::pin(self.replace())
+    }
+
+    fn approvals(
+        &self,
+        tenant: TenantId,
+        all: bool,
+    ) -> BoxFuture<'_, Result<Vec<Approval>, Fault>> {
+        Box::pin(approvals::list(self.desk(), tenant, all))
+    }
+
+    fn decide_approval(
+        &self,
+        decide: Decide,
+        by: String,
+    ) -> BoxFuture<'_, Result<Approval, Fault>> {
+        Box::pin(approvals::decide(self.desk(), decide, by))
     }
 
     fn limits(&self, most: usize) -> airside_api::limits::Limits {

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use airside_api::{
     Access, Callers, Client, Delivery, Grant, Needs, Node, Persons, Pushed, Receipt, Role, State,
-    UpstreamKey, client, endpoints, limits, serve_socket, serve_tcp, socket, wire,
+    UpstreamKey, approvals, client, endpoints, limits, serve_socket, serve_tcp, socket, wire,
 };
 use airside_base::{BoxFuture, Clock, Fault, Kind, Redacted, Supervisor, SystemClock, TenantId};
 use airside_identity::{ApiKeyConfig, Config, Identity, Outside, mint};
@@ -26,6 +26,24 @@ mod persons;
 /// A node whose configuration is always bad.
 struct Broken;
 
+fn approval(state: &str) -> approvals::Approval {
+    approvals::Approval {
+        id: "apr_1".into(),
+        state: state.into(),
+        asked: "operator".into(),
+        caller: "api_key/ci".into(),
+        server: "hotels".into(),
+        method: "tools/call".into(),
+        name: "book".into(),
+        arguments_sha256: "aa".into(),
+        shown: Vec::new(),
+        policy: "v".into(),
+        policies: vec!["big".into()],
+        hint: None,
+        expires: "2026-11-23T12:00:00Z".parse().expect("a time"),
+    }
+}
+
 impl Node for Broken {
     fn status(&self) -> wire::Status {
         wire::Status {
@@ -46,6 +64,28 @@ impl Node for Broken {
     fn reload(&self) -> BoxFuture<'_, Result<wire::Reloaded, Fault>> {
         let fault = Fault::new(Kind::Invalid, "CFG-003", "unknown key `adress`");
         Box::pin(async { Err(fault.with_hint("did you mean `address`?")) })
+    }
+
+    fn approvals(
+        &self,
+        _tenant: TenantId,
+        _all: bool,
+    ) -> BoxFuture<'_, Result<Vec<approvals::Approval>, Fault>> {
+        Box::pin(async { Ok(vec![approval("open")]) })
+    }
+
+    fn decide_approval(
+        &self,
+        decide: approvals::Decide,
+        by: String,
+    ) -> BoxFuture<'_, Result<approvals::Approval, Fault>> {
+        Box::pin(async move {
+            let state = if decide.approve { "approved" } else { "denied" };
+            Ok(approvals::Approval {
+                hint: Some(by),
+                ..approval(state)
+            })
+        })
     }
 
     fn limits(&self, most: usize) -> limits::Limits {
@@ -252,6 +292,8 @@ async fn every_route_needs_its_role() {
         "GET /v1/ledger/proof Role(Auditor)",
         "POST /v1/ledger/verify Role(Auditor)",
         "POST /v1/config/reload Role(Operator)",
+        "GET /v1/approvals Role(Auditor)",
+        "POST /v1/approvals/decide Role(Operator)",
         "GET /v1/limits Role(Viewer)",
         "POST /v1/limits/reset Role(Operator)",
         "POST /v1/subjects/erase Role(Operator)",
@@ -493,4 +535,24 @@ async fn absent_node_is_told_from_a_broken_one() {
     let error = client.status().await.unwrap_err();
     assert!(matches!(error, client::Error::Unreadable(_)), "{error:?}");
     answers.unwrap().join().unwrap();
+}
+
+#[tokio::test]
+async fn an_approval_is_decided_in_the_name_of_who_asks() {
+    let supervisor = Supervisor::new();
+    let (address, keys) = over_tcp(&supervisor, &[Role::Operator]).await;
+    let key = Redacted::new(keys[0].clone());
+    let client = Client::remote(address, key, &supervisor);
+    let tenant = TenantId::default();
+    let open = client.approvals(&tenant, false).await.expect("listed");
+    assert_eq!(open.approvals, [approval("open")]);
+    let decide = approvals::Decide {
+        tenant,
+        id: "apr_1".into(),
+        approve: false,
+        reason: Some("no".into()),
+    };
+    let decided = client.decide_approval(&decide).await.expect("decided");
+    assert_eq!(decided.state, "denied");
+    assert!(decided.hint.is_some_and(|by| by.starts_with("api_key:")));
 }
