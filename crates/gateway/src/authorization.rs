@@ -119,6 +119,18 @@ impl Rules {
         }
     }
 
+    /// Returns labels and sensitivity of a tool of `server` that the server does not say
+    /// to stay within its own domain, or, without a name, of its resources and prompts.
+    #[must_use]
+    pub fn labels_of(&self, server: &ServerId, tool: Option<&str>) -> (&[String], u8) {
+        let Standing {
+            labels,
+            sensitivity,
+            ..
+        } = self.of(Some(server), tool).standing(Facts::unknown());
+        (labels, sensitivity)
+    }
+
     fn of(&self, server: Option<&ServerId>, tool: Option<&str>) -> &OfTool {
         let Some(known) = server.and_then(|server| self.servers.get(server)) else {
             return &self.plain;

@@ -187,6 +187,10 @@ pub struct Policy<'a> {
     /// Names of arguments of interest whose values may not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub withheld: Vec<Cow<'a, str>>,
+    /// Whose agreement the policies ask for, `client` or `operator`; absent where they
+    /// ask for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asks: Option<Cow<'a, str>>,
     /// The agreement that it was sent with or waits for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval<'a>>,

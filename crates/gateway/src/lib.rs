@@ -30,6 +30,7 @@ mod parting;
 mod pipeline;
 mod ranges;
 mod record;
+pub mod replay;
 mod session;
 mod snapshot;
 pub mod tls;

@@ -27,13 +27,11 @@ mod service;
 mod shared;
 mod usage;
 
-pub use answer::Limited;
 pub use config::{
     Answer, Error as ConfigError, LimitConfig, LimitsConfig, LookToBook, Per, Quota, StoreConfig,
     Time, Tools, check, compile,
 };
 pub use event::Event;
-pub use grip::Grip;
 pub use plan::Plan;
 pub use quotas::{QuotaUse, Quotas};
 pub use rate::Rate;
@@ -41,4 +39,5 @@ pub use service::{Counters, Ground, OpenError};
 pub use shared::{StoreError, StoreOptions};
 pub use usage::Usage;
 
-pub(crate) use grip::Fields;
+pub(crate) use answer::Limited;
+pub(crate) use grip::{Fields, Grip};

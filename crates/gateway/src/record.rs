@@ -48,7 +48,7 @@ use crate::{
 const MAX_READ: usize = 1 << 20;
 
 /// Longest names that are recorded, in characters.
-const MAX_LABEL: usize = 128;
+pub(crate) const MAX_LABEL: usize = 128;
 
 /// Longest wait for room in the queue of the ledger.
 const ROOM: Duration = Duration::from_secs(1);

@@ -160,7 +160,7 @@ fn what_was_noted_decodes_for_ever() {
 
 #[test]
 fn what_policies_looked_at_decodes_for_ever() {
-    let policy = Policy {
+    let mut policy = Policy {
         version: "bb02".into(),
         at_us: Some(1_795_435_200_000_000),
         groups: vec!["booking".into()],
@@ -188,12 +188,15 @@ fn what_policies_looked_at_decodes_for_ever() {
         ]
         .into(),
         withheld: vec!["recipient".into()],
+        asks: None,
         approval: Some(Approval {
             id: "apr_1".into(),
             by: Some("operator".into()),
         }),
     };
     check(include_str!("golden/policy.1.json"), &policy);
+    policy.asks = Some("operator".into());
+    check(include_str!("golden/policy.1.asks.json"), &policy);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::{event, record::Record, transport::Body};
 
 /// A call that a limit refused.
 #[derive(Debug)]
-pub struct Limited {
+pub(crate) struct Limited {
     pub(super) rule: Arc<Compiled>,
     pub(super) level: Level,
     pub(super) cost: u32,

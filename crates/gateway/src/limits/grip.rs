@@ -13,7 +13,7 @@ static RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy
 
 /// What a call holds: places among those under way, and what it will have earned.
 #[derive(Debug, Default)]
-pub struct Grip {
+pub(crate) struct Grip {
     /// Given back when this is dropped.
     pub(super) held: Vec<Held>,
     pub(super) taken: Vec<Taken>,

@@ -105,7 +105,7 @@ impl Plan {
     /// # Errors
     ///
     /// When a budget is used up; nothing was taken then.
-    pub async fn enter(&self, caller: &Caller) -> Result<Option<Arc<Grip>>, Limited> {
+    pub(crate) async fn enter(&self, caller: &Caller) -> Result<Option<Arc<Grip>>, Limited> {
         if self.early.is_empty() {
             return Ok(None);
         }
@@ -122,7 +122,7 @@ impl Plan {
     /// # Errors
     ///
     /// When a budget is used up; nothing was taken then.
-    pub async fn admit(
+    pub(crate) async fn admit(
         &self,
         caller: &Caller,
         headers: &HeaderMap,

@@ -79,7 +79,8 @@ impl Visitor {
             false => grounds,
         };
         let version = self.mount.policy_version();
-        let noted = grounds.noted(&outbound.route, version, method == "tools/call");
+        let asks = can_be_agreed(method);
+        let noted = grounds.noted(&outbound.route, version, asks);
         record.note(|all| all.policy = Some(noted));
         let unlisted = method == "tools/call" && !outbound.route.facts.known;
         let decided = self.mount.decide(&self.caller, method, &grounds, outbound);
@@ -88,7 +89,7 @@ impl Visitor {
             Err(refused) => *refused,
         };
         if let Reason::NeedsApproval(asked) = refusal.reason()
-            && matches!(method, "tools/call" | "prompts/get" | "resources/read")
+            && asks
         {
             return self.agree(asked, &refusal, grounds, outbound, record).await;
         }
@@ -149,6 +150,11 @@ impl Visitor {
             hint: refusal.hint().map(str::to_owned),
             shown: grounds.shown(&outbound.route),
         };
+        record.note(|all| {
+            if let Some(policy) = &mut all.policy {
+                policy.asks = Some(asked.as_str().into());
+            }
+        });
         let id = record.id();
         let settled = match own_answer(&call) {
             Some((ticket, yes)) => {
@@ -240,6 +246,11 @@ impl Visitor {
         raw::members(elicitation)
             .is_ok_and(|modes| modes.is_empty() || raw::only(&modes, "form").is_some())
     }
+}
+
+/// Whether a call is about one thing, so that a person can agree to it.
+fn can_be_agreed(method: &str) -> bool {
+    matches!(method, "tools/call" | "prompts/get" | "resources/read")
 }
 
 /// Returns the ticket and the answer that a client gives to the gateway's own question.

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use airside_base::{Clock, OnFailure, Supervisor, SystemClock, TenantId, VirtualClock};
+use airside_base::{Clock, OnFailure, Supervisor, SystemClock, TenantId};
 use airside_gateway::{
     HttpFetch, Parts, Rules, Shared, Snapshot, State, config,
     limits::{self, Counters, Ground, LimitConfig, LimitsConfig, Plan, StoreOptions},
@@ -447,21 +447,15 @@ impl House {
     }
 
     /// Returns counters that go on where those in the ledger ended.
-    /// Their time stands still.
     pub(crate) async fn counters(&self) -> Arc<Counters> {
-        let clock = VirtualClock::new(self.world.clock.now());
-        self.count(None, Arc::new(clock)).await
+        self.counters_in(None).await
     }
 
     /// Returns counters in a store that others share.
-    pub(crate) async fn counters_in(&self, store: &StoreOptions) -> Arc<Counters> {
-        self.count(Some(store), self.world.clock.clone()).await
-    }
-
-    async fn count(&self, store: Option<&StoreOptions>, clock: Arc<dyn Clock>) -> Arc<Counters> {
+    pub(crate) async fn counters_in(&self, store: Option<&StoreOptions>) -> Arc<Counters> {
         let ground = Ground {
             ledger: self.ledger.clone(),
-            clock,
+            clock: self.world.clock.clone(),
             supervisor: self.supervisor.clone(),
         };
         let config = LimitsConfig::default();
