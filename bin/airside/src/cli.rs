@@ -1,5 +1,7 @@
 //! The command line.
 
+mod policy;
+
 use std::{net::SocketAddr, path::PathBuf};
 
 use airside_archive::restore::Until;
@@ -12,13 +14,17 @@ use airside_ledger::{
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::Styles};
 use url::Url;
 
+pub(crate) use self::policy::{
+    Approvals, ApprovalsDecide, ApprovalsList, Policy, PolicyExplain, PolicyFiles, PolicySimulate,
+};
+
 /// Where a node keeps its ledger unless told otherwise.
 pub(crate) const DATA_DIR: &str = "airside-data";
 
 const AFTER_HELP: &str = "\
 Results go to standard output, everything else to standard error. Every command
 that prints results takes --json. Exit codes: 0 done, 1 failed, 2 usage, 3 configuration,
-4 no node, 5 refused by tool or policy, 6 ledger broken, 7 in use.
+4 no node, 5 refused by tool or policy, 6 ledger broken, 7 in use, 8 something differs.
 
 Examples:
   airside up                                       a governed travel endpoint on this machine
@@ -104,7 +110,13 @@ pub(crate) enum Command {
     /// Make keys for callers
     #[command(subcommand)]
     Key(Key),
-    /// Explain an error code
+    /// Check, explain and try out policies
+    #[command(subcommand)]
+    Policy(Policy),
+    /// Decide about calls that wait for a person
+    #[command(subcommand)]
+    Approvals(Approvals),
+    /// Explain an error code, or how one call was decided
     Explain(Explain),
 }
 
@@ -706,12 +718,29 @@ pub(crate) enum Key {
     },
 }
 
-/// Explain an error code.
+const EXPLAIN_HELP: &str = "\
+`airside explain call ID` shows from the ledger what proved the caller, which limits the
+call counted against, which policies allowed or forbade it and what they looked at, which
+firewall rules it met, and where the definition of the tool stood.
+
+Examples:
+  airside explain CFG-003
+  airside explain --json LED-001
+  airside explain call 0199a2f0-0000-7000-8000-000000000000";
+
+/// Explain an error code, or how one call was decided.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  airside explain CFG-003\n  airside explain --json LED-001")]
+#[command(after_help = EXPLAIN_HELP)]
 pub(crate) struct Explain {
-    /// Code, as printed in brackets after `error`.
+    /// Code, as printed in brackets after `error`; or `call`.
     pub(crate) code: String,
+    /// Id of the call, as entries of the ledger name it.
+    #[arg(value_name = "ID", required_if_eq("code", "call"))]
+    pub(crate) call: Option<String>,
+    #[command(flatten)]
+    pub(crate) chain: ChainArgs,
+    #[command(flatten)]
+    pub(crate) node: NodeArgs,
 }
 
 #[cfg(test)]

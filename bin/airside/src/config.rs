@@ -359,6 +359,28 @@ pub(crate) fn load(file: &Path) -> Result<Loaded, Problems> {
     })
 }
 
+/// Returns the policies in `files`, or the shipped ones if there are none.
+pub(crate) fn policies(files: &[PathBuf], settings: &Settings) -> Result<Policies, Problems> {
+    let (mut texts, mut list) = (Vec::new(), Vec::new());
+    for file in files {
+        match read_text(file) {
+            Ok(text) => texts.push(Source {
+                path: file.clone(),
+                text,
+            }),
+            Err(error) => list.push(Problem::unreadable(file, &error)),
+        }
+    }
+    let policies = check::policies(&texts, settings, &mut list);
+    match policies.filter(|_| list.is_empty()) {
+        Some(policies) => Ok(policies),
+        None => Err(Problems {
+            file: files.first().cloned().unwrap_or_default(),
+            list,
+        }),
+    }
+}
+
 fn read(source: &Source) -> Result<Loaded, Problems> {
     let refused = |list| Problems {
         file: source.path.clone(),

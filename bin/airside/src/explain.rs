@@ -1,5 +1,6 @@
-//! Explains error codes, from pages that are compiled in.
+//! Explains error codes, from pages that are compiled in, and calls, from the ledger.
 
+mod call;
 mod pages;
 
 use airside_base::{Fault, Kind};
@@ -12,8 +13,11 @@ use crate::{
     text::nearest,
 };
 
-/// Prints the page of a code.
+/// Prints the page of a code, or how a call was decided.
 pub(crate) fn run(args: &cli::Explain, out: &mut Out) -> Result<(), Failure> {
+    if let Some(id) = &args.call {
+        return call::run(args, id, out);
+    }
     let code = args.code.trim().to_uppercase();
     let Some((code, page)) = pages::PAGES.iter().find(|(known, _)| *known == code) else {
         return Err(unknown(&code));

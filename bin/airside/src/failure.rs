@@ -34,6 +34,8 @@ pub(crate) enum Exit {
     Broken = 6,
     /// The data folder or the port is in use.
     InUse = 7,
+    /// Something is not as it was before.
+    Differs = 8,
 }
 
 /// Why a command failed, and its exit code.

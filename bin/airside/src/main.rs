@@ -1,6 +1,7 @@
 //! Airside: one governed gateway between AI assistants and a travel company's
 //! MCP servers.
 
+mod approvals;
 mod archive;
 mod backup;
 mod call;
@@ -18,6 +19,7 @@ mod logs;
 mod node;
 mod output;
 mod person;
+mod policy;
 mod restore;
 mod snippets;
 mod status;
@@ -91,6 +93,8 @@ fn run(cli: &Cli, out: &mut Out) -> Result<(), Failure> {
         Command::Conversation(args) => conversation::run(args, out),
         Command::Config(args) => config::command::run(args, out),
         Command::Key(args) => key::run(args, out),
+        Command::Policy(args) => policy::run(args, out),
+        Command::Approvals(args) => approvals::run(args, out),
         Command::Explain(args) => explain::run(args, out),
     }
 }

@@ -86,6 +86,23 @@ impl Source {
         }
     }
 
+    /// Returns the entries about one subject, at most a page of them.
+    pub(crate) async fn about(
+        &self,
+        tenant: &TenantId,
+        subject: &str,
+    ) -> Result<Vec<wire::Entry>, Failure> {
+        match self {
+            Self::Node(client) => Ok(client.about(tenant, subject).await?),
+            Self::Files(files) => {
+                let query = Query::new(tenant.clone()).subject(subject).limit(PAGE);
+                let read = files.ledger.read(query).await;
+                let read = read.map_err(|error| unreadable(Exit::Failed, &error.fault()))?;
+                Ok(read.into_iter().map(wire::Entry::from).collect())
+            }
+        }
+    }
+
     /// Checks every entry; the last word is the result.
     pub(crate) async fn verify(
         &self,

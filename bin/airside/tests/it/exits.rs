@@ -45,6 +45,8 @@ fn every_documented_code_occurs() {
         &data,
     ];
     note(place.run(&bad));
+    place.write("none.cedar", "");
+    note(place.run(&["policy", "simulate", "none.cedar", "--data-dir", &data]));
     node.terminate().unwrap();
     damage(&place);
     note(place.run(&["ledger", "verify", "--data-dir", &data]));

@@ -1,6 +1,7 @@
 //! Drives the binary as its users do.
 
 mod archive;
+mod authorization;
 #[cfg(test)]
 mod booking;
 mod commands;
@@ -12,7 +13,6 @@ mod erasure;
 mod exits;
 #[cfg(test)]
 mod killed;
-mod limits;
 mod node;
 #[cfg(test)]
 mod opera;

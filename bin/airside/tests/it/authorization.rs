@@ -1,0 +1,246 @@
+//! Policies, approvals and explanations, as operators use them.
+
+use std::path::Path;
+
+use airside_testkit::harness::Node;
+use serde_json::Value;
+
+use crate::run::{BINARY, Place, Ran};
+
+const CONFIG: &str = r#"
+[listen]
+address = "127.0.0.1:0"
+
+[identity]
+anonymous-loopback = true
+
+[policy]
+files = ["rules.cedar"]
+zone = "Europe/Zurich"
+
+[[upstream]]
+name = "travel"
+builtin = "travel"
+
+[[endpoint]]
+path = "/mcp"
+upstreams = ["travel"]
+
+[[tool]]
+upstream = "travel"
+name = "get_hotel"
+labels = ["approval"]
+sensitivity = "confidential"
+
+[[tool]]
+upstream = "travel"
+name = "search_hotels"
+
+[[tool.argument]]
+name = "place"
+pointer = "/place"
+type = "text"
+
+[[tool.argument]]
+name = "limit"
+pointer = "/limit"
+type = "integer"
+"#;
+
+const ALL: &str = "@id(\"all\")\npermit (principal, action, resource);\n";
+
+fn serve(place: &Place) -> Node {
+    place.write("airside.toml", &format!("data-dir = \"data\"\n{CONFIG}"));
+    place.write("rules.cedar", ALL);
+    let config = place.path("airside.toml").display().to_string();
+    let arguments = ["serve", "--config", &config];
+    Node::start(Path::new(BINARY), &arguments, &place.log()).expect("the node starts")
+}
+
+/// Runs a command about the node of `place`.
+fn ask(place: &Place, arguments: &[&str]) -> Ran {
+    let data = place.data();
+    place.run(&[arguments, &["--data-dir", &data]].concat())
+}
+
+/// Returns the ids of the calls of a tool, oldest first.
+fn calls(place: &Place, tool: &str) -> Vec<String> {
+    let tail = ask(place, &["ledger", "tail", "-n", "100", "--json"]).ok();
+    let entries = tail
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let ended = entries.filter(|entry| {
+        let kind = entry["kind"].as_str().unwrap_or_default();
+        ["call.completed", "call.refused"].contains(&kind)
+            && entry["body"]["subject"]["tool"] == tool
+    });
+    ended
+        .map(|entry| entry["subject"].as_str().unwrap_or_default().to_owned())
+        .collect()
+}
+
+#[test]
+fn an_operator_approves_a_call_and_the_ledger_explains_it() {
+    let place = Place::new();
+    let node = serve(&place);
+    let id = "property_id=htl_4930956_9";
+    let waits = ask(&place, &["call", "get_hotel", id]);
+    assert_eq!(waits.code, Some(5), "{waits:?}");
+    assert!(waits.stderr.contains("POL-042"), "{waits:?}");
+    let listed = ask(&place, &["approvals", "list", "--json"]).ok();
+    let listed: Value = serde_json::from_str(&listed).expect("JSON");
+    let approval = &listed["approvals"][0];
+    assert_eq!(approval["caller"], "anonymous/loopback");
+    assert_eq!(approval["name"], "get_hotel");
+    let ticket = approval["id"].as_str().expect("an id");
+    let table = ask(&place, &["approvals", "list"]).ok();
+    assert!(
+        table.contains(ticket) && table.contains("travel/get_hotel"),
+        "{table}"
+    );
+    let approved = ask(
+        &place,
+        &["approvals", "approve", ticket, "--reason", "known guest"],
+    );
+    assert!(approved.ok().starts_with("approved: get_hotel"));
+    let twice = ask(&place, &["approvals", "deny", ticket]);
+    assert!(twice.stderr.contains("POL-046"), "{twice:?}");
+    ask(&place, &["call", "get_hotel", id]).ok();
+    let again = ask(&place, &["call", "get_hotel", id]);
+    assert_eq!(again.code, Some(5), "one call for one approval: {again:?}");
+    let ids = calls(&place, "get_hotel");
+    let told = ask(&place, &["explain", "call", &ids[1]]).ok();
+    for part in [
+        "anonymous/loopback (none)",
+        "permitted by all",
+        "labels approval",
+        "by operator",
+        "approval.used",
+        "approval.decided",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    drop(node);
+    // The same from the files, when no node runs.
+    let told = ask(&place, &["explain", "call", &ids[0], "--json"]).json();
+    assert_eq!(told["entries"][0]["body"]["error_code"], "POL-042");
+    let nothing = ask(&place, &["explain", "call", "nothing"]);
+    assert!(nothing.stderr.contains("CLI-042"), "{nothing:?}");
+}
+
+#[test]
+fn a_candidate_is_tried_on_recorded_calls() {
+    let place = Place::new();
+    let node = serve(&place);
+    for limit in ["limit=1", "limit=2", "limit=4"] {
+        ask(&place, &["call", "search_hotels", "place=Boston", limit]).ok();
+    }
+    drop(node);
+    let config = ["--config", "airside.toml"];
+    let simulate = |name: &str, text: &str, more: &[&str]| {
+        place.write(name, text);
+        ask(
+            &place,
+            &[&["policy", "simulate", name], &config[..], more].concat(),
+        )
+    };
+    let same = simulate("same.cedar", ALL, &[]).ok();
+    assert!(
+        same.contains(" 0 otherwise, 0 cannot be decided again"),
+        "{same}"
+    );
+    let small = format!(
+        "{ALL}@id(\"small\")\nforbid (principal, action == Action::\"call_tool\", resource)\nwhen {{ context.arguments has limit && context.arguments.limit > 3 }};"
+    );
+    let flips = simulate("small.cedar", &small, &["--json"]);
+    assert_eq!(flips.code, Some(8), "{flips:?}");
+    let told = flips.json();
+    assert_eq!(told["flipped"], 1);
+    assert_eq!(told["flips"][0]["what"], "travel/search_hotels");
+    assert_eq!(told["flips"][0]["policies"], "small");
+    assert_eq!(told["flips"][0]["after"], "refused");
+    let example = told["flips"][0]["examples"][0]
+        .as_str()
+        .expect("an example");
+    assert!(calls(&place, "search_hotels").contains(&example.to_owned()));
+    let private = format!(
+        "{ALL}@id(\"no-boston\")\nforbid (principal, action == Action::\"call_tool\", resource)\nwhen {{ context.arguments has place && context.arguments.place == \"Boston\" }};"
+    );
+    let unknown = simulate("private.cedar", &private, &[]).ok();
+    assert!(
+        unknown.contains("3 cannot be decided again: the argument `place` is read"),
+        "{unknown}"
+    );
+    let later = simulate("small.cedar", &small, &["--since", "2999-01-01T00:00:00Z"]).ok();
+    assert!(later.contains("0 calls"), "{later}");
+}
+
+#[test]
+fn policies_are_checked_and_explained() {
+    let place = Place::new();
+    place.write("airside.toml", CONFIG);
+    place.write("rules.cedar", ALL);
+    let good = place
+        .run(&["policy", "check", "--config", "airside.toml"])
+        .ok();
+    assert!(good.starts_with("good: 1 rule, version "), "{good}");
+    place.write(
+        "bad.cedar",
+        "@id(\"a\")\npermit (principal, action, resource) when { principal.shoe > 3 };",
+    );
+    let bad = place.run(&["policy", "check", "bad.cedar"]);
+    assert_eq!(bad.code, Some(3), "{bad:?}");
+    assert!(bad.stderr.contains("bad.cedar:2:"), "{bad:?}");
+    place.write(
+        "lost.cedar",
+        "@id(\"lost\")\npermit (principal, action, resource in Server::\"travl\");",
+    );
+    let lost = place
+        .run(&["policy", "check", "lost.cedar", "--config", "airside.toml"])
+        .ok();
+    assert!(
+        lost.contains("lost.cedar:1:1: `lost`: the rule is about the server `travl`"),
+        "{lost}"
+    );
+    let builtin = place.run(&["policy", "check"]).ok();
+    assert!(builtin.starts_with("good: 10 rules"), "{builtin}");
+    let call = [
+        "policy",
+        "explain",
+        "--server",
+        "travel",
+        "--tool",
+        "send",
+        "--label",
+        "external-sink",
+        "--at",
+        "2026-11-23T12:00:00Z",
+    ];
+    insta::assert_snapshot!("explained", place.run(&call).ok());
+    let toxic = [&call[..], &["--seen", "untrusted,private", "--json"]].concat();
+    let toxic = place.run(&toxic).json();
+    assert_eq!(toxic["decision"], "a person has to agree");
+    assert_eq!(toxic["code"], "POL-042");
+    let agreed = [
+        &call[..],
+        &["--seen", "untrusted,private", "--agreed", "client"],
+    ]
+    .concat();
+    assert!(place.run(&agreed).ok().starts_with("permitted"));
+    let configured = [
+        "policy",
+        "explain",
+        "--config",
+        "airside.toml",
+        "--server",
+        "travel",
+        "--tool",
+        "get_hotel",
+    ];
+    assert!(
+        place
+            .run(&configured)
+            .ok()
+            .starts_with("a person has to agree [POL-042]")
+    );
+}
