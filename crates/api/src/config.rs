@@ -53,6 +53,7 @@ impl From<&UpstreamKey> for ApiKeyConfig {
             tenant: key.tenant.clone(),
             groups: Vec::new(),
             not_after: Some(key.not_after),
+            previous: Vec::new(),
         }
     }
 }

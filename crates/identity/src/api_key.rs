@@ -10,6 +10,8 @@
 //!   process, and compared in constant time: how long an answer takes says
 //!   nothing about which keys exist.
 //! * The time that expiry is judged by is the injected clock's.
+//! * A caller keeps its name, tenant and groups when its key is replaced, and may show
+//!   the former key until the end that was set for it. Evidence tells which one came.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -63,22 +65,30 @@ impl ApiKeys {
     /// Returns a verifier of these keys.
     #[must_use]
     pub fn new(keys: &[ApiKeyConfig], clock: Arc<dyn Clock>) -> Self {
-        let entry = |key: &ApiKeyConfig| {
-            let caller = Caller::new(
+        let mut found = HashMap::new();
+        for key in keys {
+            let holder = Caller::new(
                 CallerKind::ApiKey,
                 key.name.clone(),
                 key.tenant.clone(),
                 Attestation::ApiKey,
                 key.groups.clone(),
-            )
-            .with_evidence(Evidence::new("api_key", ["digest", "expiry"]));
-            let not_after = key.not_after;
-            (key.sha256, Key { caller, not_after })
-        };
-        Self {
-            keys: keys.iter().map(entry).collect(),
-            clock,
+            );
+            let with = |which: &str, digest: Digest, not_after| {
+                let checked = [format!("{which} {}", digest.short()), "expiry".to_owned()];
+                let caller = holder
+                    .clone()
+                    .with_evidence(Evidence::new("api_key", checked));
+                (digest, Key { caller, not_after })
+            };
+            found.extend([with("digest", key.sha256, key.not_after)]);
+            let previous = key.previous.iter();
+            found.extend(previous.map(|previous| {
+                let (digest, not_after) = (previous.sha256, Some(previous.not_after));
+                with("digest of a previous key", digest, not_after)
+            }));
         }
+        Self { keys: found, clock }
     }
 
     /// Returns the holder of the key that a request shows; nobody if it shows none.

@@ -12,6 +12,9 @@ use crate::{
     SigningKeyConfig, TokenConfigError, TrustDomainConfig, token::TokenConfig,
 };
 
+/// Keys that one caller may have had before.
+pub const MAX_PREVIOUS: usize = 4;
+
 /// Longest name of a key or group, in bytes.
 pub const MAX_NAME_BYTES: usize = 64;
 
@@ -69,6 +72,46 @@ pub struct ApiKeyConfig {
     #[serde(default)]
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub not_after: Option<Timestamp>,
+    /// Keys that the same caller had before and may show for a while yet, at most 4.
+    /// `airside key rotate` writes them.
+    #[serde(default)]
+    pub previous: Vec<PreviousKeyConfig>,
+}
+
+/// A key that has been replaced.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct PreviousKeyConfig {
+    /// SHA-256 of the whole key (prefix included) as 64 hexadecimal digits.
+    pub sha256: Digest,
+    /// Last moment at which it is accepted, as a text such as
+    /// `"2027-01-31T23:59:59Z"`. No later than that of the key that replaced it.
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub not_after: Timestamp,
+}
+
+impl ApiKeyConfig {
+    /// Returns the digests of the key and of those before it.
+    fn digests(&self) -> impl Iterator<Item = Digest> {
+        let previous = self.previous.iter().map(|previous| previous.sha256);
+        std::iter::once(self.sha256).chain(previous)
+    }
+
+    fn check_previous(&self) -> Result<(), ConfigError> {
+        let outlives = |previous: &PreviousKeyConfig| {
+            self.not_after
+                .is_some_and(|not_after| previous.not_after > not_after)
+        };
+        let why = match self.previous.as_slice() {
+            many if many.len() > MAX_PREVIOUS => "there are more than 4",
+            some if some.iter().any(outlives) => "one of them outlives the key that replaced it",
+            _ => return Ok(()),
+        };
+        Err(ConfigError::Previous {
+            name: self.name.clone(),
+            why,
+        })
+    }
 }
 
 /// Why a configuration of identity is not accepted.
@@ -97,6 +140,14 @@ pub enum ConfigError {
     DuplicateKey {
         /// The later of the two.
         name: String,
+    },
+    /// Keys that were replaced cannot be accepted on these terms.
+    #[error("the previous keys of `{name}` cannot be used: {why}")]
+    Previous {
+        /// The name of the key.
+        name: String,
+        /// Why.
+        why: &'static str,
     },
     /// Two platforms have the same name.
     #[error("two `[[identity.certificate]]` are named `{name}`")]
@@ -133,6 +184,8 @@ impl ConfigError {
             }
             Self::DuplicateKey { .. } => invalid("ID-012")
                 .with_hint("mint one key per caller: with a shared key nobody can tell who called"),
+            Self::Previous { .. } => invalid("ID-070")
+                .with_hint("let `airside key rotate` write the entry, and take out what has ended"),
             Self::DuplicatePlatform { .. } => invalid("ID-065")
                 .with_hint("give each `[[identity.certificate]]` a name of its own"),
             Self::Certificate(error) => error.fault(),
@@ -164,10 +217,13 @@ impl Config {
                     name: key.name.clone(),
                 });
             }
-            if !keys.insert(key.sha256) {
-                return Err(ConfigError::DuplicateKey {
-                    name: key.name.clone(),
-                });
+            key.check_previous()?;
+            for digest in key.digests() {
+                if !keys.insert(digest) {
+                    return Err(ConfigError::DuplicateKey {
+                        name: key.name.clone(),
+                    });
+                }
             }
         }
         let mut platforms = HashSet::new();
@@ -242,6 +298,7 @@ mod tests {
             tenant: TenantId::default(),
             groups: vec![],
             not_after: None,
+            previous: vec![],
         }
     }
 
@@ -276,6 +333,36 @@ mod tests {
         check(&[key("a", "1"), key("b", "2")], None);
         check(&[key("a", "1"), key("a", "2")], Some("ID-011"));
         check(&[key("a", "1"), key("b", "1")], Some("ID-012"));
+    }
+
+    #[test]
+    fn replaced_keys_are_few_and_of_one_caller_and_end_first() {
+        let replaced = |previous: &[(&str, &str)], not_after: Option<&str>| ApiKeyConfig {
+            not_after: not_after.map(|at| at.parse().unwrap()),
+            previous: previous
+                .iter()
+                .map(|(secret, at)| PreviousKeyConfig {
+                    sha256: Digest::of(secret.as_bytes()),
+                    not_after: at.parse().unwrap(),
+                })
+                .collect(),
+            ..key("a", "1")
+        };
+        let end = "2027-01-01T00:00:00Z";
+        check(&[replaced(&[("2", end)], None), key("b", "3")], None);
+        check(&[replaced(&[("2", end)], Some(end))], None);
+        check(
+            &[replaced(&[("2", end)], Some("2026-12-31T23:59:59Z"))],
+            Some("ID-070"),
+        );
+        check(&[replaced(&[("1", end)], None)], Some("ID-012"));
+        check(
+            &[replaced(&[("2", end)], None), key("b", "2")],
+            Some("ID-012"),
+        );
+        let many = [("2", end), ("3", end), ("4", end), ("5", end), ("6", end)];
+        check(&[replaced(&many[..4], None)], None);
+        check(&[replaced(&many, None)], Some("ID-070"));
     }
 
     #[test]

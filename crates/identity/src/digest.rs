@@ -43,6 +43,15 @@ impl Digest {
         bytes.copy_from_slice(digest.as_ref());
         Self(bytes)
     }
+
+    /// Returns the first eight digits: enough to tell the keys of one caller apart, and
+    /// nothing to find a key by.
+    #[must_use]
+    pub fn short(&self) -> String {
+        let mut text = self.to_string();
+        text.truncate(8);
+        text
+    }
 }
 
 impl PartialEq for Digest {
@@ -127,6 +136,7 @@ mod tests {
         assert_eq!(ABC.parse(), Ok(Digest::of(b"abc")));
         assert_eq!(ABC.to_uppercase().parse(), Ok(Digest::of(b"abc")));
         assert_ne!(Digest::of(b"abc"), Digest::of(b"abd"));
+        assert_eq!(Digest::of(b"abc").short(), "ba7816bf");
     }
 
     #[test]

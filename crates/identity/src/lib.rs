@@ -39,7 +39,9 @@ pub use anonymous::AnonymousLoopback;
 pub use api_key::{ApiKeys, Minted, PREFIX, mint};
 pub use caller::{Attestation, Caller, CallerKind, Claims};
 pub use certificate::{CertificateConfig, Certificates, LoadError, PeerCertificate};
-pub use config::{ApiKeyConfig, Config, ConfigError, MAX_NAME_BYTES};
+pub use config::{
+    ApiKeyConfig, Config, ConfigError, MAX_NAME_BYTES, MAX_PREVIOUS, PreviousKeyConfig,
+};
 pub use digest::{Digest, DigestError};
 pub use error::Error;
 pub use evidence::{BodyDigest, Claim, Evidence};

@@ -386,7 +386,9 @@ fn identity(source: &Source, config: &Config, list: &mut Vec<Problem>) {
         return;
     };
     let position = match &error {
-        ConfigError::DuplicateName { name, .. } | ConfigError::DuplicateKey { name } => config
+        ConfigError::DuplicateName { name, .. }
+        | ConfigError::DuplicateKey { name }
+        | ConfigError::Previous { name, .. } => config
             .identity
             .api_key
             .iter()
@@ -401,7 +403,8 @@ fn identity(source: &Source, config: &Config, list: &mut Vec<Problem>) {
         ConfigError::Range(_) => "ip-range",
         ConfigError::Name { .. }
         | ConfigError::DuplicateName { .. }
-        | ConfigError::DuplicateKey { .. } => "api-key",
+        | ConfigError::DuplicateKey { .. }
+        | ConfigError::Previous { .. } => "api-key",
     };
     let mut path = vec![Step::Key("identity"), Step::Key(part)];
     path.extend(position.map(Step::Index));

@@ -93,6 +93,7 @@ impl Origin {
                     tenant: TenantId::default(),
                     groups: Vec::new(),
                     not_after: None,
+                    previous: Vec::new(),
                 });
                 if let Some(port) = port {
                     loaded.config.listen.address.set_port(*port);

@@ -11,6 +11,7 @@ mod control_api;
 mod conversation;
 mod erasure;
 mod exits;
+mod keys;
 #[cfg(test)]
 mod killed;
 mod node;

@@ -187,6 +187,7 @@ async fn over_tcp(supervisor: &Supervisor, roles: &[Role]) -> (SocketAddr, Vec<S
             tenant: TenantId::default(),
             groups: vec![group.clone()],
             not_after: None,
+            previous: Vec::new(),
         });
         grants.push(Grant { group, role: *role });
     }
@@ -198,6 +199,7 @@ async fn over_tcp(supervisor: &Supervisor, roles: &[Role]) -> (SocketAddr, Vec<S
         tenant: TenantId::default(),
         groups: vec![],
         not_after: None,
+        previous: Vec::new(),
     });
     let config = Config {
         anonymous_loopback: true,

@@ -172,6 +172,7 @@ async fn key_of_a_client_never_reaches_a_server() {
         tenant: airside_base::TenantId::default(),
         groups: vec![],
         not_after: None,
+        previous: Vec::new(),
     }];
     let house = House::with(setup).await;
     let mut fields = headers("tools/call", "search");

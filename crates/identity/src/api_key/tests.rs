@@ -2,7 +2,10 @@ use airside_base::{TenantId, VirtualClock};
 use proptest::prelude::*;
 
 use super::*;
-use crate::contract::{self, Sample};
+use crate::{
+    PreviousKeyConfig,
+    contract::{self, Sample},
+};
 
 const NOW: &str = "2026-11-23T12:00:00Z";
 
@@ -13,6 +16,7 @@ fn keys(minted: &Minted, not_after: Option<&str>) -> ApiKeys {
         tenant: TenantId::default(),
         groups: vec!["booking".to_owned()],
         not_after: not_after.map(|at| at.parse().unwrap()),
+        previous: vec![],
     };
     let clock = VirtualClock::new(NOW.parse().unwrap());
     ApiKeys::new(&[config], Arc::new(clock))
@@ -114,6 +118,47 @@ fn expiry_is_inclusive_and_names_the_key_in_private_only() {
     let fault = error.fault();
     assert!(fault.private().is_some_and(|text| text.contains("`ci`")));
     assert!(!fault.to_string().contains("ci`"), "{fault}");
+}
+
+#[test]
+fn replaced_key_is_the_same_caller_until_its_end_and_nobody_after() {
+    let (old, new) = (mint(), mint());
+    let config = ApiKeyConfig {
+        name: "ci".to_owned(),
+        sha256: new.sha256,
+        tenant: TenantId::default(),
+        groups: vec!["booking".to_owned()],
+        not_after: None,
+        previous: vec![PreviousKeyConfig {
+            sha256: old.sha256,
+            not_after: "2026-11-23T12:00:10Z".parse().unwrap(),
+        }],
+    };
+    let clock = VirtualClock::new(NOW.parse().unwrap());
+    let verifier = ApiKeys::new(&[config], Arc::new(clock.clone()));
+    let show = |key: &Minted| {
+        let authorization = format!("Bearer {}", key.secret.expose());
+        let sample = Sample::new().header("authorization", &authorization);
+        sample.with(|head| verifier.find(head))
+    };
+    let (before, after) = (show(&old).unwrap().unwrap(), show(&new).unwrap().unwrap());
+    assert!(before.is_same_principal(&after));
+    assert_eq!(before.groups(), after.groups());
+    // Which of them came is in the record, so that one can see who still has the old one.
+    let checked = |caller: &Caller| caller.evidence()[0].checked.clone();
+    assert_eq!(
+        checked(&before),
+        [
+            format!("digest of a previous key {}", old.sha256.short()),
+            "expiry".to_owned()
+        ]
+    );
+    assert_eq!(checked(&after)[0], format!("digest {}", new.sha256.short()));
+    clock.advance(std::time::Duration::from_secs(10));
+    assert!(show(&old).unwrap().is_some());
+    clock.advance(std::time::Duration::from_nanos(1));
+    assert_eq!(show(&old).unwrap_err().fault().code(), "ID-004");
+    assert!(show(&new).unwrap().is_some());
 }
 
 #[test]

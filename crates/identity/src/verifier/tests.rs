@@ -13,6 +13,7 @@ fn identity(anonymous_loopback: bool, keys: &[&Minted]) -> Identity {
             tenant: TenantId::default(),
             groups: vec![],
             not_after: None,
+            previous: vec![],
         });
     let config = Config {
         anonymous_loopback,
