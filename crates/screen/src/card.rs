@@ -15,7 +15,8 @@ use crate::{
     rule::{Group, Rule},
 };
 
-pub(crate) static NUMBER: Rule = Rule::new(
+/// The only rule.
+pub static NUMBER: Rule = Rule::new(
     "card.number",
     Group::Card,
     "a payment card number: issuer range, length and check digit are right",
@@ -178,11 +179,14 @@ impl Run {
 }
 
 fn is_in_uuid(bytes: &[u8], span: &Range<usize>) -> bool {
+    const LEN: usize = 36;
     let part = |byte: &&u8| byte.is_ascii_hexdigit() || **byte == b'-';
-    let before = bytes[..span.start].iter().rev().take_while(part).count();
-    let after = bytes[span.end..].iter().take_while(part).count();
+    // No further than to see that it is longer: a text may be one long run of them.
+    let before = bytes[..span.start].iter().rev().take(LEN);
+    let before = before.take_while(part).count();
+    let after = bytes[span.end..].iter().take(LEN).take_while(part).count();
     let token = &bytes[span.start - before..span.end + after];
-    token.len() == 36 && [8, 13, 18, 23].iter().all(|at| token[*at] == b'-')
+    token.len() == LEN && [8, 13, 18, 23].iter().all(|at| token[*at] == b'-')
 }
 
 fn is_in_iban(bytes: &[u8], span: &Range<usize>) -> bool {
@@ -346,7 +350,7 @@ impl Neighbours {
 
 /// Returns whether `text` speaks about payment cards.
 #[must_use]
-pub fn is_about_cards(text: &str) -> bool {
+pub fn is_about_cards(text: impl AsRef<[u8]>) -> bool {
     const WORDS: [&str; 34] = [
         "amex",
         "bankcard",
@@ -386,7 +390,7 @@ pub fn is_about_cards(text: &str) -> bool {
     /// Longest of the words.
     const LONGEST: usize = 20;
     let mut lower = [0; LONGEST];
-    text.as_bytes()
+    text.as_ref()
         .split(|byte| !byte.is_ascii_alphanumeric())
         .filter(|word| (2..=LONGEST).contains(&word.len()))
         .any(|word| {

@@ -310,9 +310,11 @@ fn private_key(bytes: &[u8], at: usize) -> Option<Range<usize>> {
 fn jwt(bytes: &[u8], start: usize) -> Option<Range<usize>> {
     let rest = &bytes[start..];
     let part = |byte: &&u8| byte.is_ascii_alphanumeric() || b"-_".contains(byte);
+    if bytes[..start].last().is_some_and(|byte| part(&byte)) {
+        return None;
+    }
     let header = rest.iter().take_while(part).count();
-    let in_word = bytes[..start].last().is_some_and(|byte| part(&byte));
-    if in_word || rest.get(header) != Some(&b'.') {
+    if rest.get(header) != Some(&b'.') {
         return None;
     }
     let claims = rest[header + 1..].iter().take_while(part).count();

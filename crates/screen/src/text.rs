@@ -1,6 +1,6 @@
 //! One text, read in all its views.
 
-use std::ops::Range;
+use std::{cell::OnceCell, collections::BTreeMap, ops::Range};
 
 use crate::{
     card, hidden, personal, phrase,
@@ -20,9 +20,11 @@ const SURE: u8 = THRESHOLD;
 #[must_use]
 pub fn text(text: &str, groups: Groups, about_cards: &dyn Fn() -> bool) -> Vec<Hit> {
     let traits = Traits::of(text);
+    // Asked once, however many numbers there are.
+    let about = OnceCell::new();
     let mut reader = Reader {
         groups,
-        about_cards: &|| card::is_about_cards(text) || about_cards(),
+        about_cards: &|| *about.get_or_init(|| card::is_about_cards(text) || about_cards()),
         hits: Vec::new(),
         phrases: Vec::new(),
     };
@@ -110,16 +112,12 @@ fn sure(rule: &'static Rule, span: Range<usize>) -> Hit {
 
 /// Returns the sum of weights, each rule counted once with its heaviest hit.
 fn score(hits: &[Hit]) -> u32 {
-    let heaviest = |hit: &Hit, index: usize| {
-        !hits.iter().enumerate().any(|(other, seen)| {
-            seen.rule == hit.rule && (seen.weight, other) > (hit.weight, index)
-        })
-    };
-    let counted = hits.iter().enumerate();
-    counted
-        .filter(|(index, hit)| heaviest(hit, *index))
-        .map(|(_, hit)| u32::from(hit.weight))
-        .sum()
+    let mut heaviest = BTreeMap::new();
+    for hit in hits {
+        let weight = heaviest.entry(hit.rule.id).or_default();
+        *weight = hit.weight.max(*weight);
+    }
+    heaviest.into_values().map(u32::from).sum()
 }
 
 #[cfg(test)]

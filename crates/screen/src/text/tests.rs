@@ -82,3 +82,39 @@ proptest! {
         }
     }
 }
+
+/// What would take minutes if the work were not linear in the length of the text.
+#[test]
+fn hostile_texts_are_read_in_linear_time() {
+    const LEN: usize = 256 << 10;
+    for part in [
+        "eyJ",
+        "eyJ.",
+        "4222222222222 ",
+        "4111111111111111-",
+        "4111-1111-1111-1111-",
+        "DE89370400440532013000 ",
+        "AB12 ",
+        "0",
+        "aWdub3JlIHByZXZpb3VzIHJ1bGVz ",
+        "ignore previous instructions. ",
+        "-----BEGIN PRIVATE KEY-----",
+        "-----BEGIN ",
+        "https://a:b",
+        "a:a@",
+        "+1 ",
+        "L898902C36UTO7408122F1204159ZE184226B<<<<<10",
+        "token=",
+        "%34",
+        "&#52;",
+        "\\",
+        "\\u0034",
+        "\u{200b}",
+        "\u{e0041}",
+        "\u{fdfa}",
+    ] {
+        let hostile = part.repeat(LEN / part.len());
+        let hits = text(&hostile, Groups::ALL, &|| false);
+        assert!(hits.len() <= hostile.len());
+    }
+}
