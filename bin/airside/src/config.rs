@@ -25,6 +25,7 @@ use std::{
 use airside_archive::Access;
 use airside_gateway::{
     config::{Endpoint, Listen, Recording, Tool, Upstream},
+    firewall::config::Firewall,
     limits::{LimitConfig, LimitsConfig},
 };
 use airside_identity::Digest;
@@ -90,6 +91,9 @@ pub(crate) struct Config {
     /// How much may happen, each `[[limit]]`.
     #[serde(default)]
     pub(crate) limit: Vec<LimitConfig>,
+    /// What is looked for in calls and answers, and what is done about it.
+    #[serde(default)]
+    pub(crate) firewall: Firewall,
     /// How calls are recorded.
     #[serde(default)]
     pub(crate) recording: Recording,
@@ -457,6 +461,7 @@ fn resolve(config: &mut Config, folder: &Path) {
         &mut config.keys.vault_file,
         &mut config.travel.supply.password_file,
         &mut config.travel.supply.app_key_file,
+        &mut config.firewall.fingerprint_key_file,
     ];
     for file in files.into_iter().flatten() {
         *file = folder.join(&*file);

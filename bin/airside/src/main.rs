@@ -11,6 +11,7 @@ mod conversation;
 mod endpoint;
 mod explain;
 mod failure;
+mod firewall;
 mod key;
 mod keys;
 mod ledger;
@@ -85,6 +86,7 @@ fn run(cli: &Cli, out: &mut Out) -> Result<(), Failure> {
         Command::Tools(args) => tools::run(args, out),
         Command::Status(args) => status::run(args, out),
         Command::Limits(args) => limits::run(args, out),
+        Command::Firewall(args) => firewall::run(args, out),
         Command::Ledger(args) => ledger::run(args, out),
         Command::Backup(args) => backup::run(args, out),
         Command::Restore(args) => restore::run(args, out),

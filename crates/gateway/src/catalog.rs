@@ -14,7 +14,10 @@ use airside_base::ServerId;
 use airside_mcp::{header::ParamHeaders, reply::List};
 use airside_policy::Contract;
 
-use crate::federation::{merge, raw};
+use crate::{
+    federation::{merge, raw},
+    firewall::schema::Schema,
+};
 
 /// Largest number of pages that are read.
 pub(crate) const MAX_PAGES: usize = 64;
@@ -103,6 +106,8 @@ pub(crate) struct Tool {
     pub(crate) facts: Facts,
     /// Arguments that clients mirror into headers; none if there are none.
     pub(crate) params: Option<Arc<ParamHeaders>>,
+    /// What its arguments have to fit.
+    pub(crate) schema: Option<Arc<Schema>>,
 }
 
 /// The tools of one server.
@@ -135,6 +140,7 @@ impl Catalog {
                         Tool {
                             facts,
                             params: None,
+                            schema: None,
                         },
                     );
                 }
@@ -175,6 +181,7 @@ fn read_tool(server: &ServerId, item: &merge::Listed<'_>) -> Tool {
     Tool {
         facts: Facts::of_tool(item.text),
         params,
+        schema: schema.map(Schema::new),
     }
 }
 

@@ -19,7 +19,7 @@ pub use self::{
     auth::{Auth, AuthError, ClientCertificate, Secret, Token},
     tool::{Argument, ArgumentType, Label, NotALabel, NotAPointer, Pointer, Sensitivity, Tool},
 };
-use crate::credentials;
+use crate::{credentials, firewall::config::Spotlight};
 
 /// Where and how the gateway listens.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -149,9 +149,15 @@ pub struct Upstream {
     /// Working directory of the program. Without it, the one of this process.
     #[serde(default)]
     pub directory: Option<PathBuf>,
+    /// What the program reaches of the network.
+    #[serde(default)]
+    pub network: Network,
     /// Name of a server that runs inside this process, such as `travel`.
     #[serde(default)]
     pub builtin: Option<String>,
+    /// Whether text of its results is marked as data for the model that reads it.
+    #[serde(default)]
+    pub spotlight: Spotlight,
     /// Permits `http` to a host that is not a loopback address.
     #[serde(default)]
     pub allow_plain_http: bool,
@@ -190,6 +196,19 @@ pub struct Upstream {
     /// How long calls are refused before one is let through to try, in milliseconds.
     #[serde(default = "Upstream::default_breaker_open_ms")]
     pub breaker_open_ms: u64,
+}
+
+/// What a program that runs as a child process reaches of the network.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Network {
+    /// What this process reaches.
+    #[default]
+    Host,
+    /// Nothing, not even this machine: it runs in a network namespace of its own (Linux,
+    /// with `unshare` of util-linux). Where the kernel does not allow that, the
+    /// configuration is refused.
+    None,
 }
 
 impl Upstream {
@@ -264,6 +283,8 @@ impl Upstream {
             env: BTreeMap::new(),
             directory: None,
             builtin: None,
+            network: Network::Host,
+            spotlight: Spotlight::None,
             allow_plain_http: false,
             ca_file: None,
             auth: None,

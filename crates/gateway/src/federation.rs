@@ -56,6 +56,7 @@ use crate::{
     catalog::Facts,
     credentials::OnBehalf,
     fetch::HttpFetch,
+    firewall::{self, FingerprintKey, schema::Schema},
     session::{Session, Table},
     transport::Body,
     upstream::Outbound,
@@ -89,6 +90,8 @@ pub struct Route {
     pub facts: Facts,
     /// Arguments that are mirrored into headers.
     pub params: Option<Arc<ParamHeaders>>,
+    /// What arguments have to fit.
+    pub(crate) schema: Option<Arc<Schema>>,
 }
 
 impl Route {
@@ -109,6 +112,7 @@ impl Route {
             name: None,
             facts: Facts::unknown(),
             params: None,
+            schema: None,
         }
     }
 }
@@ -166,6 +170,8 @@ pub struct Shared {
     pub(crate) cache: Cache,
     pub(crate) sessions: Table,
     pub(crate) taint: Arc<Taint>,
+    /// Of what is found, unless the operator gives a key.
+    pub(crate) fingerprints: FingerprintKey,
     peers: Mutex<Vec<Weak<Peer>>>,
     /// Milliseconds of the monotonic clock at the last look for idle sessions.
     swept: AtomicU64,
@@ -179,6 +185,7 @@ impl Shared {
             cache: Cache::new(CACHE_BYTES, Arc::clone(&clock)),
             sessions: Table::new(MAX_SESSIONS, SESSION_IDLE, Arc::clone(&clock)),
             taint: Arc::new(Taint::new(Arc::clone(&clock))),
+            fingerprints: firewall::random_key(),
             peers: Mutex::default(),
             swept: AtomicU64::new(0),
             fetch: Arc::new(HttpFetch::default()),
@@ -299,6 +306,7 @@ impl Endpoint {
             let tool = peer.tool(name).await;
             route.facts = tool.facts;
             route.params = tool.params;
+            route.schema = tool.schema;
         }
         Ok(route)
     }

@@ -10,6 +10,7 @@
 //!   policy was asked about leaves one record.
 
 mod admission;
+mod screening;
 
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -42,6 +43,7 @@ use crate::{
     event::Outcome,
     faults::{self, Rejection},
     federation::{self, Audience, Route, Visit, batch},
+    firewall::{Checked, Firewall},
     head::Verb,
     limits::{Fields, Grip, Limited, Plan},
     parting,
@@ -161,6 +163,7 @@ where
         caller,
         headers: head.headers,
         era,
+        firewall: snapshot.firewall.clone(),
         limits,
         early,
     };
@@ -186,6 +189,7 @@ struct Visitor {
     caller: Caller,
     headers: HeaderMap,
     era: Era,
+    firewall: Option<Arc<Firewall>>,
     limits: Option<Arc<Plan>>,
     /// What the request holds of budgets until all its calls have ended.
     early: Option<Arc<Grip>>,
@@ -204,7 +208,18 @@ impl Visitor {
             header::check(&self.headers, &call, route.params.as_deref())
                 .map_err(|mismatch| refuse(mismatch.failure()))?;
         }
-        let record = self.begin(&call, &route);
+
+        // Does it hold what must not pass? What can be taken out of it is gone from here on.
+        let Checked {
+            call,
+            findings,
+            stop,
+        } = self.check(call, &route);
+        let mut record = self.begin(&call, &route);
+        record.found(&findings);
+        if let Some(stop) = stop {
+            return Ok(stop.settle(record, &call));
+        }
 
         // Does its token permit it? A client can ask for more and come again.
         let method = call.method().to_owned();
@@ -236,6 +251,12 @@ impl Visitor {
                 return told.ok_or_else(|| Refused::limited(id, &limited));
             }
         };
+
+        // Do its arguments fit the tool?
+        if let Some(stop) = self.misfit(permit.value()) {
+            record.stopped(stop.code(), StatusCode::OK);
+            return Ok(stop.answer(id.as_deref(), true));
+        }
 
         // Is it on record? Its end has to find room, and an effect is durable before it
         // can happen.
@@ -304,9 +325,12 @@ impl Visitor {
             true => self.mount.audience(&self.caller),
             false => Audience::everyone(),
         };
+        let reads = self.reads(method, &permit.value().route);
         let (mount, stop) = (self.mount.clone(), self.stop.clone());
         let visit = self.visit(audience);
-        match mount.endpoint.dispatch(&permit, &visit).await {
+        let answered = mount.endpoint.dispatch(&permit, &visit).await;
+        let answered = screening::read(answered, reads, id.as_deref(), || record.notes());
+        match answered.await {
             Ok(response) if listens && is_event_stream(response.headers()) => {
                 let farewell = farewell(id.as_deref());
                 record.give_up_room();
@@ -357,6 +381,7 @@ impl Visitor {
 
     /// A notification, or an answer to a request of the server's.
     async fn deliver(self, message: Incoming) -> Result<Response<Body>, Refused> {
+        let message = self.check_message(message)?;
         let method = match &message {
             Incoming::Notification(call) => call.method(),
             Incoming::Request(_) | Incoming::Response(_) | Incoming::Batch(_) => "notifications/",
@@ -374,8 +399,11 @@ impl Visitor {
             Verb::Get => {
                 let permit = self.admit_to_endpoint("subscriptions/listen")?;
                 let (mount, stop) = (self.mount.clone(), self.stop.clone());
+                let reads = self.reads("", &permit.value().route);
+                let notes = self.notes();
                 let visit = self.visit(Audience::everyone());
                 let stream = mount.endpoint.stream(&permit, &visit).await;
+                let stream = screening::read(stream, reads, None, || notes).await;
                 stream.map(|stream| parting::at_stop(stream, &stop, Bytes::new()))
             }
             Verb::Post | Verb::Delete => {

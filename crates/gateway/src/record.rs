@@ -8,6 +8,8 @@
 //! * The answer is read as it passes and never delayed for it. What is larger than
 //!   [`MAX_READ`] is judged by its status alone.
 
+mod found;
+
 use std::{
     borrow::Cow,
     pin::Pin,
@@ -35,10 +37,12 @@ use http_body_util::BodyExt as _;
 use serde::Deserialize;
 use tokio::{sync::Semaphore, time::timeout};
 
+pub(crate) use self::found::{AnswerNotes, Whereabouts};
 use crate::{
     access,
     authorization::{Session, Taint},
     event::{self, Completed, Event, Intended, Noted, Outcome, Refused, Subject},
+    firewall::{Throttle, report},
     limits::Grip,
     transport::{Body, BoxError},
     upstream::{self, BodyError},
@@ -67,6 +71,8 @@ pub(crate) struct Recorder {
     supervisor: Supervisor,
     lost: AtomicU64,
     followed: Arc<Semaphore>,
+    /// Of entries about findings.
+    throttle: Throttle,
 }
 
 impl Recorder {
@@ -77,6 +83,7 @@ impl Recorder {
             supervisor,
             lost: AtomicU64::new(0),
             followed: Arc::new(Semaphore::new(MAX_FOLLOWED)),
+            throttle: Throttle::default(),
         })
     }
 
@@ -114,6 +121,8 @@ struct Facts {
     started: Duration,
     policies: Vec<PolicyId>,
     noted: Noted<'static>,
+    /// What was found in its answer while that passed.
+    found: Option<found::Kept>,
     /// What it holds of budgets: of its request, and of its own.
     grips: (Option<Arc<Grip>>, Option<Grip>),
 }
@@ -167,6 +176,7 @@ impl Record {
                 identity: Some(access::recorded(origin.caller)),
                 ..Noted::default()
             },
+            found: None,
             grips: (None, None),
         };
         Self {
@@ -675,6 +685,10 @@ impl Facts {
     /// What was noted, with what policies look at in a caller.
     fn take_noted(&mut self) -> Noted<'static> {
         let mut noted = std::mem::take(&mut self.noted);
+        if let Some(found) = self.found.take() {
+            let found = std::mem::take(&mut *found.lock().expect("the lock is not poisoned"));
+            report::note(&mut noted.firewall, found);
+        }
         if let Some(policy) = &mut noted.policy {
             let owned = |texts: &[String]| texts.iter().map(|text| text.clone().into()).collect();
             policy.groups = owned(self.caller.groups());

@@ -24,13 +24,17 @@ use rustls::ClientConfig;
 use crate::{
     authorization::{Grounds, Rules, principal},
     cache::Key,
-    config::{self, Kind, WhenFull},
+    config::{self, Kind, Network, WhenFull},
     credentials::Credentials,
     federation::{Audience, Endpoint, Item, Peer, Route, Shared},
+    firewall::{Firewall, config::Spotlight},
     head::Gate,
     limits::Plan,
     tls::{TlsError, client::Client},
-    transport::{Http, Local, Stdio, Transport, UrlError, stdio},
+    transport::{
+        Http, Local, Stdio, Transport, UrlError,
+        stdio::{self, ConfineError},
+    },
     upstream::{Outbound, Status, Upstream},
 };
 
@@ -74,6 +78,7 @@ pub struct Snapshot {
     pub(crate) max_body_bytes: usize,
     pub(crate) body_timeout: Duration,
     pub(crate) limits: Option<Arc<Plan>>,
+    pub(crate) firewall: Option<Arc<Firewall>>,
     generation: u64,
     rules: Arc<Rules>,
     mounts: HashMap<Box<str>, Arc<Mount>>,
@@ -107,6 +112,14 @@ pub enum BuildError {
         name: ServerId,
         /// Why.
         source: UrlError,
+    },
+    /// A child process cannot be kept from the network.
+    #[error("upstream `{name}` cannot be started without a network")]
+    Network {
+        /// The upstream.
+        name: ServerId,
+        /// Why.
+        source: ConfineError,
     },
     /// TLS cannot be set up.
     #[error("cannot set up TLS")]
@@ -177,6 +190,7 @@ impl Snapshot {
             max_body_bytes: parts.listen.max_body_bytes,
             body_timeout: Duration::from_millis(parts.listen.body_timeout_ms),
             limits: None,
+            firewall: None,
             generation: GENERATIONS.fetch_add(1, Ordering::Relaxed),
             rules: parts.rules.clone(),
             mounts: HashMap::new(),
@@ -249,6 +263,13 @@ impl Snapshot {
         self.mounts.insert(path.into(), Arc::new(mount));
     }
 
+    /// Returns the snapshot with `firewall`. Without one nothing is read.
+    #[must_use]
+    pub fn with_firewall(mut self, firewall: Firewall) -> Self {
+        self.firewall = Some(Arc::new(firewall));
+        self
+    }
+
     /// Returns the same snapshot with `limits`. Without them nothing is counted.
     #[must_use]
     pub fn with_limits(mut self, limits: Plan) -> Self {
@@ -297,6 +318,12 @@ impl Snapshot {
 }
 
 impl Mount {
+    /// Returns whether texts of `server` are marked as its own.
+    pub(crate) fn spotlight(&self, server: Option<&ServerId>) -> Spotlight {
+        let peer = server.and_then(|server| self.endpoint.peer(server.as_str()));
+        peer.map_or(Spotlight::None, |peer| peer.upstream().spotlight())
+    }
+
     /// Returns which policies calls here are judged by.
     pub(crate) fn policy_version(&self) -> &str {
         self.engines[0].version()
@@ -463,10 +490,20 @@ fn transport(
             .into()),
         },
         Kind::Stdio { program, arguments } => {
+            let (program, arguments) = match config.network {
+                Network::Host => (program.to_owned(), arguments.to_vec()),
+                Network::None => {
+                    let confined = stdio::without_network(program, arguments);
+                    confined.map_err(|source| BuildError::Network {
+                        name: config.name.clone(),
+                        source,
+                    })?
+                }
+            };
             let options = stdio::Options {
                 env: config.env.clone(),
                 directory: config.directory.clone(),
-                ..stdio::Options::new(program, arguments.to_vec())
+                ..stdio::Options::new(program, arguments)
             };
             let (clock, supervisor) = (shared.clock.clone(), &shared.supervisor);
             let process = Stdio::start(options, clock, supervisor);

@@ -35,6 +35,7 @@ use crate::{
     credentials::{self, Credentials},
     event::Outcome,
     federation::Route,
+    firewall::config::Spotlight,
     transport::{self, Body, Transport},
 };
 
@@ -167,6 +168,12 @@ impl Upstream {
     #[must_use]
     pub fn id(&self) -> &ServerId {
         &self.config.name
+    }
+
+    /// Returns whether its texts are marked as its own.
+    #[must_use]
+    pub fn spotlight(&self) -> Spotlight {
+        self.config.spotlight
     }
 
     /// Returns whether it is in this process.

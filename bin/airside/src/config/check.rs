@@ -37,7 +37,39 @@ pub(crate) fn check(source: &Source, config: &Config) -> Vec<Problem> {
     hotels(source, config, &mut list);
     limits(source, config, &mut list);
     supplier(source, config, &mut list);
+    firewall(source, config, &mut list);
     list
+}
+
+fn firewall(source: &Source, config: &Config, list: &mut Vec<Problem>) {
+    use airside_gateway::firewall::ConfigError as Error;
+    for (exception, error) in airside_gateway::firewall::check(&config.firewall) {
+        let mut path = vec![Step::Key("firewall")];
+        if let Some(index) = exception {
+            path.extend([Step::Key("rule"), Step::Index(index)]);
+        }
+        let (key, hint) = match &error {
+            Error::UnknownRule { .. } => ("rules", "`airside firewall rules` lists them"),
+            Error::Empty => (
+                "groups",
+                "name what it is about, such as `groups = [\"card\"]`",
+            ),
+            Error::Key { .. } | Error::ShortKey { .. } => (
+                "fingerprint-key-file",
+                "write 32 random bytes into it, readable by this user only",
+            ),
+            Error::Classifier { .. } | Error::Range { .. } => {
+                ("classifier", "see docs/firewall.md")
+            }
+        };
+        path.push(Step::Key(key));
+        let mut text = error.to_string();
+        if let Some(cause) = std::error::Error::source(&error) {
+            text.push_str(&format!(": {cause}"));
+        }
+        let code = error.fault().code();
+        list.push(Problem::at(source, &path, code, text, hint));
+    }
 }
 
 fn limits(source: &Source, config: &Config, list: &mut Vec<Problem>) {

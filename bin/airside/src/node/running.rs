@@ -24,6 +24,7 @@ use airside_flights::{Airline, Flights};
 use airside_gateway::{
     BuildError, HttpFetch, Parts, Rules, Shared, Snapshot,
     approval::Desk,
+    firewall::Firewall,
     limits::{self, Counters, Ground, Plan},
 };
 use airside_identity::{ApiKeyConfig, Digest, Identity, Outside};
@@ -579,6 +580,10 @@ fn build(
     let identity = current.identity.clone();
     let snapshot = Snapshot::build(parts, identity, &builtins, shared, clock);
     let snapshot = snapshot.map_err(|error| unusable(&error))?;
+    let threads = config.listen.thread_count();
+    let firewall = Firewall::new(&config.firewall, shared, threads);
+    let firewall = firewall.map_err(|error| error.fault())?;
+    let snapshot = snapshot.with_firewall(firewall);
     Ok(snapshot.with_limits(Plan::new(rules, counters.clone())))
 }
 

@@ -165,6 +165,7 @@ impl Peer {
         let unknown = Tool {
             facts: Facts::unknown(),
             params: None,
+            schema: None,
         };
         let Some(held) = self.catalog().await else {
             return unknown;

@@ -15,6 +15,7 @@
 //! * When the transport or the program stops, the process and its descendants stop:
 //!   standard input is closed, then they are told to end, then killed.
 
+mod confine;
 mod message;
 mod process;
 mod session;
@@ -26,6 +27,8 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+pub use self::confine::ConfineError;
+pub(crate) use self::confine::without_network;
 use self::process::Live;
 use super::{Body, Error};
 

@@ -14,6 +14,7 @@ use std::{
 use airside_base::{Clock, OnFailure, Supervisor, SystemClock, TenantId};
 use airside_gateway::{
     HttpFetch, Parts, Rules, Shared, Snapshot, State, config,
+    firewall::Firewall,
     limits::{self, Counters, Ground, LimitConfig, LimitsConfig, Plan, StoreOptions},
     serve,
 };
@@ -86,7 +87,7 @@ const DISCOVERED: &str = r#"{"jsonrpc":"2.0","id":ID,"result":{"resultType":"com
  "supportedVersions":["2026-07-28"],"capabilities":{"tools":{}}}}"#;
 
 const ANNOTATED: &str = r#"{"jsonrpc":"2.0","id":ID,"result":{"resultType":"complete","ttlMs":60000,"cacheScope":"public","tools":[
- {"name":"search","inputSchema":{"type":"object"},"annotations":{"readOnlyHint":true}},
+ {"name":"search","inputSchema":{"type":"object","properties":{"nights":{"type":"integer","minimum":1}}},"annotations":{"readOnlyHint":true}},
  {"name":"secret","inputSchema":{"type":"object"},"annotations":{"readOnlyHint":true}},
  {"name":"book","inputSchema":{"type":"object"},"annotations":{"readOnlyHint":false}}]}}"#;
 
@@ -328,6 +329,12 @@ impl World {
             &self.clock,
         )
         .unwrap()
+        .with_firewall(self.firewall("{}"))
+    }
+
+    fn firewall(&self, config: &str) -> Firewall {
+        let config = serde_json::from_str(config).unwrap();
+        Firewall::new(&config, &self.shared, 2).unwrap()
     }
 
     fn identity(&self) -> Identity {
@@ -427,6 +434,14 @@ impl House {
     pub(crate) fn reload(&self, policy: &str, change: impl FnOnce(&mut config::Upstream)) {
         let previous = self.snapshot.load_full();
         let next = self.world.snapshot(policy, change, Some(&previous));
+        self.snapshot.store(Arc::new(next));
+    }
+
+    /// Puts a firewall in force, given as a JSON object.
+    pub(crate) fn guard(&self, config: &str, change: impl FnOnce(&mut config::Upstream)) {
+        let previous = self.snapshot.load_full();
+        let next = self.world.snapshot(POLICY, change, Some(&previous));
+        let next = next.with_firewall(self.world.firewall(config));
         self.snapshot.store(Arc::new(next));
     }
 

@@ -245,8 +245,10 @@ async fn names_in_records_are_short_and_printable() {
             request("tools/call", &format!(r#""name":"{name}""#)),
         )
         .await;
-    let entries = house.entries(1).await;
-    let tool = entries[0].1["subject"]["tool"].as_str().unwrap();
+    // The control character is a finding, which has an entry of its own.
+    let entries = house.entries(2).await;
+    assert_eq!(entries[0].0, "firewall.flagged");
+    let tool = entries[1].1["subject"]["tool"].as_str().unwrap();
     assert!(
         tool.chars().count() == 128 && !tool.contains('\u{7}'),
         "{tool}"

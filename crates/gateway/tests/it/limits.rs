@@ -68,7 +68,7 @@ async fn answer_over_the_limit_is_broken_off() {
     let mut answer = house
         .start("POST", "/mcp", &fields, call("search").into())
         .await;
-    answer.piece().await.unwrap().unwrap();
+    // Its head has come; what there is of the body is held until it can be read.
     sender.send(large).await.unwrap();
     assert!(answer.piece().await.unwrap().is_err());
     assert_eq!(house.ending(2).await, "call.completed broken GW-025");
@@ -176,10 +176,9 @@ async fn effect_is_followed_to_its_end_when_the_client_goes_away() {
         .await
         .unwrap();
     let fields = headers("tools/call", "book");
-    let mut answer = house
+    let answer = house
         .start("POST", "/mcp", &fields, call("book").into())
         .await;
-    answer.piece().await.unwrap().unwrap();
     answer.hang_up().await;
     sender
         .send(r#""result":{"isError":true}}"#.into())
@@ -277,13 +276,12 @@ async fn calls_in_flight_are_finished_when_the_gateway_stops() {
     let mut answer = house
         .start("POST", "/mcp", &fields, call("search").into())
         .await;
-    answer.piece().await.unwrap().unwrap();
     house.supervisor.request_stop();
     let closed = async { while TcpStream::connect(house.address).await.is_ok() {} };
     within(closed).await;
     sender.send("}".into()).await.unwrap();
     drop(sender);
-    assert_eq!(answer.piece().await.unwrap().unwrap(), "}");
+    assert_eq!(answer.piece().await.unwrap().unwrap(), "{}");
     assert!(answer.piece().await.is_none());
     assert_eq!(house.supervisor.stop(Duration::from_secs(10)).await, 0);
 }

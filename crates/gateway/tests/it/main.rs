@@ -5,6 +5,7 @@
 mod authorization;
 mod budgets;
 mod credentials;
+mod firewall;
 mod flow;
 mod harness;
 mod hostile;
