@@ -44,6 +44,8 @@ pub(crate) fn folds() -> Folds {
         .with::<airside_travel::Travellers>()
         .with::<airside_gateway::limits::Quotas>()
         .with::<airside_gateway::approval::Approvals>()
+        .with::<airside_codereview::lot::Lots>()
+        .with::<airside_codereview::lot::Regimes>()
 }
 
 /// Opens the archive at `url` for reading.

@@ -3,6 +3,7 @@
 mod conversation;
 mod firewall;
 mod policy;
+pub(crate) mod review;
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -114,6 +115,8 @@ pub(crate) enum Command {
     /// Check and document the configuration
     #[command(subcommand)]
     Config(Config),
+    /// Review code, and sample what people review
+    Review(review::Review),
     /// Make, replace and list keys of callers
     #[command(subcommand)]
     Key(Key),

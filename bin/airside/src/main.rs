@@ -22,6 +22,7 @@ mod output;
 mod person;
 mod policy;
 mod restore;
+mod review;
 mod snippets;
 mod status;
 mod target;
@@ -94,6 +95,7 @@ fn run(cli: &Cli, out: &mut Out) -> Result<(), Failure> {
         Command::Export(args) => person::export(args, out),
         Command::Conversation(args) => conversation::run(args, out),
         Command::Config(args) => config::command::run(args, out),
+        Command::Review(args) => review::run(args, out),
         Command::Key(args) => key::run(args, out),
         Command::Policy(args) => policy::run(args, out),
         Command::Approvals(args) => approvals::run(args, out),

@@ -225,6 +225,24 @@ impl Client {
         read(&collect(body).await?)
     }
 
+    /// Asks for something about the lots of sampled review; with `only_reads` for
+    /// something that changes nothing.
+    pub async fn review(
+        &self,
+        tenant: &TenantId,
+        request: &serde_json::Value,
+        only_reads: bool,
+    ) -> Result<serde_json::Value, Error> {
+        let path = match only_reads {
+            true => "/v1/review/lots/read",
+            false => "/v1/review/lots",
+        };
+        let path = format!("{path}?tenant={tenant}");
+        let text = wire::to_line(request);
+        let body = self.send(Method::POST, &path, text.into()).await?;
+        read(&collect(body).await?)
+    }
+
     async fn ask<T: DeserializeOwned>(&self, method: Method, path: &str) -> Result<T, Error> {
         let body = self.send(method, path, Bytes::new()).await?;
         read(&collect(body).await?)

@@ -17,9 +17,10 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
 use crate::{
-    Access, Delivery, Needs, Persons, Pushed, Receipt, Role, alpinebits, approvals, conversations,
+    Access, Delivery, Needs, Persons, Pushed, Reach, Receipt, Role, alpinebits, approvals,
+    conversations,
     fault::{self, Answer},
-    limits, opera, payments, persons,
+    limits, opera, payments, persons, review,
     role::{Holder, require},
     stream, wire,
 };
@@ -62,6 +63,14 @@ pub trait Node: Send + Sync {
 
     /// Takes a message of a payment provider, with its signature.
     fn notice(&self, signature: String, body: Bytes) -> BoxFuture<'_, Result<(), Fault>>;
+
+    /// Does what is asked of the lots of sampled review, as far as `reach` goes.
+    fn review(
+        &self,
+        tenant: TenantId,
+        reach: Reach,
+        request: Bytes,
+    ) -> BoxFuture<'_, Result<serde_json::Value, Fault>>;
 
     /// Takes what OPERA pushes.
     fn pushed(&self, pushed: Pushed) -> BoxFuture<'_, Result<(), Fault>>;
@@ -166,6 +175,7 @@ fn table() -> Vec<Route> {
         ),
     ];
     table.extend(of_persons(auditor, operator));
+    table.extend(of_review(auditor, operator));
     let deliver =
         post(alpinebits::receive).layer(DefaultBodyLimit::max(alpinebits::MAX_BODY_BYTES));
     table.push(route(
@@ -212,6 +222,19 @@ fn of_persons(auditor: Needs, operator: Needs) -> Vec<Route> {
             post(conversations::restore),
         ),
     ]
+}
+
+/// The lots of sampled review.
+fn of_review(auditor: Needs, operator: Needs) -> [Route; 2] {
+    let kinds = [
+        ("/v1/review/lots/read", auditor, Reach::Read),
+        ("/v1/review/lots", operator, Reach::Change),
+    ];
+    kinds.map(|(path, needs, reach)| {
+        let ask = move |state: Extract<State>, asked, body| review::ask(reach, state, asked, body);
+        let ask = post(ask).layer(DefaultBodyLimit::max(review::MAX_BODY_BYTES));
+        route(Method::POST, path, needs, ask)
+    })
 }
 
 /// Returns every route with what it needs.

@@ -15,11 +15,12 @@ use std::{
 };
 
 use airside_api::{
-    Callers, Delivery, Node, Persons, Pushed, Receipt,
+    Callers, Delivery, Node, Persons, Pushed, Reach, Receipt,
     approvals::{Approval, Decide},
     wire,
 };
 use airside_base::{BoxFuture, Clock, Fault, Kind, NodeId, Supervisor, TenantId, Timestamp};
+use airside_codereview::lot;
 use airside_flights::{Airline, Flights};
 use airside_gateway::{
     BuildError, HttpFetch, Parts, Rules, Shared, Snapshot,
@@ -405,6 +406,16 @@ impl Node for Running {
             let reason = reset.reason.trim();
             plan.reset(&reset.limit, &reset.key, reason).await
         })
+    }
+
+    fn review(
+        &self,
+        tenant: TenantId,
+        reach: Reach,
+        request: Bytes,
+    ) -> BoxFuture<'_, Result<serde_json::Value, Fault>> {
+        let desk = lot::Desk::new(self.ledger.clone(), self.place.clock.clone());
+        Box::pin(async move { crate::review::lot::answer(&desk, &tenant, reach, &request).await })
     }
 
     fn pushed(&self, pushed: Pushed) -> BoxFuture<'_, Result<(), Fault>> {

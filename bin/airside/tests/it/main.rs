@@ -21,6 +21,7 @@ mod person;
 mod postgres;
 mod proof;
 mod race;
+mod review;
 mod run;
 mod signals;
 mod slow;

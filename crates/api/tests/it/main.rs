@@ -3,8 +3,9 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use airside_api::{
-    Access, Callers, Client, Delivery, Grant, Needs, Node, Persons, Pushed, Receipt, Role, State,
-    UpstreamKey, approvals, client, endpoints, limits, serve_socket, serve_tcp, socket, wire,
+    Access, Callers, Client, Delivery, Grant, Needs, Node, Persons, Pushed, Reach, Receipt, Role,
+    State, UpstreamKey, approvals, client, endpoints, limits, serve_socket, serve_tcp, socket,
+    wire,
 };
 use airside_base::{BoxFuture, Clock, Fault, Kind, Redacted, Supervisor, SystemClock, TenantId};
 use airside_identity::{ApiKeyConfig, Config, Identity, Outside, mint};
@@ -107,6 +108,16 @@ impl Node for Broken {
         let known = reset.limit == "pace";
         let fault = Fault::new(Kind::NotFound, "GW-070", "nothing is known of this key");
         Box::pin(async move { if known { Ok(()) } else { Err(fault) } })
+    }
+
+    fn review(
+        &self,
+        tenant: TenantId,
+        reach: Reach,
+        request: bytes::Bytes,
+    ) -> BoxFuture<'_, Result<serde_json::Value, Fault>> {
+        let text = format!("{tenant} {reach:?} {} bytes", request.len());
+        Box::pin(async move { Ok(serde_json::Value::String(text)) })
     }
 
     fn pushed(&self, pushed: Pushed) -> BoxFuture<'_, Result<(), Fault>> {
@@ -307,6 +318,8 @@ async fn every_route_needs_its_role() {
         "GET /v1/conversations/show Role(Operator)",
         "GET /v1/conversations/history Role(Auditor)",
         "POST /v1/conversations/restore Role(Operator)",
+        "POST /v1/review/lots/read Role(Auditor)",
+        "POST /v1/review/lots Role(Operator)",
         "POST /v1/supply/alpinebits Supplier",
         "POST /v1/supply/opera/inventory Supplier",
         "POST /v1/supply/opera/rates Supplier",

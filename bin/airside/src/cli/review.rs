@@ -1,0 +1,232 @@
+//! The command line of `airside review`.
+
+use std::path::PathBuf;
+
+use airside_base::Timestamp;
+use airside_codereview::lot::{After, Class, Exclusion, Word};
+use clap::{Args, Subcommand};
+
+use super::{ChainArgs, NodeArgs};
+
+/// Review code, and sample what people review.
+#[derive(Debug, Args)]
+#[command(after_help = LOT_HELP, subcommand_required = true)]
+pub(crate) struct Review {
+    #[command(subcommand)]
+    pub(crate) command: ReviewCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReviewCommand {
+    /// Sample merged changes for review by people, and state what that shows
+    #[command(subcommand)]
+    Lot(Lot),
+}
+
+const LOT_HELP: &str = "\
+A lot is all changes of a repository merged between its opening and its end. Risky ones
+are all reviewed; of the rest a random sample is drawn with a key that was committed to
+when the lot opened. There is one look, when the lot is closed; until then only counts
+are shown. docs/review.md has the whole procedure.
+
+Examples:
+  airside review lot open 2026-11 --repository hotels --until 2026-12-01T00:00:00Z --draw-key lot.key
+  airside review lot draw 2026-11 --draw-key lot.key --changes merged.jsonl
+  airside review lot verdict 2026-11 CHANGE --word no-defect --reviewer r7 --minutes 12 --revision 4f2a
+  airside review lot close 2026-11 --draw-key lot.key
+  airside review lot report 2026-11";
+
+/// Sample merged changes for review by people, and state what that shows.
+#[derive(Debug, Subcommand)]
+#[command(after_help = LOT_HELP)]
+pub(crate) enum Lot {
+    /// Write down the plan of a lot and commit to its key
+    Open(LotOpen),
+    /// Draw the sample of a lot that has ended
+    Draw(LotDraw),
+    /// Record what a reviewer says of one change
+    Verdict(LotVerdict),
+    /// Look at a lot once, reveal its key and state the bound
+    Close(LotClose),
+    /// Show a lot, or all of them
+    Report(LotReport),
+    /// Record that a change was reverted, repaired or caused an incident
+    Outcome(LotOutcome),
+}
+
+/// Where lots are kept.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct LotPlace {
+    #[command(flatten)]
+    pub(crate) chain: ChainArgs,
+    #[command(flatten)]
+    pub(crate) node: NodeArgs,
+}
+
+/// Write down the plan of a lot and commit to its key.
+#[derive(Debug, Args)]
+pub(crate) struct LotOpen {
+    /// Name of the lot.
+    pub(crate) lot: String,
+    /// Name of the repository whose changes are sampled.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) repository: String,
+    /// When the lot ends.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Timestamp,
+    /// File for the key of the draw; made, for this user alone. Keep it secret until the
+    /// lot is closed.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) draw_key: PathBuf,
+    /// Show that fewer than this part of the sampled changes are defective.
+    #[arg(long, value_name = "PERCENT", default_value = "5", value_parser = percent)]
+    pub(crate) limit: u32,
+    /// Defects in the sample with which it shall still show that.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) accept: usize,
+    /// Count defects of this class and worse: minor, major or critical.
+    #[arg(long, value_name = "CLASS", default_value = "major")]
+    pub(crate) counts: Class,
+    /// Review every change with this risk score or more.
+    #[arg(long, value_name = "SCORE", default_value_t = 50)]
+    pub(crate) threshold: u32,
+    /// Leave out changes that are empty, generated or vendored; may be repeated.
+    #[arg(long, value_name = "KIND")]
+    pub(crate) exclude: Vec<Exclusion>,
+    /// Days after the draw at which missing verdicts count as defects.
+    #[arg(long, value_name = "N", default_value_t = 14)]
+    pub(crate) due_days: u32,
+    /// Version of the checklist that reviewers follow.
+    #[arg(long, value_name = "NAME", default_value = "1")]
+    pub(crate) checklist: String,
+    #[command(flatten)]
+    pub(crate) place: LotPlace,
+}
+
+/// Draw the sample of a lot that has ended.
+#[derive(Debug, Args)]
+pub(crate) struct LotDraw {
+    /// Name of the lot.
+    pub(crate) lot: String,
+    /// The key that the lot was opened with.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) draw_key: PathBuf,
+    /// All merged changes, one JSON object a line.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) changes: PathBuf,
+    /// Changes with known defects to hide among the drawn ones, one JSON object a line.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) planted: Option<PathBuf>,
+    /// Public text that nobody could know before the lot ended.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) beacon: String,
+    #[command(flatten)]
+    pub(crate) place: LotPlace,
+}
+
+/// Record what a reviewer says of one change.
+#[derive(Debug, Args)]
+pub(crate) struct LotVerdict {
+    /// Name of the lot.
+    pub(crate) lot: String,
+    /// Id of the change, as `report` lists it.
+    pub(crate) change: String,
+    /// no-defect, defect or cannot-tell, which counts as a defect.
+    #[arg(long, value_name = "WORD")]
+    pub(crate) word: Word,
+    /// How bad the defect is: minor, major or critical.
+    #[arg(long, value_name = "CLASS")]
+    pub(crate) class: Option<Class>,
+    /// What sort of defect it is.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) sort: Option<String>,
+    /// What shows the defect.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) evidence: Option<String>,
+    /// Who says so; a handle, since the ledger never forgets.
+    #[arg(long, value_name = "ID")]
+    pub(crate) reviewer: String,
+    /// How long it took.
+    #[arg(long, value_name = "N")]
+    pub(crate) minutes: u32,
+    /// The version that was read.
+    #[arg(long, value_name = "COMMIT")]
+    pub(crate) revision: String,
+    /// Version of the checklist that was followed.
+    #[arg(long, value_name = "NAME", default_value = "1")]
+    pub(crate) checklist: String,
+    /// Replace an earlier verdict, which stays in the ledger.
+    #[arg(long)]
+    pub(crate) supersede: bool,
+    #[command(flatten)]
+    pub(crate) place: LotPlace,
+}
+
+/// Look at a lot once, reveal its key and state the bound.
+#[derive(Debug, Args)]
+pub(crate) struct LotClose {
+    /// Name of the lot.
+    pub(crate) lot: String,
+    /// The key that the lot was opened with.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) draw_key: PathBuf,
+    #[command(flatten)]
+    pub(crate) place: LotPlace,
+}
+
+/// Show a lot, or all of them.
+#[derive(Debug, Args)]
+pub(crate) struct LotReport {
+    /// Name of the lot; all of them unless given.
+    pub(crate) lot: Option<String>,
+    #[command(flatten)]
+    pub(crate) place: LotPlace,
+}
+
+/// Record that a change was reverted, repaired or caused an incident.
+#[derive(Debug, Args)]
+pub(crate) struct LotOutcome {
+    /// Name of the lot.
+    pub(crate) lot: String,
+    /// Id of the change.
+    pub(crate) change: String,
+    /// revert, hotfix or incident.
+    #[arg(long, value_name = "WORD")]
+    pub(crate) after: After,
+    /// Where it is described.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reference: String,
+    #[command(flatten)]
+    pub(crate) place: LotPlace,
+}
+
+/// Reads a share with at most two decimals as ten-thousandths.
+fn percent(text: &str) -> Result<u32, String> {
+    let wrong = || "write a percentage such as 5, 0.5 or 2.25".to_owned();
+    let text = text.trim_end_matches('%');
+    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+    if part.len() > 2 || whole.is_empty() {
+        return Err(wrong());
+    }
+    let digits = format!("{whole}{part:0<2}");
+    let value: u32 = digits.parse().map_err(|_| wrong())?;
+    (1..=10_000)
+        .contains(&value)
+        .then_some(value)
+        .ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::percent;
+
+    #[test]
+    fn percentages_are_exact() {
+        for (text, value) in [("5", 500), ("0.5", 50), ("2.25%", 225), ("100", 10_000)] {
+            assert_eq!(percent(text), Ok(value), "{text}");
+        }
+        for text in ["0", "", "101", "1.234", "-1", "five", ".5"] {
+            assert!(percent(text).is_err(), "{text}");
+        }
+    }
+}

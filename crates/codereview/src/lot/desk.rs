@@ -1,0 +1,512 @@
+//! Does what is asked about lots, on the ledger.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use airside_base::{Clock, TenantId, Timestamp};
+use airside_ledger::{Batch, Draft, Kind, Ledger, Table, Versioned};
+use serde::Serialize;
+
+use super::{
+    Change, Class, Error, Exclusion, Identity, Key, Lot, Lots, MAX_CHANGES, Mode, Outcome, Plan,
+    Regimes, Request, Shown, ShownItem, Stratum, Tables, Verdict, WHOLE, Word, draw,
+    event::{CLOSED, DRAWN, Draw, Item, JUDGED, Judged, LISTED, OPENED, OUTCOME, Opened, VERSION},
+    statement::{limit, look, threshold},
+};
+
+/// Most bytes of any text that people give.
+const MAX_TEXT: usize = 2_000;
+/// Changes in one entry that lists them.
+const PART: usize = 500;
+/// Lots read at once.
+const PAGE: usize = 500;
+
+impl Plan {
+    /// Returns the digest by which a changed plan is known.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let text = serde_json::to_vec(self).expect("a plan is JSON");
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &text);
+        draw::hex(digest.as_ref())
+    }
+
+    fn check(&self, now: Timestamp) -> Result<(), Error> {
+        let texts = [&self.repository, &self.checklist];
+        let fits = |text: &&String| !text.is_empty() && text.len() <= 200;
+        if !texts.iter().all(fits) {
+            return Err(Error::Plan("repository and checklist need a name"));
+        }
+        if !(1..=WHOLE).contains(&self.limit) {
+            return Err(Error::Plan("the limit is above 0 % and at most 100 %"));
+        }
+        if self.until <= now {
+            return Err(Error::Plan("the lot would end before it begins"));
+        }
+        if !(1..=366).contains(&self.due_days) {
+            return Err(Error::Plan("verdicts are due after 1 to 366 days"));
+        }
+        Ok(())
+    }
+}
+
+/// Opens, draws, judges and closes lots.
+#[derive(Clone)]
+pub struct Desk {
+    ledger: Ledger,
+    lots: Table<Lots>,
+    regimes: Table<Regimes>,
+    clock: Arc<dyn Clock>,
+}
+
+impl std::fmt::Debug for Desk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Desk").finish_non_exhaustive()
+    }
+}
+
+impl Desk {
+    /// Returns a desk that works on `ledger`.
+    #[must_use]
+    pub fn new(ledger: Ledger, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            lots: Table::new(ledger.clone()),
+            regimes: Table::new(ledger.clone()),
+            ledger,
+            clock,
+        }
+    }
+
+    /// Does what `request` says and returns the lots that it is about.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub async fn ask(&self, tenant: &TenantId, request: Request) -> Result<Vec<Shown>, Error> {
+        let lot = match request {
+            Request::Open {
+                lot,
+                plan,
+                commitment,
+            } => {
+                self.open(tenant, &lot, *plan, commitment).await?;
+                lot
+            }
+            Request::Draw {
+                lot,
+                key,
+                beacon,
+                changes,
+                planted,
+            } => {
+                let key = Key::parse(&key)?;
+                self.draw(tenant, &lot, &key, beacon, (changes, planted))
+                    .await?;
+                lot
+            }
+            Request::Judge {
+                lot,
+                change,
+                verdict,
+                supersede,
+            } => {
+                self.judge(tenant, &lot, change, *verdict, supersede)
+                    .await?;
+                lot
+            }
+            Request::Close { lot, key } => {
+                self.close(tenant, &lot, &Key::parse(&key)?).await?;
+                lot
+            }
+            Request::Outcome {
+                lot,
+                change,
+                after,
+                reference,
+            } => {
+                let outcome = Outcome {
+                    change,
+                    after,
+                    reference,
+                    at: self.clock.now(),
+                };
+                self.outcome(tenant, &lot, outcome).await?;
+                lot
+            }
+            Request::Show { lot } => lot,
+            Request::List => return self.list(tenant).await,
+        };
+        let found = self.find(tenant, &lot).await?;
+        Ok(vec![shown(&lot, found.document)])
+    }
+
+    async fn find(&self, tenant: &TenantId, lot: &str) -> Result<Versioned<Lot>, Error> {
+        let found = self.lots.find(tenant, lot).await?;
+        found.ok_or_else(|| Error::Missing {
+            lot: lot.to_owned(),
+        })
+    }
+
+    async fn list(&self, tenant: &TenantId) -> Result<Vec<Shown>, Error> {
+        let mut all: Vec<Shown> = Vec::new();
+        loop {
+            let after = all.last().map_or("", |last| &last.lot).to_owned();
+            let page = self.lots.all(tenant, &after, PAGE).await?;
+            let is_last = page.len() < PAGE;
+            all.extend(page.into_iter().map(|found| {
+                let mut brief = shown(&found.key, found.document);
+                brief.items.clear();
+                brief
+            }));
+            if is_last {
+                return Ok(all);
+            }
+        }
+    }
+
+    async fn open(
+        &self,
+        tenant: &TenantId,
+        lot: &str,
+        plan: Plan,
+        commitment: String,
+    ) -> Result<(), Error> {
+        let now = self.clock.now();
+        plan.check(now)?;
+        let is_hex = |text: &str| text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        if !is_hex(&commitment) {
+            return Err(Error::Key);
+        }
+        if lot.is_empty()
+            || lot.len() > 100
+            || lot.chars().any(|c| c.is_whitespace() || c.is_control())
+        {
+            return Err(Error::Plan(
+                "the name of a lot has 1 to 100 characters and no spaces",
+            ));
+        }
+        if let Some(found) = self.lots.find(tenant, lot).await? {
+            return Err(state(lot, &found.document, "a name is used once"));
+        }
+        let regime = self.regimes.find(tenant, &plan.repository).await?;
+        let regime = regime.map(|found| found.document).unwrap_or_default();
+        let opened = Opened {
+            digest: plan.digest(),
+            plan,
+            commitment,
+            mode: regime.mode,
+            areas: regime.areas,
+            at: now,
+        };
+        let draft = entry(tenant, OPENED, lot, &opened)?;
+        self.lots.append(None, vec![draft]).await?;
+        Ok(())
+    }
+
+    async fn draw(
+        &self,
+        tenant: &TenantId,
+        name: &str,
+        key: &Key,
+        beacon: String,
+        (changes, planted): (Vec<Change>, Vec<Identity>),
+    ) -> Result<(), Error> {
+        let found = self.find(tenant, name).await?;
+        let lot = &found.document;
+        if lot.draw.is_some() {
+            return Err(state(name, lot, "there is one draw"));
+        }
+        if !key.is(&lot.commitment) {
+            return Err(Error::Key);
+        }
+        let now = self.clock.now();
+        if now < lot.plan.until {
+            return Err(state(name, lot, "it takes changes until its end"));
+        }
+        if beacon.len() > MAX_TEXT {
+            return Err(Error::Plan("the beacon is too long"));
+        }
+        check_changes(lot, &changes, &planted)?;
+        let drawn = drawn(lot, key, beacon, (&changes, planted), now)?;
+        let mut batch = Batch::new();
+        for part in changes.chunks(PART) {
+            #[derive(Serialize)]
+            struct Listed<'a> {
+                changes: &'a [Change],
+            }
+            batch.push(entry(tenant, LISTED, name, &Listed { changes: part })?);
+        }
+        let draft = entry(tenant, DRAWN, name, &drawn)?;
+        self.lots.change(&mut batch, Some(found), vec![draft])?;
+        self.ledger.commit(batch).await?;
+        Ok(())
+    }
+
+    async fn judge(
+        &self,
+        tenant: &TenantId,
+        name: &str,
+        change: String,
+        verdict: Verdict,
+        supersede: bool,
+    ) -> Result<(), Error> {
+        check_verdict(&verdict)?;
+        let found = self.find(tenant, name).await?;
+        let lot = &found.document;
+        let Some(draw) = lot.draw.as_ref().filter(|_| lot.closing.is_none()) else {
+            return Err(state(name, lot, "verdicts belong between draw and look"));
+        };
+        let named = draw.items.iter().find(|item| item.id == change);
+        let item = named.ok_or(Error::Verdict(
+            "the change is not among those to be reviewed",
+        ))?;
+        if item.verdict().is_some() != supersede {
+            return Err(Error::Verdict(match supersede {
+                true => "there is no earlier verdict to supersede",
+                false => "there is a verdict; supersede it, it cannot be edited",
+            }));
+        }
+        let judged = Judged {
+            change,
+            verdict,
+            at: self.clock.now(),
+        };
+        let draft = entry(tenant, JUDGED, name, &judged)?;
+        self.lots.append(Some(found), vec![draft]).await?;
+        Ok(())
+    }
+
+    async fn close(&self, tenant: &TenantId, name: &str, key: &Key) -> Result<(), Error> {
+        let found = self.find(tenant, name).await?;
+        let closing = look(name, &found.document, key, self.clock.now())?;
+        let repository = closing.repository.clone();
+        let regime = self.regimes.find(tenant, &repository).await?;
+        let mut batch = Batch::new();
+        let draft = entry(tenant, CLOSED, name, &closing)?;
+        self.lots.change(&mut batch, Some(found), vec![draft])?;
+        self.regimes.along(&mut batch, &repository, regime)?;
+        self.ledger.commit(batch).await?;
+        Ok(())
+    }
+
+    async fn outcome(&self, tenant: &TenantId, name: &str, outcome: Outcome) -> Result<(), Error> {
+        let found = self.find(tenant, name).await?;
+        let lot = &found.document;
+        if outcome.reference.is_empty() || outcome.reference.len() > MAX_TEXT {
+            return Err(Error::Verdict(
+                "an outcome needs a reference to what describes it",
+            ));
+        }
+        let Some(draw) = &lot.draw else {
+            return Err(state(name, lot, "nothing is listed yet"));
+        };
+        let listed = draw.population.contains(&outcome.change)
+            || draw.items.iter().any(|item| item.id == outcome.change);
+        if !listed {
+            return Err(Error::Verdict("the change is not part of this lot"));
+        }
+        let draft = entry(tenant, OUTCOME, name, &outcome)?;
+        self.lots.append(Some(found), vec![draft]).await?;
+        Ok(())
+    }
+}
+
+fn entry(tenant: &TenantId, kind: Kind, lot: &str, body: &impl Serialize) -> Result<Draft, Error> {
+    Ok(Draft::new(tenant.clone(), kind, VERSION, lot, body)?)
+}
+
+fn name_of(lot: &Lot) -> &'static str {
+    match (&lot.draw, &lot.closing) {
+        (_, Some(_)) => "closed",
+        (Some(_), None) => "drawn",
+        (None, None) => "open",
+    }
+}
+
+fn state(name: &str, lot: &Lot, reason: &'static str) -> Error {
+    Error::State {
+        lot: name.to_owned(),
+        state: name_of(lot),
+        reason,
+    }
+}
+
+fn check_changes(lot: &Lot, changes: &[Change], planted: &[Identity]) -> Result<(), Error> {
+    let mut seen = BTreeSet::new();
+    let refuse = |identity: &Identity, reason| {
+        let commit = identity.commit.chars().take(64).collect();
+        Err(Error::Change { commit, reason })
+    };
+    for change in changes {
+        let identity = &change.identity;
+        if identity.repository != lot.plan.repository {
+            return refuse(identity, "it is of another repository");
+        }
+        // Otherwise whoever chose the key could have known what it draws.
+        // Commits carry whole seconds.
+        if change.merged.as_second() < lot.opened.as_second() {
+            return refuse(identity, "it was merged before the lot was opened");
+        }
+        if change.merged >= lot.plan.until {
+            return refuse(identity, "it was merged after the end of the lot");
+        }
+        if !seen.insert(identity.id()) {
+            return refuse(identity, "it is listed twice");
+        }
+    }
+    for identity in planted {
+        if !seen.insert(identity.id()) {
+            return refuse(identity, "a planted change is not one of the lot");
+        }
+    }
+    Ok(())
+}
+
+fn is_mandatory(lot: &Lot, change: &Change) -> bool {
+    let touches = change.areas.iter().any(|area| lot.areas.contains(area));
+    // What could not be scored counts as risky.
+    let is_risky = change
+        .risk
+        .as_ref()
+        .is_none_or(|risk| risk.score >= threshold(lot) || !risk.triggers.is_empty());
+    touches || is_risky
+}
+
+fn drawn(
+    lot: &Lot,
+    key: &Key,
+    beacon: String,
+    (changes, planted): (&[Change], Vec<Identity>),
+    now: Timestamp,
+) -> Result<Draw, Error> {
+    let by_rule = |exclusion: Option<Exclusion>| {
+        exclusion.is_some_and(|exclusion| lot.plan.exclude.contains(&exclusion))
+    };
+    let (excluded, rest): (Vec<&Change>, Vec<&Change>) =
+        changes.iter().partition(|change| by_rule(change.exclusion));
+    let (mandatory, random): (Vec<&Change>, Vec<&Change>) = rest
+        .into_iter()
+        .partition(|change| is_mandatory(lot, change));
+    if random.len() > MAX_CHANGES || mandatory.len() + planted.len() > MAX_CHANGES {
+        return Err(Error::TooMany);
+    }
+    let mut by_id: BTreeMap<String, &Change> = BTreeMap::new();
+    by_id.extend(random.iter().map(|change| (change.identity.id(), *change)));
+    let population: Vec<String> = by_id.keys().cloned().collect();
+    let tables = Tables::up_to(population.len());
+    let size = tables.size(population.len(), limit(lot), lot.plan.accept, 0.05);
+    let mut identities: BTreeMap<String, Identity> = BTreeMap::new();
+    let mut tags = Vec::new();
+    for identity in planted {
+        tags.push(key.planted(&beacon, &identity.id()));
+        identities.insert(identity.id(), identity);
+    }
+    tags.sort_unstable();
+    for id in key.draw(&beacon, &population, size) {
+        let identity = by_id[&id].identity.clone();
+        identities.insert(id, identity);
+    }
+    let order = key.shuffle(&beacon, identities.keys().cloned().collect());
+    let sample = order.into_iter().map(|id| Item {
+        areas: by_id
+            .get(&id)
+            .map(|change| change.areas.clone())
+            .unwrap_or_default(),
+        change: identities[&id].clone(),
+        stratum: Stratum::Sample,
+        verdicts: Vec::new(),
+        id,
+    });
+    let all = mandatory.into_iter().map(|change| Item {
+        id: change.identity.id(),
+        change: change.identity.clone(),
+        areas: change.areas.clone(),
+        stratum: Stratum::Mandatory,
+        verdicts: Vec::new(),
+    });
+    let items = all.chain(sample).collect();
+    let wait = jiff::SignedDuration::from_hours(24 * i64::from(lot.plan.due_days));
+    Ok(Draw {
+        at: now,
+        plan_digest: lot.plan.digest(),
+        beacon,
+        population,
+        size,
+        excluded: excluded.len(),
+        items,
+        planted: tags,
+        due: now + wait,
+    })
+}
+
+fn check_verdict(verdict: &Verdict) -> Result<(), Error> {
+    let texts = [&verdict.reviewer, &verdict.revision, &verdict.checklist];
+    let fits = |text: &String| !text.trim().is_empty() && text.len() <= MAX_TEXT;
+    if !texts.iter().all(|text| fits(text)) {
+        return Err(Error::Verdict(
+            "reviewer, revision and checklist are part of a verdict",
+        ));
+    }
+    let detailed = verdict.class.is_some()
+        && verdict.sort.as_ref().is_some_and(fits)
+        && verdict.evidence.as_ref().is_some_and(fits);
+    let bare: Option<Class> = verdict.class;
+    match verdict.word {
+        Word::Defect if !detailed => {
+            Err(Error::Verdict("a defect has a class, a sort and evidence"))
+        }
+        Word::NoDefect | Word::CannotTell if bare.is_some() => {
+            Err(Error::Verdict("only a defect has a class"))
+        }
+        Word::Defect | Word::NoDefect | Word::CannotTell => Ok(()),
+    }
+}
+
+fn shown(name: &str, lot: Lot) -> Shown {
+    let state = name_of(&lot).to_owned();
+    let mandatory = |item: &Item| item.stratum == Stratum::Mandatory;
+    let draw = lot.draw.as_ref();
+    let items: Vec<ShownItem> = draw
+        .into_iter()
+        .flat_map(|draw| &draw.items)
+        .map(|item| ShownItem {
+            id: item.id.clone(),
+            change: item.change.clone(),
+            mandatory: mandatory(item),
+            verdicts: item.verdicts.len(),
+        })
+        .collect();
+    Shown {
+        lot: name.to_owned(),
+        state,
+        plan_digest: lot.plan_digest,
+        commitment: lot.commitment,
+        mode: lot.mode,
+        opened: lot.opened,
+        population: draw.map_or(0, |draw| draw.population.len()),
+        drawn: draw.map_or(0, |draw| draw.size),
+        mandatory: items.iter().filter(|item| item.mandatory).count(),
+        excluded: draw.map_or(0, |draw| draw.excluded),
+        due: draw.map(|draw| draw.due),
+        items,
+        statement: lot
+            .closing
+            .as_ref()
+            .map(|closing| closing.statement.clone()),
+        key: lot.closing.map(|closing| closing.key),
+        outcomes: lot.outcomes,
+        plan: lot.plan,
+    }
+}
+
+impl Mode {
+    /// Returns the word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::Tightened => "tightened",
+        }
+    }
+}

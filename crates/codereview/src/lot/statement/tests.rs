@@ -1,0 +1,379 @@
+use std::{collections::BTreeSet, sync::Arc};
+
+use airside_base::{Clock as _, Supervisor, TenantId, VirtualClock};
+use airside_ledger::{Ledger, Options, stores::memory::Memory};
+
+use crate::lot::{
+    After, Change, Class, Desk, Error, Identity, Key, Mode, Plan, Request, Risk, Shown, Verdict,
+    Word,
+};
+
+const DAY_S: i64 = 86_400;
+
+struct Office {
+    desk: Desk,
+    clock: Arc<VirtualClock>,
+    key: Key,
+    supervisor: Supervisor,
+    ledger: Ledger,
+}
+
+impl Office {
+    async fn open() -> Self {
+        let clock = Arc::new(VirtualClock::new("2026-11-01T00:00:00Z".parse().unwrap()));
+        let supervisor = Supervisor::new();
+        let store = Arc::new(Memory::new());
+        let opened = Ledger::open(store, clock.clone(), &supervisor, Options::default()).await;
+        let ledger = opened.unwrap();
+        Self {
+            desk: Desk::new(ledger.clone(), clock.clone()),
+            clock,
+            key: Key::parse(&airside_base::secret_token()).unwrap(),
+            supervisor,
+            ledger,
+        }
+    }
+
+    fn plan(&self) -> Plan {
+        Plan {
+            repository: "hotels".to_owned(),
+            until: self.clock.now() + jiff::SignedDuration::from_secs(30 * DAY_S),
+            limit: 500,
+            accept: 0,
+            counts: Class::Major,
+            threshold: 50,
+            exclude: BTreeSet::new(),
+            due_days: 10,
+            checklist: "v1".to_owned(),
+        }
+    }
+
+    async fn ask(&self, request: Request) -> Result<Shown, Error> {
+        let mut shown = self.desk.ask(&TenantId::default(), request).await?;
+        Ok(shown.remove(0))
+    }
+
+    async fn begin(&self, lot: &str) -> Shown {
+        let plan = Box::new(self.plan());
+        let commitment = self.key.commitment();
+        let lot = lot.to_owned();
+        let open = Request::Open {
+            lot,
+            plan,
+            commitment,
+        };
+        self.ask(open).await.unwrap()
+    }
+
+    fn change(&self, n: usize, score: Option<u32>) -> Change {
+        Change {
+            identity: Identity {
+                repository: "hotels".to_owned(),
+                commit: format!("{n:040x}"),
+                patch: format!("p{n}"),
+                sources: Vec::new(),
+            },
+            merged: self.clock.now(),
+            attribution: Default::default(),
+            areas: vec![format!("src/{}", n % 7)],
+            risk: score.map(|score| Risk {
+                score,
+                triggers: Vec::new(),
+            }),
+            exclusion: None,
+        }
+    }
+
+    fn changes(&self, count: usize) -> Vec<Change> {
+        let score = |n: usize| match n % 50 {
+            0 => None,
+            1 => Some(80),
+            _ => Some(3),
+        };
+        (0..count).map(|n| self.change(n, score(n))).collect()
+    }
+
+    async fn advance(&self, days: i64) {
+        let by = std::time::Duration::from_secs((days * DAY_S) as u64);
+        self.clock.advance(by);
+    }
+
+    async fn drawn(&self, lot: &str, changes: Vec<Change>, planted: Vec<Identity>) -> Shown {
+        self.advance(31).await;
+        let draw = Request::Draw {
+            lot: lot.to_owned(),
+            key: self.key.reveal(),
+            beacon: "storm".to_owned(),
+            changes,
+            planted,
+        };
+        self.ask(draw).await.unwrap()
+    }
+
+    async fn judge(&self, lot: &str, id: &str, word: Word, class: Option<Class>) {
+        let verdict = Verdict {
+            word,
+            class,
+            sort: class.map(|_| "injection".to_owned()),
+            evidence: class.map(|_| "a.py:3".to_owned()),
+            reviewer: "r1".to_owned(),
+            minutes: 9,
+            revision: "abc".to_owned(),
+            checklist: "v1".to_owned(),
+        };
+        let judge = Request::Judge {
+            lot: lot.to_owned(),
+            change: id.to_owned(),
+            verdict: Box::new(verdict),
+            supersede: false,
+        };
+        self.ask(judge).await.unwrap();
+    }
+
+    async fn close(&self, lot: &str) -> Result<Shown, Error> {
+        let (lot, key) = (lot.to_owned(), self.key.reveal());
+        self.ask(Request::Close { lot, key }).await
+    }
+
+    async fn end(self) {
+        let Self {
+            desk,
+            ledger,
+            supervisor,
+            ..
+        } = self;
+        drop((desk, ledger));
+        supervisor.stop(std::time::Duration::from_secs(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn lot_goes_from_plan_to_statement() {
+    let office = Office::open().await;
+    office.begin("2026-11").await;
+    let changes = office.changes(1000);
+    let shown = office.drawn("2026-11", changes, Vec::new()).await;
+    // 20 without a score and 20 with a high one; 57 of 960 show fewer than 5 %.
+    assert_eq!(
+        (shown.mandatory, shown.population, shown.drawn),
+        (40, 960, 57)
+    );
+    assert!(shown.statement.is_none());
+    assert!(matches!(office.close("2026-11").await, Err(Error::Look(_))));
+    for item in &shown.items {
+        office
+            .judge("2026-11", &item.id, Word::NoDefect, None)
+            .await;
+    }
+    let closed = office.close("2026-11").await.unwrap();
+    let statement = closed.statement.unwrap();
+    assert_eq!((statement.bound, statement.counted), (47, 0));
+    assert!(statement.passes);
+    for part in [
+        "at most 47 of the 903 unreviewed changes",
+        "assumes that reviewers miss nothing",
+        "Not covered: ",
+    ] {
+        assert!(statement.text.contains(part), "{part}: {}", statement.text);
+    }
+    let second = office.close("2026-11").await;
+    assert!(matches!(second, Err(Error::Look(_))), "{second:?}");
+    office.end().await;
+}
+
+#[tokio::test]
+async fn missing_and_undecided_verdicts_count_as_defects() {
+    let office = Office::open().await;
+    office.begin("l").await;
+    let shown = office.drawn("l", office.changes(0), Vec::new()).await;
+    assert_eq!(shown.items.len(), 0);
+    office.begin("m").await;
+    let changes: Vec<Change> = (0..200).map(|n| office.change(n, Some(1))).collect();
+    let shown = office.drawn("m", changes, Vec::new()).await;
+    assert_eq!(shown.drawn, 51);
+    office
+        .judge("m", &shown.items[0].id, Word::CannotTell, None)
+        .await;
+    let minor = (Word::Defect, Some(Class::Minor));
+    office
+        .judge("m", &shown.items[1].id, minor.0, minor.1)
+        .await;
+    office.advance(11).await;
+    let statement = office.close("m").await.unwrap().statement.unwrap();
+    assert_eq!(
+        (statement.counted, statement.missing, statement.cannot_tell),
+        (50, 49, 1)
+    );
+    assert!(!statement.passes);
+    office.end().await;
+}
+
+#[tokio::test]
+async fn planted_defects_measure_reviewers_without_showing() {
+    let office = Office::open().await;
+    office.begin("l").await;
+    let changes: Vec<Change> = (0..1000).map(|n| office.change(n, Some(1))).collect();
+    let planted: Vec<Identity> = (5000..5020)
+        .map(|n| office.change(n, None).identity)
+        .collect();
+    let ids: BTreeSet<String> = planted.iter().map(Identity::id).collect();
+    let shown = office.drawn("l", changes, planted).await;
+    assert_eq!(shown.items.len(), 57 + 20);
+    let first: Vec<bool> = shown
+        .items
+        .iter()
+        .map(|item| ids.contains(&item.id))
+        .collect();
+    assert!(
+        first.windows(2).filter(|pair| pair[0] != pair[1]).count() > 5,
+        "mixed"
+    );
+    let mut caught = 0;
+    for item in &shown.items {
+        let is_caught = ids.contains(&item.id) && caught < 15;
+        caught += usize::from(is_caught);
+        let (word, class) = match is_caught {
+            true => (Word::Defect, Some(Class::Major)),
+            false => (Word::NoDefect, None),
+        };
+        office.judge("l", &item.id, word, class).await;
+    }
+    let statement = office.close("l").await.unwrap().statement.unwrap();
+    let allowing = statement.allowing.unwrap();
+    assert_eq!(
+        (allowing.planted, allowing.caught, statement.counted),
+        (20, 15, 0)
+    );
+    assert!((allowing.sensitivity - 0.509).abs() < 0.001);
+    assert!(allowing.bound > statement.bound);
+    assert!(!statement.text.contains("miss nothing"));
+    office.end().await;
+}
+
+#[tokio::test]
+async fn critical_defect_tightens_reviews_until_two_lots_pass() {
+    let office = Office::open().await;
+    for (lot, is_bad, mode) in [
+        ("a", true, Mode::Normal),
+        ("b", false, Mode::Tightened),
+        ("c", false, Mode::Tightened),
+        ("d", false, Mode::Normal),
+    ] {
+        assert_eq!(office.begin(lot).await.mode, mode, "{lot}");
+        let changes: Vec<Change> = (0..100).map(|n| office.change(n, Some(30))).collect();
+        let shown = office.drawn(lot, changes, Vec::new()).await;
+        // Half the threshold makes all of them mandatory, critical areas too.
+        assert_eq!(shown.mandatory > 0, mode == Mode::Tightened, "{lot}");
+        for (n, item) in shown.items.iter().enumerate() {
+            let (word, class) = match is_bad && n == 0 {
+                true => (Word::Defect, Some(Class::Critical)),
+                false => (Word::NoDefect, None),
+            };
+            office.judge(lot, &item.id, word, class).await;
+        }
+        office.close(lot).await.unwrap();
+    }
+    office.end().await;
+}
+
+#[tokio::test]
+async fn draw_refuses_what_the_key_could_have_been_chosen_for() {
+    let office = Office::open().await;
+    let before = office.change(1, Some(1));
+    office.advance(1).await;
+    office.begin("l").await;
+    let late = office.plan().until + jiff::SignedDuration::from_secs(60);
+    let mut after = office.change(2, Some(1));
+    after.merged = late;
+    let mut foreign = office.change(3, Some(1));
+    foreign.identity.repository = "flights".to_owned();
+    let twice = office.change(4, Some(1));
+    office.advance(31).await;
+    for changes in [
+        vec![before],
+        vec![after],
+        vec![foreign],
+        vec![twice.clone(), twice],
+    ] {
+        let draw = Request::Draw {
+            lot: "l".to_owned(),
+            key: office.key.reveal(),
+            beacon: String::new(),
+            changes,
+            planted: Vec::new(),
+        };
+        let refused = office.ask(draw).await;
+        assert!(matches!(refused, Err(Error::Change { .. })), "{refused:?}");
+    }
+    let draw = Request::Draw {
+        lot: "l".to_owned(),
+        key: airside_base::secret_token(),
+        beacon: String::new(),
+        changes: Vec::new(),
+        planted: Vec::new(),
+    };
+    assert!(matches!(office.ask(draw).await, Err(Error::Key)));
+    office.end().await;
+}
+
+#[tokio::test]
+async fn changed_plan_has_no_statement() {
+    let office = Office::open().await;
+    office.begin("l").await;
+    let shown = office.drawn("l", office.changes(10), Vec::new()).await;
+    for item in &shown.items {
+        office.judge("l", &item.id, Word::NoDefect, None).await;
+    }
+    // Not through the desk, which refuses a name that is used: straight into the ledger.
+    let mut plan = office.plan();
+    plan.limit = 5000;
+    let opened = crate::lot::event::Opened {
+        digest: plan.digest(),
+        plan,
+        commitment: office.key.commitment(),
+        mode: Mode::Normal,
+        areas: BTreeSet::new(),
+        at: office.clock.now(),
+    };
+    let draft = airside_ledger::Draft::new(
+        TenantId::default(),
+        crate::lot::event::OPENED,
+        crate::lot::event::VERSION,
+        "l",
+        &opened,
+    );
+    let table = airside_ledger::Table::<crate::lot::Lots>::new(office.ledger.clone());
+    let prior = table.find(&TenantId::default(), "l").await.unwrap();
+    table.append(prior, vec![draft.unwrap()]).await.unwrap();
+    let refused = office.close("l").await;
+    assert!(matches!(refused, Err(Error::Look(reason)) if reason.contains("plan")));
+    office.end().await;
+}
+
+#[tokio::test]
+async fn outcome_is_kept_beside_the_bound() {
+    let office = Office::open().await;
+    office.begin("l").await;
+    let changes = office.changes(30);
+    let id = changes[5].identity.id();
+    office.drawn("l", changes, Vec::new()).await;
+    let outcome = |change: &str| Request::Outcome {
+        lot: "l".to_owned(),
+        change: change.to_owned(),
+        after: After::Revert,
+        reference: "commit 12ab".to_owned(),
+    };
+    let shown = office.ask(outcome(&id)).await.unwrap();
+    assert_eq!(shown.outcomes.len(), 1);
+    assert!(office.ask(outcome("unknown")).await.is_err());
+    office.end().await;
+}
+
+#[test]
+fn unknown_words_are_refused() {
+    for word in ["lgtm", "ok", "", "No-Defect"] {
+        let refused = word.parse::<Word>();
+        assert!(matches!(refused, Err(Error::Word { .. })), "{word}");
+    }
+    assert_eq!("cannot-tell".parse::<Word>().unwrap(), Word::CannotTell);
+}
