@@ -10,6 +10,7 @@ pub(crate) mod check;
 pub(crate) mod command;
 mod payments;
 pub(crate) mod problem;
+mod properties;
 pub(crate) mod reference;
 pub(crate) mod source;
 pub(crate) mod supply;
@@ -31,6 +32,7 @@ use airside_gateway::{
 use airside_identity::Digest;
 use airside_ledger::conversation::Region;
 use airside_policy::{Policies, Settings};
+use airside_travel::house::Houses;
 use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -256,6 +258,9 @@ pub(crate) struct TravelServer {
     pub(crate) seed: u64,
     /// How many hotels there are.
     pub(crate) hotels: Hotels,
+    /// File with hotels of your own, beside the generated ones or, with `hotels = "none"`,
+    /// instead of them (docs/hotels.md). A change of it needs a restart.
+    pub(crate) properties: Option<PathBuf>,
     /// Who takes payments for rates that are paid or guaranteed before booking. Without it
     /// every rate is paid at the hotel.
     pub(crate) payments: Option<payments::Payments>,
@@ -277,6 +282,8 @@ pub(crate) enum Hotels {
     Medium,
     /// 100,000, all of them in memory (some 1.1 GB).
     Large,
+    /// No generated ones: all hotels are those of `properties`.
+    None,
 }
 
 impl From<Hotels> for airside_travel::Size {
@@ -286,6 +293,7 @@ impl From<Hotels> for airside_travel::Size {
             Hotels::Small => Self::Small,
             Hotels::Medium => Self::Medium,
             Hotels::Large => Self::Large,
+            Hotels::None => Self::None,
         }
     }
 }
@@ -295,6 +303,7 @@ impl Default for TravelServer {
         Self {
             seed: 1,
             hotels: Hotels::default(),
+            properties: None,
             payments: None,
             supply: travel::TravelSupply::default(),
         }
@@ -310,6 +319,8 @@ fn default_data_dir() -> PathBuf {
 pub(crate) struct Loaded {
     pub(crate) config: Config,
     pub(crate) policies: Policies,
+    /// The hotels of `travel.properties`.
+    pub(crate) houses: Houses,
     /// SHA-256 of the configuration and its policies.
     pub(crate) digest: Digest,
 }
@@ -398,13 +409,14 @@ fn read(source: &Source) -> Result<Loaded, Problems> {
     resolve(&mut config, source.folder());
     let mut list = check::check(source, &config);
     let texts = read_policies(source, &config, &mut list);
+    let (properties, houses) = properties::read(source, &config, &mut list);
     let settings = config.policy.settings(&config.tool);
     let policies = check::policies(&texts, &settings, &mut list);
     let Some(policies) = policies.filter(|_| list.is_empty()) else {
         return Err(refused(list));
     };
     let mut all = source.text.clone();
-    for text in texts {
+    for text in texts.into_iter().chain(properties) {
         all.push('\0');
         all.push_str(&text.text);
     }
@@ -412,6 +424,7 @@ fn read(source: &Source) -> Result<Loaded, Problems> {
     Ok(Loaded {
         config,
         policies,
+        houses,
         digest,
     })
 }
@@ -459,12 +472,19 @@ fn resolve(config: &mut Config, folder: &Path) {
         &mut config.archive.credentials_file,
         &mut config.keys.url_file,
         &mut config.keys.vault_file,
+        &mut config.travel.properties,
         &mut config.travel.supply.password_file,
         &mut config.travel.supply.app_key_file,
         &mut config.firewall.fingerprint_key_file,
     ];
     for file in files.into_iter().flatten() {
         *file = folder.join(&*file);
+    }
+    if let Some(payments) = &mut config.travel.payments {
+        let files = [&mut payments.key_file, &mut payments.webhook_secret_file];
+        for file in files.into_iter().flatten() {
+            *file = folder.join(&*file);
+        }
     }
     for file in &mut config.policy.files {
         *file = folder.join(&*file);

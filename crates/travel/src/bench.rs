@@ -5,6 +5,7 @@ use jiff::ToSpan as _;
 
 use crate::{
     Travel,
+    house::Houses,
     places::{CityIndex, Lookup},
     property::Size,
     shop::{Hotels, Local, Wish},
@@ -26,7 +27,7 @@ impl Search {
     /// Returns a search of `city`, or `None` if there is no such city or stay.
     #[must_use]
     pub fn new(size: Size, city: &str, nights: i64) -> Option<Self> {
-        let hotels = Hotels::new(7, size);
+        let hotels = Hotels::new(7, size, Houses::default());
         let Lookup::Found(city, _) = hotels.atlas().resolve(city) else {
             return None;
         };

@@ -45,7 +45,11 @@ pub use self::{
     event::{Homes, Reservations},
     fed::pattern,
 };
-use crate::{shop::Hotels, supply::About};
+use crate::{
+    property::{Size, World},
+    shop::Hotels,
+    supply::About,
+};
 
 /// Tasks that decide. A hotel has one of them; the more there are, the less one
 /// append carries.
@@ -55,6 +59,10 @@ const WAITING: usize = 1024;
 /// Pause after a failed attempt to read the chain.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// What travellers should know about hotels of which none is generated.
+const OWN: &str = "Hotels, prices, taxes and availability are as the hotels state them.";
+/// The same where some are.
+const MIXED: &str = "Hotels whose id begins with htl_ are a demonstration: they are generated and do not exist. The others are as they state themselves.";
 /// What travellers should know about generated hotels.
 const NOTICE: &str = "Demonstration inventory: these hotels are generated and do not exist; prices and taxes are illustrative.";
 
@@ -96,7 +104,7 @@ impl Inventory {
         let chain = format!("travel-{:016x}", hotels.world().fingerprint());
         let about = About {
             fingerprint: hotels.world().fingerprint(),
-            notice: NOTICE.into(),
+            notice: notice(hotels.world()).into(),
         };
         let office = Arc::new(Office {
             hotels,
@@ -164,5 +172,14 @@ impl Inventory {
             // It was told to stop before it knew; nobody is served any more.
             std::future::pending::<()>().await;
         }
+    }
+}
+
+/// Returns what travellers should know about the hotels of a world.
+fn notice(world: &World) -> &'static str {
+    match (world.size(), world.registry().houses.is_empty()) {
+        (_, true) => NOTICE,
+        (Size::None, false) => OWN,
+        (_, false) => MIXED,
     }
 }

@@ -137,6 +137,9 @@ const ALL_NIGHTS: usize = usize::MAX;
 
 /// Returns the levies of a property.
 pub(crate) fn levies(property: &Property, city: &City) -> Vec<Levy> {
+    if let Some(house) = property.own {
+        return house.levies.clone();
+    }
     let country = city.country();
     let stars = usize::from(property.stars.clamp(1, 5)) - 1;
     let mut levies = public(country.code, city, stars);

@@ -18,6 +18,7 @@ mod booking;
 mod counter;
 mod draw;
 mod error;
+pub mod house;
 mod inventory;
 mod levy;
 mod memory;

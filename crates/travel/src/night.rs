@@ -11,7 +11,7 @@ use crate::{
     draw::{Domain, Key, NORMAL, slice_wide},
     money::scale,
     places::City,
-    property::{Character, Property, RoomType, World},
+    property::{Character, Property, RoomKind, RoomType, World},
 };
 
 /// A date with what prices and restrictions depend on.
@@ -189,7 +189,10 @@ impl World {
         let season = SEASON[character][month] * WEEKDAY[character][day.weekday] / 1_000;
         HotelNight {
             day,
-            restrictions: restrictions(own, day, busy),
+            restrictions: match property.own {
+                Some(_) => Restrictions::default(),
+                None => restrictions(own, day, busy),
+            },
             demand_permille,
             season_permille: season * surge / 1_000,
         }
@@ -197,9 +200,19 @@ impl World {
 
     /// Derives one night of one room type.
     pub(crate) fn night(&self, property: &Property, room: &RoomType, hotel: &HotelNight) -> Night {
+        if let RoomKind::Own(own) = room.kind {
+            let weekend = matches!(hotel.day.weekday, 4 | 5);
+            return Night {
+                left: room.physical,
+                closed: own.closed || property.is_closed(),
+                restrictions: hotel.restrictions,
+                rate: if weekend { own.weekend } else { room.base },
+                card: 0,
+            };
+        }
         let key = property
             .key
-            .at(Domain::RoomNight, room.kind as u64)
+            .at(Domain::RoomNight, room.kind.number())
             .at(Domain::RoomNight, hotel.day.number.unsigned_abs());
         let bits = key.bits();
         let noise = 960 + slice_wide(bits, 0, 81) as i64;

@@ -16,8 +16,10 @@ pub use self::geography::distance_m;
 pub(crate) use self::naming::{address, name};
 use crate::{
     draw::{Domain, EXPONENTIAL, Key, LARGE_HOTEL_ROOMS, SMALL_HOTEL_ROOMS, slice, slice_wide},
+    house::{House, Houses, OwnRoom, Registry},
     money::{Currency, scale},
     places::{Atlas, City, CityIndex},
+    quote::Plan,
     stay::{MAX_DAYS_AHEAD, MAX_NIGHTS},
 };
 
@@ -33,6 +35,8 @@ pub enum Size {
     Medium,
     /// 100,000: a travel platform.
     Large,
+    /// None: all hotels are a file's.
+    None,
 }
 
 impl Size {
@@ -41,7 +45,7 @@ impl Size {
     pub(crate) const fn nights(self) -> usize {
         match self {
             // The farthest stay that may be asked for, and a day for time zones.
-            Self::Demonstration => MAX_DAYS_AHEAD as usize + MAX_NIGHTS + 3,
+            Self::Demonstration | Self::None => MAX_DAYS_AHEAD as usize + MAX_NIGHTS + 3,
             Self::Small | Self::Medium | Self::Large => 366,
         }
     }
@@ -51,7 +55,7 @@ impl Size {
     pub(crate) const fn resident(self) -> usize {
         match self {
             Self::Demonstration => 8_000,
-            Self::Small | Self::Medium | Self::Large => usize::MAX,
+            Self::None | Self::Small | Self::Medium | Self::Large => usize::MAX,
         }
     }
 
@@ -60,6 +64,7 @@ impl Size {
             Self::Demonstration | Self::Small => 1_000,
             Self::Medium => 10_000,
             Self::Large => 100_000,
+            Self::None => 0,
         }
     }
 }
@@ -111,9 +116,10 @@ pub(crate) struct World {
     seed: u64,
     key: Key,
     size: Size,
+    houses: Houses,
 }
 
-/// Kinds of room, cheapest first.
+/// Kinds of room: those that are generated, cheapest first, and a hotel group's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RoomKind {
     Single,
@@ -122,6 +128,7 @@ pub(crate) enum RoomKind {
     Superior,
     Family,
     Suite,
+    Own(&'static OwnRoom),
 }
 
 /// Who fits into a room.
@@ -133,8 +140,22 @@ pub(crate) struct Capacity {
 }
 
 impl RoomKind {
-    pub(crate) const fn code(self) -> &'static str {
+    /// Returns its place among the generated kinds, which decides their values.
+    pub(crate) const fn number(self) -> u64 {
         match self {
+            Self::Single => 0,
+            Self::Double => 1,
+            Self::Twin => 2,
+            Self::Superior => 3,
+            Self::Family => 4,
+            Self::Suite => 5,
+            Self::Own(room) => room.index as u64,
+        }
+    }
+
+    pub(crate) fn code(self) -> &'static str {
+        match self {
+            Self::Own(room) => &room.code,
             Self::Single => "SGL",
             Self::Double => "DBL",
             Self::Twin => "TWN",
@@ -144,8 +165,9 @@ impl RoomKind {
         }
     }
 
-    pub(crate) const fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
+            Self::Own(room) => &room.name,
             Self::Single => "Single Room",
             Self::Double => "Double Room",
             Self::Twin => "Twin Room",
@@ -155,8 +177,9 @@ impl RoomKind {
         }
     }
 
-    pub(crate) const fn beds(self) -> &'static str {
+    pub(crate) fn beds(self) -> &'static str {
         match self {
+            Self::Own(room) => &room.beds,
             Self::Single => "1 single bed",
             Self::Double => "1 double bed",
             Self::Twin => "2 single beds",
@@ -173,6 +196,7 @@ impl RoomKind {
             Self::Superior => (2, 1, 3),
             Self::Family => (4, 3, 5),
             Self::Suite => (3, 2, 4),
+            Self::Own(room) => return room.capacity,
         };
         Capacity {
             adults,
@@ -190,6 +214,8 @@ impl RoomKind {
             Self::Superior => 1_240,
             Self::Family => 1_480,
             Self::Suite => 2_050,
+            // Its price is its own.
+            Self::Own(_) => 1_000,
         }
     }
 }
@@ -200,6 +226,8 @@ pub(crate) struct RoomType {
     pub kind: RoomKind,
     /// Rooms that exist.
     pub physical: u16,
+    /// Rooms that may be sold beyond those, unless its system says otherwise.
+    pub allowance: u16,
     /// Price of an average night in minor units, before season and demand.
     pub base: i64,
 }
@@ -242,6 +270,8 @@ pub(crate) struct Property {
     amenities: u16,
     room_types: [RoomType; MAX_ROOM_TYPES],
     room_type_count: u8,
+    /// What a file says about it, if it is not generated.
+    pub own: Option<&'static House>,
 }
 
 /// What a hotel may offer; the position is the bit.
@@ -261,7 +291,57 @@ pub(crate) const AMENITIES: [&str; 12] = [
 ];
 
 impl Property {
+    /// Returns the property that a file describes in this place.
+    fn of(self, house: &'static House, atlas: &Atlas) -> Self {
+        let place = atlas.city(house.city);
+        let rooms = house.rooms.iter().map(|room| room.physical);
+        let rooms = rooms.fold(0, u16::saturating_add);
+        Self {
+            stars: house.stars,
+            // Those that nobody has rated are in the middle of an order by rating.
+            rating: house.rating.unwrap_or(75),
+            rooms,
+            lat_e5: house.lat_e5,
+            lon_e5: house.lon_e5,
+            distance_m: distance_m((place.lat_e5, place.lon_e5), (house.lat_e5, house.lon_e5)),
+            currency: house.currency,
+            amenities: house.amenities,
+            own: Some(house),
+            ..self
+        }
+    }
+
+    /// Returns its public id.
+    pub(crate) fn code(&self) -> String {
+        match self.own {
+            Some(house) => house.id.clone(),
+            None => self.id.to_string(),
+        }
+    }
+
+    /// Returns the rate plans, in the order in which they are listed.
+    pub(crate) fn plans(&self) -> impl Iterator<Item = Plan> + use<> {
+        let own = self.own.map(|house| house.plans.as_slice());
+        let generated = own.is_none().then_some(Plan::GENERATED);
+        let own = own.unwrap_or_default().iter();
+        own.map(|plan| Plan::Own(plan))
+            .chain(generated.into_iter().flatten())
+    }
+
+    /// Finds the rate plan with this code.
+    pub(crate) fn plan(&self, code: &str) -> Option<Plan> {
+        self.plans().find(|plan| plan.code() == code)
+    }
+
+    /// Returns whether nothing of it is for sale any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.own.is_some_and(|house| house.closed)
+    }
+
     pub(crate) fn room_types(&self) -> &[RoomType] {
+        if let Some(house) = self.own {
+            return &house.rooms;
+        }
         &self.room_types[..usize::from(self.room_type_count)]
     }
 
@@ -276,12 +356,22 @@ impl Property {
 }
 
 impl World {
-    pub(crate) const fn new(seed: u64, size: Size) -> Self {
+    pub(crate) fn new(seed: u64, size: Size) -> Self {
         Self {
             seed,
             key: Key::of_seed(seed),
             size,
+            houses: Houses::default(),
         }
+    }
+
+    /// Adds the hotels of a file.
+    pub(crate) fn with(self, houses: Houses) -> Self {
+        Self { houses, ..self }
+    }
+
+    pub(crate) fn registry(&self) -> &'static Registry {
+        self.houses.0
     }
 
     pub(crate) const fn size(&self) -> Size {
@@ -292,10 +382,20 @@ impl World {
         self.key
     }
 
-    /// Returns how many properties a city has: its part of the proportional ones by
+    /// Returns how many properties a city has, those of a file behind the generated ones.
+    pub(crate) fn property_count(&self, atlas: &Atlas, city: CityIndex) -> u16 {
+        let own = self.registry().of_city(atlas.city(city).id).count();
+        self.generated_count(atlas, city)
+            .saturating_add(u16::try_from(own).unwrap_or(u16::MAX))
+    }
+
+    /// Returns how many generated properties a city has: its part of the proportional ones by
     /// systematic sampling, whose parts sum exactly, and the least choice where every
     /// city has one.
-    pub(crate) fn property_count(&self, atlas: &Atlas, city: CityIndex) -> u16 {
+    fn generated_count(&self, atlas: &Atlas, city: CityIndex) -> u16 {
+        if self.size == Size::None {
+            return 0;
+        }
         let (before, own, total) = atlas.share(city);
         let offset = self.key.at(Domain::Apportion, 0).below(total.max(1));
         let upto = |weight: u64| {
@@ -305,18 +405,43 @@ impl World {
         let part = u16::try_from(upto(before + own) - upto(before)).unwrap_or(u16::MAX);
         match self.size {
             Size::Demonstration => least_choice(atlas.city(city)).saturating_add(part),
-            Size::Small | Size::Medium | Size::Large => part,
+            Size::None | Size::Small | Size::Medium | Size::Large => part,
         }
     }
 
-    /// Finds a property by its id.
-    pub(crate) fn find(&self, atlas: &Atlas, id: PropertyId) -> Option<Property> {
-        let city = atlas.find(id.city)?;
-        (id.index < self.property_count(atlas, city)).then(|| self.property(atlas, city, id.index))
+    /// Finds a property by its public id.
+    pub(crate) fn find_code(&self, atlas: &Atlas, code: &str) -> Option<Property> {
+        if let Some(house) = self.registry().find(code) {
+            let before = self.generated_count(atlas, house.city);
+            let mut own = self.registry().of_city(house.city_id);
+            let at = own.position(|known| std::ptr::eq(known, house))?;
+            return Some(self.property(atlas, house.city, before + at as u16));
+        }
+        self.find(atlas, code.parse().ok()?)
     }
 
-    /// Derives the `index`-th property of a city.
+    /// Finds a generated property by its id.
+    pub(crate) fn find(&self, atlas: &Atlas, id: PropertyId) -> Option<Property> {
+        let city = atlas.find(id.city)?;
+        (id.index < self.generated_count(atlas, city)).then(|| self.property(atlas, city, id.index))
+    }
+
+    /// Returns the `index`-th property of a city.
     pub(crate) fn property(&self, atlas: &Atlas, city: CityIndex, index: u16) -> Property {
+        let generated = self.derived(atlas, city, index);
+        if self.registry().houses.is_empty() {
+            return generated;
+        }
+        let own = index.checked_sub(self.generated_count(atlas, city));
+        let mut houses = self.registry().of_city(generated.id.city);
+        match own.and_then(|own| houses.nth(usize::from(own))) {
+            Some(house) => generated.of(house, atlas),
+            None => generated,
+        }
+    }
+
+    /// Derives what the seed gives for the `index`-th property of a city.
+    fn derived(&self, atlas: &Atlas, city: CityIndex, index: u16) -> Property {
         let place = atlas.city(city);
         let id = PropertyId {
             city: place.id,
@@ -366,7 +491,14 @@ impl World {
             amenities: draw_amenities(key, stars),
             room_types,
             room_type_count,
+            own: None,
         }
+    }
+
+    /// Returns a value that differs where any definition differs, for what is kept in
+    /// positions instead of codes.
+    pub(crate) fn edition(&self) -> u64 {
+        self.fingerprint() ^ self.registry().digest
     }
 
     /// Returns a value that differs between worlds, for checking that a reference
@@ -479,6 +611,7 @@ fn draw_room_types(key: Key, rooms: u16, base: i64, step: i64) -> ([RoomType; MA
         RoomType {
             kind: ORDER[i],
             physical,
+            allowance: 0,
             base: exact.max(step),
         }
     });

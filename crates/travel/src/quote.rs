@@ -9,6 +9,7 @@
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 use crate::{
+    house::{LateFee, OwnPlan, PaymentAsked},
     levy::{Bill, Levy, charge},
     money::scale,
     night::Night,
@@ -24,6 +25,8 @@ pub(crate) enum Plan {
     NonRefundable,
     Breakfast,
     AdvancePurchase,
+    /// One of a hotel group's own.
+    Own(&'static OwnPlan),
 }
 
 /// Fewest days between booking and arrival for the advance purchase rate.
@@ -32,20 +35,28 @@ const ADVANCE_DAYS: i64 = 21;
 const DEADLINE_HOUR: i8 = 18;
 
 impl Plan {
-    pub(crate) const ALL: [Self; 4] = [
+    /// Those of generated hotels.
+    pub(crate) const GENERATED: [Self; 4] = [
         Self::Flexible,
         Self::NonRefundable,
         Self::Breakfast,
         Self::AdvancePurchase,
     ];
 
-    /// Finds the plan with this code.
-    pub(crate) fn find(code: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|plan| plan.code() == code)
+    /// Returns its place among the plans of its hotel.
+    pub(crate) const fn number(self) -> u8 {
+        match self {
+            Self::Flexible => 0,
+            Self::NonRefundable => 1,
+            Self::Breakfast => 2,
+            Self::AdvancePurchase => 3,
+            Self::Own(plan) => plan.index,
+        }
     }
 
-    pub(crate) const fn code(self) -> &'static str {
+    pub(crate) fn code(self) -> &'static str {
         match self {
+            Self::Own(plan) => &plan.code,
             Self::Flexible => "FLEX",
             Self::NonRefundable => "NRF",
             Self::Breakfast => "BB",
@@ -53,8 +64,9 @@ impl Plan {
         }
     }
 
-    pub(crate) const fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
+            Self::Own(plan) => &plan.name,
             Self::Flexible => "Flexible rate",
             Self::NonRefundable => "Non-refundable rate",
             Self::Breakfast => "Flexible rate with breakfast",
@@ -63,7 +75,29 @@ impl Plan {
     }
 
     pub(crate) const fn refundable(self) -> bool {
-        matches!(self, Self::Flexible | Self::Breakfast)
+        match self {
+            Self::Flexible | Self::Breakfast => true,
+            Self::NonRefundable | Self::AdvancePurchase => false,
+            Self::Own(plan) => plan.free.is_some(),
+        }
+    }
+
+    /// Returns whether breakfast is part of it.
+    pub(crate) const fn breakfast(self) -> bool {
+        match self {
+            Self::Breakfast => true,
+            Self::Flexible | Self::NonRefundable | Self::AdvancePurchase => false,
+            Self::Own(plan) => plan.breakfast.is_some(),
+        }
+    }
+
+    /// Returns what is asked for before booking.
+    pub(crate) const fn payment(self) -> PaymentAsked {
+        match self {
+            Self::Flexible | Self::Breakfast => PaymentAsked::AtHotel,
+            Self::NonRefundable | Self::AdvancePurchase => PaymentAsked::Full,
+            Self::Own(plan) => plan.payment,
+        }
     }
 
     /// Returns whether the property sells the plan `days_ahead` days before arrival,
@@ -73,6 +107,7 @@ impl Plan {
             Self::Flexible | Self::NonRefundable => true,
             Self::Breakfast => property.breakfast.is_some(),
             Self::AdvancePurchase => property.advance_purchase && days_ahead >= ADVANCE_DAYS,
+            Self::Own(plan) => !plan.closed && days_ahead >= i64::from(plan.advance_days),
         }
     }
 
@@ -81,6 +116,7 @@ impl Plan {
             Self::Flexible | Self::Breakfast => 1_000,
             Self::NonRefundable => 900,
             Self::AdvancePurchase => 850,
+            Self::Own(plan) => plan.permille,
         }
     }
 }
@@ -137,9 +173,18 @@ impl Terms<'_> {
             let parties = self.parties.iter();
             return parties.filter_map(|party| priced_by(card, party)).sum();
         }
+        if let (Some(house), Plan::Own(plan)) = (self.property.own, self.plan) {
+            let room = |party: &Party| {
+                let rate = scale(house.night(night.rate, party), plan.permille, 1_000);
+                rate + plan
+                    .breakfast
+                    .map_or(0, |prices| house.breakfast(prices, party))
+            };
+            return self.parties.iter().map(room).sum();
+        }
         let breakfast = match self.plan {
             Plan::Breakfast => self.property.breakfast.unwrap_or(0),
-            Plan::Flexible | Plan::NonRefundable | Plan::AdvancePurchase => 0,
+            _ => 0,
         };
         let room = |party: &Party| {
             let (adults, children) = (i64::from(party.adults()), i64::from(party.children()));
@@ -183,11 +228,23 @@ impl Terms<'_> {
 
     /// Returns until when the plan is cancelled free of charge, if it can be at all.
     pub(crate) fn free_until(&self, stay: &Stay, zone: &TimeZone) -> Option<Timestamp> {
-        let days = self.property.cancel_days;
-        self.plan
-            .refundable()
-            .then(|| deadline(stay.check_in(), days, zone))
-            .flatten()
+        let (days, at) = match self.plan {
+            Plan::Own(plan) => plan.free?,
+            _ if self.plan.refundable() => {
+                let at = jiff::civil::Time::constant(DEADLINE_HOUR, 0, 0, 0);
+                (self.property.cancel_days.into(), at)
+            }
+            _ => return None,
+        };
+        deadline(stay.check_in(), days, at, zone)
+    }
+
+    /// Returns what cancelling after that costs, of `total` for all of it.
+    pub(crate) fn late_fee(&self, total: i64) -> i64 {
+        match self.plan {
+            Plan::Own(plan) if plan.late_fee == LateFee::Full => total,
+            _ => self.first_night().min(total),
+        }
     }
 
     /// Returns the price of the first night for all parties.
@@ -269,18 +326,23 @@ pub(crate) fn cancellation(
     if !terms.plan.refundable() {
         return Cancellation::Penalty(quote.total);
     }
-    let penalty = quote.nightly.first().map_or(0, |(_, amount)| *amount);
+    let penalty = terms.late_fee(quote.total);
     match terms.free_until(stay, zone) {
         Some(deadline) if deadline > now => Cancellation::FreeUntil { deadline, penalty },
         _ => Cancellation::Penalty(penalty),
     }
 }
 
-fn deadline(check_in: Date, days: u8, zone: &TimeZone) -> Option<Timestamp> {
+fn deadline(
+    check_in: Date,
+    days: u16,
+    at: jiff::civil::Time,
+    zone: &TimeZone,
+) -> Option<Timestamp> {
     let date = check_in
         .checked_sub(jiff::Span::new().days(i64::from(days)))
         .ok()?;
-    let wall = date.at(DEADLINE_HOUR, 0, 0, 0);
+    let wall = date.to_datetime(at);
     zone.to_ambiguous_timestamp(wall).compatible().ok()
 }
 

@@ -23,6 +23,7 @@ use airside_mcp::{Body, Local};
 use crate::{
     app, booking,
     counter::{Counter, TOOLS},
+    house::Houses,
     inventory::Inventory,
     memory::Memory,
     payment::Payments,
@@ -56,6 +57,8 @@ pub struct Options {
     pub seed: u64,
     /// How many hotels there are.
     pub size: Size,
+    /// A hotel group's own hotels, beside the generated ones.
+    pub houses: Houses,
     /// Which requests are accepted.
     pub exposure: Exposure,
     /// File that makes a start short when much has been sold; it may be deleted.
@@ -101,7 +104,8 @@ impl Travel {
     /// Returns a server. Calls of tools wait until it knows what was sold before.
     #[must_use]
     pub fn new(options: Options, parts: Parts) -> Self {
-        let hotels = Arc::new(Hotels::new(options.seed, options.size));
+        let is_generated = options.houses.is_empty();
+        let hotels = Arc::new(Hotels::new(options.seed, options.size, options.houses));
         let inventory = Inventory::start(
             hotels,
             parts.ledger.clone(),
@@ -110,10 +114,14 @@ impl Travel {
             options.snapshot,
             &parts.supervisor,
         );
-        let supply = Arc::new(inventory.clone());
+        let supply: Arc<dyn HotelSupply> = Arc::new(inventory.clone());
+        let server = match is_generated {
+            true => Self::over(supply, options.exposure, parts, NOTICE.to_owned()),
+            false => Self::selling(supply, options.exposure, parts),
+        };
         Self {
             inventory: Some(inventory),
-            ..Self::over(supply, options.exposure, parts, NOTICE.to_owned())
+            ..server
         }
     }
 

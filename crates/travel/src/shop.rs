@@ -14,6 +14,7 @@ use std::{
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 use crate::{
+    house::Houses,
     inventory::{Block, Own, Shelf, Shelves},
     night::Night,
     places::{Atlas, CityIndex},
@@ -91,9 +92,9 @@ pub(crate) struct Availability {
 }
 
 impl Hotels {
-    pub(crate) fn new(seed: u64, size: Size) -> Self {
+    pub(crate) fn new(seed: u64, size: Size, houses: Houses) -> Self {
         Self {
-            world: World::new(seed, size),
+            world: World::new(seed, size).with(houses),
             shelves: OnceLock::new(),
         }
     }
@@ -106,8 +107,29 @@ impl Hotels {
         &self.world
     }
 
-    pub(crate) fn find(&self, id: PropertyId) -> Option<Property> {
-        self.world.find(self.atlas(), id)
+    /// Finds a hotel by its public id.
+    pub(crate) fn find(&self, code: &str) -> Option<Property> {
+        self.world.find_code(self.atlas(), code)
+    }
+
+    /// Returns the hotel at a place on the shelf of its city.
+    pub(crate) fn at(&self, id: PropertyId) -> Option<Property> {
+        let city = self.atlas().find(id.city)?;
+        let there = id.index < self.world.property_count(self.atlas(), city);
+        there.then(|| self.world.property(self.atlas(), city, id.index))
+    }
+
+    /// Returns the clock of a hotel.
+    pub(crate) fn zone(&self, property: &Property) -> TimeZone {
+        match property.own {
+            Some(house) => house.zone.clone(),
+            None => self.atlas().time_zone(property.city),
+        }
+    }
+
+    /// Returns the time at a hotel.
+    pub(crate) fn local_of(&self, property: &Property, now: Timestamp) -> Local {
+        Local::at(self.zone(property), now)
     }
 
     /// Returns the time in a city.
@@ -232,7 +254,15 @@ impl Hotels {
             let Some(distance_m) = near(&block) else {
                 continue;
             };
-            let Some((total, room, plan)) = cheapest(&block, wish, filter, &mut nights) else {
+            // A group's own hotel may keep another clock than its city.
+            let own = property
+                .own
+                .map(|_| self.local_of(property, wish.local.now));
+            let wish = Wish {
+                local: own.as_ref().unwrap_or(wish.local),
+                ..*wish
+            };
+            let Some((total, room, plan)) = cheapest(&block, &wish, filter, &mut nights) else {
                 continue;
             };
             found.push(Found {
@@ -400,8 +430,8 @@ pub(crate) fn all_offers(block: &Block, wish: &Wish<'_>) -> Availability {
 
 fn plans<'a>(property: &'a Property, wish: &Wish<'_>) -> impl Iterator<Item = Plan> + use<'a> {
     let days_ahead = days_ahead(wish);
-    Plan::ALL
-        .into_iter()
+    property
+        .plans()
         .filter(move |plan| plan.is_sold(property, days_ahead))
 }
 

@@ -99,7 +99,7 @@ fn gateway(size: &str, folder: &Path, airside: &Path, seconds: u64) -> gateway::
         hotels: match size_of_letter(size) {
             Size::Small => "small",
             Size::Medium => "medium",
-            Size::Large | Size::Demonstration => "large",
+            Size::Large | Size::Demonstration | Size::None => "large",
         },
         seconds,
     }

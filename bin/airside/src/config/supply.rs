@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use airside_supply::intake::Hotel;
-use airside_travel::supply::{HotelId, PlanCode, RoomCode};
+use airside_travel::{
+    house::Houses,
+    supply::{HotelId, PlanCode, RoomCode},
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -30,15 +33,32 @@ pub(crate) struct HotelSystem {
     /// ISO 4217 code of its prices. Rates in another currency are refused.
     pub(crate) currency: String,
     /// The travel server's room types by the sender's codes: `double = "DBL"`. Others
-    /// are refused.
+    /// are refused. A hotel of `travel.properties` knows its own codes without it.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, String>")]
     pub(crate) rooms: BTreeMap<String, RoomCode>,
     /// The travel server's rate plans by the sender's codes: `HalfBoard = "FLEX"`.
-    /// Others are refused.
+    /// Others are refused. A hotel of `travel.properties` knows its own codes without it.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, String>")]
     pub(crate) plans: BTreeMap<String, PlanCode>,
+}
+
+impl HotelSystem {
+    /// Returns how messages are read. A hotel of `travel.properties` knows its own codes;
+    /// what is said here stands beside them.
+    pub(crate) fn with_own_codes(&self, houses: &Houses) -> Hotel {
+        let mut hotel = Hotel::from(self);
+        if let Some((rooms, plans)) = houses.codes(&self.property) {
+            for code in rooms {
+                hotel.rooms.entry(code.to_string()).or_insert(code);
+            }
+            for code in plans {
+                hotel.plans.entry(code.to_string()).or_insert(code);
+            }
+        }
+        hotel
+    }
 }
 
 impl From<&HotelSystem> for Hotel {

@@ -379,6 +379,8 @@ pub(super) static PAGES: &[(&str, &str)] = &[
     page!("TRV-326"),
     page!("TRV-327"),
     page!("TRV-328"),
+    page!("TRV-330"),
+    page!("TRV-331"),
     page!("TRV-400"),
     page!("TRV-401"),
     page!("TRV-402"),

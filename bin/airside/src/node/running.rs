@@ -275,7 +275,7 @@ impl Running {
                 changed: false,
             });
         }
-        fixed(&before.loaded.config, &loaded.config)?;
+        fixed(&before.loaded, &loaded)?;
         let next = current(loaded, Some(&before), &self.stock)?;
         let snapshot = build(
             &next,
@@ -499,7 +499,7 @@ fn current(loaded: Loaded, before: Option<&Current>, stock: &Stock) -> Result<Cu
                 payments,
                 ..stock.clone()
             };
-            let (travel, opera) = travel_server(&loaded.config, &stock)?;
+            let (travel, opera) = travel_server(&loaded, &stock)?;
             let supply = travel.supply();
             (Arc::new(travel), checkout, supply, opera)
         }
@@ -510,7 +510,9 @@ fn current(loaded: Loaded, before: Option<&Current>, stock: &Stock) -> Result<Cu
             before.intake.clone()
         }
         _ => {
-            let hotels = loaded.config.supply.hotel.iter().map(Into::into).collect();
+            let hotels = loaded.config.supply.hotel.iter();
+            let hotels = hotels.map(|hotel| hotel.with_own_codes(&loaded.houses));
+            let hotels = hotels.collect();
             Arc::new(Intake::new(hotels, supply.clone(), stock.clock.clone()))
         }
     };
@@ -539,13 +541,15 @@ fn current(loaded: Loaded, before: Option<&Current>, stock: &Stock) -> Result<Cu
 }
 
 /// Makes the travel server, over our own inventory or over OPERA.
-fn travel_server(config: &Config, stock: &Stock) -> Result<(Travel, Option<Arc<Opera>>), Fault> {
+fn travel_server(loaded: &Loaded, stock: &Stock) -> Result<(Travel, Option<Arc<Opera>>), Fault> {
+    let Loaded { config, houses, .. } = loaded;
     let wanted = &config.travel;
     let access = wanted.supply.access().map_err(|error| error.fault())?;
     let Some(access) = access else {
         let options = Options {
             seed: wanted.seed,
             size: wanted.hotels.into(),
+            houses: *houses,
             snapshot: Some(config.data_dir.join("travel.snapshot")),
             ..Options::default()
         };
@@ -636,7 +640,9 @@ fn refused(fault: Fault) -> Failure {
 }
 
 /// Refuses a change of what a node is built on.
-fn fixed(before: &Config, after: &Config) -> Result<(), Fault> {
+fn fixed(before: &Loaded, after: &Loaded) -> Result<(), Fault> {
+    let other_hotels = !before.houses.is_same(&after.houses);
+    let (before, after) = (&before.config, &after.config);
     let changed = [
         ("data-dir", before.data_dir != after.data_dir),
         ("ledger", before.ledger != after.ledger),
@@ -645,6 +651,7 @@ fn fixed(before: &Config, after: &Config) -> Result<(), Fault> {
         ("listen", before.listen != after.listen),
         ("control", before.control.address != after.control.address),
         ("travel", before.travel != after.travel),
+        ("travel.properties", other_hotels),
         ("limits", before.limits != after.limits),
     ];
     match changed.iter().find(|(_, changed)| *changed) {

@@ -11,6 +11,8 @@ mod control_api;
 mod conversation;
 mod erasure;
 mod exits;
+#[cfg(test)]
+mod hotels;
 mod keys;
 #[cfg(test)]
 mod killed;

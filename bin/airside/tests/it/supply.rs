@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::run::{BINARY, Place};
 
 /// Posts an AlpineBits request; returns status line and body.
-fn post(control: &str, key: &str, action: &str, document: &str) -> String {
+pub(crate) fn post(control: &str, key: &str, action: &str, document: &str) -> String {
     let body = format!(
         "--b\r\nContent-Disposition: form-data; name=\"action\"\r\n\r\n{action}\r\n\
          --b\r\nContent-Disposition: form-data; name=\"request\"\r\n\r\n{document}\r\n--b--\r\n"
@@ -33,7 +33,7 @@ fn post(control: &str, key: &str, action: &str, document: &str) -> String {
     answer
 }
 
-fn free_rooms(id: &str, lines: &str) -> String {
+pub(crate) fn free_rooms(id: &str, lines: &str) -> String {
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?><OTA_HotelInvCountNotifRQ \
          xmlns=\"http://www.opentravel.org/OTA/2003/05\" Version=\"4\">{id}\
@@ -177,7 +177,7 @@ fn rooms_are_for_sale_as_the_hotels_system_says() {
     node.terminate().unwrap();
 }
 
-fn text(value: &Value, pointer: &str) -> String {
+pub(crate) fn text(value: &Value, pointer: &str) -> String {
     let found = value.pointer(pointer).and_then(Value::as_str);
     found
         .unwrap_or_else(|| panic!("{pointer} in {value}"))

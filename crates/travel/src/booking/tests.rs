@@ -192,7 +192,11 @@ impl Rig {
             supervisor: supervisor.clone(),
             node: NodeId::generate(&*clock),
         };
-        let hotels = Arc::new(Hotels::new(7, Size::Demonstration));
+        let hotels = Arc::new(Hotels::new(
+            7,
+            Size::Demonstration,
+            crate::house::Houses::default(),
+        ));
         let node = parts.node;
         let real = Inventory::start(hotels, ledger, clock.clone(), node, None, &supervisor);
         real.ready().await;

@@ -177,7 +177,8 @@ impl Block {
     /// Returns how many rooms may be sold: those that exist and the allowance.
     pub(super) fn limit(&self, room: usize, slot: usize) -> u16 {
         let fed = self.fed.as_ref().and_then(|fed| fed.limit(room, slot));
-        fed.unwrap_or(self.property.room_types()[room].physical)
+        let kind = &self.property.room_types()[room];
+        fed.unwrap_or(kind.physical.saturating_add(kind.allowance))
     }
 
     /// Counts `rooms` more or fewer rooms as taken. A night that is not kept is past.

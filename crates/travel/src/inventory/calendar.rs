@@ -22,7 +22,7 @@ pub(super) fn arrivals(
         return Err(Error::Range { why });
     }
     let property = sell::property(hotels, hotel)?;
-    let local = hotels.local(property.city, now);
+    let local = hotels.local_of(&property, now);
     hotels.look(&property, now, |block| {
         let mut nights = Vec::new();
         let days = 0..calendar.days as i64;

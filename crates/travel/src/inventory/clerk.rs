@@ -126,7 +126,7 @@ impl Clerk {
     }
 
     fn take(&self, message: Message, works: &mut Vec<Work>) {
-        let find = |hotel| self.office.hotels.find(hotel);
+        let find = |hotel| self.office.hotels.at(hotel);
         let (hotel, asked) = match message {
             Message::Entry { hotel, entry } => {
                 if let Some(property) = find(hotel) {
@@ -212,7 +212,7 @@ impl Clerk {
                 let event = Event::Updated {
                     updates: (**updates).clone(),
                 };
-                if let Ok(draft) = event.draft(&self.office.chain, &work.property.id.to_string()) {
+                if let Ok(draft) = event.draft(&self.office.chain, &work.property.code()) {
                     bytes += draft.body().len();
                     round.batch.push(draft);
                     round.written.push((at, event));
@@ -229,7 +229,7 @@ impl Clerk {
         };
         let decided = log::with_block(&self.office, &work.property, |block| {
             let now = self.office.clock.now();
-            let local = self.office.hotels.local(work.property.city, now);
+            let local = self.office.hotels.local_of(&work.property, now);
             let moment = Moment {
                 local: &local,
                 fingerprint: self.office.hotels.world().fingerprint(),
@@ -273,7 +273,7 @@ impl Clerk {
         batch: &mut Batch,
     ) -> Result<usize, Error> {
         let draft: Draft = event
-            .draft(&self.office.chain, &work.property.id.to_string())
+            .draft(&self.office.chain, &work.property.code())
             .map_err(|error| broken(&error))?;
         let bytes = draft.body().len();
         let changed = self
@@ -293,7 +293,7 @@ impl Clerk {
                 continue;
             }
             let applied = log::with_block(&self.office, property, |block| block.applied);
-            let key = property.id.to_string();
+            let key = property.code();
             let prior = (applied > 0).then(|| Versioned {
                 key: key.as_str().into(),
                 version: applied,
@@ -384,7 +384,7 @@ impl Clerk {
             }
             AppendError::Stale { key, .. } => {
                 let mut works = works.iter();
-                let work = works.find(|work| *key == *work.property.id.to_string());
+                let work = works.find(|work| *key == *work.property.code());
                 let Some(work) = work else {
                     return Err(unavailable);
                 };

@@ -3,6 +3,7 @@
 use jiff::tz::TimeZone;
 
 use crate::{
+    house::House,
     levy::levies,
     property::{Property, RoomType, address, name},
     quote::Plan,
@@ -14,11 +15,19 @@ use crate::{
 /// Returns what lists say about a hotel.
 pub(super) fn brief(hotels: &Hotels, property: &Property, zone: TimeZone) -> Brief {
     Brief {
-        id: (property.id.to_string().parse()).expect("ids of properties are short and plain"),
-        name: name(hotels.world(), hotels.atlas(), property),
+        id: (property.code().parse()).expect("ids of properties are short and plain"),
+        name: property.own.map_or_else(
+            || name(hotels.world(), hotels.atlas(), property),
+            |house| house.name.clone(),
+        ),
         stars: property.stars,
-        rating: Some(property.rating),
-        district: Some(address(property.key).district.to_owned()),
+        rating: property
+            .own
+            .map_or(Some(property.rating), |house| house.rating),
+        district: match property.own {
+            Some(house) => Some(house.district.clone()).filter(|it| !it.is_empty()),
+            None => Some(address(property.key).district.to_owned()),
+        },
         lat_e5: property.lat_e5,
         lon_e5: property.lon_e5,
         zone,
@@ -35,25 +44,31 @@ pub(super) fn hotel(hotels: &Hotels, property: &Property, zone: TimeZone) -> Hot
     let sold_in_time = |plan: &Plan| plan.is_sold(property, i64::MAX);
     Hotel {
         brief: brief(hotels, property, zone),
-        street: address(property.key).street,
+        street: property.own.map_or_else(|| address(property.key).street, |house| house.street.clone()),
         city: atlas.name(property.city).to_owned(),
         country: atlas.city(property.city).country().name.to_owned(),
         distance_m: property.distance_m,
         rooms: Some(property.rooms),
         room_types: property.room_types().iter().map(room_type).collect(),
-        plans: Plan::ALL
-            .into_iter()
+        plans: property
+            .plans()
             .filter(sold_in_time)
             .map(plan)
             .collect(),
         amenities: property.amenities().map(str::to_owned).collect(),
-        check_in_from: "15:00".to_owned(),
-        check_out_until: "11:00".to_owned(),
-        children: format!(
-            "Children below {INFANT_AGE} stay free; from {ADULT_AGE} years on guests count as adults."
+        check_in_from: property.own.map_or("15:00", |house| &house.check_in_from).to_owned(),
+        check_out_until: property.own.map_or("11:00", |house| &house.check_out_until).to_owned(),
+        children: property.own.map_or_else(
+            || {
+                format!("Children below {INFANT_AGE} stay free; from {ADULT_AGE} years on guests count as adults.")
+            },
+            children,
         ),
-        cancellation: format!(
-            "Flexible rates are cancelled free of charge until 18:00 at the hotel, {days} day{plural} before arrival; then the first night is charged."
+        cancellation: property.own.map_or_else(
+            || {
+                format!("Flexible rates are cancelled free of charge until 18:00 at the hotel, {days} day{plural} before arrival; then the first night is charged.")
+            },
+            |_| "Each rate says until when it is cancelled free of charge.".to_owned(),
         ),
         charges: levies
             .iter()
@@ -64,6 +79,22 @@ pub(super) fn hotel(hotels: &Hotels, property: &Property, zone: TimeZone) -> Hot
                 basis: levy.in_words(property.currency),
             })
             .collect(),
+    }
+}
+
+/// Returns what children pay at a group's own hotel, in a sentence.
+fn children(house: &House) -> String {
+    let band = |(below, price): &(u8, i64)| match price {
+        0 => format!("below {below} years free"),
+        price => format!(
+            "below {below} years {} a night",
+            house.currency.money(*price)
+        ),
+    };
+    let bands: Vec<_> = house.children.iter().map(band).collect();
+    match bands.is_empty() {
+        true => "Children pay as adults.".to_owned(),
+        false => format!("Children: {}; older ones pay as adults.", bands.join(", ")),
     }
 }
 
@@ -83,6 +114,6 @@ fn plan(plan: Plan) -> supply::Plan {
     supply::Plan {
         code: (plan.code().parse()).expect("plan codes are short and plain"),
         name: plan.name().to_owned(),
-        breakfast: plan == Plan::Breakfast,
+        breakfast: plan.breakfast(),
     }
 }

@@ -33,7 +33,7 @@ pub(super) struct Level {
 impl Level {
     /// Returns the levels that a room type under a plan is subject to, the hotel first.
     pub(super) fn of(room: usize, plan: Plan) -> [Self; 4] {
-        let (room, plan) = (Some(room as u8), Some(plan as u8));
+        let (room, plan) = (Some(room as u8), Some(plan.number()));
         let (none, level) = (None, |room, plan| Self { room, plan });
         [
             level(none, none),
@@ -270,7 +270,10 @@ fn level(block: &Block, change: &Change) -> Result<Level, &'static str> {
         None => None,
     };
     let plan = match &change.plan {
-        Some(code) => Some(Plan::find(code.as_str()).ok_or("no such rate plan")? as u8),
+        Some(code) => {
+            let plan = block.property.plan(code.as_str());
+            Some(plan.ok_or("no such rate plan")?.number())
+        }
         None => None,
     };
     Ok(Level { room, plan })
@@ -394,11 +397,12 @@ impl Target<'_> {
     fn set_limit(&mut self, level: Level, slot: usize, what: Option<&What>) {
         let Some(room) = level.room else { return };
         let at = usize::from(room);
-        let physical = self.block.property.room_types()[at].physical;
+        let kind = self.block.property.room_types()[at];
+        let physical = kind.physical;
         let limit = match what {
             Some(What::Free(rooms)) => self.block.taken(at, slot).saturating_add(*rooms),
             Some(What::Allowance(more)) => physical.saturating_add(*more),
-            _ => physical,
+            _ => physical.saturating_add(kind.allowance),
         };
         let kept = self.block.kept();
         let limits = self.fed.limits.entry(room);

@@ -20,10 +20,7 @@ use super::{
     fed,
     snapshot::{self, Keeper},
 };
-use crate::{
-    property::{Property, PropertyId},
-    shop::first_day,
-};
+use crate::{property::Property, shop::first_day};
 
 /// Pause after a failed read.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -67,8 +64,10 @@ pub(super) fn apply(office: &Office, property: &Property, entry: &Entry) {
     });
 }
 
-fn hotel_of(entry: &Entry) -> Option<PropertyId> {
-    entry.subject.parse().ok()
+/// Returns the hotel that an entry is about. One that is not there any more has
+/// bookings that can be read and nothing that could be sold.
+fn hotel_of(office: &Office, entry: &Entry) -> Option<Property> {
+    office.hotels.find(&entry.subject)
 }
 
 /// Folds the whole chain, or what a snapshot leaves of it; returns what follows it from
@@ -95,8 +94,7 @@ pub(super) async fn replay(office: &Arc<Office>) -> Result<Follower, ReadError> 
             return Ok(follower);
         }
         for entry in &entries {
-            let property = hotel_of(entry).and_then(|id| office.hotels.find(id));
-            if let Some(property) = property {
+            if let Some(property) = hotel_of(office, entry) {
                 apply(office, &property, entry);
             }
         }
@@ -108,7 +106,7 @@ pub(super) async fn catch_up(office: &Office, property: &Property) -> Result<(),
     loop {
         let applied = with_block(office, property, |block| block.applied);
         let query = Query::new(office.chain.clone())
-            .subject(property.id.to_string())
+            .subject(property.code())
             .after(applied);
         let entries = office.ledger.read(query).await?;
         if entries.is_empty() {
@@ -149,9 +147,10 @@ async fn follow(inventory: Inventory, mut follower: Follower, tasks: Supervisor)
         let count = entries.len();
         let head = entries.last().map(Entry::head);
         for entry in entries {
-            let Some(hotel) = hotel_of(&entry) else {
+            let Some(hotel) = hotel_of(&inventory.office, &entry) else {
                 continue;
             };
+            let hotel = hotel.id;
             let clerk = &inventory.clerks[clerk_of(hotel, inventory.clerks.len())];
             // A clerk never waits for the log, so this ends.
             if clerk.send(Message::Entry { hotel, entry }).await.is_err() {

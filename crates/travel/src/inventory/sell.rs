@@ -4,6 +4,7 @@ use jiff::{Timestamp, ToSpan as _};
 
 use super::{block::Block, event::Claim};
 use crate::{
+    house::PaymentAsked,
     night::Night,
     property::Property,
     quote::{Plan, Terms, quote_together},
@@ -65,10 +66,11 @@ pub(super) fn quote(
     }
     let terms: Vec<_> = parts.iter().map(|part| part.terms(block)).collect();
     let price = price(&terms, &parties, selection);
+    let cancellation = cancellation(&terms, &parties, selection, local);
     Ok(Quoted {
-        prepay: prepay(&terms, &parties, selection),
+        prepay: prepay(&terms, selection, &cancellation),
         price,
-        cancellation: cancellation(&terms, &parties, selection, local),
+        cancellation,
         left,
     })
 }
@@ -107,7 +109,7 @@ fn parts(block: &Block, units: &[Unit]) -> Result<Vec<Part>, Error> {
     for unit in units {
         let (room, plan) = (unit.room.as_str(), unit.plan.as_str());
         let room = block.room(room).ok_or_else(|| unknown(room))?;
-        let plan = Plan::find(plan).ok_or_else(|| unknown(plan))?;
+        let plan = block.property.plan(plan).ok_or_else(|| unknown(plan))?;
         match parts
             .iter_mut()
             .find(|part| (part.room, part.plan) == (room, plan))
@@ -147,24 +149,30 @@ pub(super) fn price_of(quote: crate::quote::Quote, currency: crate::money::Curre
     }
 }
 
-/// Returns what the hotel asks for before it books: what cannot be refunded is paid at
-/// once, but for what is collected at the hotel.
-fn prepay(terms: &[Terms<'_>], parties: &[Party], selection: &Selection) -> Prepay {
-    let kept: Vec<_> = terms
-        .iter()
-        .filter(|part| !part.plan.refundable())
-        .copied()
-        .collect();
-    if kept.is_empty() {
-        return Prepay::None;
-    }
-    let parties: Vec<_> = match kept.len() == terms.len() {
-        true => parties.to_vec(),
-        false => kept.iter().flat_map(|part| part.parties.to_vec()).collect(),
+/// Returns what the hotel asks for before it books. What is collected at the hotel is
+/// never paid before.
+fn prepay(terms: &[Terms<'_>], selection: &Selection, cancellation: &Cancellation) -> Prepay {
+    let part = |asked| -> Option<i64> {
+        let parts = terms.iter().filter(|part| part.plan.payment() == asked);
+        let parts: Vec<_> = parts.copied().collect();
+        let parties: Vec<_> = parts.iter().flat_map(|p| p.parties.to_vec()).collect();
+        let price = (!parts.is_empty()).then(|| price(&parts, &parties, selection))?;
+        Some(price.total - price.at_property())
     };
-    let price = price(&kept, &parties, selection);
-    Prepay::Now {
-        amount: price.total - price.at_property(),
+    if let Some(amount) = part(PaymentAsked::Full) {
+        return Prepay::Now { amount };
+    }
+    match part(PaymentAsked::Guarantee) {
+        Some(all) => Prepay::Guarantee {
+            // The most that cancelling can cost.
+            amount: cancellation
+                .tiers
+                .iter()
+                .map(|tier| tier.penalty)
+                .max()
+                .unwrap_or(all),
+        },
+        None => Prepay::None,
     }
 }
 
@@ -190,8 +198,11 @@ fn cancellation(
             }
         }
     };
-    let first_night: i64 = kept.iter().map(|part| part.first_night()).sum();
-    let late = (lost + first_night).min(total);
+    let fees = kept.iter().map(|part| {
+        let alone = quote_together(std::slice::from_ref(*part), part.parties, stay);
+        part.late_fee(alone.total)
+    });
+    let late = (lost + fees.sum::<i64>()).min(total);
     let deadline = kept
         .first()
         .and_then(|part| part.free_until(stay, &local.zone));
@@ -234,6 +245,5 @@ pub(crate) fn refusal(reason: Unavailable) -> Error {
 
 /// Finds a hotel of ours by its public id.
 pub(super) fn property(hotels: &Hotels, hotel: &crate::supply::HotelId) -> Result<Property, Error> {
-    let id = hotel.as_str().parse().map_err(|_| Error::HotelUnknown)?;
-    hotels.find(id).ok_or(Error::HotelUnknown)
+    hotels.find(hotel.as_str()).ok_or(Error::HotelUnknown)
 }

@@ -51,8 +51,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Shelf {
     fn build(world: &World, atlas: &Atlas, city: CityIndex, first: i64) -> Self {
         let end = first + world.size().nights() as i64;
+        let count = world.property_count(atlas, city);
+        // Most cities of a small world have no hotel.
+        let end = if count == 0 { first } else { end };
         let days: Vec<_> = (first..end).map(Day::numbered).collect();
-        let blocks = (0..world.property_count(atlas, city)).map(|index| {
+        let blocks = (0..count).map(|index| {
             let property = world.property(atlas, city, index);
             RwLock::new(Block::build(world, atlas, property, &days))
         });

@@ -26,10 +26,7 @@ use super::{
     block::{Block, Packed},
     fed::Fed,
 };
-use crate::{
-    night::Day,
-    property::{Property, PropertyId},
-};
+use crate::{night::Day, property::Property};
 
 /// Layout of the file; another one is ignored.
 const VERSION: u32 = 1;
@@ -107,7 +104,7 @@ impl Saved {
     fn of(office: &Office, block: &Block) -> Self {
         let seeded = seeded(office, &block.property, block.first);
         Self {
-            hotel: block.property.id.to_string(),
+            hotel: block.property.code(),
             first: block.first,
             applied: block.applied,
             rates: different(&block.rates, &seeded.rates),
@@ -118,8 +115,7 @@ impl Saved {
     }
 
     fn restore(self, office: &Office) -> Result<(), Error> {
-        let id: PropertyId = self.hotel.parse().map_err(|_| Error::Other)?;
-        let property = office.hotels.find(id).ok_or(Error::Other)?;
+        let property = office.hotels.find(&self.hotel).ok_or(Error::Other)?;
         // Days of another century would be a very long loop.
         if !(0..1_000_000).contains(&self.first) {
             return Err(Error::Other);
@@ -145,7 +141,7 @@ pub(super) fn write(office: &Office, path: &Path, head: Head) -> Result<usize, E
     let mut out = GzEncoder::new(File::create(&draft)?, Compression::fast());
     let header = Header {
         version: VERSION,
-        world: office.hotels.world().fingerprint(),
+        world: office.hotels.world().edition(),
         seq: head.seq,
         hash: head.hash.to_string(),
     };
@@ -198,7 +194,7 @@ pub(super) async fn load(office: &Office, path: &Path) -> Result<u64, Error> {
     let mut lines = BufReader::with_capacity(1 << 20, file).lines();
     let mut next = || lines.next().ok_or(Error::Cut)?.map_err(Error::from);
     let header: Header = serde_json::from_str(&next()?)?;
-    if header.version != VERSION || header.world != office.hotels.world().fingerprint() {
+    if header.version != VERSION || header.world != office.hotels.world().edition() {
         return Err(Error::Other);
     }
     let before = Query::new(office.chain.clone()).after(header.seq.saturating_sub(1));

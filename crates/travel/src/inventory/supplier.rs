@@ -122,7 +122,7 @@ impl Inventory {
         let found = hotels.search_area(area, stay, parties, now, how);
         let candidate = |hit: &shop::Found| {
             let property = hotels.found(hit);
-            let local = hotels.local(property.city, now);
+            let local = hotels.local_of(&property, now);
             let wish = Wish {
                 stay,
                 parties,
@@ -147,7 +147,7 @@ impl Inventory {
     fn find_offers(&self, hotel: &HotelId, ask: &Ask) -> Result<Offers, Error> {
         let hotels = &self.office.hotels;
         let property = sell::property(hotels, hotel)?;
-        let local = hotels.local(property.city, self.office.clock.now());
+        let local = hotels.local_of(&property, self.office.clock.now());
         let wish = Wish {
             stay: &ask.stay,
             parties: &ask.parties,
@@ -184,7 +184,7 @@ impl Inventory {
             None => None,
         };
         let now = self.office.clock.now();
-        let local = self.office.hotels.local(property.city, now);
+        let local = self.office.hotels.local_of(&property, now);
         let prior = prior.map(|prior| prior.document);
         let prior = prior.filter(|prior| prior.takes_rooms() && prior.hotel == selection.hotel);
         self.office.hotels.look(&property, now, |block| {
@@ -212,7 +212,7 @@ fn in_words(offer: shop::Offer, currency: crate::money::Currency) -> Option<Offe
         room_name: offer.room.kind.name().to_owned(),
         plan: offer.plan.code().parse().ok()?,
         plan_name: offer.plan.name().to_owned(),
-        breakfast: offer.plan == quote::Plan::Breakfast,
+        breakfast: offer.plan.breakfast(),
         left: offer.left,
         price,
         cancellation,
@@ -228,7 +228,7 @@ impl HotelSupply for Inventory {
         Box::pin(async {
             let hotels = &self.office.hotels;
             let property = sell::property(hotels, hotel)?;
-            let zone = hotels.atlas().time_zone(property.city);
+            let zone = hotels.zone(&property);
             Ok(Arc::new(describe::hotel(hotels, &property, zone)))
         })
     }

@@ -6,6 +6,7 @@ use jiff::{ToSpan as _, civil::date};
 
 use super::*;
 use crate::{
+    house::Houses,
     property::Size,
     supply::{
         self, Area, Ask, Error, Guest, HotelSupply, Party, Reference, Search, Selection, State,
@@ -13,6 +14,7 @@ use crate::{
     },
 };
 
+mod own;
 mod races;
 mod rules;
 
@@ -52,11 +54,21 @@ impl House {
         clock: Arc<VirtualClock>,
         snapshot: Option<std::path::PathBuf>,
     ) -> Self {
+        let hotels = Hotels::new(7, Size::Demonstration, Houses::default());
+        Self::of(store, clock, snapshot, hotels).await
+    }
+
+    async fn of(
+        store: Arc<dyn Store>,
+        clock: Arc<VirtualClock>,
+        snapshot: Option<std::path::PathBuf>,
+        hotels: Hotels,
+    ) -> Self {
         let tasks = Supervisor::new();
         let keeper = Supervisor::new();
         let ledger = Ledger::open(store, clock.clone(), &keeper, Options::default()).await;
         let ledger = ledger.unwrap();
-        let hotels = Arc::new(Hotels::new(7, Size::Demonstration));
+        let hotels = Arc::new(hotels);
         let node = NodeId::generate(&*clock);
         let inventory = Inventory::start(
             hotels.clone(),

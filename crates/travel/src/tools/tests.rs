@@ -21,7 +21,11 @@ fn desk() -> &'static (Runtime, Desk) {
             let supervisor = Supervisor::new();
             let store = Arc::new(Memory::new());
             let ledger = Ledger::open(store, clock.clone(), &supervisor, Options::default());
-            let hotels = Arc::new(Hotels::new(7, Size::Demonstration));
+            let hotels = Arc::new(Hotels::new(
+                7,
+                Size::Demonstration,
+                crate::house::Houses::default(),
+            ));
             let (ledger, node) = (ledger.await.unwrap(), NodeId::generate(&*clock));
             let sold = Inventory::start(hotels, ledger, clock.clone(), node, None, &supervisor);
             Desk::new(Arc::new(sold), clock)

@@ -378,7 +378,7 @@ async fn nights_that_enter_the_window_are_those_of_the_seed_and_bookings_stay() 
     let property = sell::property(&inn.house.hotels, &inn.wanted.hotel).unwrap();
     let now = inn.house.clock.now();
     let rolled = inn.house.hotels.look(&property, now, Block::clone);
-    let fresh = Hotels::new(7, Size::Demonstration);
+    let fresh = Hotels::new(7, Size::Demonstration, crate::house::Houses::default());
     let fresh = fresh.look(&property, now, Block::clone);
     assert_eq!(rolled.rates, fresh.rates);
     assert_eq!(rolled.rules, fresh.rules);
@@ -475,7 +475,7 @@ proptest! {
         lon in prop_oneof![Just(17_999_999), Just(-18_000_000), -18_000_000..18_000_000],
         radius_m in prop_oneof![1_000_u32..500_000, Just(3_000_000)],
     ) {
-        let hotels = Hotels::new(7, Size::Demonstration);
+        let hotels = Hotels::new(7, Size::Demonstration, crate::house::Houses::default());
         let atlas = hotels.atlas();
         let mut found = atlas.within((lat, lon), radius_m);
         found.sort_unstable();
