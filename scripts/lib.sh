@@ -83,6 +83,20 @@ need_node_tools() {
     fail "Node 22 does not run" "remove $folder and run again"
 }
 
+# Installs the identity provider that is not ours and tells the tests where it is.
+need_identity_provider() {
+  need_node_tools
+  local source="$root/testkit/idp" folder="$tools/idp"
+  mkdir -p "$folder"
+  if ! cmp -s "$source/package-lock.json" "$folder/installed.json"; then
+    say "installing oidc-provider"
+    cp "$source/package.json" "$source/package-lock.json" "$folder/"
+    (cd "$folder" && npm ci --no-audit --no-fund --loglevel=error >/dev/null)
+    cp "$source/package-lock.json" "$folder/installed.json"
+  fi
+  export AIRSIDE_TEST_IDP="$folder" AIRSIDE_TEST_NODE="$tools/node/node_modules/node/bin/node"
+}
+
 # Installs the distribution's Chromium and what drives and judges it.
 need_browser_tools() {
   need_packages chromium=chromium npm=npm

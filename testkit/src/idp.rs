@@ -1,9 +1,11 @@
 //! An OpenID provider and OAuth authorization server for tests, with a will of its own.
 //!
 //! It issues access tokens as RFC 9068 wants them, by client credentials, by
-//! authorization code with PKCE, and for the assertion of an enterprise (ID-JAG). It
-//! rotates its keys, forgets tokens, and misbehaves when told to.
+//! authorization code with PKCE, and for the assertion of an enterprise (ID-JAG), which
+//! it writes itself where it is the provider of one. It rotates its keys, forgets
+//! tokens, and misbehaves when told to. [`foreign`] starts one that we did not write.
 
+pub mod foreign;
 mod grants;
 mod jose;
 
@@ -15,6 +17,7 @@ use std::{
 };
 
 use airside_base::{Clock, OnFailure, Supervisor, secret_token};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
@@ -64,6 +67,10 @@ struct State {
     opaque: BTreeMap<String, Value>,
     codes: BTreeMap<String, grants::Code>,
     revoked: HashSet<String>,
+    /// Providers whose word for their people is taken.
+    enterprises: Vec<Idp>,
+    /// Words that were redeemed.
+    redeemed: HashSet<String>,
 }
 
 impl Idp {
@@ -85,6 +92,8 @@ impl Idp {
             opaque: BTreeMap::new(),
             codes: BTreeMap::new(),
             revoked: HashSet::new(),
+            enterprises: Vec::new(),
+            redeemed: HashSet::new(),
         };
         let idp = Self {
             address,
@@ -194,6 +203,35 @@ impl Idp {
         self.lock().revoked.insert(token.to_owned());
     }
 
+    /// Has it take the word of `enterprise` for its people (ID-JAG).
+    pub fn trust(&self, enterprise: &Self) {
+        self.lock().enterprises.push(enterprise.clone());
+    }
+
+    /// Returns what `client` holds after `ann` has signed in, with `more` claims.
+    #[must_use]
+    pub fn id_token(&self, client: &str, more: Value) -> String {
+        let mut claims = self.claims(client, more);
+        claims
+            .as_object_mut()
+            .map(|claims| claims.remove("client_id"));
+        self.sign(&json!({"typ": "JWT"}), &claims)
+    }
+
+    /// Returns the claims of `token` if it is of this type and one of its keys signed it.
+    fn vouched(&self, token: &str, kind: &str) -> Option<Value> {
+        let part = |number| {
+            let bytes = BASE64_URL_SAFE_NO_PAD.decode(token.split('.').nth(number)?);
+            serde_json::from_slice::<Value>(&bytes.ok()?).ok()
+        };
+        let (header, claims) = (part(0)?, part(1)?);
+        let good = header["typ"] == kind
+            && claims["iss"] == self.issuer()
+            && claims["exp"].as_i64()? > self.clock.now().as_second();
+        let signed = self.lock().keys.iter().any(|key| key.has_signed(token));
+        (good && signed).then_some(claims)
+    }
+
     fn claims(&self, audience: &str, more: Value) -> Value {
         let now = self.clock.now().as_second();
         let mut claims = json!({
@@ -263,6 +301,7 @@ impl Idp {
             "grant_types_supported": [
                 "authorization_code", "client_credentials",
                 "urn:ietf:params:oauth:grant-type:jwt-bearer",
+                "urn:ietf:params:oauth:grant-type:token-exchange",
             ],
             "authorization_grant_profiles_supported": ["urn:ietf:params:oauth:grant-profile:id-jag"],
             "code_challenge_methods_supported": ["S256"],

@@ -25,7 +25,8 @@ use std::{
 
 use airside_base::{Clock, Fault, Kind, TenantId};
 use arc_swap::ArcSwap;
-use aws_lc_rs::digest;
+use aws_lc_rs::{constant_time::verify_slices_are_equal, digest};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use rustls::{
     CertificateError, DistinguishedName, RootCertStore,
     client::danger::HandshakeSignatureValid,
@@ -97,6 +98,14 @@ impl PeerCertificate {
 
     fn own(&self) -> &CertificateDer<'static> {
         &self.0.chain[0]
+    }
+
+    /// Returns whether `thumbprint` is the SHA-256 of the certificate, in base64url
+    /// (`x5t#S256`, RFC 8705, section 3.1).
+    pub(crate) fn is_named(&self, thumbprint: &str) -> bool {
+        let own = digest::digest(&digest::SHA256, self.own());
+        let own = BASE64_URL_SAFE_NO_PAD.encode(own);
+        verify_slices_are_equal(own.as_bytes(), thumbprint.as_bytes()).is_ok()
     }
 
     /// Returns the SHA-256 of the certificate, in hexadecimal digits.
@@ -436,10 +445,8 @@ impl Certificates {
 impl Verifier for Arc<Certificates> {
     /// Judges the certificate of a request, if there is one.
     fn verify(&self, head: &Head<'_>) -> Verdict {
-        let shown = match self.proxies.forwarded_certificate(head) {
-            Ok(Some(forwarded)) => Some(forwarded),
-            Ok(None) if self.proxies.trusts(head.peer.ip()) => None,
-            Ok(None) => head.certificate.cloned(),
+        let shown = match self.proxies.certificate(head) {
+            Ok(shown) => shown,
             Err(error) => return Verdict::Refused(Unidentified::Certificate(error)),
         };
         match shown {

@@ -262,6 +262,7 @@ impl Config {
             issuers: &self.issuer,
             trust_domains: &self.trust_domain,
             scopes: &self.scope,
+            certificates: !self.certificate.is_empty(),
         }
     }
 }

@@ -183,6 +183,16 @@ impl Proxies {
         None
     }
 
+    /// Returns the certificate of the client: what its connection shows, or what a proxy
+    /// that ends it forwards. That of the proxy itself is nobody's here.
+    pub(crate) fn certificate(&self, head: &Head<'_>) -> Result<Option<PeerCertificate>, Error> {
+        match self.forwarded_certificate(head)? {
+            Some(forwarded) => Ok(Some(forwarded)),
+            None if self.trusts(head.peer.ip()) => Ok(None),
+            None => Ok(head.certificate.cloned()),
+        }
+    }
+
     /// Returns the certificate that a proxy forwards for a client.
     ///
     /// # Errors

@@ -36,7 +36,7 @@ pub use resource::RESOURCE_METADATA;
 pub(crate) use resource::Resource;
 
 use self::{
-    claims::{Now, Verified},
+    claims::{Binding, Now, Verified},
     dpop::{Proofs, Wanted},
     introspect::Introspection,
     jose::Compact,
@@ -44,7 +44,9 @@ use self::{
     svid::TrustDomain,
     table::Table,
 };
-use crate::{Claim, Error, Evidence, Head, Outside, Reach, Verdict, Verifier};
+use crate::{
+    Claim, Error, Evidence, Head, Outside, PeerCertificate, Proxies, Reach, Verdict, Verifier,
+};
 
 /// Verified tokens that are remembered.
 const REMEMBERED: usize = 16_384;
@@ -88,6 +90,8 @@ pub(crate) enum Wrong {
     Unproved,
     #[error("the token is not bound to a key")]
     Unbound,
+    #[error("the token is bound to a client certificate, and the connection shows another or none")]
+    NoCertificate,
     #[error("more proofs came than can be remembered")]
     Busy,
     #[error("the keys of the issuer cannot be had")]
@@ -154,6 +158,11 @@ impl TokenError {
                 .with_hint("send `Authorization: DPoP …` and one `DPoP` proof"),
             Wrong::Unbound => no("ID-033", "the access token is not bound to a key")
                 .with_hint("ask for a DPoP-bound token"),
+            Wrong::NoCertificate => no(
+                "ID-072",
+                "the access token needs the client certificate that it is bound to",
+            )
+            .with_hint("call over connections that show the certificate the token was issued to"),
             Wrong::Busy | Wrong::NoKeys | Wrong::NoAnswer => Fault::new(
                 Kind::Unavailable,
                 "ID-035",
@@ -210,17 +219,19 @@ struct Inner {
     issuers: Vec<Arc<Issuer>>,
     domains: Vec<Arc<TrustDomain>>,
     resource: Arc<Resource>,
+    proxies: Proxies,
     remembered: Table<Remembered>,
     proofs: Arc<Proofs>,
     means: Means,
 }
 
 /// A token as a request shows it.
-#[derive(Clone, Copy)]
 struct Shown<'a> {
     token: &'a [u8],
     name: table::Name,
     proof: Option<&'a [u8]>,
+    /// What the connection shows, or a proxy that ends it.
+    certificate: Option<PeerCertificate>,
     scheme: Scheme,
     method: &'a str,
     path: &'a str,
@@ -231,6 +242,7 @@ struct Kept {
     token: Box<[u8]>,
     name: table::Name,
     proof: Option<Box<[u8]>>,
+    certificate: Option<PeerCertificate>,
     scheme: Scheme,
     method: Box<str>,
     path: Box<str>,
@@ -242,6 +254,7 @@ impl Kept {
             token: &self.token,
             name: self.name,
             proof: self.proof.as_deref(),
+            certificate: self.certificate.clone(),
             scheme: self.scheme,
             method: &self.method,
             path: &self.path,
@@ -260,7 +273,7 @@ impl Tokens {
     /// the same issuers is taken over.
     pub(crate) fn new(
         config: TokenConfig<'_>,
-        resource: Arc<Resource>,
+        (resource, proxies): (Arc<Resource>, Proxies),
         outside: &Outside<'_>,
         previous: Option<&Self>,
     ) -> Result<Self, TokenConfigError> {
@@ -307,6 +320,7 @@ impl Tokens {
                 .collect::<Result<_, _>>()?,
             domains: domains.collect(),
             resource,
+            proxies,
             remembered: Table::new(REMEMBERED),
             // A proof that was seen stays seen when the configuration changes.
             proofs: match previous {
@@ -334,11 +348,15 @@ impl Tokens {
 
 impl Verifier for Tokens {
     fn verify(&self, head: &Head<'_>) -> Verdict {
-        let shown = match Shown::read(head) {
+        let mut shown = match Shown::read(head) {
             Ok(Some(shown)) => shown,
             Ok(None) => return Verdict::Passed,
             Err(wrong) => return Verdict::Refused(wrong.into()),
         };
+        match self.0.proxies.certificate(head) {
+            Ok(certificate) => shown.certificate = certificate,
+            Err(error) => return Verdict::Refused(Error::Certificate(error)),
+        }
         match self.0.judge(&shown, None) {
             Ok(Judged::Claim(claim)) => Verdict::Claimed(claim),
             Ok(Judged::NeedsKeys(source)) => {
@@ -453,11 +471,19 @@ impl Inner {
             Vouched::Domain(_) => Dpop::Bound,
         };
         let claim = Claim::from(verified.caller.clone());
-        match (&verified.key, shown.scheme, dpop) {
-            (None, Scheme::Bearer, Dpop::Bound) => Ok(claim),
-            (None, _, _) => Err(Wrong::Unbound),
-            (Some(_), Scheme::Bearer, _) => Err(Wrong::Unproved),
-            (Some(key), Scheme::Dpop, _) => {
+        match (&verified.binding, shown.scheme, dpop) {
+            (Binding::None, Scheme::Bearer, Dpop::Bound) => Ok(claim),
+            // Whether the certificate itself is good is judged with the connection.
+            (Binding::Certificate(thumbprint), Scheme::Bearer, Dpop::Bound) => {
+                let certificate = shown.certificate.as_ref();
+                match certificate.is_some_and(|shown| shown.is_named(thumbprint)) {
+                    true => Ok(claim),
+                    false => Err(Wrong::NoCertificate),
+                }
+            }
+            (Binding::None | Binding::Certificate(_), _, _) => Err(Wrong::Unbound),
+            (Binding::Key(_), Scheme::Bearer, _) => Err(Wrong::Unproved),
+            (Binding::Key(key), Scheme::Dpop, _) => {
                 let proof = shown.proof.ok_or(Wrong::Unproved)?;
                 let url = self.resource.url_of(shown.path).ok_or(Wrong::Audience)?;
                 let wanted = Wanted {
@@ -559,21 +585,19 @@ impl Issuer {
     fn read(&self, token: &Compact<'_>, now: Timestamp) -> Result<Verified, Wrong> {
         let claims = &token.payload;
         let not_after = self.times(now).check(claims, true)?;
-        let key = bound_key(claims)?;
+        let binding = Binding::read(claims)?;
         let mut checked = vec![
             format!("signature {}", token.algorithm.as_str()),
             "issuer".to_owned(),
             "audience".to_owned(),
             "expiry".to_owned(),
         ];
-        if key.is_some() {
-            checked.push("dpop".to_owned());
-        }
+        checked.extend(binding.checked().map(str::to_owned));
         Ok(Verified {
             caller: claims::caller(&self.config, claims, Evidence::new("jwt", checked))?,
             audience: claims::audience(claims),
             not_after,
-            key,
+            binding,
         })
     }
 
@@ -583,17 +607,6 @@ impl Issuer {
             skew_s: i64::try_from(self.config.clock_skew_s).unwrap_or(0),
         }
     }
-}
-
-/// Returns the key that a token is bound to. Another way of binding is not verified
-/// here, so it must not look as if it were.
-fn bound_key(claims: &jose::Object) -> Result<Option<String>, Wrong> {
-    let Some(confirmation) = claims.0.get("cnf") else {
-        return Ok(None);
-    };
-    let key = confirmation.get("jkt").and_then(|key| key.as_str());
-    key.map(|key| Some(key.to_owned()))
-        .ok_or(Wrong::Claim("a binding that is not understood"))
 }
 
 impl<'a> Shown<'a> {
@@ -621,6 +634,7 @@ impl<'a> Shown<'a> {
         Ok(Some(Self {
             name: table::name(&[token]),
             proof: proof(head.headers, scheme)?,
+            certificate: None,
             scheme,
             token,
             method: head.method.as_str(),
@@ -633,6 +647,7 @@ impl<'a> Shown<'a> {
             token: self.token.into(),
             name: self.name,
             proof: self.proof.map(Into::into),
+            certificate: self.certificate.clone(),
             scheme: self.scheme,
             method: self.method.into(),
             path: self.path.into(),

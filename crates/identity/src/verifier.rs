@@ -119,18 +119,62 @@ struct Verifiers {
     anonymous: Option<AnonymousLoopback>,
 }
 
-/// What verifiers have claimed so far.
-#[derive(Debug, Default)]
-struct Tally {
-    claim: Option<Claim>,
+/// What one verifier found.
+enum Found {
+    Claim(Claim),
+    /// Somebody else has to say whether the credentials are good.
+    Credentials(Inquiry),
+    /// The same of evidence that may turn out to be worth nothing.
+    Channel(Inquiry),
 }
 
-impl Tally {
-    fn add(&mut self, claim: Claim) {
-        self.claim = Some(match self.claim.take() {
-            Some(first) => first.supported_by(claim),
-            None => claim,
-        });
+/// What was found, in the order of the verifiers.
+#[derive(Default)]
+struct Asked {
+    /// Everything up to the first question.
+    known: Option<Claim>,
+    /// That question and what came after it.
+    later: Vec<Found>,
+}
+
+impl Asked {
+    fn add(&mut self, found: Found) {
+        match found {
+            Found::Claim(claim) if self.later.is_empty() => {
+                self.known = Some(joined(self.known.take(), claim));
+            }
+            found => self.later.push(found),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.known.is_none() && self.later.is_empty()
+    }
+
+    /// Asks what is to be asked. The first claim names the caller and the others support
+    /// it, however long each took: who a caller is must not depend on what was known
+    /// beforehand.
+    async fn resolve(self) -> Result<Option<Claim>, Error> {
+        let mut all = self.known;
+        for found in self.later {
+            let claim = match found {
+                Found::Claim(claim) => Some(claim),
+                Found::Credentials(inquiry) => Some(inquiry.await?.ok_or(Error::Nobody)?),
+                Found::Channel(inquiry) => inquiry.await?,
+            };
+            all = match claim {
+                Some(claim) => Some(joined(all, claim)),
+                None => all,
+            };
+        }
+        Ok(all)
+    }
+}
+
+fn joined(first: Option<Claim>, next: Claim) -> Claim {
+    match first {
+        Some(first) => first.supported_by(next),
+        None => next,
     }
 }
 
@@ -185,14 +229,15 @@ impl Identity {
         let tokens = config.tokens();
         let resource = Arc::new(Resource::new(&tokens));
         let previous = outside.previous.map(|previous| &*previous.verifiers);
+        let proxies = Proxies::new(&config.proxy)?;
         let tokens = match tokens.is_used() {
             true => {
                 let previous = previous.and_then(|previous| previous.tokens.as_ref());
-                Some(Tokens::new(tokens, resource.clone(), outside, previous)?)
+                let here = (resource.clone(), proxies.clone());
+                Some(Tokens::new(tokens, here, outside, previous)?)
             }
             false => None,
         };
-        let proxies = Proxies::new(&config.proxy)?;
         let certificates = Certificates::load(&config.certificate, proxies.clone(), clock.clone())?;
         let certificates = Arc::new(certificates);
         let known = previous.map(|previous| &*previous.signatures);
@@ -238,28 +283,21 @@ impl Identity {
 
     /// Returns who is calling, at once unless somebody else has to be asked.
     pub fn identify(&self, head: &Head<'_>) -> Identified {
-        match self.verifiers.ask(head) {
-            Ok((tally, fallback, asking)) if asking.is_empty() => {
-                Identified::Now(tally.claim.map_or(fallback, Ok))
-            }
-            Ok((mut tally, fallback, asking)) => Identified::Later(Box::pin(async move {
-                let (mut named, channels): (Vec<_>, Vec<_>) =
-                    asking.into_iter().partition(|(names, _)| *names);
-                if let Some((_, inquiry)) = named.pop() {
-                    let claim = inquiry.await?.ok_or(Error::Nobody)?;
-                    tally.claim = Some(match tally.claim.take() {
-                        Some(channel) => claim.supported_by(channel),
-                        None => claim,
-                    });
-                }
-                for (_, inquiry) in channels {
-                    if let Some(claim) = inquiry.await? {
-                        tally.add(claim);
-                    }
-                }
-                tally.claim.map_or(fallback, Ok)
+        let asked = match self.verifiers.ask(head) {
+            Ok(asked) => asked,
+            Err(error) => return Identified::Now(Err(error)),
+        };
+        // Whoever shows nothing, or nothing that turns out to be of worth.
+        let otherwise = match asked.known {
+            Some(_) => Err(Error::Nobody),
+            None => self.verifiers.anonymous(head),
+        };
+        match asked.later.is_empty() {
+            true => Identified::Now(asked.known.map_or(otherwise, Ok)),
+            false => Identified::Later(Box::pin(async move {
+                let claim = asked.resolve().await?;
+                claim.map_or(otherwise, Ok)
             })),
-            Err(error) => Identified::Now(Err(error)),
         }
     }
 
@@ -310,26 +348,21 @@ impl Identity {
     }
 }
 
-/// Claims so far, who it is if there are none, and what has to be asked: whether it
-/// names the caller, and the question.
-type Asked = (Tally, Result<Claim, Error>, Vec<(bool, Inquiry)>);
-
 impl Verifiers {
     fn ask(&self, head: &Head<'_>) -> Result<Asked, Error> {
-        let mut tally = Tally::default();
-        let mut asking = Vec::new();
+        let mut asked = Asked::default();
         if head.headers.contains_key(AUTHORIZATION) {
             let keys: &dyn Verifier = &self.keys;
             let tokens = self.tokens.iter().map(|tokens| tokens as &dyn Verifier);
             for verifier in std::iter::once(keys).chain(tokens) {
                 match verifier.verify(head) {
                     Verdict::Passed => {}
-                    Verdict::Claimed(claim) => tally.add(claim),
+                    Verdict::Claimed(claim) => asked.add(Found::Claim(claim)),
                     Verdict::Refused(error) => return Err(error),
-                    Verdict::Asking(inquiry) => asking.push((true, inquiry)),
+                    Verdict::Asking(inquiry) => asked.add(Found::Credentials(inquiry)),
                 }
             }
-            if tally.claim.is_none() && asking.is_empty() {
+            if asked.is_empty() {
                 // Credentials that nobody understands are not overlooked, whatever
                 // else there is.
                 return Err(Error::Nobody);
@@ -338,16 +371,12 @@ impl Verifiers {
         for verifier in &self.channels {
             match verifier.verify(head) {
                 Verdict::Passed => {}
-                Verdict::Claimed(claim) => tally.add(claim),
+                Verdict::Claimed(claim) => asked.add(Found::Claim(claim)),
                 Verdict::Refused(error) => return Err(error),
-                Verdict::Asking(inquiry) => asking.push((false, inquiry)),
+                Verdict::Asking(inquiry) => asked.add(Found::Channel(inquiry)),
             }
         }
-        let fallback = match tally.claim {
-            Some(_) => Err(Error::Nobody),
-            None => self.anonymous(head),
-        };
-        Ok((tally, fallback, asking))
+        Ok(asked)
     }
 
     fn anonymous(&self, head: &Head<'_>) -> Result<Claim, Error> {

@@ -24,6 +24,9 @@ pub(super) struct Code {
     scope: String,
 }
 
+/// The word of an enterprise for a person.
+const ID_JAG: &str = "urn:ietf:params:oauth:token-type:id-jag";
+
 type Form = std::collections::HashMap<String, String>;
 
 fn read(text: &[u8]) -> Form {
@@ -89,6 +92,7 @@ impl Idp {
             },
             "authorization_code" => self.redeem(head, &form),
             "urn:ietf:params:oauth:grant-type:jwt-bearer" => self.exchange(head, &get("assertion")),
+            "urn:ietf:params:oauth:grant-type:token-exchange" => self.attest(head, &form),
             _ => refused("unsupported_grant_type"),
         }
     }
@@ -108,26 +112,62 @@ impl Idp {
         self.issue(head, &code.resource, claims)
     }
 
-    /// Takes the word of an enterprise for a person (ID-JAG). Its key is ours here; who
-    /// acts and for which organisation goes into the token.
-    fn exchange(&self, head: &Parts, assertion: &str) -> Response<Full<Bytes>> {
-        let payload = assertion.split('.').nth(1).unwrap_or_default();
-        let payload = BASE64_URL_SAFE_NO_PAD.decode(payload).unwrap_or_default();
-        let Ok(Value::Object(said)) = serde_json::from_slice(&payload) else {
+    /// Gives its word for a person to the authorization server in the form, for a client
+    /// with whom she has signed in (ID-JAG over RFC 8693).
+    fn attest(&self, head: &Parts, form: &Form) -> Response<Full<Bytes>> {
+        let get = |name: &str| form.get(name).map_or("", String::as_str);
+        let Some(client) = self.client(head) else {
+            return refused("invalid_client");
+        };
+        let types = (get("requested_token_type"), get("subject_token_type"));
+        if types != (ID_JAG, "urn:ietf:params:oauth:token-type:id_token") {
+            return refused("invalid_request");
+        }
+        let said = self.vouched(get("subject_token"), "JWT");
+        let Some(said) = said.filter(|said| said["aud"] == client.as_str()) else {
             return refused("invalid_grant");
         };
-        let get = |name: &str| said.get(name).cloned().unwrap_or_default();
-        if get("aud") != json!(self.issuer())
-            || self.client(head).map(Value::from) != Some(get("client_id"))
-        {
+        let now = self.clock.now().as_second();
+        let mut word = json!({
+            "iss": self.issuer(), "aud": get("audience"), "resource": get("resource"),
+            "client_id": client, "scope": get("scope"), "sub": said["sub"],
+            "jti": secret_token(), "iat": now, "exp": now + 300,
+        });
+        for name in ["org_id", "act"] {
+            if let Some(value) = said.get(name) {
+                word[name] = value.clone();
+            }
+        }
+        json_answer(&json!({
+            "access_token": self.sign(&json!({"typ": "oauth-id-jag+jwt"}), &word),
+            "issued_token_type": ID_JAG, "token_type": "N_A", "expires_in": 300,
+        }))
+    }
+
+    /// Takes the word of an enterprise for a person, once. Who acts and for which
+    /// organisation goes into the token.
+    fn exchange(&self, head: &Parts, word: &str) -> Response<Full<Bytes>> {
+        let enterprises = self.lock().enterprises.clone();
+        let mut enterprises = enterprises.iter();
+        let said = enterprises.find_map(|enterprise| enterprise.vouched(word, "oauth-id-jag+jwt"));
+        let Some(said) = said else {
+            return refused("invalid_grant");
+        };
+        let for_us = said["aud"] == self.issuer()
+            && self.client(head).map(Value::from).as_ref() == Some(&said["client_id"]);
+        let id = said["jti"].as_str().unwrap_or_default().to_owned();
+        if !for_us || !self.lock().redeemed.insert(id) {
             return refused("invalid_grant");
         }
-        let resource = get("resource");
+        let mut act = json!({"sub": said["client_id"]});
+        if let Some(before) = said.get("act") {
+            act["act"] = before.clone();
+        }
         let claims = json!({
-            "client_id": get("client_id"), "sub": get("sub"), "scope": get("scope"),
-            "org_id": get("org_id"), "act": {"sub": get("client_id")},
+            "client_id": said["client_id"], "sub": said["sub"], "scope": said["scope"],
+            "org_id": said["org_id"], "act": act,
         });
-        self.issue(head, resource.as_str().unwrap_or_default(), claims)
+        self.issue(head, said["resource"].as_str().unwrap_or_default(), claims)
     }
 
     /// Issues a token, bound to the key of a proof if there is one.

@@ -6,8 +6,10 @@ use aws_lc_rs::{
     rand::SystemRandom,
     rsa::KeySize,
     signature::{
-        ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair,
-        Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaKeyPair,
+        ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED,
+        ECDSA_P384_SHA384_FIXED_SIGNING, ED25519, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _,
+        RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RSA_PSS_2048_8192_SHA256, RSA_PSS_SHA256,
+        RsaKeyPair, UnparsedPublicKey, VerificationAlgorithm,
     },
 };
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -156,6 +158,32 @@ impl Signer {
         let signed = format!("{}.{}", part(header), part(claims));
         let signature = BASE64_URL_SAFE_NO_PAD.encode(self.signature(signed.as_bytes()));
         format!("{signed}.{signature}")
+    }
+
+    /// Returns whether this key has signed `token`.
+    #[must_use]
+    pub(super) fn has_signed(&self, token: &str) -> bool {
+        let Some((message, signature)) = token.rsplit_once('.') else {
+            return false;
+        };
+        let Ok(signature) = BASE64_URL_SAFE_NO_PAD.decode(signature) else {
+            return false;
+        };
+        let (public, algorithm): (&[u8], &'static dyn VerificationAlgorithm) = match &self.private {
+            Private::Rsa(key) if self.kind == Kind::Ps256 => {
+                (key.public_key().as_ref(), &RSA_PSS_2048_8192_SHA256)
+            }
+            Private::Rsa(key) => (key.public_key().as_ref(), &RSA_PKCS1_2048_8192_SHA256),
+            Private::Ec(key) if self.kind == Kind::Es256 => {
+                (key.public_key().as_ref(), &ECDSA_P256_SHA256_FIXED)
+            }
+            Private::Ec(key) => (key.public_key().as_ref(), &ECDSA_P384_SHA384_FIXED),
+            Private::Ed(key) => (key.public_key().as_ref(), &ED25519),
+            Private::Secret(_) => return false,
+        };
+        UnparsedPublicKey::new(algorithm, public)
+            .verify(message.as_bytes(), &signature)
+            .is_ok()
     }
 
     fn algorithm(&self) -> &'static str {

@@ -164,6 +164,7 @@ pub(super) static PAGES: &[(&str, &str)] = &[
     page!("ID-067"),
     page!("ID-068"),
     page!("ID-070"),
+    page!("ID-072"),
     page!("LED-001"),
     page!("LED-002"),
     page!("LED-003"),

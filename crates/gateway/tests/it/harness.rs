@@ -561,7 +561,12 @@ impl House {
 
     /// Returns the first `count` entries of the ledger, as kind and body.
     pub(crate) async fn entries(&self, count: usize) -> Vec<(String, Value)> {
-        let mut follower = self.ledger.follow(TenantId::default(), 0);
+        self.entries_of(TenantId::default(), count).await
+    }
+
+    /// Returns the first `count` entries of the chain of `tenant`, as kind and body.
+    pub(crate) async fn entries_of(&self, tenant: TenantId, count: usize) -> Vec<(String, Value)> {
+        let mut follower = self.ledger.follow(tenant, 0);
         let mut entries: Vec<Entry> = Vec::new();
         while entries.len() < count {
             entries.extend(within(follower.next()).await.unwrap());

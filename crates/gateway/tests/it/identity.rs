@@ -56,14 +56,14 @@ impl Press {
 }
 
 /// An agent that publishes its key and signs.
-struct Agent {
+pub(crate) struct Agent {
     pair: Ed25519KeyPair,
     keyid: String,
     press: Press,
 }
 
 impl Agent {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let pair = Ed25519KeyPair::generate().unwrap();
         let x = URL_SAFE_NO_PAD.encode(pair.public_key());
         let canonical = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#);
@@ -87,8 +87,13 @@ impl Agent {
         House::with(setup).await
     }
 
-    /// Signs a call with `body` and sends `sent` instead.
-    async fn call(&self, house: &House, nonce: &str, body: &str, sent: &str) -> Reply {
+    /// Returns where it publishes its key.
+    pub(crate) const fn url(&self) -> &Url {
+        &self.press.url
+    }
+
+    /// Returns the fields with which it signs a call of `body` to `host`.
+    pub(crate) fn sign(&self, host: &str, nonce: &str, body: &str) -> Vec<(&'static str, String)> {
         let created = SystemClock::new().now().as_second();
         let agent = self.press.url.origin().ascii_serialization();
         let body_digest = format!("sha-256=:{}:", STANDARD.encode(sha256(body.as_bytes())));
@@ -98,22 +103,26 @@ impl Agent {
             created + 60,
             self.keyid
         );
-        let host = house.address.to_string();
         let base = format!(
             "\"@authority\": {host}\n\"@method\": POST\n\"content-digest\": {body_digest}\n\
              \"signature-agent\";key=\"a\": \"{agent}\"\n\"@signature-params\": {params}"
         );
         let signature = STANDARD.encode(self.pair.sign(base.as_bytes()));
-        let (input, signature) = (format!("s={params}"), format!("s=:{signature}:"));
-        let agent = format!("a=\"{agent}\"");
+        vec![
+            ("content-digest", body_digest),
+            ("signature-agent", format!("a=\"{agent}\"")),
+            ("signature-input", format!("s={params}")),
+            ("signature", format!("s=:{signature}:")),
+        ]
+    }
+
+    /// Signs a call with `body` and sends `sent` instead.
+    async fn call(&self, house: &House, nonce: &str, body: &str, sent: &str) -> Reply {
+        let host = house.address.to_string();
+        let signed = self.sign(&host, nonce, body);
         let mut fields = headers("tools/call", "search");
-        fields.extend([
-            ("host", host.as_str()),
-            ("content-digest", &body_digest),
-            ("signature-agent", &agent),
-            ("signature-input", &input),
-            ("signature", &signature),
-        ]);
+        fields.push(("host", &host));
+        fields.extend(signed.iter().map(|(name, value)| (*name, value.as_str())));
         house.post(&fields, sent.to_owned()).await
     }
 }

@@ -5,11 +5,14 @@
 mod authorization;
 mod budgets;
 mod credentials;
+mod enterprise;
 mod firewall;
 mod flow;
+mod foreign;
 mod harness;
 mod hostile;
 mod identity;
+mod ladder;
 mod limits;
 mod merged;
 mod oauth;

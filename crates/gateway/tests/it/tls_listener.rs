@@ -14,18 +14,18 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::harness::{House, Reply, Setup, call, headers, post_over, within};
 
-const HOST: &str = "mtls.connectors.example";
+pub(crate) const HOST: &str = "mtls.connectors.example";
 
-struct Pki {
+pub(crate) struct Pki {
     folder: tempfile::TempDir,
     /// Of the gateway.
     server: Authority,
     /// Of clients.
-    clients: Authority,
+    pub(crate) clients: Authority,
 }
 
 impl Pki {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let pki = Self {
             folder: tempfile::tempdir().unwrap(),
             server: Authority::new("server"),
@@ -51,9 +51,15 @@ impl Pki {
     }
 
     async fn house(&self, clients: ClientCertificates, change: impl FnOnce(&mut Tls)) -> House {
+        let mut setup = self.setup(clients);
+        change(setup.listen.tls.as_mut().unwrap());
+        House::with(setup).await
+    }
+
+    /// Returns a gateway to which the platform `connectors` may show certificates.
+    pub(crate) fn setup(&self, clients: ClientCertificates) -> Setup {
         let mut tls = Tls::new(self.path("server.pem"), self.path("server.key"));
         tls.client_certificates = clients;
-        change(&mut tls);
         let platform = CertificateConfig {
             name: "connectors".to_owned(),
             ca_file: self.path("clients.pem"),
@@ -70,11 +76,11 @@ impl Pki {
         };
         setup.listen.tls = Some(tls);
         setup.identity.certificate = vec![platform];
-        House::with(setup).await
+        setup
     }
 
     /// Connects as somebody with `shown`.
-    async fn connect(
+    pub(crate) async fn connect(
         &self,
         house: &House,
         shown: Option<&Issued>,

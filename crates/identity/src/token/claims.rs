@@ -29,8 +29,46 @@ pub(super) struct Verified {
     pub(super) audience: Vec<String>,
     /// Last second, tolerance included.
     pub(super) not_after: i64,
-    /// Thumbprint of the key that it is bound to.
-    pub(super) key: Option<String>,
+    pub(super) binding: Binding,
+}
+
+/// What a token is bound to (`cnf`, RFC 7800): without it, it is good for nobody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Binding {
+    /// Nothing: whoever has the token can use it.
+    None,
+    /// The key with this thumbprint (RFC 9449).
+    Key(String),
+    /// The client certificate with this SHA-256, in base64url (RFC 8705).
+    Certificate(String),
+}
+
+impl Binding {
+    /// Reads `cnf`. A way of binding that is not verified here must not look as if it
+    /// were.
+    pub(super) fn read(claims: &Object) -> Result<Self, Wrong> {
+        let Some(confirmation) = claims.0.get("cnf") else {
+            return Ok(Self::None);
+        };
+        let text = |name: &str| {
+            let value = confirmation.get(name)?;
+            Some(value.as_str().filter(|text| is_printable(text)))
+        };
+        match (text("jkt"), text("x5t#S256")) {
+            (Some(Some(key)), None) => Ok(Self::Key(key.to_owned())),
+            (None, Some(Some(certificate))) => Ok(Self::Certificate(certificate.to_owned())),
+            _ => Err(Wrong::Claim("a binding that is not understood")),
+        }
+    }
+
+    /// Returns what is checked because of it, as evidence.
+    pub(super) const fn checked(&self) -> Option<&'static str> {
+        match self {
+            Self::None => None,
+            Self::Key(_) => Some("dpop"),
+            Self::Certificate(_) => Some("client certificate"),
+        }
+    }
 }
 
 /// Times within which a token is good.
@@ -382,6 +420,29 @@ mod tests {
         let caller = judge(more, claims).unwrap();
         assert_eq!(caller.groups(), ["booking"]);
         assert_eq!(caller.scopes(), ["x", "y"]);
+    }
+
+    #[test]
+    fn binding_is_one_that_is_checked_or_refused() {
+        let read = |claims: &str| Binding::read(&Object::parse(claims.as_bytes()).unwrap());
+        assert_eq!(read("{}"), Ok(Binding::None));
+        let key = read(r#"{"cnf": {"jkt": "a"}}"#);
+        assert_eq!(key, Ok(Binding::Key("a".to_owned())));
+        let certificate = read(r#"{"cnf": {"x5t#S256": "b"}}"#);
+        assert_eq!(certificate, Ok(Binding::Certificate("b".to_owned())));
+        for other in [
+            "null",
+            "{}",
+            r#""a""#,
+            r#"{"jwk": {}}"#,
+            r#"{"kid": "a"}"#,
+            r#"{"jkt": 1}"#,
+            r#"{"jkt": ""}"#,
+            r#"{"jkt": "a", "x5t#S256": "b"}"#,
+            r#"{"jkt": 1, "x5t#S256": "b"}"#,
+        ] {
+            assert!(read(&format!(r#"{{"cnf": {other}}}"#)).is_err(), "{other}");
+        }
     }
 
     #[test]

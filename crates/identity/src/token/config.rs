@@ -423,6 +423,8 @@ pub(crate) struct TokenConfig<'a> {
     pub(crate) issuers: &'a [IssuerConfig],
     pub(crate) trust_domains: &'a [TrustDomainConfig],
     pub(crate) scopes: &'a [ScopeConfig],
+    /// Whether client certificates are known, so that tokens can be bound to them.
+    pub(crate) certificates: bool,
 }
 
 impl TokenConfig<'_> {

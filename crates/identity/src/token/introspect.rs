@@ -16,8 +16,8 @@ use tokio::sync::Semaphore;
 use url::{Url, form_urlencoded};
 
 use super::{
-    Wrong, bound_key,
-    claims::{self, Now, Verified},
+    Wrong,
+    claims::{self, Binding, Now, Verified},
     config::{IntrospectionConfig, IssuerConfig, TokenConfigError},
     jose::Object,
     keys::Source,
@@ -143,12 +143,14 @@ impl Introspection {
         };
         let not_after = times.check(answer, false)?;
         let not_after = not_after.min(now.as_second() + self.cache_s);
-        let evidence = Evidence::new("introspection", ["active", "audience", "expiry"]);
+        let binding = Binding::read(answer)?;
+        let checked = ["active", "audience", "expiry"].into_iter();
+        let evidence = Evidence::new("introspection", checked.chain(binding.checked()));
         let verified = Verified {
             caller: claims::caller(issuer, answer, evidence)?,
             audience: claims::audience(answer),
             not_after,
-            key: bound_key(answer)?,
+            binding,
         };
         let until = Timestamp::from_second(not_after).unwrap_or(Timestamp::MAX);
         Ok((verified, until))

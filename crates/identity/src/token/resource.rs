@@ -242,6 +242,9 @@ fn metadata(config: &TokenConfig<'_>) -> Option<Map<String, Value>> {
         "dpop_signing_alg_values_supported",
         json!(Algorithm::ALL.map(Algorithm::as_str)),
     );
+    if config.certificates {
+        put("tls_client_certificate_bound_access_tokens", json!(true));
+    }
     if bound {
         put("dpop_bound_access_tokens_required", json!(true));
     }

@@ -6,7 +6,7 @@ use airside_base::Timestamp;
 
 use super::{
     Wrong,
-    claims::{self, Now, Verified},
+    claims::{self, Binding, Now, Verified},
     config::TrustDomainConfig,
     jose::{Algorithm, Compact},
     keys::{Place, Source},
@@ -113,7 +113,7 @@ impl TrustDomain {
                 .with_evidence(Evidence::new("jwt_svid", checked)),
             audience: claims::audience(claims),
             not_after,
-            key: super::bound_key(claims)?,
+            binding: Binding::read(claims)?,
         })
     }
 }

@@ -429,10 +429,34 @@ async fn bound_token_needs_a_proof_and_a_plain_one_may_have_none() {
     let plain = desk.token(json!({}));
     assert_eq!(desk.judge(&with(&plain, &[&fresh(HERE)])).await, "ID-033");
     // A binding that is not verified here must not look as if it were.
-    let by_certificate = desk.token(json!({"cnf": {"x5t#S256": "x"}}));
-    desk.check(&by_certificate, "ID-028").await;
+    let by_name = desk.token(json!({"cnf": {"kid": "x"}}));
+    desk.check(&by_name, "ID-028").await;
     let required = super::tests::desk(r#", "dpop": "required""#);
     required.check(&required.token(json!({})), "ID-033").await;
+}
+
+#[tokio::test]
+async fn token_bound_to_a_certificate_needs_that_certificate() {
+    use rustls::pki_types::CertificateDer;
+    let desk = desk("");
+    let certificate = |bytes: &[u8]| {
+        let chain = vec![CertificateDer::from(bytes.to_vec())];
+        PeerCertificate::new(chain).unwrap()
+    };
+    // SHA-256 of `abc` (FIPS 180-2, appendix B.1), in base64url.
+    let bound = json!({"x5t#S256": "ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0"});
+    let token = desk.token(json!({"cnf": bound}));
+    desk.check(&token, "ID-072").await;
+    let other = bearer(&token).certificate(certificate(b"abd"));
+    assert_eq!(desk.judge(&other).await, "ID-072");
+    // It is the one; that nobody here knows its platform is another matter.
+    let own = bearer(&token).certificate(certificate(b"abc"));
+    assert_eq!(desk.judge(&own).await, "ID-050");
+    // Nor is it a DPoP-bound token, whatever the scheme says.
+    let authorization = format!("DPoP {token}");
+    let dpop = Sample::new().header("authorization", &authorization);
+    let dpop = dpop.certificate(certificate(b"abc"));
+    assert_eq!(desk.judge(&dpop).await, "ID-033");
 }
 
 #[tokio::test]

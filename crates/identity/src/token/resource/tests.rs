@@ -159,3 +159,16 @@ fn challenges_name_metadata_scopes_and_what_was_wrong() {
         &[r#"Bearer realm="airside", error="invalid_token""#],
     );
 }
+
+#[test]
+fn certificates_are_announced_where_they_can_bind() {
+    let announced = |config: &str| {
+        let config: Config = serde_json::from_str(config).unwrap();
+        let document = Resource::new(&config.tokens()).metadata("/mcp").unwrap();
+        let document: Value = serde_json::from_slice(&document).unwrap();
+        document["tls_client_certificate_bound_access_tokens"].clone()
+    };
+    assert_eq!(announced(CONFIG), Value::Null);
+    let platform = r#"{"certificate": [{"name": "a", "ca-file": "ca.pem", "dns": ["a.example"]}],"#;
+    assert_eq!(announced(&CONFIG.replacen('{', platform, 1)), true);
+}
