@@ -9,12 +9,14 @@
 
 mod clock;
 mod fault;
+mod finding;
 mod id;
 mod redacted;
 mod supervisor;
 
 pub use clock::{Clock, SystemClock, VirtualClock};
 pub use fault::{Fault, Kind};
+pub use finding::{Finding, NotASeverity, Place, Rule, Severity};
 pub use id::{CallId, NameError, NodeId, ServerId, TenantId, secret_token};
 pub use jiff::Timestamp;
 pub use redacted::Redacted;
