@@ -35,6 +35,7 @@ const ACK_LIMIT: Duration = Duration::from_secs(15);
 pub(crate) fn folds() -> Folds {
     Folds::default()
         .with::<airside_supply::opera::Reservations>()
+        .with::<airside_contracts::event::Contracts>()
         .with::<airside_travel::Homes>()
         .with::<airside_travel::Reservations>()
         .with::<airside_travel::Sessions>()

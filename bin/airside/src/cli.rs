@@ -1,5 +1,6 @@
 //! The command line.
 
+mod contracts;
 mod conversation;
 mod firewall;
 mod policy;
@@ -18,6 +19,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, builder::Styles};
 use url::Url;
 
 pub(crate) use self::{
+    contracts::{ContractDecision, ContractList, Contracts, WhichContract},
     conversation::{Conversation, ConversationRestore, Moment, Which},
     firewall::{Firewall, FirewallTest},
     policy::{
@@ -112,6 +114,9 @@ pub(crate) enum Command {
     /// Look at conversations and bring earlier states back
     #[command(subcommand)]
     Conversation(Conversation),
+    /// Look at what servers say of their tools, and accept changes
+    #[command(subcommand)]
+    Contracts(Contracts),
     /// Check and document the configuration
     #[command(subcommand)]
     Config(Config),

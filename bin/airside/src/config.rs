@@ -81,6 +81,9 @@ pub(crate) struct Config {
     /// What policies are to know about tools, each `[[tool]]`.
     #[serde(default)]
     pub(crate) tool: Vec<Tool>,
+    /// What is done about changes of tools. `[upstream.contracts]` says it for one server.
+    #[serde(default)]
+    pub(crate) contracts: airside_contracts::Rules,
     /// Who may call, and how callers prove who they are.
     #[serde(default)]
     pub(crate) identity: airside_identity::Config,

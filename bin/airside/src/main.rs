@@ -7,6 +7,7 @@ mod backup;
 mod call;
 mod cli;
 mod config;
+mod contracts;
 mod conversation;
 mod endpoint;
 mod explain;
@@ -94,6 +95,7 @@ fn run(cli: &Cli, out: &mut Out) -> Result<(), Failure> {
         Command::Erase(args) => person::erase(args, out),
         Command::Export(args) => person::export(args, out),
         Command::Conversation(args) => conversation::run(args, out),
+        Command::Contracts(args) => contracts::run(args, out),
         Command::Config(args) => config::command::run(args, out),
         Command::Review(args) => review::run(args, out),
         Command::Key(args) => key::run(args, out),

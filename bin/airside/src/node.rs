@@ -7,6 +7,7 @@
 //! * Nothing is served before the entry that names the configuration is durable.
 
 mod approvals;
+mod contracts;
 mod event;
 pub(crate) mod folder;
 mod listen;

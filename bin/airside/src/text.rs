@@ -32,6 +32,23 @@ pub(crate) fn printable_json(json: &str) -> String {
     out
 }
 
+/// Like [`printable`], and makes visible what only changes how other characters look or
+/// takes no room: texts in which somebody may hide something.
+pub(crate) fn visible(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in printable(text).chars() {
+        let hides = matches!(c,
+            '\u{00ad}' | '\u{034f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200c}' | '\u{200d}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}'
+            | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{e0100}'..='\u{e01ef}');
+        match hides {
+            true => out.extend(c.escape_unicode()),
+            false => out.push(c),
+        }
+    }
+    out
+}
+
 fn escape(text: &str, keep: impl Fn(char) -> bool) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -93,6 +110,14 @@ mod tests {
         assert!(!shown.chars().any(acts), "{shown:?}");
         assert!(shown.starts_with("a\\u{1b}[2Jb"), "{shown}");
         assert_eq!(printable_lines("a\n\tb\u{1b}"), "a\n\tb\\u{1b}");
+    }
+
+    #[test]
+    fn what_hides_is_visible() {
+        assert_eq!(
+            visible("a\u{200d}b\u{fe0f}\u{1b}"),
+            "a\\u{200d}b\\u{fe0f}\\u{1b}"
+        );
     }
 
     #[test]

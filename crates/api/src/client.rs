@@ -243,6 +243,33 @@ impl Client {
         read(&collect(body).await?)
     }
 
+    /// Returns how the tools of all servers stand.
+    pub async fn contracts(&self) -> Result<Vec<wire::ContractRow>, Error> {
+        let all: wire::Contracts = self.ask(Method::GET, "/v1/contracts").await?;
+        Ok(all.contracts)
+    }
+
+    /// Returns one contract in full.
+    pub async fn contract(&self, of: &wire::ContractOf) -> Result<wire::Contract, Error> {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query.append_pair("server", &of.server);
+        query.append_pair("tool", &of.tool);
+        query.append_pair("class", &of.class);
+        let path = format!("/v1/contracts/show?{}", query.finish());
+        self.ask(Method::GET, &path).await
+    }
+
+    /// Decides about a tool.
+    pub async fn decide_contract(
+        &self,
+        decision: &wire::ContractDecision,
+    ) -> Result<wire::ContractRow, Error> {
+        let text = wire::to_line(decision);
+        let path = "/v1/contracts/decide";
+        let body = self.send(Method::POST, path, text.into()).await?;
+        read(&collect(body).await?)
+    }
+
     async fn ask<T: DeserializeOwned>(&self, method: Method, path: &str) -> Result<T, Error> {
         let body = self.send(method, path, Bytes::new()).await?;
         read(&collect(body).await?)

@@ -80,6 +80,17 @@ pub(crate) fn foreign_origin() -> Answer {
     ))
 }
 
+pub(crate) fn no_digest() -> Answer {
+    Answer(
+        Fault::new(
+            Kind::Invalid,
+            "API-020",
+            "`digest` has to be the SHA-256 of the definition, in hex",
+        )
+        .with_hint("take it from /v1/contracts/show"),
+    )
+}
+
 pub(crate) fn bad_body(reason: &str) -> Answer {
     Answer(Fault::new(
         Kind::Invalid,

@@ -16,6 +16,7 @@ mod alpinebits;
 pub mod approvals;
 pub mod client;
 mod config;
+mod contracts;
 mod conversations;
 mod fault;
 pub mod limits;

@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     Access, Delivery, Needs, Persons, Pushed, Reach, Receipt, Role, alpinebits, approvals,
-    conversations,
+    contracts, conversations,
     fault::{self, Answer},
     limits, opera, payments, persons, review,
     role::{Holder, require},
@@ -74,6 +74,23 @@ pub trait Node: Send + Sync {
 
     /// Takes what OPERA pushes.
     fn pushed(&self, pushed: Pushed) -> BoxFuture<'_, Result<(), Fault>>;
+
+    /// Returns how the tools of all servers stand.
+    fn contracts(&self) -> Vec<wire::ContractRow>;
+
+    /// Returns one contract in full.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    fn contract(&self, of: &wire::ContractOf) -> Result<wire::Contract, Fault>;
+
+    /// Does what `by` decides about a tool.
+    fn decide_contract(
+        &self,
+        decision: wire::ContractDecision,
+        by: String,
+    ) -> BoxFuture<'_, Result<wire::ContractRow, Fault>>;
 }
 
 /// What the routes work on.
@@ -174,6 +191,7 @@ fn table() -> Vec<Route> {
             post(limits::reset),
         ),
     ];
+    table.extend(of_contracts(viewer, auditor, operator));
     table.extend(of_persons(auditor, operator));
     table.extend(of_review(auditor, operator));
     let deliver =
@@ -193,6 +211,17 @@ fn table() -> Vec<Route> {
         told,
     ));
     table
+}
+
+/// The routes about what servers say of their tools.
+fn of_contracts(viewer: Needs, auditor: Needs, operator: Needs) -> Vec<Route> {
+    let (all, show) = ("/v1/contracts", "/v1/contracts/show");
+    let decide = "/v1/contracts/decide";
+    vec![
+        route(Method::GET, all, viewer, get(contracts::list)),
+        route(Method::GET, show, auditor, get(contracts::show)),
+        route(Method::POST, decide, operator, post(contracts::decide)),
+    ]
 }
 
 /// The routes whose answers can be about persons.

@@ -1,5 +1,7 @@
 //! What travels over the control API, as JSON.
 
+mod contract;
+
 use std::net::SocketAddr;
 
 use airside_base::{Fault, TenantId, Timestamp};
@@ -11,6 +13,11 @@ use airside_ledger::{
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+
+pub use self::contract::{
+    Contract, ContractDecision, ContractDifference, ContractHit, ContractOf, ContractRow,
+    ContractVerdict, Contracts, Definition,
+};
 
 /// State of a running node.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -131,7 +131,7 @@ impl Catalog {
                     tracing::warn!(server.id = %server, limit = MAX_TOOLS, "the server has more tools than are remembered");
                     break;
                 }
-                let tool = read_tool(server, &item);
+                let tool = read_tool(server, &item.name, item.text);
                 // Two tools of one name: which one is called nobody knows.
                 if tools.insert(item.name.clone(), tool).is_some() {
                     let facts = Facts::unknown();
@@ -164,22 +164,23 @@ impl Catalog {
     }
 }
 
-fn read_tool(server: &ServerId, item: &merge::Listed<'_>) -> Tool {
-    let schema = raw::find(item.text, "inputSchema");
+/// Reads the definition of a tool.
+pub(crate) fn read_tool(server: &ServerId, name: &str, text: &str) -> Tool {
+    let schema = raw::find(text, "inputSchema");
     let params = schema.map(|schema| ParamHeaders::from_input_schema(schema.as_bytes()));
     let params = match params {
         Some(Ok(params)) if !params.is_empty() => Some(Arc::new(params)),
         Some(Ok(_)) | None => None,
         Some(Err(error)) => {
             tracing::warn!(
-                server.id = %server, tool = %item.name, %error,
+                server.id = %server, tool = %name, %error,
                 "the tool's header annotations are not valid and are not checked"
             );
             None
         }
     };
     Tool {
-        facts: Facts::of_tool(item.text),
+        facts: Facts::of_tool(text),
         params,
         schema: schema.map(Schema::new),
     }

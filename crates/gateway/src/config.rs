@@ -11,6 +11,7 @@ mod tool;
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 use airside_base::{Redacted, ServerId};
+use airside_contracts::Rules;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
@@ -168,6 +169,9 @@ pub struct Upstream {
     /// What the server is shown. The credentials of clients never reach it.
     #[serde(default)]
     pub auth: Option<Auth>,
+    /// What is done about changes of its tools, where that differs from `[contracts]`.
+    #[serde(default)]
+    pub contracts: Rules,
     /// Longest wait for a connection, TLS included, in milliseconds.
     #[serde(default = "Upstream::default_connect_timeout_ms")]
     pub connect_timeout_ms: u64,
@@ -288,6 +292,7 @@ impl Upstream {
             allow_plain_http: false,
             ca_file: None,
             auth: None,
+            contracts: Rules::default(),
             connect_timeout_ms: Self::default_connect_timeout_ms(),
             first_byte_timeout_ms: Self::default_first_byte_timeout_ms(),
             deadline_ms: Self::default_deadline_ms(),

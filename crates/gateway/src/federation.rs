@@ -54,6 +54,7 @@ use crate::{
     authorization::Taint,
     cache::Cache,
     catalog::Facts,
+    contracts::{self, Contracts, Standing},
     credentials::OnBehalf,
     fetch::HttpFetch,
     firewall::{self, FingerprintKey, schema::Schema},
@@ -92,6 +93,8 @@ pub struct Route {
     pub params: Option<Arc<ParamHeaders>>,
     /// What arguments have to fit.
     pub(crate) schema: Option<Arc<Schema>>,
+    /// How the tool stands; none where it is not known.
+    pub contract: Option<Arc<Standing>>,
 }
 
 impl Route {
@@ -113,6 +116,7 @@ impl Route {
             facts: Facts::unknown(),
             params: None,
             schema: None,
+            contract: None,
         }
     }
 }
@@ -172,6 +176,7 @@ pub struct Shared {
     pub(crate) taint: Arc<Taint>,
     /// Of what is found, unless the operator gives a key.
     pub(crate) fingerprints: FingerprintKey,
+    pub(crate) contracts: Arc<Contracts>,
     peers: Mutex<Vec<Weak<Peer>>>,
     /// Milliseconds of the monotonic clock at the last look for idle sessions.
     swept: AtomicU64,
@@ -186,6 +191,7 @@ impl Shared {
             sessions: Table::new(MAX_SESSIONS, SESSION_IDLE, Arc::clone(&clock)),
             taint: Arc::new(Taint::new(Arc::clone(&clock))),
             fingerprints: firewall::random_key(),
+            contracts: Arc::new(Contracts::new(Arc::clone(&clock))),
             peers: Mutex::default(),
             swept: AtomicU64::new(0),
             fetch: Arc::new(HttpFetch::default()),
@@ -198,6 +204,12 @@ impl Shared {
     #[must_use]
     pub fn sessions(&self) -> usize {
         self.sessions.len()
+    }
+
+    /// Returns the contracts of all servers.
+    #[must_use]
+    pub fn contracts(&self) -> &Arc<Contracts> {
+        &self.contracts
     }
 
     pub(crate) fn enter(&self, peer: &Arc<Peer>) {
@@ -278,12 +290,12 @@ impl Endpoint {
         }
     }
 
-    /// Returns where `call` goes and what is known of what it acts on.
+    /// Returns where `call` of `caller` goes and what is known of what it acts on.
     ///
     /// # Errors
     ///
     /// When the call names something that no server of the endpoint can have.
-    pub async fn route(&self, call: &Call) -> Result<Route, Error> {
+    pub async fn route(&self, call: &Call, caller: &Caller) -> Result<Route, Error> {
         let (peer, name) = match &self.peers[..] {
             [peer] => (peer, call.name().map(ToOwned::to_owned)),
             _ => match self.target(call)? {
@@ -307,6 +319,19 @@ impl Endpoint {
             route.facts = tool.facts;
             route.params = tool.params;
             route.schema = tool.schema;
+            route.contract = peer.contracts().find(&peer.class(caller), name);
+            if let Some(served) = route
+                .contract
+                .as_ref()
+                .and_then(|held| held.served.as_ref())
+            {
+                route.facts = served.facts;
+                route.params.clone_from(&served.params);
+                route.schema.clone_from(&served.schema);
+            }
+            if let Some(contract) = &route.contract {
+                route.facts.contract = contracts::seen_by_policies(contract.state);
+            }
         }
         Ok(route)
     }

@@ -17,6 +17,7 @@ mod bridge;
 mod cache;
 pub mod catalog;
 pub mod config;
+pub mod contracts;
 mod credentials;
 pub mod event;
 mod faults;

@@ -32,6 +32,7 @@ use tokio::{sync::mpsc, time::timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
+    contracts::announce,
     federation::{
         Endpoint, Error, FAN_OUT, Peer, Shared, Visit,
         answer::{self, Events, Incoming},
@@ -43,6 +44,8 @@ use crate::{
     upstream::Outbound,
 };
 
+/// The member of a subscription by which a client hears of changed tools.
+const TOOLS: &str = "toolsListChanged";
 const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
 /// Messages that wait for a client.
 const WAITING: usize = 256;
@@ -153,7 +156,8 @@ pub(crate) async fn fan_in(
         match opened {
             Some(opened) => {
                 grant(&mut granted, peer.id(), &opened.granted);
-                streams.push((opened.peer, opened.events));
+                let tools = opened.granted.get(TOOLS) == Some(&Value::Bool(true));
+                streams.push((opened.peer, opened.events, tools));
             }
             None => missing.push(peer.id().as_str()),
         }
@@ -222,7 +226,7 @@ async fn open(
 
 /// Merges the streams of sessions at several servers.
 pub(crate) fn merged_streams(shared: &Shared, streams: Vec<(Arc<Peer>, Body)>) -> Body {
-    let events = |(peer, body)| (peer, Events::new(body, MAX_EVENT));
+    let events = |(peer, body)| (peer, Events::new(body, MAX_EVENT), true);
     merged(shared, streams.into_iter().map(events).collect(), None)
 }
 
@@ -230,18 +234,23 @@ pub(crate) fn merged_streams(shared: &Shared, streams: Vec<(Arc<Peer>, Body)>) -
 /// and the first message.
 type Subscription = Option<(String, String)>;
 
-fn merged(shared: &Shared, streams: Vec<(Arc<Peer>, Events)>, subscription: Subscription) -> Body {
+/// Each stream says whether the client is told when tools have changed.
+fn merged(
+    shared: &Shared,
+    streams: Vec<(Arc<Peer>, Events, bool)>,
+    subscription: Subscription,
+) -> Body {
     let (sender, receiver) = mpsc::channel(WAITING);
     let gone = CancellationToken::new();
     let (id, first) = subscription.unzip();
-    for (peer, events) in streams {
+    for (peer, events, tools) in streams {
         let (sender, gone, id) = (sender.clone(), gone.clone(), id.clone());
         shared
             .supervisor
             .spawn("listen", OnFailure::Log, async move {
                 let end = tokio::select! {
                     () = gone.cancelled() => return,
-                    end = follow(&peer, events, &sender, id.as_deref()) => end,
+                    end = follow(&peer, events, &sender, id.as_deref(), tools) => end,
                 };
                 // A regular end takes its turn behind what was said before it.
                 if matches!(end, End::Lost) || sender.try_send(None).is_err() {
@@ -310,9 +319,16 @@ async fn follow(
     mut events: Events,
     sender: &mpsc::Sender<Said>,
     id: Option<&str>,
+    tools: bool,
 ) -> End {
+    let mut changes = peer.contracts().changes();
     loop {
-        let bytes = match events.try_next().await {
+        let next = tokio::select! {
+            biased;
+            next = events.try_next() => next,
+            Ok(()) = changes.changed(), if tools => Ok(Some(Incoming::Event(announce::event(id)))),
+        };
+        let bytes = match next {
             Ok(Some(Incoming::Pause)) => sse::keep_alive(),
             Ok(Some(Incoming::Event(event))) => match passed(peer, event, id) {
                 Some(event) => event.encode(),
@@ -370,11 +386,26 @@ fn notice(peer: &Peer, text: &str) {
     }
 }
 
+/// Returns what the subscription of `call` is told of changed tools, if it asks for that.
+pub(crate) fn told(call: &Call) -> Option<Event> {
+    let wanted = Wanted::read(call).0.get(TOOLS) == Some(&Value::Bool(true));
+    wanted.then(|| announce::event(call.id()))
+}
+
 /// Passes the stream of the only server through as it is, and looks at it.
-pub(crate) fn watched(peer: &Arc<Peer>, response: Response<Body>) -> Response<Body> {
+/// `told` is what it is told when what is served of the server's tools has changed here.
+pub(crate) fn watched(
+    peer: &Arc<Peer>,
+    response: Response<Body>,
+    told: Option<Event>,
+) -> Response<Body> {
     if !answer::is_stream(&response) {
         return response;
     }
+    let response = match told {
+        Some(event) => response.map(|body| announce::announced(peer.contracts(), body, &event)),
+        None => response,
+    };
     let peer = Arc::clone(peer);
     let mut decoder = sse::Decoder::new(MAX_EVENT);
     let mut events = Vec::new();

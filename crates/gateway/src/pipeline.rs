@@ -40,6 +40,7 @@ use crate::{
     authorization::Grounds,
     body,
     config::WhenFull,
+    contracts,
     event::Outcome,
     faults::{self, Rejection},
     federation::{self, Audience, Route, Visit, batch},
@@ -202,7 +203,7 @@ impl Visitor {
         let refuse = |failure: Failure| Refused::new(id.clone(), failure);
 
         // Where does it go, and what does the server say of the tool?
-        let route = self.mount.endpoint.route(&call).await;
+        let route = self.mount.endpoint.route(&call, &self.caller).await;
         let route = route.map_err(|error| refuse(error.failure()))?;
         if let Era::Modern(_) = self.era {
             header::check(&self.headers, &call, route.params.as_deref())
@@ -230,6 +231,7 @@ impl Visitor {
         }
 
         // May it? From here on only a permit carries the call.
+        let contract = route.contract.clone();
         let effect = method == "tools/call" && !route.facts.read_only;
         let outbound = Outbound {
             call: Some(call),
@@ -241,6 +243,12 @@ impl Visitor {
             Err(Stopped::Refused(failure)) => return Err(refuse(*failure)),
         };
         record.permitted(permit.policies());
+
+        // Is it the tool that was accepted?
+        if let Some(failure) = contracts::refused(contract.as_deref(), &mut record) {
+            record.stopped(failure.fault().code(), failure.status());
+            return Err(refuse(failure));
+        }
 
         // Is there room in the budgets of the tool, the server and the person behind it?
         let fields = match self.take(&mut record, &permit).await {

@@ -50,6 +50,8 @@ pub struct Parts<'a> {
     pub upstreams: &'a [config::Upstream],
     /// The endpoints.
     pub endpoints: &'a [config::Endpoint],
+    /// What is done about changes of tools, where an upstream has no rules of its own.
+    pub contracts: airside_contracts::Rules,
     /// How calls are recorded.
     pub recording: config::Recording,
     /// The rules.
@@ -180,7 +182,8 @@ impl Snapshot {
                 }
             };
             let upstream = Arc::new(upstream);
-            peers.push((Peer::new(upstream.clone(), shared), engine));
+            let rules = config.contracts.over(parts.contracts);
+            peers.push((Peer::new(upstream.clone(), shared, rules), engine));
             upstreams.push(upstream);
         }
         let mut snapshot = Self {

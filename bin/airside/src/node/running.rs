@@ -46,7 +46,7 @@ use crate::{
         problem::{Problem, Problems},
     },
     failure::{Exit, Failure},
-    node::{approvals, event::Event},
+    node::{approvals, contracts, event::Event},
     target,
 };
 
@@ -177,6 +177,10 @@ impl Running {
     ) -> Result<Self, Failure> {
         let id = NodeId::generate(&*place.clock);
         let shared = Shared::new(place.clock.clone(), tasks.clone());
+        // Others write a ledger in PostgreSQL as well.
+        let others = loaded.config.ledger.url_file.is_some();
+        let kept = shared.contracts().keep(ledger, tasks, others).await;
+        kept.map_err(|error| Failure::new(Exit::Failed, error.fault()))?;
         let stock = Stock {
             clock: place.clock.clone(),
             ledger: ledger.clone(),
@@ -430,6 +434,22 @@ impl Node for Running {
         })
     }
 
+    fn contracts(&self) -> Vec<wire::ContractRow> {
+        contracts::all(self.shared.contracts())
+    }
+
+    fn contract(&self, of: &wire::ContractOf) -> Result<wire::Contract, Fault> {
+        contracts::one(self.shared.contracts(), of)
+    }
+
+    fn decide_contract(
+        &self,
+        decision: wire::ContractDecision,
+        by: String,
+    ) -> BoxFuture<'_, Result<wire::ContractRow, Fault>> {
+        Box::pin(contracts::decide(self.shared.contracts(), decision, by))
+    }
+
     fn receive(&self, delivery: Delivery) -> BoxFuture<'_, Receipt> {
         let intake = self.current().intake;
         Box::pin(async move {
@@ -582,6 +602,7 @@ fn build(
         listen: &config.listen,
         upstreams: &config.upstream,
         endpoints: &config.endpoint,
+        contracts: config.contracts,
         recording: config.recording,
         policies: &current.loaded.policies,
         rules: &Arc::new(Rules::new(&config.tool, region.as_deref())),

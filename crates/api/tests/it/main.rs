@@ -146,6 +146,24 @@ impl Node for Broken {
         let wrong = || Fault::new(airside_base::Kind::Unauthenticated, "TRV-326", "not signed");
         Box::pin(async move { if right { Ok(()) } else { Err(wrong()) } })
     }
+
+    fn contracts(&self) -> Vec<wire::ContractRow> {
+        Vec::new()
+    }
+
+    fn contract(&self, of: &wire::ContractOf) -> Result<wire::Contract, Fault> {
+        let text = format!("{} {} {}", of.server, of.class, of.tool);
+        Err(Fault::new(Kind::NotFound, "GW-082", text))
+    }
+
+    fn decide_contract(
+        &self,
+        decision: wire::ContractDecision,
+        by: String,
+    ) -> BoxFuture<'_, Result<wire::ContractRow, Fault>> {
+        let text = format!("{by} {:?} {}", decision.verdict, decision.of.tool);
+        Box::pin(async { Err(Fault::new(Kind::Conflict, "GW-083", text)) })
+    }
 }
 
 async fn memory(supervisor: &Supervisor) -> Ledger {
@@ -309,6 +327,9 @@ async fn every_route_needs_its_role() {
         "POST /v1/approvals/decide Role(Operator)",
         "GET /v1/limits Role(Viewer)",
         "POST /v1/limits/reset Role(Operator)",
+        "GET /v1/contracts Role(Viewer)",
+        "GET /v1/contracts/show Role(Auditor)",
+        "POST /v1/contracts/decide Role(Operator)",
         "POST /v1/subjects/erase Role(Operator)",
         "GET /v1/subjects/export Role(Operator)",
         "POST /v1/conversations Upstream",
@@ -570,4 +591,39 @@ async fn an_approval_is_decided_in_the_name_of_who_asks() {
     let decided = client.decide_approval(&decide).await.expect("decided");
     assert_eq!(decided.state, "denied");
     assert!(decided.hint.is_some_and(|by| by.starts_with("api_key:")));
+}
+
+#[tokio::test]
+async fn decision_about_a_tool_names_its_digest_and_who_decides() {
+    let supervisor = Supervisor::new();
+    let (address, keys) = over_tcp(&supervisor, &[Role::Operator]).await;
+    let route = (&http::Method::POST, "/v1/contracts/decide");
+    let digest = "ab".repeat(32);
+    for (body, status, expected) in [
+        (
+            format!(
+                r#"{{"of":{{"server":"crm","tool":"find"}},"verdict":"accept","digest":"{digest}","reason":"r"}}"#
+            ),
+            409,
+            "api_key:k0 Accept find",
+        ),
+        (
+            r#"{"of":{"server":"crm","tool":"find"},"verdict":"accept","reason":"r"}"#.to_owned(),
+            400,
+            "API-020",
+        ),
+        (
+            r#"{"of":{"server":"crm","tool":"find"},"verdict":"quarantine","reason":"r"}"#
+                .to_owned(),
+            409,
+            "api_key:k0 Quarantine find",
+        ),
+        (r#"{"verdict":"accept"}"#.to_owned(), 400, "missing field"),
+    ] {
+        let response = send(address, route, &bearer(&keys[0]), &body).await;
+        let found = response.status().as_u16();
+        let text = text(response).await;
+        assert_eq!(found, status, "{text}");
+        assert!(text.contains(expected), "{text}, not {expected}");
+    }
 }

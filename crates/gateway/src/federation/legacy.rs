@@ -19,7 +19,9 @@ use super::{
     raw, rewrite,
 };
 use crate::{
-    bridge, listen,
+    bridge,
+    contracts::announce,
+    listen,
     session::{Hello, Link, MAX_HELLO, Session},
     transport::Body,
     upstream::Outbound,
@@ -93,6 +95,7 @@ async fn introduce(
         link,
     );
     let id = id.map_err(|full| Error::SessionsFull { limit: full.limit })?;
+    let message = peer.introduction(&message).unwrap_or(message);
     Ok(with_session(answer::json(message), &id))
 }
 
@@ -175,11 +178,8 @@ pub(super) async fn serve(
         let Some(list) = list else {
             return Ok(response);
         };
-        let shared = Arc::clone(&endpoint.shared);
-        let (server, audience) = (peer.id().clone(), visit.audience.clone());
-        return Ok(answer::map(response, move |text| {
-            lists::shown(&shared, list, &server, text, &audience)
-        }));
+        let show = lists::Show::to(endpoint, peer, list, call, visit).await;
+        return Ok(answer::map(response, move |text| show.message(text)));
     }
     if let Some(list) = list {
         return lists::merged(endpoint, list, permit, call, visit, Some(&session)).await;
@@ -385,7 +385,8 @@ pub(super) async fn stream(
             endpoint.shared.sessions.remove(&id);
         }
         let response = opened?;
-        return Ok(listen::held(session, listen::watched(peer, response)));
+        let told = Some(announce::event(None));
+        return Ok(listen::held(session, listen::watched(peer, response, told)));
     }
     // An event id names the server that gave it; the others begin anew.
     let last = visit.headers.get(&header::LAST_EVENT_ID);

@@ -1,6 +1,7 @@
-//! Lists: of one server, cut to what the caller may use; of several, made into one.
+//! Lists: of one server, as it was accepted and cut to what the caller may use; of
+//! several, made into one.
 
-use std::sync::Arc;
+use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 use airside_base::ServerId;
 use airside_mcp::{Call, reply::List};
@@ -18,7 +19,13 @@ use super::{
     merge::{self, Freshness, Merge, Page},
     modern, raw,
 };
-use crate::{cache::Key, session::Session, transport::Body, upstream::Outbound};
+use crate::{
+    cache::Key,
+    contracts::{self, Listing},
+    session::Session,
+    transport::Body,
+    upstream::Outbound,
+};
 
 /// The capability that a server has if it serves a list.
 const fn capability(list: List) -> &'static str {
@@ -39,16 +46,16 @@ pub(super) async fn single(
     visit: &Visit,
 ) -> Result<Response<Body>, Error> {
     let shared = Arc::clone(&endpoint.shared);
+    let show = Show::to(endpoint, peer, list, call, visit).await;
     let question = shared.cache.question(peer.id(), call, &visit.caller);
     if let Some(question) = &question
         && let Some(found) = shared.cache.find(question)
     {
-        let cut = cut(&shared, list, peer.id(), &found, &visit.audience);
+        let shown = show.result(&found);
         let id = call.id().unwrap_or("null");
-        return Ok(answer::result(id, cut.as_deref().unwrap_or(&found)));
+        return Ok(answer::result(id, shown.as_deref().unwrap_or(&found)));
     }
     let response = modern::exchange(peer, permit, call, visit).await?;
-    let (server, audience) = (peer.id().clone(), visit.audience.clone());
     Ok(answer::map(response, move |text| {
         if let Some(question) = &question
             && answer::is_answer(text)
@@ -56,31 +63,106 @@ pub(super) async fn single(
         {
             shared.cache.keep(question, result);
         }
-        shown(&shared, list, &server, text, &audience)
+        show.message(text)
     }))
 }
 
-/// Returns what `audience` gets of a message that may carry a list.
-pub(super) fn shown(
-    shared: &Shared,
+/// How a list of one server is shown to somebody: tools as they were accepted, and of
+/// everything what the caller may use.
+pub(super) struct Show {
+    shared: Arc<Shared>,
+    peer: Arc<Peer>,
     list: List,
-    server: &ServerId,
-    text: &str,
-    audience: &Audience,
-) -> Step {
-    if audience.is_everyone() || !answer::is_answer(text) {
-        return Step::Keep;
-    }
-    let Some(result) = raw::find(text, "result") else {
-        return Step::Keep;
-    };
-    match cut(shared, list, server, result, audience) {
-        None => Step::Keep,
-        Some(cut) => {
-            let mut edits = raw::Edits::default();
-            edits.replace(text, result, cut);
-            Step::Replace(edits.apply(text))
+    class: Cow<'static, str>,
+    /// It is the first page.
+    begins: bool,
+    audience: Audience,
+}
+
+impl Show {
+    /// Returns how `list` of `peer` is shown to who visits.
+    pub(super) async fn to(
+        endpoint: &Endpoint,
+        peer: &Arc<Peer>,
+        list: List,
+        call: &Call,
+        visit: &Visit,
+    ) -> Self {
+        if list == List::Tools {
+            peer.read_tools().await;
         }
+        Self {
+            shared: Arc::clone(&endpoint.shared),
+            peer: Arc::clone(peer),
+            list,
+            class: peer.class(&visit.caller),
+            begins: call.cursor().is_none(),
+            audience: visit.audience.clone(),
+        }
+    }
+
+    /// Returns what is shown of a message that may carry the list.
+    pub(super) fn message(&self, text: &str) -> Step {
+        if !answer::is_answer(text) {
+            return Step::Keep;
+        }
+        let Some(result) = raw::find(text, "result") else {
+            return Step::Keep;
+        };
+        match self.result(result) {
+            None => Step::Keep,
+            Some(shown) => {
+                let mut edits = raw::Edits::default();
+                edits.replace(text, result, shown);
+                Step::Replace(edits.apply(text))
+            }
+        }
+    }
+
+    /// Returns what is shown of a result; none if it is shown as it is.
+    fn result(&self, result: &str) -> Option<String> {
+        let settled = self.settled(result);
+        let cut = cut(
+            &self.shared,
+            self.list,
+            self.peer.id(),
+            settled.as_deref().unwrap_or(result),
+            &self.audience,
+        );
+        cut.or(settled)
+    }
+
+    /// Returns `result` with its tools as they were accepted, none if that is how they
+    /// are. Done once for the same result and state.
+    fn settled(&self, result: &str) -> Option<String> {
+        if self.list != List::Tools {
+            return None;
+        }
+        let contracts = self.peer.contracts();
+        let key = || {
+            Key::of(&[
+                b"settled",
+                self.peer.id().as_str().as_bytes(),
+                self.class.as_bytes(),
+                &contracts.generation().to_be_bytes(),
+                result.as_bytes(),
+            ])
+        };
+        if let Some(known) = self.shared.cache.rendered(key()) {
+            return String::from_utf8(known.into()).ok();
+        }
+        let listing = Listing {
+            complete: self.begins && raw::find(result, "nextCursor").is_none(),
+            views: &HashMap::new(),
+            rules: self.peer.rules(),
+        };
+        let shown = contracts::lists(contracts, &self.class, &[result], listing);
+        let shown = shown.into_iter().next().flatten();
+        let text = shown.as_deref().unwrap_or(result);
+        self.shared
+            .cache
+            .keep_rendered(key(), bytes::Bytes::copy_from_slice(text.as_bytes()));
+        shown
     }
 }
 
@@ -241,11 +323,14 @@ async fn page(
         return Ok(None);
     }
     let call = with_cursor(call, cursor).ok_or_else(unreadable)?;
+    let show = Show::to(endpoint, peer, list, &call, visit).await;
+    let settled = |result: String| show.settled(&result).unwrap_or(result);
     let cache = &endpoint.shared.cache;
     let question = cache.question(peer.id(), &call, &visit.caller);
     if let Some(question) = &question
         && let Some((result, freshness)) = cache.find_whole(question)
     {
+        let result = settled(result);
         return Ok(Some(Paged { result, freshness }));
     }
     let response = match session {
@@ -268,7 +353,7 @@ async fn page(
     }
     Ok(Some(Paged {
         freshness: Freshness::of(result),
-        result: result.to_owned(),
+        result: settled(result.to_owned()),
     }))
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use airside_mcp::{Call, Incoming, codes, header, reply::List};
+use airside_mcp::{Call, Incoming, codes, header, reply::List, result_body};
 use airside_policy::Permit;
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode, header::CONTENT_LENGTH};
@@ -60,7 +60,7 @@ async fn one(
     match call.method() {
         "subscriptions/listen" => {
             let response = exchange(peer, permit, call, visit).await?;
-            Ok(listen::watched(peer, response))
+            Ok(listen::watched(peer, response, listen::told(call)))
         }
         method => match List::of_method(method) {
             Some(list) => lists::single(endpoint, peer, list, permit, call, visit).await,
@@ -87,18 +87,23 @@ async fn kept(
     let Some(question) = question else {
         return exchange(peer, permit, call, visit).await;
     };
+    let introduces = call.method() == "server/discover";
     if let Some(result) = shared.cache.find(&question) {
-        return Ok(answer::result(call.id().unwrap_or("null"), &result));
+        let message = result_body(call.id().unwrap_or("null"), result.as_bytes());
+        let message = String::from_utf8(message.into()).unwrap_or_default();
+        let shown = introduces.then(|| peer.introduction(&message)).flatten();
+        return Ok(answer::json(shown.unwrap_or(message)));
     }
     let response = exchange(peer, permit, call, visit).await?;
-    let shared = Arc::clone(shared);
+    let (shared, peer) = (Arc::clone(shared), Arc::clone(peer));
     Ok(answer::map(response, move |text| {
         if answer::is_answer(text)
             && let Some(result) = raw::find(text, "result")
         {
             shared.cache.keep(&question, result);
         }
-        Step::Keep
+        let shown = introduces.then(|| peer.introduction(text)).flatten();
+        shown.map_or(Step::Keep, Step::Replace)
     }))
 }
 

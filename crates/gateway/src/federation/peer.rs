@@ -9,9 +9,11 @@
 //!   used and refreshed beside; a failed attempt is not repeated for a while, so a
 //!   server that hangs holds up one call and not every one.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, collections::HashMap, sync::Arc, time::Duration};
 
 use airside_base::{BoxFuture, OnFailure, ServerId};
+use airside_contracts::{Digest, Rules};
+use airside_identity::Caller;
 use airside_mcp::{Revision, header, reply::List};
 use airside_policy::Permit;
 use arc_swap::ArcSwapOption;
@@ -22,6 +24,7 @@ use tokio::time::timeout;
 use super::{Shared, Visit, answer, raw};
 use crate::{
     catalog::{self, Catalog, Facts, Tool},
+    contracts::{self, Listing},
     session::{Hello, Link},
     transport::Body,
     upstream::{self, Outbound, Upstream},
@@ -108,13 +111,18 @@ pub struct Peer {
     shared: Arc<Shared>,
     profile: Known<Profile>,
     catalog: Known<Catalog>,
+    contracts: Arc<contracts::Server>,
+    /// What is done about changes of its tools.
+    rules: Rules,
 }
 
 impl Peer {
-    /// Returns the peer for `upstream`.
+    /// Returns the peer for `upstream`, whose tools may change as `rules` say.
     #[must_use]
-    pub fn new(upstream: Arc<Upstream>, shared: &Arc<Shared>) -> Arc<Self> {
+    pub fn new(upstream: Arc<Upstream>, shared: &Arc<Shared>, rules: Rules) -> Arc<Self> {
         let peer = Arc::new(Self {
+            contracts: shared.contracts.server(upstream.id()),
+            rules,
             upstream,
             shared: Arc::clone(shared),
             profile: Known::default(),
@@ -138,6 +146,21 @@ impl Peer {
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
+    }
+
+    /// Returns the contracts of its tools.
+    pub(crate) fn contracts(&self) -> &Arc<contracts::Server> {
+        &self.contracts
+    }
+
+    /// Returns the callers to whom it says the same as to `caller`.
+    pub(crate) fn class(&self, caller: &Caller) -> Cow<'static, str> {
+        contracts::class(self.upstream.tells_callers_apart(), caller)
+    }
+
+    /// Returns what is done about changes of its tools.
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.rules
     }
 
     /// Sends one request under `permit`.
@@ -184,6 +207,24 @@ impl Peer {
             }
         }
         unknown
+    }
+
+    /// Makes sure that its tools were read once, so that all of them are seen for the
+    /// first time together.
+    pub(crate) async fn read_tools(self: &Arc<Self>) {
+        if !self.contracts.knows(contracts::GATEWAY) {
+            self.catalog().await;
+        }
+    }
+
+    /// Returns `message`, an answer in which the server introduces itself, with the
+    /// instructions that were accepted; none if those are in it.
+    pub(crate) fn introduction(&self, message: &str) -> Option<String> {
+        let result = raw::find(message, "result")?;
+        let shown = contracts::introduction(&self.contracts, result, &self.rules)?;
+        let mut edits = raw::Edits::default();
+        edits.replace(message, result, shown);
+        Some(edits.apply(message))
     }
 
     async fn catalog(self: &Arc<Self>) -> Option<Arc<Held<Catalog>>> {
@@ -286,10 +327,11 @@ impl Peer {
             let modern = versions.iter().any(|version| version.is_modern());
             let legacy = versions.iter().any(|version| !version.is_modern());
             if modern {
+                let shown = contracts::introduction(&self.contracts, result, &self.rules);
                 return Some(Profile {
                     modern,
                     legacy,
-                    result: result.to_owned(),
+                    result: shown.unwrap_or_else(|| result.to_owned()),
                 });
             }
         }
@@ -298,10 +340,11 @@ impl Peer {
             .open(permit, Revision::LATEST_LEGACY, &hello, None)
             .await?;
         self.close(permit, &link, None).await;
+        let shown = contracts::introduction(&self.contracts, &result, &self.rules);
         Some(Profile {
             modern: false,
             legacy: true,
-            result,
+            result: shown.unwrap_or(result),
         })
     }
 
@@ -323,13 +366,45 @@ impl Peer {
             }
         };
         let pages = self.read_pages(permit, &talk).await;
+        let pages = self.settled(permit, &talk, pages?).await;
         if let Talk::Legacy(link) = &talk {
             self.close(permit, link, None).await;
         }
-        pages.map(|pages| Catalog::read(self.id(), &pages))
+        // Nobody is served by what a restart would not know.
+        self.shared.contracts.kept().await;
+        Some(Catalog::read(self.id(), &pages))
     }
 
-    async fn read_pages(&self, permit: &Permit<Outbound>, talk: &Talk) -> Option<Vec<String>> {
+    /// Returns all pages of the server's list as they are shown.
+    async fn settled(&self, permit: &Permit<Outbound>, talk: &Talk, pages: Pages) -> Vec<String> {
+        let mut views = HashMap::new();
+        for uri in contracts::views(&pages.texts) {
+            if let Some(digest) = self.read_view(permit, talk, &uri).await {
+                views.insert(uri, digest);
+            }
+        }
+        let listing = Listing {
+            complete: pages.all,
+            views: &views,
+            rules: &self.rules,
+        };
+        let texts: Vec<&str> = pages.texts.iter().map(String::as_str).collect();
+        let shown = contracts::lists(&self.contracts, contracts::GATEWAY, &texts, listing);
+        let shown = shown.into_iter().zip(pages.texts);
+        shown.map(|(shown, text)| shown.unwrap_or(text)).collect()
+    }
+
+    /// Returns a digest over the content of a view, without what says how long it may be
+    /// kept.
+    async fn read_view(&self, permit: &Permit<Outbound>, talk: &Talk, uri: &str) -> Option<Digest> {
+        let params = format!("\"uri\":{}", raw::quote(uri));
+        let answer = self.ask(permit, talk, "resources/read", &params).await?;
+        let contents = raw::at(&answer, &["result", "contents"])?;
+        let contents = airside_contracts::Json::parse(contents).ok()?;
+        Some(Digest::of(contents.canonical().as_bytes()))
+    }
+
+    async fn read_pages(&self, permit: &Permit<Outbound>, talk: &Talk) -> Option<Pages> {
         let (mut pages, mut bytes) = (Vec::new(), 0);
         let mut params = String::new();
         while pages.len() < catalog::MAX_PAGES && bytes < catalog::MAX_BYTES {
@@ -342,11 +417,19 @@ impl Peer {
             pages.push(result.to_owned());
             match next.filter(|cursor| cursor.starts_with('"')) {
                 Some(cursor) => params = format!("\"cursor\":{cursor}"),
-                None => return Some(pages),
+                None => {
+                    return Some(Pages {
+                        texts: pages,
+                        all: true,
+                    });
+                }
             }
         }
         tracing::warn!(server.id = %self.id(), "the server's list of tools is longer than is read");
-        Some(pages)
+        Some(Pages {
+            texts: pages,
+            all: false,
+        })
     }
 
     /// Opens a handshake-era session in the name of the client that `hello` describes,
@@ -430,6 +513,11 @@ impl Peer {
                 let version = HeaderValue::from_static(Revision::LATEST.as_str());
                 headers.insert(&header::PROTOCOL_VERSION, version);
                 headers.insert(&header::METHOD, HeaderValue::from_str(method).ok()?);
+                let named = raw::find(&format!("{{{params}}}"), "uri").and_then(raw::string);
+                if let Some(uri) = named {
+                    let name = HeaderValue::from_str(&header::encode(&uri)).ok()?;
+                    headers.insert(&header::NAME, name);
+                }
                 (headers, format!("{comma}{OWN_META}"))
             }
             Talk::Legacy(link) => (session_headers(link), String::new()),
@@ -455,6 +543,13 @@ impl std::fmt::Debug for Peer {
             .field("id", self.id())
             .finish_non_exhaustive()
     }
+}
+
+/// The pages of a list, as texts of their `result` members.
+struct Pages {
+    texts: Vec<String>,
+    /// The last one is there.
+    all: bool,
 }
 
 enum Talk {

@@ -14,6 +14,7 @@ use std::{
 use airside_base::{Clock, OnFailure, Supervisor, SystemClock, TenantId};
 use airside_gateway::{
     HttpFetch, Parts, Rules, Shared, Snapshot, State, config,
+    contracts::Contracts,
     firewall::Firewall,
     limits::{self, Counters, Ground, LimitConfig, LimitsConfig, Plan, StoreOptions},
     serve,
@@ -77,6 +78,8 @@ pub(crate) struct Fake {
     pub(crate) address: SocketAddr,
     acts: Arc<Mutex<BTreeMap<String, Vec<Act>>>>,
     seen: Arc<Mutex<Vec<Seen>>>,
+    /// What it lists instead of its usual tools.
+    tools: Arc<Mutex<Option<String>>>,
     calls: watch::Sender<usize>,
     /// Calls whose answers are not complete.
     pub(crate) open: watch::Sender<usize>,
@@ -100,6 +103,7 @@ impl Fake {
             address: listener.local_addr().unwrap(),
             acts: Arc::default(),
             seen: Arc::default(),
+            tools: Arc::default(),
             calls: watch::Sender::new(0),
             open: watch::Sender::new(0),
             connections: Arc::default(),
@@ -127,6 +131,15 @@ impl Fake {
     pub(crate) fn next(&self, tool: &str, act: Act) {
         let mut acts = self.acts.lock().unwrap();
         acts.entry(tool.to_owned()).or_default().push(act);
+    }
+
+    /// From now on it lists `tools`, which nobody may keep.
+    pub(crate) fn lists(&self, tools: &[&str]) {
+        let tools = format!(
+            r#"{{"jsonrpc":"2.0","id":ID,"result":{{"resultType":"complete","ttlMs":0,"cacheScope":"private","tools":[{}]}}}}"#,
+            tools.join(",")
+        );
+        *self.tools.lock().unwrap() = Some(tools);
     }
 
     /// Calls of tools, in the order they came.
@@ -162,7 +175,9 @@ impl Fake {
         };
         let (id, tool) = (id.unwrap_or("null"), tool.unwrap_or_default());
         if method == "tools/list" {
-            return json_answer(200, ANNOTATED.replace("ID", id));
+            let tools = self.tools.lock().unwrap().clone();
+            let listed = tools.unwrap_or_else(|| ANNOTATED.to_owned());
+            return json_answer(200, listed.replace("ID", id));
         }
         if method == "server/discover" {
             return json_answer(200, DISCOVERED.replace("ID", id));
@@ -318,6 +333,7 @@ impl World {
                 listen: &self.listen,
                 upstreams: &[hotels],
                 endpoints: &[endpoint],
+                contracts: airside_contracts::Rules::default(),
                 recording: self.recording,
                 policies: &Policies::load(&[source], &settings).unwrap(),
                 rules: &Arc::new(Rules::new(&self.tools, Some("eu"))),
@@ -475,6 +491,23 @@ impl House {
         };
         let config = LimitsConfig::default();
         Counters::open(&config, store, ground).await.unwrap()
+    }
+
+    /// Returns the contracts of the upstream, which are kept in the ledger from now on.
+    pub(crate) async fn keep_contracts(&self) -> Arc<Contracts> {
+        let contracts = Arc::clone(self.world.shared.contracts());
+        let kept = contracts.keep(&self.ledger, &self.outside, false);
+        within(kept).await.unwrap();
+        contracts
+    }
+
+    /// Returns the contracts as a process knows them that begins now.
+    pub(crate) async fn contracts_of_a_restart(&self) -> Arc<Contracts> {
+        let shared = Shared::new(self.world.clock.clone(), self.outside.clone());
+        let contracts = Arc::clone(shared.contracts());
+        let kept = contracts.keep(&self.ledger, &self.outside, true);
+        within(kept).await.unwrap();
+        contracts
     }
 
     /// Returns what the breaker of the upstream does.

@@ -60,6 +60,7 @@ async fn open(supervisor: &Supervisor) -> Url {
                 path: "/mcp".to_owned(),
                 upstreams: upstreams.iter().map(|server| server.name.clone()).collect(),
             }],
+            contracts: airside_contracts::Rules::default(),
             recording: config::Recording::default(),
             policies: &Policies::load(&[source], &Settings::default()).unwrap(),
             rules: &Arc::default(),

@@ -7,6 +7,7 @@ use std::{
 };
 
 use airside_base::{BoxFuture, VirtualClock};
+use airside_contracts::Rules;
 use airside_mcp::{
     Limits, Local,
     body::{collect, event_stream_response, json_response},
@@ -414,7 +415,7 @@ impl Bench {
             let config = config::Upstream::builtin(id, "script");
             let clock = Arc::new(clock.clone());
             let upstream = Upstream::new(&config, transport, Some(permit), clock);
-            peers.push(Peer::new(Arc::new(upstream), &shared));
+            peers.push(Peer::new(Arc::new(upstream), &shared, Rules::default()));
         }
         Self {
             endpoint: Endpoint::new(peers, Arc::clone(&shared)),
@@ -446,6 +447,12 @@ impl Bench {
         }
     }
 
+    /// Returns where `call` of somebody goes.
+    pub(super) async fn route(&self, call: &Call) -> Result<Route, Error> {
+        let visit = self.visit("somebody", HeaderMap::new(), Era::Initialize);
+        self.endpoint.route(call, &visit.caller).await
+    }
+
     /// The way of a POST: era, route, permit, dispatch.
     async fn post(&self, caller: &str, headers: HeaderMap, body: &str) -> Response<Body> {
         let bytes = Bytes::copy_from_slice(body.as_bytes());
@@ -465,7 +472,7 @@ impl Bench {
                 if let Era::Modern(_) = era {
                     header::check(&visit.headers, &call, None).unwrap();
                 }
-                match self.endpoint.route(&call).await {
+                match self.endpoint.route(&call, &visit.caller).await {
                     Ok(route) => {
                         let call = Some(call);
                         let permit = permit(&self.engine, Outbound { call, route });
