@@ -5,6 +5,7 @@ mod conversation;
 mod firewall;
 mod policy;
 pub(crate) mod review;
+pub(crate) mod scan;
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -95,6 +96,8 @@ pub(crate) enum Command {
     Call(Call),
     /// List the tools and what they take
     Tools(Tools),
+    /// Find components with vulnerabilities and decide what has to go when
+    Scan(scan::Scan),
     /// Show the state of a running node
     Status(NodeArgs),
     /// Show how far callers are in their limits, and give units back

@@ -24,6 +24,7 @@ mod person;
 mod policy;
 mod restore;
 mod review;
+mod scan;
 mod snippets;
 mod status;
 mod target;
@@ -86,6 +87,7 @@ fn run(cli: &Cli, out: &mut Out) -> Result<(), Failure> {
         Command::Serve(args) => node::serve(args, out),
         Command::Call(args) => call::run(args, out),
         Command::Tools(args) => tools::run(args, out),
+        Command::Scan(args) => scan::run(args, out),
         Command::Status(args) => status::run(args, out),
         Command::Limits(args) => limits::run(args, out),
         Command::Firewall(args) => firewall::run(args, out),

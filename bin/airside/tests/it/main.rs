@@ -25,6 +25,7 @@ mod proof;
 mod race;
 mod review;
 mod run;
+mod scan;
 mod signals;
 mod slow;
 mod supply;

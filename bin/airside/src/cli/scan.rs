@@ -1,0 +1,94 @@
+//! What `airside scan` takes.
+
+use std::path::PathBuf;
+
+use airside_inventory::decision::derive::{Data, Effect, Reach, Tier};
+use clap::{Args, ValueEnum};
+
+const SCAN_HELP: &str = "\
+Reads what names components below PATH, compares it with the feeds and decides what has to
+go when. Works without a node; nothing is started, fetched or resolved. The feeds are a
+folder of files as they are published or mirrored: OSV archives or records, KEV, EPSS,
+vulnrichment, VEX. Their index is kept in the cache folder.
+
+Examples:
+  airside scan --feeds /var/lib/feeds
+  airside scan Cargo.lock --feeds feeds --reach public --tier essential --data card
+  airside scan . --feeds feeds --fail-on emergency --json";
+
+/// Find components with vulnerabilities and decide what has to go when.
+#[derive(Debug, Args)]
+#[command(after_help = SCAN_HELP)]
+pub(crate) struct Scan {
+    /// File or folder that names components.
+    #[arg(value_name = "PATH", default_value = ".")]
+    pub(crate) path: PathBuf,
+    /// Folder of the feeds.
+    #[arg(long, value_name = "DIR", env = "AIRSIDE_FEEDS")]
+    pub(crate) feeds: PathBuf,
+    /// File that keeps the index of the feeds, instead of one in the cache folder.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) index: Option<PathBuf>,
+    /// End with exit code 1 when a finding is in this lane or a more urgent one.
+    #[arg(long, value_name = "LANE")]
+    pub(crate) fail_on: Option<FailOn>,
+    /// End with exit code 1 when not everything was assessed.
+    #[arg(long)]
+    pub(crate) fail_incomplete: bool,
+    /// Issuer of VEX whose statements count; may be repeated. Those of others are shown.
+    #[arg(long = "trust-vex", value_name = "ISSUER")]
+    pub(crate) trusted: Vec<String>,
+    /// Days after which a feed is stale.
+    #[arg(long, value_name = "N", default_value_t = 7)]
+    #[arg(value_parser = clap::value_parser!(i32).range(1..=3650))]
+    pub(crate) stale_after: i32,
+    #[command(flatten)]
+    pub(crate) setting: SettingArgs,
+}
+
+/// What is known of the place the components run in.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Where it runs")]
+pub(crate) struct SettingArgs {
+    /// Who can reach it.
+    #[arg(long, value_parser = named::<Reach>, value_name = "public|identified|local")]
+    pub(crate) reach: Option<Reach>,
+    /// What the business loses with it.
+    #[arg(long, value_parser = named::<Tier>, value_name = "essential|supporting|internal")]
+    pub(crate) tier: Option<Tier>,
+    /// What data it holds; may be repeated.
+    #[arg(long, value_parser = named::<Data>, value_name = "personal|passport|card|health")]
+    pub(crate) data: Vec<Data>,
+    /// The most its tools may do.
+    #[arg(long, value_parser = named::<Effect>, value_name = "read|write|irreversible")]
+    pub(crate) effect: Option<Effect>,
+    /// An agent calls it without a person in between.
+    #[arg(long)]
+    pub(crate) autonomous: bool,
+    /// The due dates of KEV bind.
+    #[arg(long)]
+    pub(crate) heed_kev_due: bool,
+}
+
+/// The least urgent lane that fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FailOn {
+    /// Has to go at once.
+    Emergency,
+    /// Has to go outside a maintenance window.
+    OutOfCycle,
+    /// Goes in a maintenance window.
+    Window,
+    /// Any finding.
+    Any,
+}
+
+/// Reads one of the words that the configuration uses too.
+fn named<T: serde::de::DeserializeOwned>(word: &str) -> Result<T, String> {
+    let value = serde_json::Value::String(word.to_owned());
+    serde_json::from_value(value).map_err(|error| {
+        let text = error.to_string();
+        text.split_once(", ")
+            .map_or(text.clone(), |(_, known)| known.to_owned())
+    })
+}

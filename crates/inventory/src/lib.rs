@@ -1,0 +1,21 @@
+//! Every component known, every vulnerability decided, every deadline kept.
+//!
+//! # Invariants
+//!
+//! * Matching and decisions are functions of their arguments: the same inventory, feeds
+//!   and context give the same bytes, so that a decision can be made again years later.
+//! * Nothing found in a scanned file is executed, resolved or fetched.
+//! * What was not looked at is said. "No findings" means that everything was assessed.
+
+pub mod advisory;
+pub mod component;
+pub mod decision;
+pub mod exploit;
+pub mod feeds;
+pub mod index;
+pub mod matching;
+pub mod read;
+pub mod remedy;
+pub mod scan;
+pub mod version;
+pub mod vex;
