@@ -2,6 +2,7 @@
 
 mod contracts;
 mod conversation;
+pub(crate) mod eval;
 mod firewall;
 mod policy;
 pub(crate) mod review;
@@ -22,6 +23,7 @@ use url::Url;
 pub(crate) use self::{
     contracts::{ContractDecision, ContractList, Contracts, WhichContract},
     conversation::{Conversation, ConversationRestore, Moment, Which},
+    eval::Eval,
     firewall::{Firewall, FirewallTest},
     policy::{
         Approvals, ApprovalsDecide, ApprovalsList, Policy, PolicyExplain, PolicyFiles,
@@ -137,6 +139,9 @@ pub(crate) enum Command {
     /// Try texts against the firewall
     #[command(subcommand)]
     Firewall(Firewall),
+    /// Test what a model does with the tools
+    #[command(subcommand)]
+    Eval(Eval),
     /// Explain an error code, or how one call was decided
     Explain(Explain),
 }

@@ -10,6 +10,7 @@ mod config;
 mod contracts;
 mod conversation;
 mod endpoint;
+mod eval;
 mod explain;
 mod failure;
 mod firewall;
@@ -100,6 +101,7 @@ fn run(cli: &Cli, out: &mut Out) -> Result<(), Failure> {
         Command::Contracts(args) => contracts::run(args, out),
         Command::Config(args) => config::command::run(args, out),
         Command::Review(args) => review::run(args, out),
+        Command::Eval(args) => eval::run(args, out),
         Command::Key(args) => key::run(args, out),
         Command::Policy(args) => policy::run(args, out),
         Command::Approvals(args) => approvals::run(args, out),

@@ -1,0 +1,20 @@
+//! Suites that test what a model does with the tools: what is expected, how it is
+//! graded, and what can be said about it with which confidence.
+//!
+//! # Invariants
+//!
+//! * Expectations are data. What reads them, what runs them and what grades them are
+//!   apart, and one grader serves live runs, replays and imported recordings.
+//! * What shows nothing about a model is `invalid`, never a pass or a fail.
+
+mod assignment;
+pub mod expect;
+pub mod grade;
+pub mod matcher;
+mod path;
+pub mod recordings;
+pub mod state;
+pub mod suite;
+pub mod tool;
+pub mod trace;
+mod yaml;

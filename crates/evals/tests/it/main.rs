@@ -1,0 +1,3 @@
+//! The grader against recordings with known verdicts.
+
+mod recordings;
