@@ -264,6 +264,9 @@ pub(crate) struct TravelServer {
     /// File with hotels of your own, beside the generated ones or, with `hotels = "none"`,
     /// instead of them (docs/hotels.md). A change of it needs a restart.
     pub(crate) properties: Option<PathBuf>,
+    /// How long rooms and price are held for a traveller who reviews them: 5 to 86,400
+    /// seconds.
+    pub(crate) hold_seconds: u64,
     /// Who takes payments for rates that are paid or guaranteed before booking. Without it
     /// every rate is paid at the hotel.
     pub(crate) payments: Option<payments::Payments>,
@@ -307,6 +310,7 @@ impl Default for TravelServer {
             seed: 1,
             hotels: Hotels::default(),
             properties: None,
+            hold_seconds: airside_travel::HOLD.as_secs(),
             payments: None,
             supply: travel::TravelSupply::default(),
         }

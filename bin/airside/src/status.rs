@@ -21,6 +21,13 @@ pub(crate) fn run(args: &cli::NodeArgs, out: &mut Out) -> Result<(), Failure> {
         let raised = if nice < 0 { "raised" } else { "not raised" };
         facts.push(("ledger writer", format!("priority {raised} (nice {nice})")));
     }
+    if let (held @ 1.., changed) = (status.prices.held, status.prices.changed) {
+        let share = changed * 100 / held;
+        facts.push((
+            "prices",
+            format!("{changed} of {held} had changed when rooms were held ({share} %)"),
+        ));
+    }
     for endpoint in status.endpoints {
         let behind = endpoint.upstreams.join(", ");
         facts.push(("endpoint", format!("{} → {behind}", endpoint.url)));

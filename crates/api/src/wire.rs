@@ -45,6 +45,17 @@ pub struct Status {
     /// Nice value of the thread that writes the ledger, where there is one. 0 or more
     /// on a busy machine means slow commits.
     pub writer_nice: Option<i32>,
+    /// How good the prices were that travellers saw.
+    pub prices: Prices,
+}
+
+/// Offers of the travel server that rooms were held for since the node started.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub struct Prices {
+    /// All of them.
+    pub held: u64,
+    /// Those whose total had changed since the traveller saw it.
+    pub changed: u64,
 }
 
 /// One MCP endpoint of a node.

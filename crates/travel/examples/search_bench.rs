@@ -83,6 +83,7 @@ async fn parts(supervisor: &Supervisor) -> Result<Parts, Box<dyn Error>> {
     let all = Conversations::new(ledger.clone(), keys.clone(), clock.clone(), None);
     Ok(Parts {
         payments: None,
+        hold: airside_travel::HOLD,
         conversations: all.of("builtin:travel"),
         keys,
         node: NodeId::generate(&*clock),

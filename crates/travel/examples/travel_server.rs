@@ -64,6 +64,7 @@ async fn parts(supervisor: &Supervisor) -> Result<Parts, Box<dyn Error>> {
     Ok(Parts {
         conversations: all.of("builtin:travel"),
         payments: None,
+        hold: airside_travel::HOLD,
         keys,
         node: NodeId::generate(&*clock),
         supervisor: supervisor.clone(),

@@ -12,6 +12,7 @@
 //!   outcome is found out by reading back; it is never shown as failed before it is known.
 //! * A repetition with the same key is answered with the first outcome.
 
+mod accuracy;
 pub(crate) mod arguments;
 mod bill;
 mod changes;
@@ -41,14 +42,15 @@ use airside_mcp::Principal;
 use serde_json::Value;
 
 use self::record::{PROPOSED, Session};
-pub(crate) use self::{
-    contracts::{QUOTE_CHANGE, tools},
-    error::Refusal,
-};
 pub use self::{
+    accuracy::Prices,
     record::{Bookings, KeyUses, Sessions},
     settlement::Settlements,
     traveller::Travellers,
+};
+pub(crate) use self::{
+    contracts::{QUOTE_CHANGE, tools},
+    error::Refusal,
 };
 use crate::{
     server::Parts,
@@ -56,8 +58,8 @@ use crate::{
     tools::output::{Notices, notices},
 };
 
-/// How long rooms and price are held for a session.
-pub(crate) const HOLD: Duration = Duration::from_secs(15 * 60);
+/// How long rooms and price are held for a session unless the operator says otherwise.
+pub const HOLD: Duration = Duration::from_secs(15 * 60);
 /// How long a quote for a change or a cancellation holds.
 const QUOTE: Duration = Duration::from_secs(10 * 60);
 /// How long an attempt may take before somebody else looks at it.
@@ -75,6 +77,9 @@ pub(crate) struct Desk {
     ledger: Ledger,
     keys: Arc<Keys>,
     node: NodeId,
+    /// How long rooms and price are held for a session.
+    hold: Duration,
+    accuracy: accuracy::Accuracy,
     sessions: Table<Sessions>,
     bookings: Table<Bookings>,
     uses: Table<KeyUses>,
@@ -101,6 +106,8 @@ impl Desk {
             clock: parts.clock.clone(),
             keys: parts.keys.clone(),
             node: parts.node,
+            hold: parts.hold,
+            accuracy: accuracy::Accuracy::default(),
             sessions: Table::new(ledger.clone()),
             bookings: Table::new(ledger.clone()),
             uses: Table::new(ledger.clone()),
@@ -161,6 +168,11 @@ impl Desk {
     /// Looks at a payment of which its provider says that something happened.
     pub(crate) async fn notice(&self, tenant: &TenantId, payment: &str) -> Result<(), Refusal> {
         self.advance(tenant, payment).await
+    }
+
+    /// Returns how often the total that a traveller saw was still right.
+    pub(crate) fn prices(&self) -> Prices {
+        self.accuracy.so_far()
     }
 
     fn now(&self) -> Timestamp {

@@ -38,7 +38,7 @@ pub mod supply;
 mod tools;
 mod ucp;
 
-pub use booking::{Bookings, KeyUses, Sessions, Settlements, Travellers};
+pub use booking::{Bookings, HOLD, KeyUses, Prices, Sessions, Settlements, Travellers};
 pub use inventory::{Homes, Reservations};
 pub use places::asset;
 pub use property::Size;

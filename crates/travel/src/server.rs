@@ -6,7 +6,7 @@
 //!   behind a handle or the caller's own, so clients of the handshake era get an answer
 //!   without a session id and nothing can pile up.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use airside_base::{BoxFuture, Clock, Fault, NodeId, Supervisor, TenantId};
 use airside_builtin::{
@@ -78,6 +78,9 @@ pub struct Parts {
     pub conversations: Conversations,
     /// Who takes payments; without one everything is paid at the hotel.
     pub payments: Option<Arc<dyn Payments>>,
+    /// How long rooms and price are held for a traveller who reviews them, such as
+    /// [`HOLD`](crate::HOLD).
+    pub hold: Duration,
     /// Runs what has to be done without a call.
     pub supervisor: Supervisor,
     /// The node, for leases.
@@ -141,7 +144,7 @@ impl Travel {
         let booking = Arc::new(booking::Desk::new(supply.clone(), &parts));
         booking.clone().start(&parts.supervisor);
         let memory = Memory::new(parts.conversations);
-        let desk = Desk::new(supply.clone(), parts.clock);
+        let desk = Desk::new(supply.clone(), parts.clock, parts.payments.is_some());
         let handler = Handler {
             counter: Counter::new(desk, booking.clone(), memory),
             instructions: format!("{INSTRUCTIONS} {}", supply.about().notice),
@@ -153,6 +156,13 @@ impl Travel {
             booking,
             supply,
         }
+    }
+
+    /// Returns how often the total that a traveller saw was still right when rooms were
+    /// held for it.
+    #[must_use]
+    pub fn prices(&self) -> booking::Prices {
+        self.booking.prices()
     }
 
     /// Looks at a payment of which its provider says that something happened. Whether it

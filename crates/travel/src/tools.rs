@@ -85,11 +85,18 @@ pub(crate) struct Desk {
     atlas: &'static Atlas,
     supply: Arc<dyn HotelSupply>,
     clock: Arc<dyn Clock>,
+    /// Without payments every rate is paid at the hotel.
+    takes_payments: bool,
 }
 
 impl Desk {
-    pub(crate) fn new(supply: Arc<dyn HotelSupply>, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(
+        supply: Arc<dyn HotelSupply>,
+        clock: Arc<dyn Clock>,
+        takes_payments: bool,
+    ) -> Self {
         Self {
+            takes_payments,
             atlas: Atlas::shared(),
             supply,
             clock,
@@ -206,6 +213,7 @@ impl Desk {
             fingerprint: self.supply.about().fingerprint,
             zone,
             now,
+            takes_payments: self.takes_payments,
         }
     }
 

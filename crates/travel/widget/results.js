@@ -78,6 +78,7 @@ function offerFacts(offer, terms) {
 function priceBlock(offer, stay) {
   const rooms = stay.rooms.length > 1 ? `${count(stay.rooms.length, "room")}, ` : "";
   const here = offer.pay_at_property.amount;
+  const { pay_before_booking: before, guarantee } = offer;
   return [
     h("p", { class: "total" }, money(offer.total)),
     h(
@@ -87,6 +88,8 @@ function priceBlock(offer, stay) {
       h("br"),
       `${money(offer.average_per_room_night)} per ${rooms ? "room and night" : "night"}`,
       here > 0 && here < offer.total.amount && [h("br"), `of it ${money(offer.pay_at_property)} at the hotel`],
+      before && [h("br"), `${money(before)} is paid before booking`],
+      guarantee && [h("br"), `a guarantee of ${money(guarantee)} is asked for before booking`],
     ),
   ];
 }

@@ -64,6 +64,7 @@ impl Rig {
         let all = Conversations::new(ledger.clone(), keys.clone(), clock.clone(), None);
         let parts = Parts {
             payments: None,
+            hold: airside_travel::HOLD,
             conversations: all.of("builtin:travel"),
             keys,
             node: NodeId::generate(&**clock),

@@ -118,6 +118,15 @@ fn limits(source: &Source, config: &Config, list: &mut Vec<Problem>) {
 
 /// A supplier has to be reachable, and its hotels have to be known by one name each.
 fn supplier(source: &Source, config: &Config, list: &mut Vec<Problem>) {
+    if !(5..=86_400).contains(&config.travel.hold_seconds) {
+        list.push(Problem::at(
+            source,
+            &[Step::Key("travel"), Step::Key("hold-seconds")],
+            "TRV-332",
+            "rooms are held for 5 to 86,400 seconds".to_owned(),
+            "a traveller needs some minutes to review and agree; 900 is usual",
+        ));
+    }
     let supply = &config.travel.supply;
     let head = [Step::Key("travel"), Step::Key("supply")];
     if let Some((key, why)) = supply.complaint() {

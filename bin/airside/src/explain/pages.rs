@@ -400,6 +400,7 @@ pub(super) static PAGES: &[(&str, &str)] = &[
     page!("TRV-328"),
     page!("TRV-330"),
     page!("TRV-331"),
+    page!("TRV-332"),
     page!("TRV-400"),
     page!("TRV-401"),
     page!("TRV-402"),

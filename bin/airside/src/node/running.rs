@@ -12,6 +12,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use airside_api::{
@@ -36,7 +37,7 @@ use airside_supply::{
     opera::{self, Opera, Refused, Topic},
     payment::Checkout,
 };
-use airside_travel::{Options, Parts as Stock, Travel, supply::HotelSupply};
+use airside_travel::{HOLD, Options, Parts as Stock, Travel, supply::HotelSupply};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 
@@ -187,6 +188,7 @@ impl Running {
             keys: place.persons.keys.clone(),
             conversations: place.persons.conversations.of(TRAVEL_OWNER),
             payments: None,
+            hold: HOLD,
             supervisor: tasks.clone(),
             node: id,
         };
@@ -341,6 +343,7 @@ impl Running {
 impl Node for Running {
     fn status(&self) -> wire::Status {
         let current = self.current();
+        let prices = current.travel.prices();
         let upstreams = self.snapshot.load();
         let upstreams = upstreams.upstreams().map(|upstream| wire::Upstream {
             name: upstream.id.to_string(),
@@ -359,6 +362,10 @@ impl Node for Running {
             config_digest: current.loaded.digest.to_string(),
             seal_key: self.place.seal_key.clone(),
             writer_nice: self.ledger.writer_nice(),
+            prices: wire::Prices {
+                held: prices.held,
+                changed: prices.changed,
+            },
         }
     }
 
@@ -517,6 +524,7 @@ fn current(loaded: Loaded, before: Option<&Current>, stock: &Stock) -> Result<Cu
             };
             let stock = Stock {
                 payments,
+                hold: Duration::from_secs(wanted.hold_seconds),
                 ..stock.clone()
             };
             let (travel, opera) = travel_server(&loaded, &stock)?;

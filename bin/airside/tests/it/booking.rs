@@ -98,7 +98,7 @@ pub(crate) async fn call(client: &Client, tool: &str, arguments: Value) -> Optio
 }
 
 /// Returns a session that is ready to be completed, as the view gets it.
-async fn ready(client: &Client) -> Option<Value> {
+pub(crate) async fn ready(client: &Client) -> Option<Value> {
     let search = json!({
         "place": "Boston", "check_in": later(30), "check_out": later(31), "limit": 25,
     });

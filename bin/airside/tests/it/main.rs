@@ -18,10 +18,15 @@ mod keys;
 mod killed;
 mod node;
 #[cfg(test)]
+mod nonsense;
+#[cfg(test)]
 mod opera;
+#[cfg(test)]
+mod payments;
 mod person;
 mod postgres;
 mod proof;
+#[cfg(test)]
 mod race;
 mod review;
 mod run;
@@ -29,3 +34,5 @@ mod scan;
 mod signals;
 mod slow;
 mod supply;
+#[cfg(test)]
+mod travellers;

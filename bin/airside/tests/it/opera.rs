@@ -203,7 +203,7 @@ async fn stay_is_found_booked_changed_and_cancelled_at_opera() {
 }
 
 /// Consents to a quote as the view does.
-fn confirm(quoted: &Value, key: &str) -> Value {
+pub(crate) fn confirm(quoted: &Value, key: &str) -> Value {
     let mut confirm = consent(quoted, key).unwrap();
     let id = confirm.as_object_mut().unwrap().remove("session_id");
     confirm["quote_id"] = id.unwrap();

@@ -1,22 +1,78 @@
-//! Many who want the last rooms, with a node that is killed in the middle of it.
+//! Many who want the last rooms over HTTP, while holds come to their end and the node is
+//! killed in the middle of it.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
-use airside_base::{OnFailure, Supervisor};
-use airside_identity::Digest;
+use airside_base::{Clock as _, OnFailure, Supervisor, SystemClock};
+use airside_identity::mint;
 use airside_mcp::client::{Client, Options};
+use airside_testkit::harness::Node;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 use url::Url;
 
-use crate::run::Place;
+use crate::{
+    booking::consent,
+    opera::confirm,
+    run::{BINARY, Place},
+};
 
-/// Clients that want a room.
-const CLIENTS: usize = 9;
-/// After so many bookings the node is killed.
-const BOOKED_BEFORE: usize = 2;
-/// Fewer than the clients, and more than are booked before the node is killed.
-const ROOMS: std::ops::RangeInclusive<u64> = 3..=7;
+/// Clients that want a room, each with a key of its own.
+const CLIENTS: usize = 16;
+/// Fewer than the clients.
+const ROOMS: std::ops::RangeInclusive<u64> = 4..=8;
+/// Rooms that nobody holds when the race begins. The others are held by somebody who
+/// never books, until their time is over.
+const FREE: u64 = 2;
+/// How long a room is held: longer than a client takes to book, however busy the machine.
+const HOLD_SECONDS: u64 = 10;
+/// Pause of a client who saw that all rooms are taken.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A node with the travel server and many callers.
+struct Bench {
+    place: Place,
+    keys: Vec<String>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let place = Place::new();
+        // The last one holds rooms and goes away.
+        let keys: Vec<_> = (0..=CLIENTS).map(|_| mint()).collect();
+        let mut config = format!(
+            "data-dir = \"data\"\n[listen]\naddress = \"127.0.0.1:0\"\n\
+             [travel]\nhold-seconds = {HOLD_SECONDS}\n\
+             [[upstream]]\nname = \"travel\"\nbuiltin = \"travel\"\n\
+             [[endpoint]]\npath = \"/mcp\"\nupstreams = [\"travel\"]\n"
+        );
+        for (number, key) in keys.iter().enumerate() {
+            let sha256 = &key.sha256;
+            config.push_str(&format!(
+                "[[identity.api-key]]\nname = \"client-{number}\"\nsha256 = \"{sha256}\"\n"
+            ));
+        }
+        place.write("airside.toml", &config);
+        let keys = keys.iter().map(|key| key.secret.expose().clone());
+        Self {
+            keys: keys.collect(),
+            place,
+        }
+    }
+
+    fn start(&self) -> Node {
+        let file = self.place.path("airside.toml").display().to_string();
+        let serve = ["serve", "--config", &file];
+        Node::start(Path::new(BINARY), &serve, &self.place.log()).expect("the node starts")
+    }
+
+    fn door(&self, number: usize, url: &watch::Receiver<Url>) -> Door {
+        Door {
+            url: url.clone(),
+            key: self.keys[number].as_str().into(),
+        }
+    }
+}
 
 /// Where the node is, and what proves who calls. Another node has another address.
 #[derive(Clone)]
@@ -49,14 +105,58 @@ impl Door {
             moved.changed().await.expect("another node is started");
         }
     }
+
+    /// Holds a room; returns the session, or nothing if all rooms are taken.
+    async fn hold(&self, offer: &Value, key: &str) -> Option<String> {
+        let booker = json!({
+            "first_name": "Ada", "last_name": "Lovelace", "email": "ada@example.com",
+            "phone_number": "+14155550123",
+        });
+        let create = json!({ "offer_ref": offer, "booker": booker, "idempotency_key": key });
+        let created = self.call("create_booking_session", &create).await;
+        let content = &created["structuredContent"];
+        if content["code"] == SOLD_OUT {
+            return None;
+        }
+        let id = content["session"]["id"].as_str();
+        Some(id.unwrap_or_else(|| panic!("{created}")).to_owned())
+    }
+
+    async fn bookings(&self) -> Vec<String> {
+        let mine = self.call("list_my_bookings", &json!({})).await;
+        let mine = mine["structuredContent"]["bookings"].as_array().unwrap();
+        let ids = mine.iter().map(|booking| booking["id"].as_str().unwrap());
+        ids.map(str::to_owned).collect()
+    }
+
+    /// Returns how many rooms of an offer are left.
+    async fn left(&self, scarce: &Scarce) -> u64 {
+        let checked = self.call("check_availability", &scarce.check).await;
+        let offers = checked["structuredContent"]["offers"].as_array().unwrap();
+        let same = offers.iter().find(|offer| {
+            offer["room_type"]["code"] == scarce.room && offer["rate_plan"]["code"] == scarce.plan
+        });
+        same.map_or(0, |offer| offer["rooms_left"].as_u64().unwrap())
+    }
 }
 
-/// Returns an offer in Boston of which a few rooms are left.
-async fn scarce(door: &Door) -> (Value, u64) {
+/// The code of a hold for which no rooms are left.
+const SOLD_OUT: &str = "TRV-102";
+
+/// An offer of which a few rooms are left.
+struct Scarce {
+    offer: Value,
+    left: u64,
+    check: Value,
+    room: Value,
+    plan: Value,
+}
+
+async fn scarce(door: &Door) -> Scarce {
     for day in 10..28 {
+        let (check_in, check_out) = (format!("2027-02-{day}"), format!("2027-02-{}", day + 1));
         let arguments = json!({
-            "place": "Boston", "limit": 25, "check_in": format!("2027-02-{day}"),
-            "check_out": format!("2027-02-{}", day + 1),
+            "place": "Boston", "limit": 25, "check_in": check_in, "check_out": check_out,
         });
         let found = door.call("search_hotels", &arguments).await;
         let hotels = found["structuredContent"]["hotels"].as_array().cloned();
@@ -64,114 +164,160 @@ async fn scarce(door: &Door) -> (Value, u64) {
             let offer = &hotel["best_offer"];
             let left = offer["rooms_left"].as_u64().expect("a number");
             if ROOMS.contains(&left) {
-                return (offer["offer_ref"].clone(), left);
+                return Scarce {
+                    left,
+                    offer: offer["offer_ref"].clone(),
+                    room: offer["room_type"]["code"].clone(),
+                    plan: offer["rate_plan"]["code"].clone(),
+                    check: json!({
+                        "property_id": hotel["property_id"], "check_in": check_in,
+                        "check_out": check_out,
+                    }),
+                };
             }
         }
     }
     panic!("no hotel in Boston has few rooms");
 }
 
-/// Returns what the view makes of the consent of a person.
-fn consent(result: &Value, key: &str) -> Option<Value> {
-    let consent = &result["_meta"]["airside/consent"];
-    let text = |name: &str| consent[name].as_str();
-    let (nonce, id, terms) = (text("nonce")?, text("session_id")?, text("terms_digest")?);
-    let token = format!("airside-consent-v1\n{nonce}\n{id}\n{terms}\n{key}");
-    let token = Digest::of(token.as_bytes()).to_string();
-    Some(json!({
-        "session_id": id, "idempotency_key": key, "terms_digest": terms,
-        "consent_token": token, "disclosure_shown": true,
-    }))
-}
-
-fn key_of(number: usize, step: u8) -> String {
+fn key_of(number: usize, step: usize) -> String {
     format!("6f1d6a3e-0d6e-4a53-9a38-{step:04x}{number:08x}")
 }
 
-/// Wants a room until it has one or there is none; returns its booking.
-async fn want(door: Door, offer: Value, number: usize) -> Option<String> {
-    let booker = json!({
-        "first_name": "Ada", "last_name": "Lovelace", "email": "ada@example.com",
-        "phone_number": "+14155550123",
-    });
-    let create = json!({
-        "offer_ref": offer, "booker": booker, "idempotency_key": key_of(number, 1),
-    });
-    let created = door.call("create_booking_session", &create).await;
-    let session = created["structuredContent"]["session"]["id"].clone();
-    if session.is_null() {
-        assert_eq!(created["isError"], true, "{created}");
-        return None;
-    }
-    // What has been lost may have been done: the same key gets the first outcome.
-    let key = key_of(number, 2);
-    loop {
-        let now = door
-            .call("get_booking_session", &json!({ "session_id": session }))
-            .await;
-        let content = &now["structuredContent"];
-        match content["session"]["status"].as_str() {
-            Some("completed") => {
-                let id = &content["session"]["confirmation"]["id"];
-                return Some(id.as_str().expect("a booking has an id").to_owned());
+/// Wants a room until it has one or `over`; returns its booking.
+async fn want(
+    door: Door,
+    offer: Value,
+    number: usize,
+    over: watch::Receiver<bool>,
+) -> Option<String> {
+    let clock = SystemClock::new();
+    for attempt in 0.. {
+        let Some(session) = door.hold(&offer, &key_of(number, 2 * attempt)).await else {
+            if *over.borrow() {
+                return None;
             }
-            Some("ready_for_complete") => {
-                let arguments = consent(&now, &key).unwrap_or_else(|| panic!("{now}"));
-                door.call("complete_booking_session", &arguments).await;
+            clock.sleep(PAUSE).await;
+            continue;
+        };
+        // What has been lost may have been done: the same key gets the first outcome.
+        let key = key_of(number, 2 * attempt + 1);
+        loop {
+            let get = json!({ "session_id": session });
+            let now = door.call("get_booking_session", &get).await;
+            let content = &now["structuredContent"];
+            match content["session"]["status"].as_str() {
+                Some("completed") => {
+                    let id = &content["session"]["confirmation"]["id"];
+                    return Some(id.as_str().expect("a booking has an id").to_owned());
+                }
+                Some("ready_for_complete") => {
+                    let arguments = consent(&now, &key).unwrap_or_else(|| panic!("{now}"));
+                    door.call("complete_booking_session", &arguments).await;
+                }
+                // Its time was over before it was booked.
+                Some("canceled") => break,
+                // Its outcome is being found out.
+                Some("complete_in_progress") => clock.sleep(PAUSE).await,
+                _ => panic!("{now}"),
             }
-            // It was sold out before it was held, or the outcome is being found out.
-            Some("incomplete" | "canceled") => return None,
-            _ => {}
         }
     }
+    None
+}
+
+/// Gives a booking back.
+async fn cancel(door: &Door, booking: &str, number: usize) {
+    let of = json!({ "booking_id": booking });
+    let quoted = door.call("quote_cancellation", &of).await;
+    let confirm = confirm(&quoted, &key_of(number, 0xffff));
+    let done = door.call("confirm_cancellation", &confirm).await;
+    let status = &done["structuredContent"]["booking"]["status"];
+    assert_eq!(status, "cancelled", "{done}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn last_rooms_are_booked_once_although_the_node_is_killed() {
-    let place = Place::new();
-    let node = tokio::task::block_in_place(|| place.up());
-    let key = std::fs::read_to_string(place.path("data").join("caller.key")).unwrap();
+async fn last_rooms_are_booked_once_although_holds_end_and_the_node_is_killed() {
+    let bench = Bench::new();
+    let node = tokio::task::block_in_place(|| bench.start());
     let (moved, url) = watch::channel(node.url().clone());
-    let door = Door {
-        url,
-        key: key.trim().into(),
-    };
-    let (offer, left) = scarce(&door).await;
+    let idle = bench.door(CLIENTS, &url);
+    let scarce = scarce(&idle).await;
+    let mut held = Vec::new();
+    for number in 0..(scarce.left - FREE) as usize {
+        let session = idle.hold(&scarce.offer, &key_of(CLIENTS, number)).await;
+        held.push(session.expect("a room is left"));
+    }
     let tasks = Supervisor::new();
-    let (sender, mut ended) = mpsc::channel(CLIENTS);
+    let (over, ended) = watch::channel(false);
+    let (sender, mut wanted) = mpsc::channel(CLIENTS);
     for number in 0..CLIENTS {
-        let (door, offer, sender) = (door.clone(), offer.clone(), sender.clone());
+        let door = bench.door(number, &url);
+        let (offer, sender, ended) = (scarce.offer.clone(), sender.clone(), ended.clone());
         tasks.spawn("client", OnFailure::Stop, async move {
-            let booked = want(door, offer, number).await;
-            let _ = sender.send(booked).await;
+            let booked = want(door, offer, number, ended).await;
+            let _ = sender.send((number, booked)).await;
         });
     }
     drop(sender);
     let mut bookings = Vec::new();
-    let (mut node, mut second) = (Some(node), None);
-    while let Some(booked) = ended.recv().await {
-        bookings.extend(booked);
-        if bookings.len() >= BOOKED_BEFORE
-            && let Some(node) = node.take()
-        {
-            let again = tokio::task::block_in_place(|| {
-                node.kill().unwrap();
-                place.up()
-            });
-            moved.send_replace(again.url().clone());
-            second = Some(again);
+    let mut node = Some(node);
+    while let Some((number, booked)) = wanted.recv().await {
+        bookings.push((number, booked));
+        let accepted = bookings.iter().filter(|(_, booked)| booked.is_some());
+        match accepted.count() as u64 {
+            // In the middle: others are about to book the other free room.
+            1 => {
+                let node_now = node.take().expect("nobody was accepted before");
+                node = Some(tokio::task::block_in_place(|| {
+                    node_now.kill().unwrap();
+                    bench.start()
+                }));
+                moved.send_replace(node.as_ref().expect("it was started").url().clone());
+            }
+            accepted if accepted == scarce.left => drop(over.send_replace(true)),
+            _ => {}
         }
     }
     assert!(!tasks.has_failed(), "a client panicked");
-    assert!(second.is_some(), "the node was killed in the middle");
-    assert_eq!(bookings.len() as u64, left, "as many as there were rooms");
-    let distinct: BTreeSet<_> = bookings.iter().collect();
-    assert_eq!(distinct.len(), bookings.len(), "each client has its own");
-    let mine = door.call("list_my_bookings", &json!({})).await;
-    let mine = mine["structuredContent"]["bookings"].as_array().unwrap();
-    let listed: BTreeSet<_> = mine
+
+    // As many as there were rooms, those included whose holds came to their end.
+    let accepted: Vec<_> = bookings
         .iter()
-        .map(|b| b["id"].as_str().unwrap().to_owned())
+        .filter_map(|(_, booked)| booked.as_ref())
         .collect();
-    assert_eq!(listed, bookings.into_iter().collect::<BTreeSet<_>>());
+    assert_eq!(accepted.len() as u64, scarce.left);
+    let distinct: BTreeSet<_> = accepted.iter().collect();
+    assert_eq!(distinct.len(), accepted.len(), "each is another one");
+    for (number, booked) in &bookings {
+        let has = bench.door(*number, &url).bookings().await;
+        assert_eq!(
+            has,
+            booked.iter().cloned().collect::<Vec<_>>(),
+            "client {number}"
+        );
+    }
+    assert_eq!(idle.bookings().await, Vec::<String>::new());
+    for session in held {
+        let get = json!({ "session_id": session });
+        let seen = idle.call("get_booking_session", &get).await;
+        assert_eq!(
+            seen["structuredContent"]["session"]["status"], "canceled",
+            "{seen}"
+        );
+    }
+    assert_eq!(idle.left(&scarce).await, 0);
+
+    // No room was lost either: given back, all of them are for sale again.
+    for (number, booked) in &bookings {
+        if let Some(booking) = booked {
+            cancel(&bench.door(*number, &url), booking, *number).await;
+        }
+    }
+    assert_eq!(idle.left(&scarce).await, scarce.left);
+    let node = node.expect("a node runs");
+    assert!(node.terminate().unwrap().success());
+    let data = bench.place.data();
+    let verified = bench.place.run(&["ledger", "verify", "--data-dir", &data]);
+    assert!(verified.ok().starts_with("verified: "));
 }

@@ -59,6 +59,7 @@ impl Node for Broken {
             config_digest: "c".into(),
             seal_key: "k".into(),
             writer_nice: None,
+            prices: wire::Prices::default(),
         }
     }
 

@@ -21,7 +21,7 @@ use airside_base::{BoxFuture, Timestamp};
 use airside_travel::supply::{
     self, Area, Arrival, Ask, Calendar, Cancellation, Candidate, Error, Filter, Found,
     MAX_CALENDAR_DAYS, MAX_DAYS_AHEAD, MAX_ROOMS, NotOffered, Offer, Offers, Order, PlanCode,
-    Price, RoomCode, Rule, Search, Selection, Stay, distance_m,
+    Prepay, Price, RoomCode, Rule, Search, Selection, Stay, distance_m,
 };
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
@@ -232,6 +232,8 @@ impl Opera {
             left,
             price,
             cancellation,
+            // What asks for more is not sold.
+            prepay: Prepay::None,
             room,
             plan,
         }

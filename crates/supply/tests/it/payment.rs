@@ -15,7 +15,8 @@ use airside_mcp::{Local as _, Principal, body};
 use airside_supply::payment::{Access, Checkout as Client};
 use airside_testkit::checkout::{Checkout, Mood};
 use airside_travel::{
-    Options, Parts, Travel,
+    Options, Parts, Size, Travel,
+    house::{File, Houses},
     payment::{Order, Payments, Purpose, Tokens, contract},
 };
 use http::Request;
@@ -49,8 +50,54 @@ async fn provider(clock: &Arc<VirtualClock>, tasks: &Supervisor) -> (Checkout, A
     (provider, Arc::new(client.unwrap()))
 }
 
+/// A hotel with a rate that is paid before it is booked and given back in time.
+fn own() -> Houses {
+    let file = json!({ "hotel": [{
+        "id": "harbor-boston", "name": "Harbor Light", "stars": 4, "place": "Boston, US",
+        "street": "12 Long Wharf", "position": "42.36010, -71.04960",
+        "zone": "America/New_York", "currency": "USD",
+        "room": [{ "code": "KNG", "name": "King", "count": 3, "adults": 2, "price": "200.00" }],
+        "plan": [{
+            "code": "PAID", "name": "Paid now", "free-days": 1, "free-until": "16:00",
+            "payment": "full",
+        }],
+        "levy": [
+            { "name": "Tax", "kind": "tax", "collected": "at-booking", "percent": "10" },
+            { "name": "Fee", "kind": "fee", "collected": "at-hotel", "amount": "18.00" },
+        ],
+    }] });
+    let text = file.to_string();
+    let file: File = serde_json::from_value(file).unwrap();
+    Houses::read(&file, &text).unwrap()
+}
+
 impl Rig {
     async fn new() -> Self {
+        Self::of(Options {
+            seed: 7,
+            ..Options::default()
+        })
+        .await
+    }
+
+    /// A rig that sells a hotel of its own, with a session that is paid and booked.
+    async fn own() -> (Self, Value) {
+        let rig = Self::of(Options {
+            houses: own(),
+            size: Size::None,
+            ..Options::default()
+        });
+        let rig = rig.await;
+        let created = rig.session_of("PAID").await;
+        let page = session(&created)["continue_url"].as_str().unwrap();
+        rig.tell(rig.provider.pay(page).unwrap()).await;
+        let ready = rig.read(&created).await;
+        let done = rig.call("complete_booking_session", consent(&ready)).await;
+        assert_eq!(session(&done)["payment"]["status"], "captured", "{done}");
+        (rig, done)
+    }
+
+    async fn of(options: Options) -> Self {
         let clock = Arc::new(VirtualClock::new(NOW.parse().unwrap()));
         let tasks = Supervisor::new();
         let (provider, client) = provider(&clock, &tasks).await;
@@ -65,14 +112,11 @@ impl Rig {
             keys,
             conversations: all.of("builtin:travel"),
             payments: Some(client.clone()),
+            hold: airside_travel::HOLD,
             node: NodeId::generate(&*time),
             ledger,
             supervisor: tasks.clone(),
             clock: time,
-        };
-        let options = Options {
-            seed: 7,
-            ..Options::default()
         };
         Self {
             travel: Travel::new(options, parts),
@@ -113,6 +157,10 @@ impl Rig {
 
     /// Returns a session for a rate that is paid before booking, in Boston.
     async fn session(&self) -> Value {
+        self.session_of("NRF").await
+    }
+
+    async fn session_of(&self, plan: &str) -> Value {
         let stay = json!({ "check_in": "2026-12-15", "check_out": "2026-12-18" });
         let mut search = stay.clone();
         search["place"] = json!("Boston");
@@ -124,7 +172,7 @@ impl Rig {
         let offers = offers["structuredContent"]["offers"].as_array().unwrap();
         let offer = offers
             .iter()
-            .find(|o| o["rate_plan"]["code"] == "NRF")
+            .find(|o| o["rate_plan"]["code"] == plan)
             .unwrap();
         let create = json!({
             "offer_ref": offer["offer_ref"],
@@ -419,4 +467,70 @@ async fn card_numbers_are_refused_wherever_they_stand() {
     let update = json!({ "session_id": id, "payment_token": "1234567890123" });
     let refused = rig.call("update_booking_session", update).await;
     assert_eq!(refused["structuredContent"]["code"], "TRV-325");
+}
+
+/// Cancels a booking as quoted; returns the quote.
+async fn cancel(rig: &Rig, done: &Value) -> Value {
+    let booking = json!({ "booking_id": session(done)["confirmation"]["id"] });
+    let quote = rig.call("quote_cancellation", booking).await;
+    let agreed = consent_by(&quote, "0b9d9f0e-6f0f-4c5e-8a52-0c8a4f3b9d11");
+    for _ in 0..2 {
+        let ended = rig.call("confirm_cancellation", agreed.clone()).await;
+        let booking = &ended["structuredContent"]["booking"];
+        assert_eq!(booking["status"], "cancelled", "{ended}");
+    }
+    quote["structuredContent"]["quote"].clone()
+}
+
+#[tokio::test]
+async fn paid_stay_that_is_cancelled_in_time_is_given_back_once_and_whole() {
+    let (rig, done) = Rig::own().await;
+    // Three nights at 200.00 and a tenth of it; 54.00 would be paid at the hotel.
+    let paid = rig.only_intent()["amount_received"].as_i64().unwrap();
+    assert_eq!(paid, 66_000);
+    let quote = cancel(&rig, &done).await;
+    assert_eq!(quote["penalty"]["amount"], 0, "{quote}");
+    assert_eq!(rig.provider.refunded(), paid);
+}
+
+#[tokio::test]
+async fn paid_stay_that_is_cancelled_late_costs_the_first_night_once() {
+    let (rig, done) = Rig::own().await;
+    // After 16:00 in Boston on the day before arrival.
+    rig.clock
+        .advance(Duration::from_secs((21 * 24 + 10) * 3_600));
+    let quote = cancel(&rig, &done).await;
+    let penalty = quote["penalty"]["amount"].as_i64().unwrap();
+    assert!(penalty >= 20_000, "{quote}");
+    assert_eq!(rig.provider.refunded(), 66_000 - penalty);
+}
+
+#[tokio::test]
+async fn dearer_change_of_a_paid_stay_takes_nothing_without_new_consent() {
+    let (rig, done) = Rig::own().await;
+    let booking = session(&done)["confirmation"]["id"].clone();
+    let change = json!({ "booking_id": booking, "nights_delta": 1 });
+    let quote = rig.call("quote_booking_change", change).await;
+    let shown = &quote["structuredContent"]["quote"];
+    assert_eq!(
+        shown["difference"]["amount"],
+        20_000 + 2_000 + 1_800,
+        "{quote}"
+    );
+    assert_ne!(shown["terms_digest"], session(&done)["terms_digest"]);
+    // What was agreed to for the booking is not what is asked for now.
+    let mut old = consent_by(&quote, KEY);
+    old["terms_digest"] = session(&done)["terms_digest"].clone();
+    let refused = rig.call("confirm_booking_change", old).await;
+    assert_eq!(refused["isError"], true, "{refused}");
+    let agreed = consent_by(&quote, "0b9d9f0e-6f0f-4c5e-8a52-0c8a4f3b9d11");
+    let changed = rig.call("confirm_booking_change", agreed).await;
+    let after = &changed["structuredContent"]["booking"];
+    assert_eq!(after["offer"]["total"], shown["after"], "{changed}");
+    // Nothing more is taken by itself: the rest is paid at the hotel.
+    let intent = rig.only_intent();
+    assert_eq!(
+        (&intent["amount_received"], rig.provider.refunded()),
+        (&json!(66_000), 0)
+    );
 }

@@ -113,7 +113,7 @@ fn sessions() -> Vec<Tool> {
             tool::CREATE,
             "Hold rooms for review",
             ADDS_ELSEWHERE,
-            "Hold the rooms of one offer at its price for 15 minutes, so that the traveller can \
+            "Hold the rooms of one offer at its price until expires_at, so that the traveller can \
              review the terms. Only after the traveller has chosen an offer of search_hotels or \
              check_availability. It books nothing: the traveller reviews and books in the booking \
              view. Never ask for card numbers.",

@@ -15,7 +15,7 @@ use jiff::{ToSpan as _, civil::Date};
 use serde_json::{Value, json};
 
 use super::{
-    Desk, HOLD, KEPT, MAX_OPEN, Refusal, Traveller,
+    Desk, KEPT, MAX_OPEN, Refusal, Traveller,
     arguments::{Create, OfSession, Update},
     idempotency::{Request, Verdict},
     instant, later,
@@ -192,10 +192,16 @@ impl Desk {
     ) -> Result<Held, Refusal> {
         let name = hold_name(id, revision);
         let mut seen = None;
+        let was_shown = selection.expected_total.is_some();
         // The price may change once more between the two.
         for _ in 0..3 {
-            match self.supply.hold(&name, &selection, HOLD).await {
-                Ok(reservation) => return Ok(Held { reservation, seen }),
+            match self.supply.hold(&name, &selection, self.hold).await {
+                Ok(reservation) => {
+                    if was_shown {
+                        self.accuracy.note(seen.is_some());
+                    }
+                    return Ok(Held { reservation, seen });
+                }
                 Err(supply::Error::PriceChanged { now }) => {
                     seen = seen.or(selection.expected_total);
                     selection.expected_total = Some(now);

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     money::Currency,
     reference,
-    supply::{self, Ask, Brief, Cancellation, Guest, Hotel, HotelId, Price, Selection},
+    supply::{self, Ask, Brief, Cancellation, Guest, Hotel, HotelId, Prepay, Price, Selection},
     tools::{
         output::{Money, Offer},
         render::{self, Setting},
@@ -65,6 +65,7 @@ impl Place {
             fingerprint: self.fingerprint,
             zone: self.zone(),
             now,
+            takes_payments: false,
         }
     }
 }
@@ -129,6 +130,8 @@ impl Deal<'_> {
             left: u16::try_from(units.len()).unwrap_or(u16::MAX),
             price: self.price.clone(),
             cancellation: self.cancellation.clone(),
+            // Sessions and bookings say more about it than offers.
+            prepay: Prepay::None,
             room: room_code,
             plan: plan_code,
         };

@@ -189,6 +189,7 @@ impl Rig {
             keys,
             conversations: all.of("builtin:travel"),
             payments: None,
+            hold: crate::HOLD,
             supervisor: supervisor.clone(),
             node: NodeId::generate(&*clock),
         };

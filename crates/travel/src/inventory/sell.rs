@@ -163,16 +163,27 @@ fn prepay(terms: &[Terms<'_>], selection: &Selection, cancellation: &Cancellatio
         return Prepay::Now { amount };
     }
     match part(PaymentAsked::Guarantee) {
-        Some(all) => Prepay::Guarantee {
-            // The most that cancelling can cost.
-            amount: cancellation
-                .tiers
-                .iter()
-                .map(|tier| tier.penalty)
-                .max()
-                .unwrap_or(all),
-        },
+        Some(_) => guarantee(cancellation),
         None => Prepay::None,
+    }
+}
+
+/// Returns what a rate asks for before it is booked, at this price and these terms.
+pub(super) fn asked(plan: Plan, price: &Price, cancellation: &Cancellation) -> Prepay {
+    match plan.payment() {
+        PaymentAsked::AtHotel => Prepay::None,
+        PaymentAsked::Guarantee => guarantee(cancellation),
+        PaymentAsked::Full => Prepay::Now {
+            amount: price.total - price.at_property(),
+        },
+    }
+}
+
+/// Returns a guarantee of the most that cancelling can cost.
+fn guarantee(cancellation: &Cancellation) -> Prepay {
+    let penalties = cancellation.tiers.iter().map(|tier| tier.penalty);
+    Prepay::Guarantee {
+        amount: penalties.max().unwrap_or(0),
     }
 }
 

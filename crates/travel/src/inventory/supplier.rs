@@ -214,6 +214,7 @@ fn in_words(offer: shop::Offer, currency: crate::money::Currency) -> Option<Offe
         plan_name: offer.plan.name().to_owned(),
         breakfast: offer.plan.breakfast(),
         left: offer.left,
+        prepay: sell::asked(offer.plan, &price, &cancellation),
         price,
         cancellation,
     })

@@ -4,7 +4,7 @@ use airside_base::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use super::{Brief, Collected, Currency, Error, Nature, Party, PlanCode, RoomCode, Stay};
+use super::{Brief, Collected, Currency, Error, Nature, Party, PlanCode, Prepay, RoomCode, Stay};
 
 /// Most arrival days of one calendar (OPERA Cloud Distribution allows as many).
 pub const MAX_CALENDAR_DAYS: usize = 62;
@@ -153,6 +153,8 @@ pub struct Offer {
     pub price: Price,
     /// What it costs to cancel.
     pub cancellation: Cancellation,
+    /// What the hotel asks for before it books.
+    pub prepay: Prepay,
 }
 
 /// A priced stay, in minor units.

@@ -204,6 +204,12 @@ pub(crate) struct Offer {
     pub average_per_room_night: Money,
     /// The part of the total that the hotel collects during the stay.
     pub pay_at_property: Money,
+    /// The part of the total that is paid before it is booked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pay_before_booking: Option<Money>,
+    /// What has to be guaranteed before it is booked: the most that cancelling can cost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guarantee: Option<Money>,
     /// Room rate of each night for all rooms, with taxes that are inside the rate.
     pub nightly: Vec<Nightly>,
     /// How the total arises: the entries of the other types sum to the entry of type total.

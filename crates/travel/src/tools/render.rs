@@ -11,7 +11,7 @@ use crate::{
     places::{Atlas, CityIndex},
     reference,
     stay::{Party, Stay},
-    supply::{self, Cancellation, Hotel, Nature, NotOffered, Price, RoomCode, Rule},
+    supply::{self, Cancellation, Hotel, Nature, NotOffered, Prepay, Price, RoomCode, Rule},
 };
 
 /// Most rooms that a result says are left: exact stock is the hotel's business.
@@ -65,6 +65,8 @@ pub(crate) struct Setting<'a> {
     pub fingerprint: u64,
     pub zone: &'a TimeZone,
     pub now: Timestamp,
+    /// Without payments every rate is paid at the hotel.
+    pub takes_payments: bool,
 }
 
 /// Returns an offer of one room type and plan for all parties of `ask`.
@@ -82,6 +84,15 @@ pub(crate) fn offer(
     };
     let price = &offer.price;
     let currency = price.currency;
+    let prepay = match setting.takes_payments {
+        true => offer.prepay,
+        false => Prepay::None,
+    };
+    let (before, guarantee) = match prepay {
+        Prepay::None => (None, None),
+        Prepay::Now { amount } => (Some(money(amount, currency)), None),
+        Prepay::Guarantee { amount } => (None, Some(money(amount, currency))),
+    };
     let room_nights = (stay.length() * ask.parties.len()).max(1) as i64;
     Offer {
         offer_ref: reference::encode(setting.fingerprint, what, stay, &ask.parties, total),
@@ -92,6 +103,8 @@ pub(crate) fn offer(
         total: money(total, currency),
         average_per_room_night: money(scale(total, 1, room_nights), currency),
         pay_at_property: money(price.at_property(), currency),
+        pay_before_booking: before,
+        guarantee,
         nightly: nightly(price),
         totals: totals(price),
         cancellation: cancellation(&offer.cancellation, currency, setting),

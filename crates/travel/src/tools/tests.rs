@@ -28,7 +28,7 @@ fn desk() -> &'static (Runtime, Desk) {
             ));
             let (ledger, node) = (ledger.await.unwrap(), NodeId::generate(&*clock));
             let sold = Inventory::start(hotels, ledger, clock.clone(), node, None, &supervisor);
-            Desk::new(Arc::new(sold), clock)
+            Desk::new(Arc::new(sold), clock, false)
         });
         (runtime, desk)
     })

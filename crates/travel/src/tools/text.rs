@@ -110,6 +110,16 @@ fn offer_line(out: &mut String, indent: &str, offer: &Offer) {
             offer.pay_at_property.display
         );
     }
+    if let Some(before) = &offer.pay_before_booking {
+        let _ = write!(out, " Of it {} before booking.", before.display);
+    }
+    if let Some(guarantee) = &offer.guarantee {
+        let _ = write!(
+            out,
+            " The hotel asks for a guarantee of {} before booking.",
+            guarantee.display
+        );
+    }
     line!(out, " [{}]", offer.offer_ref);
 }
 

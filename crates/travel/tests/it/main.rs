@@ -6,6 +6,7 @@ mod booking;
 mod client;
 mod contract;
 mod rejections;
+mod replays;
 mod rules;
 mod search;
 mod view;
@@ -59,6 +60,7 @@ fn parts(clock: Arc<VirtualClock>) -> Parts {
         keys,
         conversations: all.of("builtin:travel"),
         payments: None,
+        hold: airside_travel::HOLD,
         node: NodeId::generate(&*clock),
         ledger,
         supervisor,
