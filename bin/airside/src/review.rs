@@ -2,15 +2,159 @@
 
 pub(crate) mod lot;
 
-use crate::{
-    cli::review::{Review, ReviewCommand},
-    failure::Failure,
-    output::Out,
+use airside_base::{Fault, Kind};
+use airside_codereview::{
+    finding::{Certainty, Finding, Report},
+    render,
+    review::{Request, Stage, run as review},
 };
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::{
+    cli::review::{FailOn, Review, ReviewCommand, ReviewFormat},
+    failure::{Exit, Failure},
+    output::{Align, Out, table},
+    text::printable,
+};
+
+/// Rows that a table shows; JSON has them all.
+const ROWS: usize = 200;
 
 /// Runs `airside review …`.
 pub(crate) fn run(args: &Review, out: &mut Out) -> Result<(), Failure> {
     match &args.command {
-        ReviewCommand::Lot(lot) => lot::run(lot, out),
+        Some(ReviewCommand::Lot(lot)) => lot::run(lot, out),
+        None => look(args, out),
     }
+}
+
+fn look(args: &Review, out: &mut Out) -> Result<(), Failure> {
+    if !args.path.exists() {
+        let text = format!("there is no folder {}", args.path.display());
+        return Err(Failure::new(
+            Exit::Usage,
+            Fault::new(Kind::NotFound, "REV-013", text),
+        ));
+    }
+    let mut request = Request::new(&args.path);
+    request.base.clone_from(&args.base);
+    // Drawn on standard error, and only if that is a terminal.
+    let bar = ProgressBar::new_spinner().with_style(
+        ProgressStyle::with_template("{spinner} {msg} {elapsed}")
+            .expect("the template is well-formed"),
+    );
+    bar.enable_steady_tick(std::time::Duration::from_millis(100));
+    let report = review(&request, &|stage| bar.set_message(name(stage)));
+    bar.finish_and_clear();
+    let report = report.map_err(|error| Failure::new(Exit::Failed, error.fault()))?;
+    show(args, &report, out)?;
+    judge(args, &report)
+}
+
+fn name(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Reading => "reading files",
+        Stage::Comparing => "comparing with the revision",
+        Stage::Copies => "looking for copies",
+        Stage::Done => "done",
+    }
+}
+
+fn show(args: &Review, report: &Report, out: &mut Out) -> Result<(), Failure> {
+    match args.format {
+        ReviewFormat::Json => out.json_pretty(report),
+        ReviewFormat::Sarif => out.json_pretty(&render::sarif(report, env!("CARGO_PKG_VERSION"))),
+        ReviewFormat::Markdown => out.raw(&render::markdown(report)),
+        ReviewFormat::Table if out.is_json() => out.json_pretty(report),
+        ReviewFormat::Table => rows(report, out),
+    }
+}
+
+fn rows(report: &Report, out: &mut Out) -> Result<(), Failure> {
+    let new = || report.findings.iter().filter(|finding| finding.is_new);
+    let rows: Vec<Vec<String>> = new()
+        .take(ROWS)
+        .map(|finding| {
+            let place = &finding.place;
+            vec![
+                finding.certainty.to_string(),
+                finding.what.severity.to_string(),
+                printable(&format!("{}:{}", place.path, place.from)),
+                finding.what.rule.to_string(),
+                printable(&finding.what.message),
+            ]
+        })
+        .collect();
+    if !rows.is_empty() {
+        let headings = ["CERTAINTY", "SEVERITY", "WHERE", "RULE", "WHAT"];
+        out.line(&table(&headings.map(|name| (name, Align::Left)), &rows))?;
+    }
+    let ways = new().take(ROWS).filter(|finding| !finding.trace.is_empty());
+    for finding in ways {
+        out.line(&way(finding))?;
+    }
+    let all = new().count();
+    if all > ROWS {
+        out.line(&format!(
+            "… and {} more; --format json has them all",
+            all - ROWS
+        ))?;
+    }
+    let share = 100.0 * report.duplicated_lines as f64 / report.lines.max(1) as f64;
+    out.line(&format!(
+        "{all} findings in {} files, {} lines{}; {share:.1} % of lines are copies",
+        report.files,
+        report.lines,
+        report
+            .added_lines
+            .map_or_else(String::new, |lines| format!(", {lines} of them added")),
+    ))?;
+    for (why, count) in &report.skipped.count {
+        let paths = report.skipped.paths.get(why);
+        let first = paths
+            .and_then(|paths| paths.first())
+            .map_or("", |path| path);
+        let (why, first) = (why.as_str(), printable(first));
+        out.line(&format!("left out: {count} files, {why} (such as {first})"))?;
+    }
+    Ok(())
+}
+
+fn way(finding: &Finding) -> String {
+    let mut text = format!(
+        "\n{} {}:{}\n",
+        finding.what.rule,
+        printable(&finding.place.path),
+        finding.place.from
+    );
+    for step in &finding.trace {
+        let (path, what) = (printable(&step.path), printable(&step.what));
+        text.push_str(&format!("  {path}:{}  {what}\n", step.line));
+    }
+    text
+}
+
+fn judge(args: &Review, report: &Report) -> Result<(), Failure> {
+    let stops = |finding: &&Finding| {
+        let at_least = |certainty| finding.certainty >= certainty;
+        finding.is_new
+            && args.fail_on.iter().any(|on| match on {
+                FailOn::None => false,
+                FailOn::Proven => at_least(Certainty::Proven),
+                FailOn::Likely => at_least(Certainty::Likely),
+                FailOn::Pattern => at_least(Certainty::Pattern),
+                FailOn::Advice => true,
+                FailOn::Copies => finding.class == "duplication",
+            })
+    };
+    let count = report.findings.iter().filter(stops).count();
+    if count == 0 {
+        return Ok(());
+    }
+    let text = format!("the review found {count} of what --fail-on names");
+    let fault = Fault::new(Kind::Forbidden, "REV-014", text);
+    Err(Failure::new(
+        Exit::Refused,
+        fault.with_hint("repair them, or say which of them may stay"),
+    ))
 }

@@ -6,4 +6,15 @@
 //! * What is read is hostile: files, nesting, findings and time are bounded, and what was
 //!   skipped is reported.
 
+pub mod change;
+pub mod copies;
+pub mod finding;
 pub mod lot;
+pub mod render;
+pub mod review;
+pub mod source;
+
+/// Returns `bytes` in hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

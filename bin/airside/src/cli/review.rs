@@ -4,16 +4,71 @@ use std::path::PathBuf;
 
 use airside_base::Timestamp;
 use airside_codereview::lot::{After, Class, Exclusion, Word};
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::{ChainArgs, NodeArgs};
 
+const REVIEW_HELP: &str = "\
+Reads Python, TypeScript, JavaScript, Go, Rust and Java below the folder, as far as ignore
+files allow (.gitignore, .ignore, .airsideignore); runs nothing of it. What was left out is
+said. With --base only lines count that were added since that revision. The exit code is 5
+when something is found that --fail-on names.
+
+Examples:
+  airside review
+  airside review src --base origin/main
+  airside review --base origin/main --format markdown --fail-on likely --fail-on copies
+  airside review --format sarif > review.sarif";
+
 /// Review code, and sample what people review.
 #[derive(Debug, Args)]
-#[command(after_help = LOT_HELP, subcommand_required = true)]
+#[command(after_help = REVIEW_HELP, args_conflicts_with_subcommands = true)]
 pub(crate) struct Review {
     #[command(subcommand)]
-    pub(crate) command: ReviewCommand,
+    pub(crate) command: Option<ReviewCommand>,
+    /// Folder to review.
+    #[arg(default_value = ".")]
+    pub(crate) path: PathBuf,
+    /// Revision to compare with: review what was added since. Asks `git` for objects.
+    #[arg(long, value_name = "REV")]
+    pub(crate) base: Option<String>,
+    /// How to print what is found.
+    #[arg(long, value_enum, default_value_t = ReviewFormat::Table)]
+    pub(crate) format: ReviewFormat,
+    /// What fails the command: findings at least this certain, copies, or none of it; may
+    /// be repeated.
+    #[arg(long, value_enum, value_name = "WHAT", default_value = "likely")]
+    pub(crate) fail_on: Vec<FailOn>,
+}
+
+/// How to print what a review finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReviewFormat {
+    /// Rows for people.
+    Table,
+    /// Everything, as one JSON object.
+    Json,
+    /// SARIF 2.1.0, for code hosts.
+    Sarif,
+    /// A comment on a change.
+    Markdown,
+}
+
+/// What fails a review.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FailOn {
+    /// Nothing.
+    None,
+    /// What is proven.
+    Proven,
+    /// What is proven or likely.
+    Likely,
+    /// Also what has the shape of a weakness.
+    Pattern,
+    /// Everything.
+    Advice,
+    /// Duplicated code.
+    Copies,
 }
 
 #[derive(Debug, Subcommand)]

@@ -151,3 +151,83 @@ fn lot_is_kept_by_the_node_that_runs() {
         data: place.data(),
     });
 }
+
+/// Runs git in the folder of `place`.
+fn git(place: &Place, arguments: &[&str]) {
+    let identity = ["-c", "user.name=t", "-c", "user.email=t@example.com"];
+    let status = std::process::Command::new("git")
+        .args(identity)
+        .args(arguments)
+        .current_dir(place.path("."))
+        .output()
+        .expect("git runs");
+    assert!(status.status.success(), "{status:?}");
+}
+
+const LONG: &str = "def total(rooms, nights, taxes, board):
+    amount = 0
+    for room in rooms:
+        for night in nights:
+            amount = amount + room.rate(night) * room.guests
+        if board and room.board != board:
+            amount = amount + room.extra(board) * len(nights)
+    for tax in taxes:
+        if tax.kind == 'percent':
+            amount = amount * (100 + tax.value) // 100
+        else:
+            amount = amount + tax.value * len(nights)
+    return amount
+";
+
+#[test]
+fn change_that_repeats_older_code_is_told_where_it_is() {
+    let place = Place::new();
+    git(&place, &["init", "-q"]);
+    place.write("old.py", LONG);
+    git(&place, &["add", "."]);
+    git(&place, &["commit", "-qm", "one"]);
+    let nothing = place.run(&["review", "--base", "HEAD", "--fail-on", "copies"]);
+    assert_eq!(nothing.code, Some(0), "{nothing:?}");
+    place.write("new.py", &format!("import os\n\n\n{LONG}"));
+    let found = place.run(&["review", "--base", "HEAD", "--fail-on", "copies"]);
+    assert_eq!(found.code, Some(5), "{found:?}");
+    assert!(found.stdout.contains("new.py:4"), "{found:?}");
+    assert!(
+        found.stdout.contains("old.py:1-13; call it instead"),
+        "{found:?}"
+    );
+    assert!(found.stderr.contains("REV-014"), "{found:?}");
+    let sarif = place
+        .run(&["review", "--base", "HEAD", "--format", "sarif"])
+        .json();
+    let result = &sarif["runs"][0]["results"][0];
+    assert_eq!(result["ruleId"], "copy-exact");
+    let print = result["partialFingerprints"]["airside/v1"].clone();
+    assert_eq!(print.as_str().map(str::len), Some(64));
+    // Lines move, the fingerprint stays.
+    place.write("new.py", &format!("import os\nimport sys\n\n\n{LONG}"));
+    let sarif = place
+        .run(&["review", "--base", "HEAD", "--format", "sarif"])
+        .json();
+    let moved = &sarif["runs"][0]["results"][0]["partialFingerprints"]["airside/v1"];
+    assert_eq!(*moved, print);
+    let unknown = place.run(&["review", "--base", "nowhere"]);
+    assert!(unknown.stderr.contains("REV-011"), "{unknown:?}");
+}
+
+#[test]
+fn hostile_files_are_left_out_and_named() {
+    let place = Place::new();
+    place.write("binary.py", "x = 1\0");
+    place.write("min.js", &"a=1;".repeat(10_000));
+    place.write("big.py", &"x = 1\n".repeat(500_000));
+    place.write("deep.py", &"(\n".repeat(100_000));
+    place.write("broken.rs", "fn f( { ] } \"");
+    std::os::unix::fs::symlink(".", place.path("loop")).expect("links can be made");
+    std::os::unix::fs::symlink("/etc/passwd", place.path("link.py")).expect("links can be made");
+    let ran = place.run(&["review"]);
+    for part in ["binary.py", "min.js", "big.py", "link.py"] {
+        assert!(ran.stdout.contains(part), "{part}: {ran:?}");
+    }
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+}

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::{
     Change, Class, Error, Exclusion, Identity, Key, Lot, Lots, MAX_CHANGES, Mode, Outcome, Plan,
-    Regimes, Request, Shown, ShownItem, Stratum, Tables, Verdict, WHOLE, Word, draw,
+    Regimes, Request, Shown, ShownItem, Stratum, Tables, Verdict, WHOLE, Word,
     event::{CLOSED, DRAWN, Draw, Item, JUDGED, Judged, LISTED, OPENED, OUTCOME, Opened, VERSION},
     statement::{limit, look, threshold},
 };
@@ -29,7 +29,7 @@ impl Plan {
     pub fn digest(&self) -> String {
         let text = serde_json::to_vec(self).expect("a plan is JSON");
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &text);
-        draw::hex(digest.as_ref())
+        crate::hex(digest.as_ref())
     }
 
     fn check(&self, now: Timestamp) -> Result<(), Error> {

@@ -12,6 +12,7 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
 use super::Error;
+use crate::hex;
 
 /// The secret that decides a draw, until it is revealed.
 #[derive(Clone)]
@@ -124,11 +125,6 @@ impl Identity {
         }
         hex(&context.finish().as_ref()[..16])
     }
-}
-
-/// Returns `bytes` in hex.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -1,0 +1,210 @@
+//! Reads objects through the `git` command.
+
+use std::{
+    collections::BTreeMap,
+    io::{Read as _, Write as _},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use aws_lc_rs::digest;
+
+use super::Error;
+use crate::hex;
+
+/// Most bytes that git may answer.
+const MOST: u64 = 512 << 20;
+
+/// One commit of a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    /// Its id.
+    pub id: String,
+    /// Its whole message, trailers included.
+    pub message: String,
+}
+
+/// A repository on disk.
+#[derive(Debug)]
+pub(super) struct Repository {
+    root: PathBuf,
+}
+
+impl Repository {
+    pub(super) fn of(root: &Path) -> Result<Self, Error> {
+        let found = Self {
+            root: root.to_owned(),
+        };
+        found.run(&["rev-parse", "--git-dir"], b"")?;
+        Ok(found)
+    }
+
+    fn run(&self, arguments: &[&str], input: &[u8]) -> Result<Vec<u8>, Error> {
+        let failed = |reason: String| Error::Git { reason };
+        let mut child = Command::new("git")
+            .args([
+                "-c",
+                "core.fsmonitor=false",
+                "-c",
+                "core.hooksPath=/dev/null",
+            ])
+            .args([
+                "-c",
+                "protocol.allow=never",
+                "--no-pager",
+                "--no-optional-locks",
+            ])
+            .args(arguments)
+            .current_dir(&self.root)
+            .env("GIT_NO_LAZY_FETCH", "1")
+            .env("GIT_TERMINAL_PROMPT", "0")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| failed(error.to_string()))?;
+        let mut stdin = child.stdin.take().expect("standard input is piped");
+        let stdout = child.stdout.take().expect("standard output is piped");
+        let mut stderr = child.stderr.take().expect("standard error is piped");
+        // Both ends at once: git answers while it is still asked.
+        let (written, read) = rayon::join(
+            || {
+                let written = stdin.write_all(input);
+                drop(stdin);
+                written
+            },
+            || {
+                let mut answer = Vec::new();
+                let read = stdout.take(MOST + 1).read_to_end(&mut answer);
+                read.map(|_| answer)
+            },
+        );
+        let answer = read.map_err(|error| failed(error.to_string()));
+        let too_large = answer.as_ref().is_ok_and(|a| a.len() as u64 > MOST);
+        if too_large {
+            // It waits for its reader otherwise.
+            let _ = child.kill();
+        }
+        let mut said = String::new();
+        let _ = (&mut stderr).take(4096).read_to_string(&mut said);
+        let status = child.wait().map_err(|error| failed(error.to_string()))?;
+        if too_large {
+            return Err(Error::TooLarge { most: MOST });
+        }
+        if !status.success() {
+            return Err(failed(
+                said.lines().next().unwrap_or("it failed").to_owned(),
+            ));
+        }
+        written.map_err(|error| failed(error.to_string()))?;
+        answer
+    }
+
+    /// Returns the commit where `base` and the present one have parted.
+    pub(super) fn fork_point(&self, base: &str) -> Result<String, Error> {
+        if base.starts_with('-') {
+            let reason = "a revision does not begin with a dash".to_owned();
+            return Err(Error::Git { reason });
+        }
+        let found = self.run(&["merge-base", base, "HEAD"], b"");
+        let found = match found {
+            Ok(found) => found,
+            // Without a common commit the revision itself is compared with.
+            Err(_) => self.run(
+                &["rev-parse", "--verify", &format!("{base}^{{commit}}")],
+                b"",
+            )?,
+        };
+        Ok(text(&found).trim().to_owned())
+    }
+
+    /// Returns the ids of all blobs of `commit` below the scanned folder, by path.
+    pub(super) fn tree(&self, commit: &str) -> Result<BTreeMap<String, String>, Error> {
+        let listed = self.run(&["ls-tree", "-r", "-z", commit], b"")?;
+        let mut tree = BTreeMap::new();
+        for line in text(&listed).split('\0') {
+            // mode SP type SP id TAB path
+            let Some((head, path)) = line.split_once('\t') else {
+                continue;
+            };
+            let mut fields = head.split(' ');
+            if let (Some(_), Some("blob"), Some(id)) = (fields.next(), fields.next(), fields.next())
+            {
+                tree.insert(path.to_owned(), id.to_owned());
+            }
+        }
+        Ok(tree)
+    }
+
+    /// Returns the contents of `ids`, in order.
+    pub(super) fn blobs(&self, ids: &[&str]) -> Result<Vec<Vec<u8>>, Error> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let input = ids.join("\n") + "\n";
+        let answer = self.run(&["cat-file", "--batch"], input.as_bytes())?;
+        let malformed = || Error::Git {
+            reason: "its answer is malformed".to_owned(),
+        };
+        let (mut blobs, mut rest) = (Vec::with_capacity(ids.len()), &answer[..]);
+        for _ in ids {
+            let end = memchr::memchr(b'\n', rest).ok_or_else(malformed)?;
+            let head = text(&rest[..end]);
+            let size: usize = match head.rsplit(' ').next().map(str::parse) {
+                Some(Ok(size)) => size,
+                _ => return Err(malformed()),
+            };
+            let body = rest.get(end + 1..end + 1 + size).ok_or_else(malformed)?;
+            blobs.push(body.to_vec());
+            rest = rest.get(end + size + 2..).ok_or_else(malformed)?;
+        }
+        Ok(blobs)
+    }
+
+    /// Returns the commits after `base`, the newest first.
+    pub(super) fn commits(&self, base: &str) -> Result<Vec<Commit>, Error> {
+        let range = format!("{base}..HEAD");
+        let log = self.run(
+            &["log", "-z", "--max-count=2000", "--format=%H%n%B", &range],
+            b"",
+        )?;
+        let commits = text(&log);
+        Ok(commits
+            .split('\0')
+            .filter_map(|one| one.split_once('\n'))
+            .map(|(id, message)| Commit {
+                id: id.to_owned(),
+                message: message.to_owned(),
+            })
+            .collect())
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Returns the id that git gives `content`, in a repository whose ids are this long. No
+/// security rests on it: it tells whether a file is the same as before.
+pub(super) fn blob_id(content: &[u8], length: usize) -> String {
+    let algorithm = match length {
+        64 => &digest::SHA256,
+        _ => &digest::SHA1_FOR_LEGACY_USE_ONLY,
+    };
+    let mut context = digest::Context::new(algorithm);
+    context.update(format!("blob {}\0", content.len()).as_bytes());
+    context.update(content);
+    hex(context.finish().as_ref())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_those_of_git() {
+        // `printf 'hello\n' | git hash-object --stdin`
+        let id = blob_id(b"hello\n", 40);
+        assert_eq!(id, "ce013625030ba8dba906f756967f9e9ca394464a");
+    }
+}

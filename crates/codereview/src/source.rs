@@ -1,0 +1,322 @@
+//! The files of a tree, and what was left out of it.
+//!
+//! # Invariants
+//!
+//! * Symbolic links are not followed, files are read up to a size, and nothing that is
+//!   left out is left out in silence.
+//! * Contents are bytes. That they are UTF-8 is not assumed.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::Read as _,
+    path::{Path, PathBuf},
+};
+
+use ignore::WalkBuilder;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// A language that is understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Language {
+    /// Python.
+    Python,
+    /// JavaScript, with JSX.
+    Javascript,
+    /// TypeScript.
+    Typescript,
+    /// TypeScript with JSX.
+    Tsx,
+    /// Go.
+    Go,
+    /// Rust.
+    Rust,
+    /// Java.
+    Java,
+}
+
+impl Language {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Python,
+        Self::Javascript,
+        Self::Typescript,
+        Self::Tsx,
+        Self::Go,
+        Self::Rust,
+        Self::Java,
+    ];
+
+    /// Returns the language that files of this name are in.
+    #[must_use]
+    pub fn of(path: &Path) -> Option<Self> {
+        Some(match path.extension()?.to_str()? {
+            "py" | "pyi" => Self::Python,
+            "js" | "mjs" | "cjs" | "jsx" => Self::Javascript,
+            "ts" | "mts" | "cts" => Self::Typescript,
+            "tsx" => Self::Tsx,
+            "go" => Self::Go,
+            "rs" => Self::Rust,
+            "java" => Self::Java,
+            _ => return None,
+        })
+    }
+
+    /// Returns its name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Python => "python",
+            Self::Javascript => "javascript",
+            Self::Typescript => "typescript",
+            Self::Tsx => "tsx",
+            Self::Go => "go",
+            Self::Rust => "rust",
+            Self::Java => "java",
+        }
+    }
+}
+
+/// One file of source code.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Path below the root, with `/`.
+    pub path: String,
+    /// Its language.
+    pub language: Language,
+    /// Its content.
+    pub text: Vec<u8>,
+}
+
+impl Source {
+    /// Returns whether its path is one of tests.
+    #[must_use]
+    pub fn is_test(&self) -> bool {
+        is_test(&self.path)
+    }
+}
+
+/// Returns whether files of this path are tests, by the usual names.
+#[must_use]
+pub fn is_test(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let in_folder = path.split('/').any(|part| {
+        matches!(
+            part,
+            "test" | "tests" | "__tests__" | "testdata" | "fixtures"
+        )
+    });
+    let stem = name.split('.').next().unwrap_or(name);
+    in_folder
+        || name.contains(".test.")
+        || name.contains(".spec.")
+        || stem.starts_with("test_")
+        || stem.ends_with("_test")
+        || stem.ends_with("Test")
+        || stem == "tests"
+        || stem == "conftest"
+}
+
+/// Why a file was not looked at, or not fully.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Skip {
+    /// It is larger than [`Limits::file_bytes`].
+    TooLarge,
+    /// It holds zero bytes.
+    Binary,
+    /// Its lines are so long that no person wrote it.
+    Minified,
+    /// It says that a program wrote it.
+    Generated,
+    /// It cannot be read.
+    Unreadable,
+    /// It is a symbolic link.
+    Link,
+    /// The tree holds more than [`Limits::files`] files.
+    TooMany,
+    /// Its syntax tree is too deep or has too many errors.
+    Syntax,
+    /// It takes too long.
+    TooSlow,
+}
+
+impl Skip {
+    /// Returns the reason for people.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TooLarge => "too large",
+            Self::Binary => "binary",
+            Self::Minified => "minified",
+            Self::Generated => "generated",
+            Self::Unreadable => "unreadable",
+            Self::Link => "symbolic link",
+            Self::TooMany => "beyond the limit of files",
+            Self::Syntax => "syntax not understood",
+            Self::TooSlow => "took too long",
+        }
+    }
+}
+
+/// What was left out, by reason.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skipped {
+    /// Paths by reason; of many the first ones.
+    pub paths: BTreeMap<Skip, Vec<String>>,
+    /// How many there are by reason.
+    pub count: BTreeMap<Skip, usize>,
+}
+
+/// Paths that are kept for each reason.
+const NAMED: usize = 100;
+
+impl Skipped {
+    /// Notes that `path` was left out.
+    pub fn add(&mut self, why: Skip, path: &str) {
+        *self.count.entry(why).or_default() += 1;
+        let paths = self.paths.entry(why).or_default();
+        if paths.len() < NAMED {
+            paths.push(path.to_owned());
+        }
+    }
+
+    /// Returns how many files were left out.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        self.count.values().sum()
+    }
+}
+
+/// How much is read.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Largest file, in bytes.
+    pub file_bytes: u64,
+    /// Most files.
+    pub files: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            file_bytes: 2 << 20,
+            files: 200_000,
+        }
+    }
+}
+
+/// Every file of a tree that is understood.
+#[derive(Debug, Default)]
+pub struct Tree {
+    /// The files, by path.
+    pub sources: Vec<Source>,
+    /// What was left out.
+    pub skipped: Skipped,
+}
+
+/// Reads the tree below `root`, as far as ignore files allow.
+#[must_use]
+pub fn read(root: &Path, limits: Limits) -> Tree {
+    let mut skipped = Skipped::default();
+    let found = find(root, limits, &mut skipped);
+    let read: Vec<Result<Source, (Skip, String)>> = found
+        .into_par_iter()
+        .map(
+            |(path, name, language)| match load(&path, limits.file_bytes) {
+                Ok(text) => Ok(Source {
+                    path: name,
+                    language,
+                    text,
+                }),
+                Err(why) => Err((why, name)),
+            },
+        )
+        .collect();
+    let mut sources = Vec::with_capacity(read.len());
+    for one in read {
+        match one {
+            Ok(source) => sources.push(source),
+            Err((why, name)) => skipped.add(why, &name),
+        }
+    }
+    Tree { sources, skipped }
+}
+
+fn find(root: &Path, limits: Limits, skipped: &mut Skipped) -> Vec<(PathBuf, String, Language)> {
+    let mut found = Vec::new();
+    let walk = WalkBuilder::new(root)
+        .follow_links(false)
+        .require_git(false)
+        .add_custom_ignore_filename(".airsideignore")
+        .build();
+    for entry in walk {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) => {
+                skipped.add(Skip::Unreadable, &error.to_string());
+                continue;
+            }
+        };
+        let Some(language) = Language::of(entry.path()) else {
+            continue;
+        };
+        let name = entry.path().strip_prefix(root).unwrap_or(entry.path());
+        let name = match name.as_os_str().is_empty() {
+            true => entry.file_name().to_string_lossy().into_owned(),
+            false => name.to_string_lossy().into_owned(),
+        };
+        match entry.file_type() {
+            Some(kind) if kind.is_symlink() => skipped.add(Skip::Link, &name),
+            Some(kind) if kind.is_file() && found.len() >= limits.files => {
+                skipped.add(Skip::TooMany, &name);
+            }
+            Some(kind) if kind.is_file() => found.push((entry.into_path(), name, language)),
+            _ => {}
+        }
+    }
+    found.sort_unstable_by(|one, other| one.1.cmp(&other.1));
+    found
+}
+
+fn load(path: &Path, most: u64) -> Result<Vec<u8>, Skip> {
+    let file = fs::File::open(path).map_err(|_| Skip::Unreadable)?;
+    let size = file.metadata().map_err(|_| Skip::Unreadable)?.len();
+    if size > most {
+        return Err(Skip::TooLarge);
+    }
+    let mut text = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+    let read = file.take(most + 1).read_to_end(&mut text);
+    read.map_err(|_| Skip::Unreadable)?;
+    match judge(&text, most) {
+        Some(why) => Err(why),
+        None => Ok(text),
+    }
+}
+
+/// Returns why `text` is not looked at, if it is not.
+#[must_use]
+pub fn judge(text: &[u8], most: u64) -> Option<Skip> {
+    /// Mean length of a line from which on a large file counts as minified.
+    const LONG_LINE: usize = 400;
+    let head = &text[..text.len().min(2048)];
+    if text.len() as u64 > most {
+        return Some(Skip::TooLarge);
+    }
+    if memchr::memchr(0, &text[..text.len().min(65_536)]).is_some() {
+        return Some(Skip::Binary);
+    }
+    if text.len() > 20_000 {
+        let lines = memchr::memchr_iter(b'\n', text).count() + 1;
+        if text.len() / lines > LONG_LINE {
+            return Some(Skip::Minified);
+        }
+    }
+    let says = |words: &[u8]| memchr::memmem::find(head, words).is_some();
+    if says(b"Code generated by ") && says(b"DO NOT EDIT") || says(b"@generated") {
+        return Some(Skip::Generated);
+    }
+    None
+}
