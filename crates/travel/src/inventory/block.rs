@@ -8,6 +8,10 @@
 //!   moves on, and only the nights that enter are derived anew.
 //! * `taken` counts what is sold and held. Nothing here compares it with the rooms
 //!   that may be sold: [`crate::stay::judge`] does, before anything is taken.
+//! * What is counted and counted back leaves no trace, whatever was counted in between.
+//!   For a moment that may be below zero: a room is given back by a decision on a
+//!   reservation whose entry is still to come here, or which has gone already. The
+//!   ledger refuses such a decision, and it is undone.
 
 use serde::{Deserialize, Serialize};
 
@@ -39,7 +43,7 @@ pub(crate) struct Block {
     /// Minor units, by room type and night.
     pub(super) rates: Box<[u32]>,
     /// Rooms sold and held, by room type and night.
-    pub(super) taken: Box<[u16]>,
+    pub(super) taken: Box<[i16]>,
     /// Restrictions of the hotel by night.
     pub(super) rules: Box<[Packed]>,
     pub(super) fed: Option<Box<Fed>>,
@@ -48,6 +52,9 @@ pub(crate) struct Block {
 /// Restrictions in 27 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Packed(pub u32);
+
+/// Most rooms of a type that are sold of one night, so that they can be counted.
+const MOST_ROOMS: u16 = i16::MAX.unsigned_abs();
 
 /// Longest stay that a packed limit can name: far above the longest that is sold.
 const MOST: u8 = 63;
@@ -135,7 +142,7 @@ impl Block {
             let night = world.night(&self.property, kind, &hotel);
             let at = room * kept + slot;
             self.rates[at] = pack_rate(night.rate, night.closed);
-            self.taken[at] = kind.physical - night.left;
+            self.taken[at] = (kind.physical - night.left).min(MOST_ROOMS).cast_signed();
         }
         if let Some(fed) = &mut self.fed {
             fed.forget(slot);
@@ -171,7 +178,7 @@ impl Block {
 
     /// Returns how many rooms are sold and held.
     pub(super) fn taken(&self, room: usize, slot: usize) -> u16 {
-        self.taken[self.cell(room, slot)]
+        self.taken[self.cell(room, slot)].max(0).unsigned_abs()
     }
 
     /// Returns how many rooms may be sold: those that exist and the allowance.
@@ -182,11 +189,11 @@ impl Block {
     }
 
     /// Counts `rooms` more or fewer rooms as taken. A night that is not kept is past.
-    pub(super) fn count(&mut self, room: usize, day: i64, rooms: i32) {
+    pub(super) fn count(&mut self, room: usize, day: i64, rooms: i16) {
         let Some(slot) = self.slot(day) else { return };
         let at = self.cell(room, slot);
-        let taken = i32::from(self.taken[at]) + rooms;
-        self.taken[at] = u16::try_from(taken).unwrap_or(if taken < 0 { 0 } else { u16::MAX });
+        // Cut off at a bound, it could not be counted back.
+        self.taken[at] = self.taken[at].wrapping_add(rooms);
     }
 
     /// Writes the nights of a stay for a room type into `nights` and returns what

@@ -136,10 +136,10 @@ impl Claim {
         self.count(block, -1);
     }
 
-    fn count(&self, block: &mut Block, sign: i32) {
+    fn count(&self, block: &mut Block, sign: i16) {
         for (room, count) in &self.rooms {
             for day in self.first..self.end {
-                block.count(*room, day, sign * i32::from(*count));
+                block.count(*room, day, sign * count.cast_signed());
             }
         }
     }

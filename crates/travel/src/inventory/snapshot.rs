@@ -60,7 +60,7 @@ struct Saved {
     first: i64,
     applied: u64,
     rates: Vec<(u32, u32)>,
-    taken: Vec<(u32, u16)>,
+    taken: Vec<(u32, i16)>,
     rules: Vec<(u32, Packed)>,
     fed: Option<Box<Fed>>,
 }

@@ -94,7 +94,7 @@ impl House {
     }
 
     /// Returns how many rooms are taken, by room type of the hotel and night.
-    pub(super) fn taken(&self, hotel: &supply::HotelId) -> Vec<u16> {
+    pub(super) fn taken(&self, hotel: &supply::HotelId) -> Vec<i16> {
         let property = sell::property(&self.hotels, hotel).unwrap();
         let now = self.clock.now();
         self.hotels

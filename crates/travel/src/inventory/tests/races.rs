@@ -5,8 +5,13 @@ use airside_ledger::stores::postgres::Postgres;
 use airside_testkit::postgres::{ROLE, Server};
 use futures_util::future::join_all;
 use proptest::prelude::*;
+use tokio::sync::oneshot;
 
 use super::*;
+use crate::inventory::{
+    clerk::{Answer, Asked, Message, clerk_of},
+    decide::Request,
+};
 use crate::supply::{
     RoomCode,
     ari::{Change, Updates, Weekdays, What},
@@ -128,6 +133,62 @@ async fn two_nodes_on_postgres_sell_the_last_rooms_once() {
         house.stop().await;
     }
     tasks.request_stop();
+}
+
+/// A decision on a reservation as it was some time ago gives back rooms that are back
+/// already. The ledger refuses it; undone, it must leave as many rooms as there were, no
+/// fewer (they would be lost) and no more (they would be sold twice).
+#[tokio::test]
+async fn what_was_given_back_twice_is_neither_lost_nor_sold_twice() {
+    const ROOMS: u16 = 5;
+    let house = House::open(Arc::new(Memory::new())).await;
+    let (wanted, _) = wanted(&house.inventory, 1).await;
+    let property = sell::property(&house.hotels, &wanted.hotel).unwrap();
+    log::with_block(&house.inventory.office, &property, |block| {
+        block.taken.fill(0);
+    });
+    leave(&house, &wanted, ROOMS).await;
+    let all = Selection {
+        units: vec![wanted.units[0].clone(); usize::from(ROOMS)],
+        ..wanted.clone()
+    };
+    for (at, give_back) in [Request::Release, Request::Cancel { accepted: i64::MAX }]
+        .into_iter()
+        .enumerate()
+    {
+        let id = reference(&format!("twice{at}"));
+        house.inventory.hold(&id, &all, TTL).await.unwrap();
+        if at == 1 {
+            house.inventory.commit(&id, &guest()).await.unwrap();
+        }
+        let table = &house.inventory.office.reservations;
+        let chain = &house.inventory.office.chain;
+        let then = table.find(chain, id.as_str()).await.unwrap();
+        house.inventory.ask(&id, give_back.clone()).await.unwrap();
+        let (answer, answered) = oneshot::channel();
+        let asked = Asked::Request {
+            request: Box::new(give_back),
+            prior: then.map(Box::new),
+            answer,
+        };
+        let clerk = &house.inventory.clerks[clerk_of(property.id, house.inventory.clerks.len())];
+        let message = Message::Asked {
+            hotel: property.id,
+            asked,
+        };
+        clerk.send(message).await.unwrap();
+        assert!(matches!(answered.await, Ok(Answer::Again)));
+        assert!(house.taken(&wanted.hotel).iter().all(|taken| *taken == 0));
+    }
+    for at in 0..=ROOMS {
+        let held = house
+            .inventory
+            .hold(&reference(&format!("one{at}")), &wanted, TTL)
+            .await;
+        assert_eq!(held.is_ok(), at < ROOMS, "{at}: {held:?}");
+    }
+    assert_eq!(house.oversold(&wanted.hotel), 0);
+    house.stop().await;
 }
 
 /// What somebody may do.
