@@ -21,6 +21,7 @@ use std::{
     collections::{BTreeMap, HashMap, HashSet},
     mem,
     sync::Arc,
+    task::Poll,
     time::Duration,
 };
 
@@ -401,6 +402,10 @@ impl Sequencer {
     async fn write_and_prepare(&mut self, commit: Arc<Commit>) -> Result<(), StoreError> {
         let (store, queue) = (self.store.clone(), self.queue.clone());
         let mut written = store.commit(commit);
+        // On its way before anything else is sealed.
+        if let Poll::Ready(written) = futures_util::poll!(&mut written) {
+            return written;
+        }
         let mut room = self.doubts.is_empty() && self.prepare();
         loop {
             tokio::select! {
