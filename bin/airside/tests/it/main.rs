@@ -16,6 +16,7 @@ mod hotels;
 mod keys;
 #[cfg(test)]
 mod killed;
+mod limits;
 mod node;
 #[cfg(test)]
 mod nonsense;

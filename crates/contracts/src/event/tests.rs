@@ -28,7 +28,7 @@ fn key() -> Key {
 fn check(event: &Event) {
     let draft = event.draft().unwrap();
     let file = format!(
-        "{}/src/contracts/event/golden/{}.{}.json",
+        "{}/src/event/golden/{}.{}.json",
         env!("CARGO_MANIFEST_DIR"),
         draft.kind().as_str(),
         draft.version()

@@ -132,3 +132,33 @@ fn ledger_and_cells_agree_on_a_quota() {
         }
     );
 }
+
+/// Resident memory of this process, in bytes.
+#[cfg(target_os = "linux")]
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    let kib: usize = line
+        .and_then(|line| line.split_whitespace().nth(1))
+        .and_then(|number| number.parse().ok())
+        .unwrap();
+    kib << 10
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn hundred_thousand_keys_take_less_than_thirty_megabytes() {
+    let memory = Memory::new(100_000);
+    let before = resident();
+    for n in 0..100_000 {
+        // As long as those of persons behind OAuth clients.
+        let text = format!("tenant=acme client=token/assistant@issuer.example user=~{n:032x}");
+        let decided = memory.decide(&[one("per-user", &text)], at(0));
+        assert!(matches!(decided, Decision::Admitted(_)));
+    }
+    assert_eq!(memory.len(), 100_000);
+    let taken = resident() - before;
+    assert!(taken <= 30_000_000, "{taken} bytes");
+    // So that `--no-capture` shows the figure.
+    eprintln!("100,000 keys: {:.1} MB", taken as f64 / 1e6);
+}
