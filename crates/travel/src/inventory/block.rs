@@ -127,6 +127,13 @@ impl Block {
         (ahead < self.kept()).then(|| day.rem_euclid(self.kept() as i64) as usize)
     }
 
+    /// Returns the number of the first day whose rooms are not for sale yet. The newest
+    /// day that is kept is not: a node whose clock is behind does not keep it, and would
+    /// never learn what was taken of it.
+    pub(super) fn end_of_sale(&self) -> i64 {
+        self.first + self.kept() as i64 - 1
+    }
+
     fn cell(&self, room: usize, slot: usize) -> usize {
         room * self.kept() + slot
     }
@@ -186,6 +193,7 @@ impl Block {
         let fed = self.fed.as_ref().and_then(|fed| fed.limit(room, slot));
         let kind = &self.property.room_types()[room];
         fed.unwrap_or(kind.physical.saturating_add(kind.allowance))
+            .min(MOST_ROOMS)
     }
 
     /// Counts `rooms` more or fewer rooms as taken. A night that is not kept is past.
@@ -197,7 +205,7 @@ impl Block {
     }
 
     /// Writes the nights of a stay for a room type into `nights` and returns what
-    /// else its sale depends on. A night that is not kept is closed.
+    /// else its sale depends on. A night that is not kept, or not for sale yet, is closed.
     pub(crate) fn fill(
         &self,
         stay: &Stay,
@@ -209,7 +217,8 @@ impl Block {
         nights.clear();
         let arrival = self.slot(stay.arrival().number());
         nights.extend(stay.nights().iter().map(|day| {
-            let Some(slot) = self.slot(day.number()) else {
+            let is_sold = day.number() < self.end_of_sale();
+            let Some(slot) = self.slot(day.number()).filter(|_| is_sold) else {
                 return Night::CLOSED;
             };
             let rate = self.rates[self.cell(room, slot)];

@@ -316,7 +316,7 @@ impl Target<'_> {
     fn spread(&mut self, level: Level, change: &Change) {
         let (from, to) = (Day::new(change.from).number(), Day::new(change.to).number());
         let kept = self.block.kept() as i64;
-        let (first, end) = (self.block.first, self.block.first + kept);
+        let (first, end) = (self.block.first, self.block.end_of_sale());
         let inside = (from.max(first), to.min(end - 1));
         let nights = (inside.1 - inside.0 + 1).max(0);
         self.applied.outside += (to - from + 1 - nights).unsigned_abs();

@@ -202,10 +202,48 @@ async fn own_codes_are_those_of_messages() {
     let wanted = selection("FAM-2Q", "BB", party(2, &[]));
     let refused = house.inventory.quote(&wanted, None);
     assert!(matches!(refused.await, Err(Error::Restricted(_))));
+    // More than can be counted are never sold.
+    let many = updates("KNG", None, ari::What::Free(u16::MAX));
+    house.inventory.apply(&many).await.unwrap();
+    let wanted = selection("KNG", "BAR", party(2, &[]));
+    let left = house.inventory.quote(&wanted, None).await.unwrap().left;
+    assert_eq!(left, i16::MAX.unsigned_abs());
     let unknown = updates("DBL", None, ari::What::BaseRate(1));
     let refused = house.inventory.apply(&unknown).await;
     assert!(matches!(refused, Err(Error::Update { .. })), "{refused:?}");
     house.stop().await;
+}
+
+/// At midnight one of two nodes keeps a night that the other does not know yet.
+#[tokio::test]
+async fn newest_night_is_not_sold_before_every_node_keeps_it() {
+    let store = Arc::new(Memory::new());
+    let open = async |now: &str| {
+        let clock = Arc::new(VirtualClock::new(now.parse().unwrap()));
+        let hotels = Hotels::new(7, Size::Small, houses(&file()));
+        House::of(store.clone(), clock, None, hotels).await
+    };
+    let ahead = open("2026-11-24T00:00:01Z").await;
+    let behind = open("2026-11-23T23:59:59Z").await;
+    let mut last = selection("KNG", "BAR", party(2, &[]));
+    for days in (300..400_i64).rev() {
+        last.stay = stay(date(2026, 11, 24).checked_add(days.days()).unwrap(), 1);
+        if ahead.inventory.quote(&last, None).await.is_ok() {
+            break;
+        }
+    }
+    for number in 0..4 {
+        let name = reference(&format!("last-{number}"));
+        ahead.inventory.hold(&name, &last, TTL).await.unwrap();
+    }
+    let property = behind.hotels.find("harbor-boston").unwrap();
+    let read = log::catch_up(&behind.inventory.office, &property);
+    read.await.unwrap();
+    behind.clock.advance(Duration::from_secs(3));
+    let refused = behind.inventory.quote(&last, None).await;
+    assert!(matches!(refused, Err(Error::SoldOut { .. })), "{refused:?}");
+    ahead.tasks.request_stop();
+    behind.tasks.request_stop();
 }
 
 /// Books, changes the file, and starts again.
