@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use url::Url;
 
 use crate::{
-    booking::consent,
+    booking::{consent, later},
     opera::confirm,
     run::{BINARY, Place},
 };
@@ -24,8 +24,8 @@ const ROOMS: std::ops::RangeInclusive<u64> = 4..=8;
 /// Rooms that nobody holds when the race begins. The others are held by somebody who
 /// never books, until their time is over.
 const FREE: u64 = 2;
-/// How long a room is held: longer than a client takes to book, however busy the machine.
-const HOLD_SECONDS: u64 = 10;
+/// How long a room is held. A client who takes longer to book loses it and asks again.
+const HOLD_SECONDS: u64 = 5;
 /// Pause of a client who saw that all rooms are taken.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -153,8 +153,8 @@ struct Scarce {
 }
 
 async fn scarce(door: &Door) -> Scarce {
-    for day in 10..28 {
-        let (check_in, check_out) = (format!("2027-02-{day}"), format!("2027-02-{}", day + 1));
+    for day in 60..90 {
+        let (check_in, check_out) = (later(day), later(day + 1));
         let arguments = json!({
             "place": "Boston", "limit": 25, "check_in": check_in, "check_out": check_out,
         });
