@@ -3,7 +3,7 @@
 pub(crate) mod arguments;
 pub(crate) mod output;
 pub(crate) mod render;
-mod text;
+pub(crate) mod text;
 
 use std::sync::{Arc, LazyLock};
 

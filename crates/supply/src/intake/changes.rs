@@ -47,6 +47,12 @@ struct Changes {
 }
 
 impl Changes {
+    /// Says of a rate plan that it is not for sale at all.
+    fn close(&mut self, plan: &PlanCode, horizon: Horizon) {
+        let closed = What::Closed(true);
+        self.add(None, Some(plan), horizon.period(), Days::ALL, closed);
+    }
+
     fn add(
         &mut self,
         room: Option<&RoomCode>,
@@ -122,25 +128,13 @@ pub(super) fn of_plans(
             sent.any(|plan| hotel.plans.get(&plan.code) == Some(code))
         };
         for plan in hotel.plans.values().filter(|code| !named(code)) {
-            changes.add(
-                None,
-                Some(plan),
-                horizon.period(),
-                Days::ALL,
-                What::Closed(true),
-            );
+            changes.close(plan, horizon);
         }
     }
     for sent in &plans.plans {
         let plan = plan_of(hotel, &sent.code)?;
         if sent.notify == Notify::Remove {
-            changes.add(
-                None,
-                Some(plan),
-                horizon.period(),
-                Days::ALL,
-                What::Closed(true),
-            );
+            changes.close(plan, horizon);
             continue;
         }
         if sent.currency != hotel.currency {

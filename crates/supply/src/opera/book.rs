@@ -209,21 +209,14 @@ impl Opera {
     }
 
     /// Ends a hold that cannot be used, as far as OPERA answers.
-    async fn give_up(&self, hotel: &Mapped, row: Row, mut kept: Kept) -> Result<(), Error> {
+    async fn give_up(&self, hotel: &Mapped, row: Row, kept: Kept) -> Result<(), Error> {
         if let Some(number) = kept.number.clone() {
             let ended = self.end(hotel, &kept, &number, "Ignore").await;
             if ended.is_err() {
                 tracing::warn!("a hold at another price is left to its end");
             }
         }
-        kept.void = true;
-        let state = State::Released {
-            at: self.clock.now(),
-        };
-        let due = self.clock.now() + KEPT;
-        self.journal
-            .note(Some(row), &kept.settled(state, due))
-            .await
+        self.nothing_taken(row, kept).await
     }
 
     async fn nothing_taken(&self, row: Row, mut kept: Kept) -> Result<(), Error> {

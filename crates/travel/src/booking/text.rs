@@ -5,15 +5,7 @@ use std::fmt::Write as _;
 use super::output::{
     Booking, BookingResult, BookingsResult, CalendarResult, QuoteResult, SessionResult, Term,
 };
-use crate::ucp;
-
-/// Writing to a `String` cannot fail, so the results of `write!` are dropped here
-/// and nowhere else.
-macro_rules! line {
-    ($out:expr, $($format:tt)*) => {{
-        let _ = writeln!($out, $($format)*);
-    }};
-}
+use crate::{tools::text::line, ucp};
 
 pub(super) fn session(result: &SessionResult) -> String {
     let mut out = String::new();

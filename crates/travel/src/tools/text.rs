@@ -11,6 +11,7 @@ macro_rules! line {
         let _ = writeln!($out, $($format)*);
     }};
 }
+pub(crate) use line;
 
 pub(crate) fn search(result: &Search) -> String {
     let mut out = String::new();
