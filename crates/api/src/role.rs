@@ -135,14 +135,14 @@ pub(crate) enum Holder {
     Signer,
 }
 
-/// Who sent a request, as it is written down: `owner` of the data folder, or kind and
-/// name of what proved it.
+/// Who sent a request, as it is written down: `owner` of the data folder, or `kind/id` of
+/// what proved it.
 #[derive(Debug, Clone)]
 pub(crate) struct Actor(pub(crate) String);
 
 impl Actor {
     fn of(caller: &Caller) -> Self {
-        Self(format!("{}:{}", caller.kind().as_str(), caller.id()))
+        Self(format!("{}/{}", caller.kind().as_str(), caller.id()))
     }
 }
 

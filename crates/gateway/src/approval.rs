@@ -8,6 +8,8 @@
 //! * Everything is in the ledger before it is acted on: what was asked, who decided, and
 //!   that it was used. A race for the same agreement has one winner, whatever the number
 //!   of nodes, since a change names the version it was made from.
+//! * An agreement is used up last ([`Agreement::spend`]): a call that a limit stops keeps
+//!   it. Nobody approves a call of their own.
 //! * Arguments do not stand in the ledger; an operator sees those that the configuration
 //!   lets stand there.
 //! * Bounded: so many open questions of a tenant and of a caller, and no more.
@@ -15,11 +17,12 @@
 mod canonical;
 mod event;
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use airside_base::{Clock, Fault, TenantId, Timestamp, secret_token};
 use airside_ledger::{
-    AppendError, Cell, Column, DraftError, Fact, Ledger, Schema, Table, TableError, Versioned,
+    AppendError, Cell, Column, Draft, DraftError, Fact, Ledger, Schema, Table, TableError,
+    Versioned,
 };
 use airside_policy::{Asked, Objection};
 
@@ -131,12 +134,63 @@ pub(crate) struct Question<'a> {
 /// Where the question about a call stands.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    /// Somebody agreed, and the agreement is used up by this call.
-    Agreed(Asked),
+    /// Somebody agreed.
+    Agreed(Box<Agreement>),
     /// Somebody said no.
     Denied,
     /// It is asked.
     Open,
+}
+
+/// That somebody agreed to one exact call, and nobody has used it yet.
+#[must_use = "a call that is sent uses the agreement up"]
+pub(crate) struct Agreement {
+    table: Table<Approvals>,
+    row: Versioned<Document>,
+    /// What is written when it is used.
+    drafts: Vec<Draft>,
+    by: Asked,
+}
+
+impl Agreement {
+    /// Returns who agreed.
+    pub(crate) const fn by(&self) -> Asked {
+        self.by
+    }
+
+    /// Uses it up, durably, before the call is sent.
+    ///
+    /// # Errors
+    ///
+    /// When another call was faster, or it cannot be kept.
+    pub(crate) async fn spend(self) -> Result<(), Error> {
+        let id = self.row.key.to_string();
+        match self.table.append(Some(self.row), self.drafts).await {
+            Ok(_) => Ok(()),
+            Err(error) if is_stale(&error) => Err(Objection::NotOpen { id }.into()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl fmt::Debug for Agreement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Agreement")
+            .field("id", &self.row.key)
+            .field("by", &self.by)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the person behind a client said to the gateway's own question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Said {
+    /// The call may happen.
+    Yes,
+    /// It may not.
+    No,
+    /// The question was put away: an operator may still decide.
+    Nothing,
 }
 
 /// Why a question could not be asked or decided.
@@ -217,7 +271,7 @@ impl Desk {
             .collect())
     }
 
-    /// Decides an open question in the name of `by`.
+    /// Decides an open question in the name of `by`, which is `kind/id` of a key.
     ///
     /// # Errors
     ///
@@ -240,6 +294,9 @@ impl Desk {
         if row.document.state != State::Open {
             return Err(Objection::Decided.into());
         }
+        if decision == Decision::Approved && row.document.caller() == by {
+            return Err(Objection::OwnCall.into());
+        }
         let decided = Decided {
             decision,
             by: Asked::Operator.as_str().to_owned(),
@@ -259,8 +316,8 @@ impl Desk {
         }
     }
 
-    /// Looks whether somebody has decided about exactly this call; uses an agreement up
-    /// if there is one, and asks if nobody was asked yet. Returns the id of the question.
+    /// Looks whether somebody has decided about exactly this call, and asks if nobody was
+    /// asked yet. Returns the id of the question.
     pub(crate) async fn settle(
         &self,
         question: &Question<'_>,
@@ -288,16 +345,10 @@ impl Desk {
                     if by < Some(question.asked) {
                         continue;
                     }
-                    let used = Used {
-                        call: call.to_owned(),
-                    }
-                    .draft(tenant, &id)?;
-                    match self.table.append(Some(row), vec![used]).await {
-                        Ok(_) => return Ok((id, Answer::Agreed(by.unwrap_or(question.asked)))),
-                        // Another call was faster; it is used up.
-                        Err(error) if is_stale(&error) => {}
-                        Err(error) => return Err(error.into()),
-                    }
+                    let by = by.unwrap_or(question.asked);
+                    let used = used(tenant, &id, call)?;
+                    let agreement = self.agreement(row, vec![used], by);
+                    return Ok((id, Answer::Agreed(agreement)));
                 }
                 State::Open if row.document.asked() >= Some(question.asked) => {
                     return Ok((id, Answer::Open));
@@ -322,16 +373,24 @@ impl Desk {
         let row = self.table.find(tenant, id).await?;
         let binding = question.bound.digest();
         let is_this = |row: &Versioned<Document>| {
+            let is_open = row.document.state == State::Open;
+            // An operator may have been faster, and a person who says yes as well.
+            let is_settled = yes && row.document.state == State::Approved;
             row.document.binding == binding
                 && row.document.holds_at(now)
-                && row.document.state == State::Open
                 && row.document.asked() == Some(Asked::Client)
+                && question.asked == Asked::Client
+                && (is_open || is_settled)
         };
         let row = row.filter(is_this).ok_or_else(unknown)?;
-        let decision = if yes {
-            Decision::Approved
-        } else {
-            Decision::Denied
+        if row.document.state == State::Approved {
+            let by = row.document.by().unwrap_or(Asked::Client);
+            let used = used(tenant, id, call)?;
+            return Ok(Answer::Agreed(self.agreement(row, vec![used], by)));
+        }
+        let decision = match yes {
+            true => Decision::Approved,
+            false => Decision::Denied,
         };
         let decided = Decided {
             decision,
@@ -340,21 +399,25 @@ impl Desk {
             reason: None,
             expires_us: end(now),
         };
-        let mut drafts = vec![decided.draft(tenant, id)?];
+        let decided = decided.draft(tenant, id)?;
         if yes {
-            drafts.push(
-                Used {
-                    call: call.to_owned(),
-                }
-                .draft(tenant, id)?,
-            );
+            let drafts = vec![decided, used(tenant, id, call)?];
+            return Ok(Answer::Agreed(self.agreement(row, drafts, Asked::Client)));
         }
-        match self.table.append(Some(row), drafts).await {
-            Ok(_) if yes => Ok(Answer::Agreed(Asked::Client)),
+        match self.table.append(Some(row), vec![decided]).await {
             Ok(_) => Ok(Answer::Denied),
             Err(error) if is_stale(&error) => Err(unknown().into()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn agreement(&self, row: Versioned<Document>, drafts: Vec<Draft>, by: Asked) -> Box<Agreement> {
+        Box::new(Agreement {
+            table: self.table.clone(),
+            row,
+            drafts,
+            by,
+        })
     }
 
     async fn ask(
@@ -398,6 +461,11 @@ impl Desk {
         }
         Ok(())
     }
+}
+
+fn used(tenant: &TenantId, id: &str, call: &str) -> Result<Draft, DraftError> {
+    let call = call.to_owned();
+    Used { call }.draft(tenant, id)
 }
 
 /// Returns when what begins now ends, in microseconds since the Unix epoch.

@@ -319,8 +319,8 @@ pub(crate) async fn inward(
     Ok(crate::listen::until(cancelled, answer))
 }
 
-/// Takes a notification of a session whose server is stateless: only a cancellation
-/// says something that the server has to know.
+/// Takes a notification of a session: a cancellation ends what waits here, and what is
+/// sent to a stateless server, which cannot be told otherwise.
 pub(crate) fn told(session: &Session, bytes: &Bytes) {
     let Ok(text) = raw::text(bytes) else { return };
     let method = raw::find(text, "method").and_then(raw::string);

@@ -150,6 +150,11 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), Rejection> {
     Err(Rejection::ContentType)
 }
 
+/// Whether the client takes an event stream for an answer.
+pub(crate) fn takes_events(headers: &HeaderMap) -> bool {
+    check_accept(headers, &[airside_mcp::body::EVENT_STREAM]).is_ok()
+}
+
 /// Demands that one of `offered` is accepted. Without the field everything is
 /// (RFC 9110, section 12.5.1).
 fn check_accept(headers: &HeaderMap, offered: &[&str]) -> Result<(), Rejection> {

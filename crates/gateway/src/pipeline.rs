@@ -10,6 +10,7 @@
 //!   policy was asked about leaves one record.
 
 mod admission;
+mod inquiry;
 mod screening;
 
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
@@ -33,10 +34,10 @@ use http::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::admission::Stopped;
+use self::admission::{Admitted, Stopped};
 use crate::{
     access,
-    approval::Desk,
+    approval::{Agreement, Desk},
     authorization::Grounds,
     body,
     config::WhenFull,
@@ -160,6 +161,7 @@ where
         clock: node.clock.clone(),
         stop: link.stop.clone(),
         identity: snapshot.identity.clone(),
+        current: node.snapshot.clone(),
         mount,
         caller,
         headers: head.headers,
@@ -167,6 +169,7 @@ where
         firewall: snapshot.firewall.clone(),
         limits,
         early,
+        is_alone: true,
     };
     match message {
         Some(Incoming::Request(call)) => visitor.call(call).await,
@@ -186,6 +189,8 @@ struct Visitor {
     clock: Arc<dyn Clock>,
     stop: CancellationToken,
     identity: Identity,
+    /// The configuration as it is at any later moment.
+    current: Arc<ArcSwap<Snapshot>>,
     mount: Arc<Mount>,
     caller: Caller,
     headers: HeaderMap,
@@ -194,6 +199,8 @@ struct Visitor {
     limits: Option<Arc<Plan>>,
     /// What the request holds of budgets until all its calls have ended.
     early: Option<Arc<Grip>>,
+    /// Whether the answer is a response of its own, and not one of a batch.
+    is_alone: bool,
 }
 
 impl Visitor {
@@ -237,9 +244,14 @@ impl Visitor {
             call: Some(call),
             route,
         };
-        let (permit, mut record) = match self.authorize(&method, outbound, record).await {
-            Ok(admitted) => admitted,
+        let Admitted {
+            permit,
+            mut record,
+            agreement,
+        } = match self.authorize(&method, outbound, record).await {
+            Ok(admitted) => *admitted,
             Err(Stopped::Answered(response)) => return Ok(*response),
+            Err(Stopped::Asks(question)) => return Ok(self.ask(*question)),
             Err(Stopped::Refused(failure)) => return Err(refuse(*failure)),
         };
         record.permitted(permit.policies());
@@ -266,10 +278,10 @@ impl Visitor {
             return Ok(stop.answer(id.as_deref(), true));
         }
 
-        // Is it on record? Its end has to find room, and an effect is durable before it
-        // can happen.
-        if let Err(error) = self.put_on_record(&mut record, effect).await {
-            let failure = unrecorded(&error);
+        // Is it on record? Its end has to find room; what a person agreed to is used up,
+        // and an effect is durable, before it can happen.
+        let kept = self.put_on_record(&mut record, agreement, effect).await;
+        if let Err(failure) = kept {
             record.stopped(failure.fault().code(), failure.status());
             return Err(refuse(failure));
         }
@@ -311,11 +323,22 @@ impl Visitor {
             .map_err(|error| Refused::identity(&self.identity, &error, &self.mount))
     }
 
-    async fn put_on_record(&self, record: &mut Record, effect: bool) -> Result<(), AppendError> {
+    async fn put_on_record(
+        &self,
+        record: &mut Record,
+        agreement: Option<Box<Agreement>>,
+        effect: bool,
+    ) -> Result<(), Failure> {
         match record.make_room().await {
-            Err(AppendError::QueueFull) if !effect && self.when_full == WhenFull::Serve => Ok(()),
-            Ok(()) if effect => record.intend().await,
-            decided => decided,
+            Err(AppendError::QueueFull) if !effect && self.when_full == WhenFull::Serve => {}
+            room => room.map_err(|error| unrecorded(&error))?,
+        }
+        if let Some(agreement) = agreement {
+            admission::spend(agreement).await?;
+        }
+        match effect {
+            true => record.intend().await.map_err(|error| unrecorded(&error)),
+            false => Ok(()),
         }
     }
 
@@ -369,7 +392,8 @@ impl Visitor {
 
     /// Several messages of a session of 2025-03-26: each goes the whole way alone, in
     /// their order, and what they are answered is joined.
-    async fn batch(self, messages: Vec<Incoming>) -> Result<Response<Body>, Refused> {
+    async fn batch(mut self, messages: Vec<Incoming>) -> Result<Response<Body>, Refused> {
+        self.is_alone = false;
         let mut answers = Vec::new();
         for message in messages {
             match message {

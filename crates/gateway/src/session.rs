@@ -10,6 +10,8 @@
 //!   those in use.
 //! * A session holds no message of a client beyond its introduction, whose size is
 //!   bounded: at most 4 KiB in all.
+//! * A question of the gateway's own has an id that nobody can guess, and is answered
+//!   once, in the session that was asked. So many wait in a session and no more.
 
 use std::{
     collections::HashMap,
@@ -24,10 +26,16 @@ use std::{
 use airside_base::{Clock, ServerId, secret_token};
 use airside_identity::Caller;
 use airside_mcp::Revision;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
+
+use crate::federation::raw;
 
 /// Largest introduction that is kept, in bytes.
 pub(crate) const MAX_HELLO: usize = 2 << 10;
+
+/// Most questions of the gateway's own that wait for the client of one session.
+const MAX_INQUIRIES: usize = 8;
 
 /// The endpoint of sessions that no client can name.
 const NOWHERE: u64 = u64::MAX;
@@ -38,6 +46,49 @@ const NOWHERE: u64 = u64::MAX;
 pub(crate) struct Hello {
     pub(crate) capabilities: Box<str>,
     pub(crate) client_info: Box<str>,
+    /// Whether it shows its user forms, whoever was told.
+    pub(crate) takes_forms: bool,
+}
+
+/// Whether a client with these `capabilities` shows its user a form that a server asks
+/// for (`elicitation`).
+pub(crate) fn takes_forms(capabilities: &str) -> bool {
+    let Some(elicitation) = raw::find(capabilities, "elicitation") else {
+        return false;
+    };
+    // An empty object means forms, as it did before there were other modes.
+    raw::members(elicitation)
+        .is_ok_and(|modes| modes.is_empty() || raw::only(&modes, "form").is_some())
+}
+
+/// Questions of the gateway's own, by the id of the request.
+type Inquiries = Arc<Mutex<HashMap<Box<str>, oneshot::Sender<Box<str>>>>>;
+
+/// A question of the gateway's own to the client of a session. It is withdrawn when it
+/// is dropped.
+pub(crate) struct Inquiry {
+    id: Box<str>,
+    answer: oneshot::Receiver<Box<str>>,
+    inquiries: Inquiries,
+}
+
+impl Inquiry {
+    /// Returns the id of the request.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Resolves with the answer as it came; with none if there will be none.
+    pub(crate) async fn answer(&mut self) -> Option<Box<str>> {
+        (&mut self.answer).await.ok()
+    }
+}
+
+impl Drop for Inquiry {
+    fn drop(&mut self) {
+        let mut inquiries = self.inquiries.lock().expect("the lock is not poisoned");
+        inquiries.remove(&self.id);
+    }
 }
 
 /// A session at one server.
@@ -62,6 +113,7 @@ pub(crate) struct Session {
     links: tokio::sync::Mutex<Vec<(ServerId, Arc<Link>)>>,
     /// Calls in flight that end when the client says so, by their raw id.
     in_flight: InFlight,
+    inquiries: Inquiries,
     /// Milliseconds on the monotonic clock.
     last_used: AtomicU64,
 }
@@ -108,6 +160,40 @@ impl Session {
         for (_, token) in calls.iter().filter(|(known, _)| **known == *id) {
             token.cancel();
         }
+    }
+
+    /// Whether the client can be asked something in the middle of a call.
+    pub(crate) fn can_be_asked(&self) -> bool {
+        // Revision 2025-06-18 brought elicitation.
+        self.revision >= Revision::V2025_06_18 && self.hello.takes_forms
+    }
+
+    /// Returns a new question to the client; none if too many wait.
+    pub(crate) fn inquire(&self) -> Option<Inquiry> {
+        let id: Box<str> = format!("airside-{}", secret_token()).into();
+        let (sender, answer) = oneshot::channel();
+        let mut inquiries = self.inquiries.lock().expect("the lock is not poisoned");
+        if inquiries.len() >= MAX_INQUIRIES {
+            return None;
+        }
+        inquiries.insert(id.clone(), sender);
+        drop(inquiries);
+        Some(Inquiry {
+            id,
+            answer,
+            inquiries: Arc::clone(&self.inquiries),
+        })
+    }
+
+    /// Takes a client's answer to a question of the gateway's own. Returns false if it
+    /// answers none.
+    pub(crate) fn answered(&self, answer: &str) -> bool {
+        let Some(id) = raw::find(answer, "id").and_then(raw::string) else {
+            return false;
+        };
+        let mut inquiries = self.inquiries.lock().expect("the lock is not poisoned");
+        let asked = inquiries.remove(&*id);
+        asked.is_some_and(|asked| asked.send(answer.into()).is_ok())
     }
 
     /// Returns the link to `server`, made by `open` if there is none yet. Others that
@@ -229,6 +315,7 @@ impl Table {
             hello,
             links: tokio::sync::Mutex::new(links.into_iter().collect()),
             in_flight: Arc::default(),
+            inquiries: Arc::default(),
             last_used: AtomicU64::new(self.now_ms()),
         }
     }

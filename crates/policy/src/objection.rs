@@ -19,6 +19,9 @@ pub enum Objection {
     /// It was decided before.
     #[error("the approval was decided before")]
     Decided,
+    /// Whoever called would approve it.
+    #[error("nobody approves a call of their own")]
+    OwnCall,
     /// Too many questions are open.
     #[error("{open} approvals are open")]
     TooMany {
@@ -50,6 +53,12 @@ impl Objection {
             )
             .with_hint("what nobody decides in time ends by itself, and each holds for one call: call again without it"),
             Self::Decided => Fault::new(Kind::Conflict, "POL-046", "the approval was decided before"),
+            Self::OwnCall => Fault::new(
+                Kind::Forbidden,
+                "POL-050",
+                "nobody approves a call of their own",
+            )
+            .with_hint("ask somebody with another key and the role `operator`"),
             Self::TooMany { .. } => Fault::new(
                 Kind::Unavailable,
                 "POL-047",

@@ -94,9 +94,7 @@ fn lines(id: &str, entries: &[Entry]) -> Vec<String> {
     page.0.push("entries".to_owned());
     for entry in entries {
         let body = body(entry);
-        let telling = ["decision", "outcome", "name", "asked"];
-        let word = telling.iter().filter_map(|key| body[*key].as_str()).next();
-        let word = word.map(printable).unwrap_or_default();
+        let word = printable(&telling(&body));
         let line = format!(
             "  {:>6}  {:.3}  {}  {word}",
             entry.seq,
@@ -106,6 +104,25 @@ fn lines(id: &str, entries: &[Entry]) -> Vec<String> {
         page.0.push(line.trim_end().to_owned());
     }
     page.0
+}
+
+/// What an entry says in a few words.
+fn telling(body: &Value) -> String {
+    let at = |key: &str| body.get(key).map(text);
+    // Who decided about an approval, and why.
+    let by = |word: String| {
+        let by = at("name").or_else(|| at("by"));
+        let by = by.map(|by| format!(" by {by}")).unwrap_or_default();
+        let reason = at("reason").map(|reason| format!(": {reason}"));
+        format!("{word}{by}{}", reason.unwrap_or_default())
+    };
+    let words = [
+        at("outcome"),
+        at("decision").map(by),
+        at("asked"),
+        at("call"),
+    ];
+    words.into_iter().flatten().next().unwrap_or_default()
 }
 
 /// The lines about a call.
@@ -132,6 +149,11 @@ impl Page {
         self.add("identity", &at("/identity/verifier"));
         for item in items(body, "/identity/evidence") {
             self.add("", &text(item));
+        }
+        for name in ["issuer", "client", "subject", "actors", "scopes"] {
+            if let Some(value) = body.pointer(&format!("/identity/{name}")) {
+                self.add("", &format!("{name} {}", text(value)));
+            }
         }
     }
 
@@ -235,7 +257,7 @@ mod tests {
             "subject": { "call": "c", "method": "tools/call", "server": "hotels", "tool": "book\u{1b}[2J",
                 "caller": { "id": "ci", "kind": "token", "attestation": "oauth" } },
             "decision": "refused", "policies": ["toxic-flow"], "error_code": "POL-042",
-            "identity": { "verifier": "token", "evidence": ["issuer https://i.example"] },
+            "identity": { "verifier": "token", "evidence": ["a signed token"], "issuer": "https://i.example", "scopes": ["a", "b"] },
             "limits": [{ "limit": "calls", "key": "tenant", "cost": 2, "remaining": 8 }],
             "firewall": [{ "rule": "card", "action": "redact", "where": "arguments/note", "fingerprint": "f" }],
             "contract": { "digest": "d", "state": "held" },
@@ -250,7 +272,9 @@ mod tests {
           what       tools/call hotels book\u{1b}[2J
           caller     token/ci (oauth)
           identity   token
+                     a signed token
                      issuer https://i.example
+                     scopes a, b
           limit      calls: cost 2 of tenant, 8 left
           decision   refused by toxic-flow
           code       POL-042

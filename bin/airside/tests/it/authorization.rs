@@ -115,11 +115,24 @@ fn an_operator_approves_a_call_and_the_ledger_explains_it() {
         "permitted by all",
         "labels approval",
         "by operator",
+        "asks       client",
         "approval.used",
         "approval.decided",
+        "approved by owner: known guest",
     ] {
         assert!(told.contains(part), "{part}: {told}");
     }
+    let denied = ask(&place, &["approvals", "list", "--json"]).json();
+    let ticket = denied["approvals"][0]["id"].as_str().expect("an id");
+    let told = ask(&place, &["approvals", "deny", ticket]).ok();
+    assert!(told.starts_with("denied: get_hotel"), "{told}");
+    let refused = ask(&place, &["call", "get_hotel", id]);
+    assert!(refused.stderr.contains("POL-044"), "{refused:?}");
+    assert!(
+        ask(&place, &["approvals", "list"])
+            .ok()
+            .contains("nothing waits")
+    );
     drop(node);
     // The same from the files, when no node runs.
     let told = ask(&place, &["explain", "call", &ids[0], "--json"]).json();

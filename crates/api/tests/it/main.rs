@@ -591,7 +591,7 @@ async fn an_approval_is_decided_in_the_name_of_who_asks() {
     };
     let decided = client.decide_approval(&decide).await.expect("decided");
     assert_eq!(decided.state, "denied");
-    assert!(decided.hint.is_some_and(|by| by.starts_with("api_key:")));
+    assert!(decided.hint.is_some_and(|by| by.starts_with("api_key/")));
 }
 
 #[tokio::test]
@@ -606,7 +606,7 @@ async fn decision_about_a_tool_names_its_digest_and_who_decides() {
                 r#"{{"of":{{"server":"crm","tool":"find"}},"verdict":"accept","digest":"{digest}","reason":"r"}}"#
             ),
             409,
-            "api_key:k0 Accept find",
+            "api_key/k0 Accept find",
         ),
         (
             r#"{"of":{"server":"crm","tool":"find"},"verdict":"accept","reason":"r"}"#.to_owned(),
@@ -617,7 +617,7 @@ async fn decision_about_a_tool_names_its_digest_and_who_decides() {
             r#"{"of":{"server":"crm","tool":"find"},"verdict":"quarantine","reason":"r"}"#
                 .to_owned(),
             409,
-            "api_key:k0 Quarantine find",
+            "api_key/k0 Quarantine find",
         ),
         (r#"{"verdict":"accept"}"#.to_owned(), 400, "missing field"),
     ] {

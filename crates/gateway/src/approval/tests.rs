@@ -53,12 +53,26 @@ fn question(bound: &Bound, asked: Asked) -> Question<'_> {
     }
 }
 
+/// How a question stands. An agreement is used up.
+async fn told(answer: Answer) -> String {
+    match answer {
+        Answer::Agreed(agreement) => {
+            let by = agreement.by();
+            match agreement.spend().await {
+                Ok(()) => format!("Agreed({by:?})"),
+                Err(error) => error.fault().code().to_owned(),
+            }
+        }
+        other => format!("{other:?}"),
+    }
+}
+
 impl House {
-    /// Asks about `bound` and returns how that stands.
+    /// Asks about `bound` and returns how that stands; uses an agreement up.
     async fn settle(&self, bound: &Bound, asked: Asked) -> (String, String) {
         let settled = self.desk.settle(&question(bound, asked), "call-1").await;
         let (id, answer) = settled.unwrap();
-        (id, format!("{answer:?}"))
+        (id, told(answer).await)
     }
 
     async fn decide(&self, id: &str, decision: Decision) -> Result<Document, Error> {
@@ -194,7 +208,7 @@ async fn the_client_answers_its_own_question_once() {
         .answered(&question, (&id, true), "c")
         .await
         .unwrap();
-    assert!(matches!(answer, Answer::Agreed(Asked::Client)));
+    assert_eq!(told(answer).await, "Agreed(Client)");
     let again = house
         .desk
         .answered(&question, (&id, true), "c")
@@ -225,14 +239,53 @@ async fn one_of_many_uses_it_and_a_restart_forgets_nothing() {
     let question = question(&bound, Asked::Operator);
     let all = futures_util::future::join_all((0..8).map(|number| {
         let desk = if number % 2 == 0 { &house.desk } else { &other };
-        desk.settle(&question, "c")
+        async { told(desk.settle(&question, "c").await.unwrap().1).await }
     }));
-    let agreed =
-        |settled: &Result<(String, Answer), Error>| matches!(settled, Ok((_, Answer::Agreed(_))));
-    assert_eq!(
-        all.await.iter().filter(|settled| agreed(settled)).count(),
-        1
-    );
+    let all = all.await;
+    let agreed = all.iter().filter(|told| *told == "Agreed(Operator)");
+    assert_eq!(agreed.count(), 1, "{all:?}");
+}
+
+#[tokio::test]
+async fn an_agreement_is_kept_until_it_is_spent() {
+    let house = house().await;
+    let bound = bound();
+    let question = question(&bound, Asked::Operator);
+    let (id, _) = house.settle(&bound, Asked::Operator).await;
+    house.decide(&id, Decision::Approved).await.unwrap();
+    for _ in 0..2 {
+        let (_, answer) = house.desk.settle(&question, "stopped").await.unwrap();
+        assert!(matches!(answer, Answer::Agreed(_)), "{answer:?}");
+    }
+    let (_, first) = house.desk.settle(&question, "c").await.unwrap();
+    let (_, second) = house.desk.settle(&question, "d").await.unwrap();
+    assert_eq!(told(first).await, "Agreed(Operator)");
+    assert_eq!(told(second).await, "POL-045");
+}
+
+#[tokio::test]
+async fn an_operator_may_be_faster_than_the_person() {
+    let house = house().await;
+    let bound = bound();
+    let question = question(&bound, Asked::Client);
+    let (id, _) = house.settle(&bound, Asked::Client).await;
+    house.decide(&id, Decision::Approved).await.unwrap();
+    let no = house.desk.answered(&question, (&id, false), "c").await;
+    assert_eq!(no.unwrap_err().fault().code(), "POL-045");
+    let yes = house.desk.answered(&question, (&id, true), "c").await;
+    assert_eq!(told(yes.unwrap()).await, "Agreed(Operator)");
+}
+
+#[tokio::test]
+async fn nobody_approves_a_call_of_their_own() {
+    let house = house().await;
+    let (id, _) = house.settle(&bound(), Asked::Operator).await;
+    let tenant = TenantId::default();
+    let own = ("api_key/ci", None);
+    let decide = |decision| house.desk.decide(&tenant, &id, decision, own);
+    let refused = decide(Decision::Approved).await.unwrap_err();
+    assert_eq!(refused.fault().code(), "POL-050");
+    decide(Decision::Denied).await.unwrap();
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ use crate::{
     bridge,
     contracts::announce,
     listen,
-    session::{Hello, Link, MAX_HELLO, Session},
+    session::{Hello, Link, MAX_HELLO, Session, takes_forms},
     transport::Body,
     upstream::Outbound,
 };
@@ -87,13 +87,11 @@ async fn introduce(
     };
     let sessions = &endpoint.shared.sessions;
     let link = Some((peer.id().clone(), link));
-    let id = sessions.open(
-        visit.caller.clone(),
-        endpoint.key,
-        revision,
-        Hello::default(),
-        link,
-    );
+    let hello = Hello {
+        takes_forms: takes_forms(introduced(call, "capabilities").unwrap_or_default()),
+        ..Hello::default()
+    };
+    let id = sessions.open(visit.caller.clone(), endpoint.key, revision, hello, link);
     let id = id.map_err(|full| Error::SessionsFull { limit: full.limit })?;
     let message = peer.introduction(&message).unwrap_or(message);
     Ok(with_session(answer::json(message), &id))
@@ -131,20 +129,19 @@ fn requested(call: &Call) -> Revision {
     Revision::negotiate(&version.and_then(raw::string).unwrap_or_default())
 }
 
+/// Returns an object by which a client introduces itself.
+fn introduced<'a>(call: &'a Call, key: &str) -> Option<&'a str> {
+    let params = std::str::from_utf8(call.params()?).ok()?;
+    raw::find(params, key).filter(|text| text.starts_with('{'))
+}
+
 /// What later introduces the client to servers.
 fn hello(call: &Call) -> Result<Hello, Error> {
-    let params = call
-        .params()
-        .and_then(|params| std::str::from_utf8(params).ok());
-    let member = |key| params.and_then(|params| raw::find(params, key));
-    let object = |text: Option<&str>| {
-        text.filter(|text| text.starts_with('{'))
-            .unwrap_or("")
-            .into()
-    };
+    let object = |key| introduced(call, key).unwrap_or_default();
     let hello = Hello {
-        capabilities: object(member("capabilities")),
-        client_info: object(member("clientInfo")),
+        capabilities: object("capabilities").into(),
+        client_info: object("clientInfo").into(),
+        takes_forms: takes_forms(object("capabilities")),
     };
     if hello.capabilities.len() + hello.client_info.len() > MAX_HELLO {
         let limit_bytes = MAX_HELLO;
@@ -324,6 +321,14 @@ pub(super) async fn deliver(
             });
         }
     };
+    match message {
+        // A question of the gateway's own is answered here.
+        Incoming::Response(_) if raw::text(bytes).is_ok_and(|text| session.answered(text)) => {
+            return Ok(answer::empty(StatusCode::ACCEPTED));
+        }
+        Incoming::Notification(_) => bridge::told(&session, bytes),
+        Incoming::Request(_) | Incoming::Response(_) | Incoming::Batch(_) => {}
+    }
     if let [peer] = &endpoint.peers[..] {
         let sent = pass(endpoint, peer, permit, bytes.clone(), visit, &session).await;
         if matches!(sent, Err(Error::Session)) {
@@ -362,7 +367,6 @@ async fn pass(
     if let Some(profile) = peer.profile().await
         && !profile.legacy
     {
-        bridge::told(session, &bytes);
         return Ok(answer::empty(StatusCode::ACCEPTED));
     }
     let link = link(peer, permit, session, visit).await?;

@@ -3,10 +3,12 @@
 //!
 //! # Invariants
 //!
-//! * An agreement is looked for only where policy asks for one, and used up before the
-//!   call goes on.
+//! * An agreement is looked for only where policy asks for one, and used up by the call
+//!   that is sent with it: what a limit stops does not use it.
 //! * What the gateway asks of a client in its own name never reaches a server: its
 //!   answer and its state are taken out of the call.
+
+use std::sync::Arc;
 
 use airside_base::Kind;
 use airside_mcp::{Call, Era, Failure, codes, splice};
@@ -16,11 +18,13 @@ use serde_json::{Value, json};
 
 use super::Visitor;
 use crate::{
-    approval::{self, Answer, Bound, Question, digest, joined},
+    approval::{self, Agreement, Answer, Bound, Question, Said, digest, joined},
     authorization::{Asking, Grounds, READS_PRIVATE, READS_UNTRUSTED},
     event,
     federation::{answer, modern, raw},
+    head,
     record::Record,
+    session::{Inquiry, Session, takes_forms},
     transport::Body,
     upstream::Outbound,
 };
@@ -30,10 +34,31 @@ const OWN_REQUEST: &str = "airside.approval";
 /// Longest arguments that a person is shown, in characters.
 const MAX_SHOWN: usize = 2000;
 
+/// A call that policy permits.
+pub(super) struct Admitted {
+    pub(super) permit: Permit<Outbound>,
+    pub(super) record: Record,
+    /// What a person agreed to, to be used up before the call is sent.
+    pub(super) agreement: Option<Box<Agreement>>,
+}
+
+/// What the user of a client with a session is asked.
+pub(super) struct Ask {
+    pub(super) call: Call,
+    /// Id of the approval.
+    pub(super) ticket: String,
+    /// The member `params` of `elicitation/create`.
+    pub(super) form: Value,
+    pub(super) session: Arc<Session>,
+    pub(super) inquiry: Inquiry,
+}
+
 /// Why a call does not go on.
 pub(super) enum Stopped {
     /// The client is asked something.
     Answered(Box<Response<Body>>),
+    /// The same, within its session: the call goes on with the answer.
+    Asks(Box<Ask>),
     /// It is refused.
     Refused(Box<Failure>),
 }
@@ -51,7 +76,7 @@ impl Visitor {
         method: &str,
         outbound: Outbound,
         mut record: Record,
-    ) -> Result<(Permit<Outbound>, Record), Stopped> {
+    ) -> Result<Box<Admitted>, Stopped> {
         let Some(call) = &outbound.call else {
             return Err(Failure::method_not_found().into());
         };
@@ -85,7 +110,7 @@ impl Visitor {
         let unlisted = method == "tools/call" && !outbound.route.facts.known;
         let decided = self.mount.decide(&self.caller, method, &grounds, outbound);
         let (refusal, outbound) = match decided {
-            Ok(permit) => return Ok((self.seen(permit, &record), record)),
+            Ok(permit) => return Ok(self.admitted(permit, record, None)),
             Err(refused) => *refused,
         };
         if let Reason::NeedsApproval(asked) = refusal.reason()
@@ -98,7 +123,12 @@ impl Visitor {
 
     /// Notes what the session will have seen when this call is answered. Before it is
     /// sent, since another call may come while its answer passes.
-    fn seen(&self, permit: Permit<Outbound>, record: &Record) -> Permit<Outbound> {
+    fn admitted(
+        &self,
+        permit: Permit<Outbound>,
+        record: Record,
+        agreement: Option<Box<Agreement>>,
+    ) -> Box<Admitted> {
         let route = &permit.value().route;
         let labels = self.mount.rules().labels(route);
         let is = |label: &str| labels.iter().any(|own| own == label);
@@ -107,7 +137,11 @@ impl Visitor {
             private: is(READS_PRIVATE),
             flagged: false,
         });
-        permit
+        Box::new(Admitted {
+            permit,
+            record,
+            agreement,
+        })
     }
 
     fn refused(&self, method: &str, unlisted: bool, refusal: &Refusal, record: Record) -> Stopped {
@@ -130,7 +164,7 @@ impl Visitor {
         grounds: Grounds,
         mut outbound: Outbound,
         mut record: Record,
-    ) -> Result<(Permit<Outbound>, Record), Stopped> {
+    ) -> Result<Box<Admitted>, Stopped> {
         let Some(call) = outbound.call.take() else {
             return Err(Failure::method_not_found().into());
         };
@@ -150,45 +184,29 @@ impl Visitor {
             hint: refusal.hint().map(str::to_owned),
             shown: grounds.shown(&outbound.route),
         };
-        record.note(|all| {
-            if let Some(policy) = &mut all.policy {
-                policy.asks = Some(asked.as_str().into());
-            }
+        note(&mut record, |policy| {
+            policy.asks = Some(asked.as_str().into());
         });
-        let id = record.id();
-        let settled = match own_answer(&call) {
-            Some((ticket, yes)) => {
-                let answered = self
-                    .approvals
-                    .answered(&question, (&ticket, yes), &id)
-                    .await;
-                answered.map(|answer| (ticket, answer))
-            }
-            None => self.approvals.settle(&question, &id).await,
-        };
+        let said = own_answer(&call);
+        let settled = self.settle(&question, said.as_ref(), &record.id()).await;
         let (ticket, answer) = match settled {
             Ok(settled) => settled,
             Err(error) => return Err(stop(record, refusal.policies(), objected(&error))),
         };
         let by = match &answer {
-            Answer::Agreed(by) => Some(by.as_str().into()),
+            Answer::Agreed(agreement) => Some(agreement.by().as_str().into()),
             Answer::Denied | Answer::Open => None,
         };
-        let noted = event::Approval {
-            id: ticket.clone().into(),
-            by,
-        };
-        record.note(|all| {
-            if let Some(policy) = &mut all.policy {
-                policy.approval = Some(noted);
-            }
+        note(&mut record, |policy| {
+            let id = ticket.clone().into();
+            policy.approval = Some(event::Approval { id, by });
         });
         match answer {
-            Answer::Agreed(by) => {
+            Answer::Agreed(agreement) => {
                 outbound.call = Some(without_answer(call));
-                let grounds = grounds.agreed(by);
+                let grounds = grounds.agreed(agreement.by());
                 match self.mount.decide(&self.caller, &method, &grounds, outbound) {
-                    Ok(permit) => Ok((self.seen(permit, &record), record)),
+                    Ok(permit) => Ok(self.admitted(permit, record, Some(agreement))),
                     Err(refused) => Err(self.refused(&method, false, &refused.0, record)),
                 }
             }
@@ -196,14 +214,68 @@ impl Visitor {
                 let denied = approval::Error::from(airside_policy::Objection::Denied);
                 Err(stop(record, refusal.policies(), objected(&denied)))
             }
-            Answer::Open if asked == Asked::Client && self.can_ask(&call) => {
-                record.refused(refusal.policies(), refusal.fault().code(), StatusCode::OK);
-                let result = input_required(&question, &call, &ticket).to_string();
-                let id = call.id().unwrap_or("null");
-                Err(Stopped::Answered(Box::new(answer::result(id, &result))))
+            Answer::Open => {
+                let asked = match (asked, &said) {
+                    (Asked::Client, None) => self.ask_client(&question, call, &ticket),
+                    // Whoever put the question away is not asked again.
+                    (Asked::Client, Some(_)) | (Asked::Operator, _) => None,
+                };
+                match asked {
+                    Some(asked) => {
+                        record.refused(refusal.policies(), refusal.fault().code(), StatusCode::OK);
+                        Err(asked)
+                    }
+                    None => Err(stop(record, refusal.policies(), waiting(refusal, &ticket))),
+                }
             }
-            Answer::Open => Err(stop(record, refusal.policies(), waiting(refusal, &ticket))),
         }
+    }
+
+    /// Returns the id of a question and how it stands, now that the client's own person
+    /// has perhaps `said` something about it.
+    async fn settle(
+        &self,
+        question: &Question<'_>,
+        said: Option<&(String, Said)>,
+        call: &str,
+    ) -> Result<(String, Answer), approval::Error> {
+        let (ticket, yes) = match said {
+            Some((ticket, Said::Yes)) => (ticket, true),
+            Some((ticket, Said::No)) => (ticket, false),
+            Some((_, Said::Nothing)) | None => return self.approvals.settle(question, call).await,
+        };
+        let answered = self.approvals.answered(question, (ticket, yes), call);
+        answered.await.map(|answer| (ticket.clone(), answer))
+    }
+
+    /// Asks the person behind the client, where the client can show a question.
+    fn ask_client(&self, question: &Question<'_>, call: Call, ticket: &str) -> Option<Stopped> {
+        if let Era::Modern(_) = self.era {
+            let capabilities = call.meta().client_capabilities()?;
+            if !takes_forms(std::str::from_utf8(capabilities).ok()?) {
+                return None;
+            }
+            let result = input_required(&form(question, &call), ticket).to_string();
+            let response = answer::result(call.id().unwrap_or("null"), &result);
+            return Some(Stopped::Answered(Box::new(response)));
+        }
+        let session = self.session().filter(|session| session.can_be_asked())?;
+        if !self.is_alone || !head::takes_events(&self.headers) {
+            return None;
+        }
+        Some(Stopped::Asks(Box::new(Ask {
+            form: form(question, &call),
+            call,
+            ticket: ticket.to_owned(),
+            inquiry: session.inquire()?,
+            session,
+        })))
+    }
+
+    /// Returns the session of the call, if there is one.
+    fn session(&self) -> Option<Arc<Session>> {
+        let id = self.headers.get(&airside_mcp::header::SESSION_ID)?;
+        self.mount.endpoint.find(id.to_str().ok()?, &self.caller)
     }
 
     /// Returns what an agreement to `call` is bound to; none if its arguments are
@@ -231,21 +303,21 @@ impl Visitor {
             policy: self.mount.policy_version().to_owned(),
         })
     }
+}
 
-    /// Whether the client can show its user a question within an answer.
-    fn can_ask(&self, call: &Call) -> bool {
-        let Era::Modern(_) = self.era else {
-            return false;
-        };
-        let capabilities = call.meta().client_capabilities();
-        let capabilities = capabilities.and_then(|text| std::str::from_utf8(text).ok());
-        let Some(elicitation) = capabilities.and_then(|text| raw::find(text, "elicitation")) else {
-            return false;
-        };
-        // An empty object means forms, as it did before there were other modes.
-        raw::members(elicitation)
-            .is_ok_and(|modes| modes.is_empty() || raw::only(&modes, "form").is_some())
-    }
+/// Uses up what a person agreed to.
+pub(super) async fn spend(agreement: Box<Agreement>) -> Result<(), Failure> {
+    let spent = agreement.spend().await;
+    spent.map_err(|error| objected(&error))
+}
+
+/// Notes what policy found out, where it was asked.
+fn note(record: &mut Record, add: impl FnOnce(&mut event::Policy<'static>)) {
+    record.note(|all| {
+        if let Some(policy) = &mut all.policy {
+            add(policy);
+        }
+    });
 }
 
 /// Whether a call is about one thing, so that a person can agree to it.
@@ -254,52 +326,74 @@ fn can_be_agreed(method: &str) -> bool {
 }
 
 /// Returns the ticket and the answer that a client gives to the gateway's own question.
-fn own_answer(call: &Call) -> Option<(String, bool)> {
+fn own_answer(call: &Call) -> Option<(String, Said)> {
     let text = |bytes| std::str::from_utf8(bytes).ok();
     let ticket = raw::string(text(call.request_state()?)?)?;
     let answer = raw::find(text(call.input_responses()?)?, OWN_REQUEST)?;
-    let answer: Value = serde_json::from_str(answer).ok()?;
-    let agreed = answer["action"] == "accept" && answer["content"]["confirm"] == true;
-    Some((ticket, agreed))
+    Some((ticket, said(answer)))
+}
+
+/// Reads the result of an elicitation.
+fn said(result: &str) -> Said {
+    let result: Value = serde_json::from_str(result).unwrap_or_default();
+    match result["action"].as_str() {
+        Some("accept") if result["content"]["confirm"] == true => Said::Yes,
+        Some("accept" | "decline") => Said::No,
+        // Put away without a choice, or not understood.
+        _ => Said::Nothing,
+    }
 }
 
 /// Takes the answer to the gateway's own question out of a call.
 fn without_answer(call: Call) -> Call {
-    if own_answer(&call).is_none() {
-        return call;
+    match own_answer(&call) {
+        Some(_) => with_rounds(&call, "").unwrap_or(call),
+        None => call,
     }
-    let stripped = call.params_span().and_then(|span| {
-        let params = std::str::from_utf8(&call.bytes()[span.clone()]).ok()?;
-        let members = raw::members(params).ok()?;
-        let rest = members
-            .iter()
-            .filter(|member| !["requestState", "inputResponses"].contains(&&*member.key));
-        let rest: Vec<_> = rest
-            .map(|member| format!("{}:{}", raw::quote(&member.key), member.value))
-            .collect();
-        let params = format!("{{{}}}", rest.join(","));
-        modern::reparse(&splice(call.bytes(), &[(span, params.as_bytes())]))
-    });
-    stripped.unwrap_or(call)
 }
 
-/// The answer by which a client asks its user (`resultType: input_required`).
-fn input_required(question: &Question<'_>, call: &Call, ticket: &str) -> Value {
+/// Returns `call` as if its client had answered the question `ticket` within it.
+pub(super) fn with_answer(call: &Call, ticket: &str, result: &str) -> Option<Call> {
+    let result = match said(result) {
+        Said::Yes => r#"{"action":"accept","content":{"confirm":true}}"#,
+        Said::No => r#"{"action":"decline"}"#,
+        Said::Nothing => r#"{"action":"cancel"}"#,
+    };
+    let ticket = raw::quote(ticket);
+    let rounds =
+        format!(r#""requestState":{ticket},"inputResponses":{{"{OWN_REQUEST}":{result}}}"#);
+    with_rounds(call, &rounds)
+}
+
+/// Returns `call` with `rounds` for what its client says of earlier rounds.
+fn with_rounds(call: &Call, rounds: &str) -> Option<Call> {
+    let span = call.params_span()?;
+    let params = std::str::from_utf8(&call.bytes()[span.clone()]).ok()?;
+    let members = raw::members(params).ok()?;
+    let rest = members
+        .iter()
+        .filter(|member| !["requestState", "inputResponses"].contains(&&*member.key));
+    let mut all: Vec<_> = rest
+        .map(|member| format!("{}:{}", raw::quote(&member.key), member.value))
+        .collect();
+    all.extend((!rounds.is_empty()).then(|| rounds.to_owned()));
+    let params = format!("{{{}}}", all.join(","));
+    modern::reparse(&splice(call.bytes(), &[(span, params.as_bytes())]))
+}
+
+/// What a person is asked: the member `params` of `elicitation/create`.
+fn form(question: &Question<'_>, call: &Call) -> Value {
     let bound = question.bound;
     let arguments = call.arguments().unwrap_or(b"{}");
     let arguments = String::from_utf8_lossy(arguments);
-    let visible = |c: char| {
-        if c.is_control() || is_invisible(c) {
-            '\u{fffd}'
-        } else {
-            c
-        }
+    let visible = |c: char| match c.is_control() || is_invisible(c) {
+        true => '\u{fffd}',
+        false => c,
     };
     let shown: String = arguments.chars().take(MAX_SHOWN).map(visible).collect();
-    let cut = if arguments.chars().count() > MAX_SHOWN {
-        " …"
-    } else {
-        ""
+    let cut = match arguments.chars().count() > MAX_SHOWN {
+        true => " …",
+        false => "",
     };
     let why = question
         .hint
@@ -310,23 +404,23 @@ fn input_required(question: &Question<'_>, call: &Call, ticket: &str) -> Value {
         bound.server, bound.name
     );
     json!({
+        "mode": "form",
+        "message": message,
+        "requestedSchema": {
+            "type": "object",
+            "properties": {
+                "confirm": { "type": "boolean", "title": "Allow exactly this call, once" }
+            },
+            "required": ["confirm"]
+        }
+    })
+}
+
+/// The answer by which a client asks its user (`resultType: input_required`).
+fn input_required(form: &Value, ticket: &str) -> Value {
+    json!({
         "resultType": "input_required",
-        "inputRequests": {
-            OWN_REQUEST: {
-                "method": "elicitation/create",
-                "params": {
-                    "mode": "form",
-                    "message": message,
-                    "requestedSchema": {
-                        "type": "object",
-                        "properties": {
-                            "confirm": { "type": "boolean", "title": "Allow exactly this call, once" }
-                        },
-                        "required": ["confirm"]
-                    }
-                }
-            }
-        },
+        "inputRequests": { OWN_REQUEST: { "method": "elicitation/create", "params": form } },
         "requestState": ticket,
     })
 }

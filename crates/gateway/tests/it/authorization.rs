@@ -1,5 +1,7 @@
 //! Agreement of persons, what sessions have seen, what is hidden.
 
+use std::sync::Arc;
+
 use airside_base::TenantId;
 use airside_gateway::{
     approval::{Decision, Desk},
@@ -7,7 +9,7 @@ use airside_gateway::{
 };
 use serde_json::{Value, json};
 
-use crate::harness::{Fake, House, Reply, Setup, headers};
+use crate::harness::{Answer, Fake, House, Reply, Setup, headers};
 
 const ALL: &str = "@id(\"all\") permit (principal, action, resource);";
 
@@ -184,6 +186,232 @@ async fn a_user_who_declines_is_heard() {
     assert_eq!(declined.verdict(), "403 40300 POL-044");
     let again = book(&house, &arguments).await;
     assert_eq!(again.verdict(), "403 40300 POL-044", "until it ends");
+    assert_eq!(sent(&house.upstream), 0);
+}
+
+#[tokio::test]
+async fn a_user_who_puts_the_question_away_leaves_it_to_an_operator() {
+    let house = house(ALL, vec![labelled("book", &["approval"])]).await;
+    let asks = json!({ "io.modelcontextprotocol/clientCapabilities": { "elicitation": {} } });
+    let arguments = json!({});
+    let asked = post(&house, "book", call("book", &arguments, &json!({}), &asks)).await;
+    let ticket = asked.json()["result"]["requestState"].clone();
+    let rounds = json!({
+        "requestState": ticket,
+        "inputResponses": { "airside.approval": { "action": "cancel" } }
+    });
+    let put_away = post(&house, "book", call("book", &arguments, &rounds, &asks)).await;
+    assert_eq!(put_away.verdict(), "403 40300 POL-042");
+    assert_eq!(put_away.json()["error"]["data"]["approval"], ticket);
+    decide(&house, ticket.as_str().unwrap(), Decision::Approved).await;
+    let agreed = post(&house, "book", call("book", &arguments, &json!({}), &asks)).await;
+    assert_eq!(agreed.verdict(), "200 0 -");
+}
+
+async fn decide(house: &House, ticket: &str, decision: Decision) {
+    let clock = Arc::new(airside_base::SystemClock::new());
+    let desk = Desk::new(house.ledger.clone(), clock);
+    let tenant = TenantId::default();
+    let decided = desk.decide(&tenant, ticket, decision, ("ops", None));
+    decided.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_limit_does_not_use_an_agreement_up() {
+    let setup = Setup {
+        tools: vec![labelled("book", &["operator-approval"])],
+        ..Setup::default()
+    };
+    let house = House::with(setup).await;
+    let counters = house.counters().await;
+    house.limit(
+        &[r#"{"name":"pace","rate":"1/h","burst":1,"upstreams":["hotels"]}"#],
+        &counters,
+    );
+    let arguments = json!({ "room": 1 });
+    let asked = book(&house, &arguments).await;
+    assert_eq!(asked.verdict(), "403 40300 POL-043");
+    let ticket = asked.json()["error"]["data"]["approval"].clone();
+    decide(&house, ticket.as_str().unwrap(), Decision::Approved).await;
+    assert_eq!(
+        house.call("search").await.status,
+        200,
+        "takes the only unit"
+    );
+    for _ in 0..2 {
+        let limited = book(&house, &arguments).await;
+        assert_eq!(limited.verdict(), "429 42900 POL-020");
+    }
+    house.renew();
+    assert_eq!(book(&house, &arguments).await.verdict(), "200 0 -");
+    assert_eq!(
+        book(&house, &arguments).await.verdict(),
+        "403 40300 POL-043"
+    );
+    assert_eq!(sent(&house.upstream), 2);
+}
+
+/// A client of 2025-11-25 with a session at `house`.
+struct Old<'a> {
+    house: &'a House,
+    session: String,
+}
+
+impl<'a> Old<'a> {
+    async fn open(house: &'a House, capabilities: &str) -> Self {
+        let hello = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"initialize","params":{{"protocolVersion":"2025-11-25","capabilities":{capabilities},"clientInfo":{{"name":"old","version":"1"}}}}}}"#
+        );
+        let reply = house.post(&Self::fields(""), hello).await;
+        let session = reply.headers["mcp-session-id"].to_str().unwrap().to_owned();
+        Self { house, session }
+    }
+
+    fn fields(session: &str) -> Vec<(&str, &str)> {
+        let mut fields = vec![
+            ("content-type", "application/json"),
+            ("accept", "application/json, text/event-stream"),
+        ];
+        if !session.is_empty() {
+            fields.push(("mcp-session-id", session));
+            fields.push(("mcp-protocol-version", "2025-11-25"));
+        }
+        fields
+    }
+
+    async fn post(&self, message: &Value) -> Reply {
+        let fields = Self::fields(&self.session);
+        self.house.post(&fields, message.to_string()).await
+    }
+
+    /// Calls `book` and returns the answer with its body to come.
+    async fn book(&self) -> Answer {
+        let fields = Self::fields(&self.session);
+        let body = json!({
+            "jsonrpc": "2.0", "id": 7, "method": "tools/call",
+            "params": { "name": "book", "arguments": { "room": 1 } }
+        });
+        let body = body.to_string().into();
+        self.house.start("POST", "/mcp", &fields, body).await
+    }
+
+    /// Calls `book` until the client is asked. Returns the request and the rest.
+    async fn asked(&self) -> (Value, Answer) {
+        let mut answer = self.book().await;
+        assert_eq!(
+            answer.response.headers()["content-type"],
+            "text/event-stream"
+        );
+        let event = answer.piece().await.unwrap().unwrap();
+        (message(&event), answer)
+    }
+
+    async fn say(&self, asked: &Value, result: Value) {
+        let answer = json!({ "jsonrpc": "2.0", "id": asked["id"], "result": result });
+        assert_eq!(self.post(&answer).await.status, 202);
+    }
+}
+
+/// The message in the last event of `text`.
+fn message(text: &[u8]) -> Value {
+    let text = std::str::from_utf8(text).unwrap();
+    let mut data = text.lines().filter_map(|line| line.strip_prefix("data:"));
+    serde_json::from_str(data.next_back().unwrap()).unwrap()
+}
+
+fn code(message: &Value) -> &str {
+    message["error"]["data"]["code"].as_str().unwrap_or("-")
+}
+
+const FORMS: &str = r#"{"elicitation":{}}"#;
+
+#[tokio::test]
+async fn the_user_of_an_older_client_is_asked_within_the_call() {
+    let house = house(ALL, vec![labelled("book", &["approval"])]).await;
+    let old = Old::open(&house, FORMS).await;
+    let (asked, answer) = old.asked().await;
+    assert_eq!(asked["method"], "elicitation/create");
+    let text = asked["params"]["message"].as_str().unwrap();
+    assert!(
+        text.contains("hotels/book") && text.contains("\"room\":1"),
+        "{text}"
+    );
+    assert_eq!(sent(&house.upstream), 0);
+    // Whoever does not know the id of the question answers nothing.
+    let foreign = json!({ "jsonrpc": "2.0", "id": "airside-0", "result": { "action": "accept", "content": { "confirm": true } } });
+    old.post(&foreign).await;
+    let other = Old::open(&house, FORMS).await;
+    let stolen = json!({ "jsonrpc": "2.0", "id": asked["id"], "result": { "action": "accept", "content": { "confirm": true } } });
+    other.post(&stolen).await;
+    assert_eq!(sent(&house.upstream), 0);
+    let yes = json!({ "action": "accept", "content": { "confirm": true } });
+    old.say(&asked, yes).await;
+    let whole = answer.whole().await;
+    let answered = message(&whole.body);
+    assert_eq!(answered["id"], 7);
+    assert!(answered["result"].is_object(), "{answered}");
+    assert_eq!(sent(&house.upstream), 1);
+    let text = String::from_utf8_lossy(&house.upstream.calls()[0].body).into_owned();
+    assert!(!text.contains("inputResponses"), "{text}");
+    let kinds: Vec<_> = house
+        .entries(6)
+        .await
+        .into_iter()
+        .map(|(kind, _)| kind)
+        .collect();
+    let asked = kinds.iter().filter(|kind| kind.starts_with("approval."));
+    let expected = ["approval.requested", "approval.decided", "approval.used"];
+    assert_eq!(asked.collect::<Vec<_>>(), expected);
+    let (_, answer) = old.asked().await;
+    answer.hang_up().await;
+    assert_eq!(sent(&house.upstream), 1, "asked again for the next call");
+}
+
+#[tokio::test]
+async fn an_older_client_says_no_or_gives_up() {
+    let house = house(ALL, vec![labelled("book", &["approval"])]).await;
+    let old = Old::open(&house, FORMS).await;
+    let (_, answer) = old.asked().await;
+    let gives_up = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 7 } });
+    assert_eq!(old.post(&gives_up).await.status, 202);
+    assert!(answer.whole().await.body.is_empty());
+    // The question is still open: the same call is asked the same.
+    let (asked, answer) = old.asked().await;
+    old.say(&asked, json!({ "action": "cancel" })).await;
+    assert_eq!(code(&message(&answer.whole().await.body)), "POL-042");
+    let (asked, answer) = old.asked().await;
+    old.say(&asked, json!({ "action": "decline" })).await;
+    assert_eq!(code(&message(&answer.whole().await.body)), "POL-044");
+    let refused = old.book().await.whole().await;
+    assert_eq!(code(&refused.json()), "POL-044", "without asking");
+    assert_eq!(sent(&house.upstream), 0);
+}
+
+#[tokio::test]
+async fn what_was_agreed_to_is_decided_by_the_policies_of_then() {
+    let house = house(ALL, vec![labelled("book", &["approval"])]).await;
+    let old = Old::open(&house, FORMS).await;
+    let (asked, answer) = old.asked().await;
+    house.reload(
+        &format!(
+            "{ALL} @id(\"never\") forbid (principal, action == Action::\"call_tool\", resource);"
+        ),
+        |_| {},
+    );
+    let yes = json!({ "action": "accept", "content": { "confirm": true } });
+    old.say(&asked, yes).await;
+    assert_eq!(code(&message(&answer.whole().await.body)), "POL-002");
+    assert_eq!(sent(&house.upstream), 0);
+}
+
+#[tokio::test]
+async fn an_older_client_without_forms_waits_for_an_operator() {
+    let house = house(ALL, vec![labelled("book", &["approval"])]).await;
+    for capabilities in ["{}", r#"{"elicitation":{"url":{}}}"#] {
+        let old = Old::open(&house, capabilities).await;
+        let refused = old.book().await.whole().await;
+        assert_eq!(code(&refused.json()), "POL-042");
+    }
     assert_eq!(sent(&house.upstream), 0);
 }
 
