@@ -142,6 +142,72 @@ fn an_operator_approves_a_call_and_the_ledger_explains_it() {
 }
 
 #[test]
+fn the_ledger_explains_what_each_part_of_the_checkpoint_found() {
+    let place = Place::new();
+    let made = place
+        .run(&["key", "new", "--name", "desk", "--group", "staff", "--json"])
+        .json();
+    let text = |name: &str| made[name].as_str().expect("a text").to_owned();
+    let key = place.write("desk.key", &text("key"));
+    let config = CONFIG.replace("anonymous-loopback = true", "");
+    let parts = format!(
+        "data-dir = \"data\"\n{}\n{}\n[firewall.requests]\npersonal = \"flag\"\n\n\
+         [[limit]]\nname = \"plan\"\nquota = {{ daily = 2 }}\nper = [\"tenant\"]\ntools = [\"search_hotels\"]\n",
+        config.replace("[identity]\n", ""),
+        text("toml")
+    );
+    let config = place.write("airside.toml", &parts);
+    place.write("rules.cedar", ALL);
+    let config = config.display().to_string();
+    let arguments = ["serve", "--config", &config];
+    let node = Node::start(Path::new(BINARY), &arguments, &place.log()).expect("the node starts");
+    let key = key.display().to_string();
+    let search = |town: &str| {
+        let town = format!("place={town}");
+        ask(
+            &place,
+            &["call", "search_hotels", &town, "--key-file", &key],
+        )
+    };
+    search("Boston ann@example.org");
+    let blocked = search("4111 1111 1111 1111");
+    assert!(blocked.stderr.contains("GW-076"), "{blocked:?}");
+    search("Boston").ok();
+    let limited = search("Boston");
+    assert!(limited.stderr.contains("POL-022"), "{limited:?}");
+    drop(node);
+    let ids = calls(&place, "search_hotels");
+    let told = |id: &str| ask(&place, &["explain", "call", id]).ok();
+    let all = [
+        (
+            0,
+            vec![
+                "caller     api_key/desk (api_key)",
+                "identity   api_key",
+                "limit      plan: cost 1 of tenant, 1 left",
+                "decision   permitted by all",
+                "groups     staff",
+                "firewall   personal.",
+                "contract",
+            ],
+        ),
+        (1, vec!["GW-076", "firewall   card.", "block at"]),
+        (
+            2,
+            vec!["limit      plan: cost 1 of tenant, 0 left", "outcome    ok"],
+        ),
+        (3, vec!["decision   permitted by all", "code       POL-022"]),
+    ];
+    for (at, parts) in all {
+        let told = told(&ids[at]);
+        for part in parts {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+        assert!(!told.contains("4111") && !told.contains("ann@"), "{told}");
+    }
+}
+
+#[test]
 fn a_candidate_is_tried_on_recorded_calls() {
     let place = Place::new();
     let node = serve(&place);

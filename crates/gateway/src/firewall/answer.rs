@@ -210,8 +210,15 @@ fn now(mut body: Body) -> Now {
     let mut held = BytesMut::new();
     let mut first = None;
     while held.len() < HOLD {
-        let Some(Some(Ok(frame))) = body.frame().now_or_never() else {
-            break;
+        let frame = match body.frame().now_or_never() {
+            None => break,
+            // Who has said that it is over is not asked again.
+            Some(None) => return Now::Whole(held.freeze()),
+            Some(Some(Err(error))) => {
+                let broken = stream::once(async { Err(error) });
+                return Now::More(held, StreamBody::new(broken).boxed_unsync());
+            }
+            Some(Some(Ok(frame))) => frame,
         };
         let Ok(data) = frame.into_data() else {
             continue;

@@ -41,13 +41,27 @@ async fn pass(
     size: usize,
     spotlight: Spotlight,
 ) -> (Result<Vec<u8>, String>, Vec<String>) {
-    let route = Route::to("hotels".parse().unwrap());
-    let reads = firewall.answers("tools/call", &route, "/mcp", spotlight);
     let pieces: Vec<_> = text
         .chunks(size.max(1))
         .map(|piece| Ok::<_, BoxError>(Frame::data(Bytes::copy_from_slice(piece))))
         .collect();
-    let body = StreamBody::new(stream::iter(pieces)).boxed_unsync();
+    pass_all(firewall, media, pieces, spotlight).await
+}
+
+/// The same of an answer that arrives as `pieces`.
+async fn pass_all(
+    firewall: &Firewall,
+    media: &str,
+    pieces: Vec<Result<Frame<Bytes>, BoxError>>,
+    spotlight: Spotlight,
+) -> (Result<Vec<u8>, String>, Vec<String>) {
+    let route = Route::to("hotels".parse().unwrap());
+    let reads = firewall.answers("tools/call", &route, "/mcp", spotlight);
+    // Panics where it is asked again after its end.
+    let pieces = stream::unfold(pieces.into_iter(), |mut pieces| async move {
+        Some((pieces.next()?, pieces))
+    });
+    let body = StreamBody::new(pieces).boxed_unsync();
     let response = Response::builder()
         .header("content-type", media)
         .body(body)
@@ -231,6 +245,19 @@ async fn blocked_answers_are_not_passed_on() {
     )
     .await;
     assert!(out.unwrap_err().contains("stopped"));
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_is_told_as_broken() {
+    let firewall = firewall(&config::Firewall::default());
+    let frame = |text: &'static str| Ok(Frame::data(Bytes::from_static(text.as_bytes())));
+    for pieces in [
+        vec![Err("broken".into())],
+        vec![frame("{\"id\":1,"), Err("broken".into())],
+    ] {
+        let (out, _) = pass_all(&firewall, "application/json", pieces, Spotlight::None).await;
+        assert_eq!(out.unwrap_err(), "broken");
+    }
 }
 
 #[tokio::test]
