@@ -63,8 +63,26 @@ fn ask(place: &Place, arguments: &[&str]) -> Ran {
     place.run(&[arguments, &["--data-dir", &data]].concat())
 }
 
-/// Returns the ids of the calls of a tool, oldest first.
-fn calls(place: &Place, tool: &str) -> Vec<String> {
+/// Ends a node once it has written down what it answered: a read is answered before its
+/// entry is durable.
+fn stop(node: Node) {
+    let ended = node.terminate().expect("the node ends");
+    assert!(ended.success(), "{ended}");
+}
+
+/// Returns the ids of the calls of a tool, oldest first, once all `count` are recorded.
+fn calls(place: &Place, tool: &str, count: usize) -> Vec<String> {
+    for _ in 0..100 {
+        let found = recorded(place, tool);
+        if found.len() >= count {
+            assert_eq!(found.len(), count);
+            return found;
+        }
+    }
+    panic!("fewer than {count} calls of {tool} are recorded")
+}
+
+fn recorded(place: &Place, tool: &str) -> Vec<String> {
     let tail = ask(place, &["ledger", "tail", "-n", "100", "--json"]).ok();
     let entries = tail
         .lines()
@@ -108,7 +126,7 @@ fn an_operator_approves_a_call_and_the_ledger_explains_it() {
     ask(&place, &["call", "get_hotel", id]).ok();
     let again = ask(&place, &["call", "get_hotel", id]);
     assert_eq!(again.code, Some(5), "one call for one approval: {again:?}");
-    let ids = calls(&place, "get_hotel");
+    let ids = calls(&place, "get_hotel", 3);
     let told = ask(&place, &["explain", "call", &ids[1]]).ok();
     for part in [
         "anonymous/loopback (none)",
@@ -133,7 +151,7 @@ fn an_operator_approves_a_call_and_the_ledger_explains_it() {
             .ok()
             .contains("nothing waits")
     );
-    drop(node);
+    stop(node);
     // The same from the files, when no node runs.
     let told = ask(&place, &["explain", "call", &ids[0], "--json"]).json();
     assert_eq!(told["entries"][0]["body"]["error_code"], "POL-042");
@@ -175,8 +193,8 @@ fn the_ledger_explains_what_each_part_of_the_checkpoint_found() {
     search("Boston").ok();
     let limited = search("Boston");
     assert!(limited.stderr.contains("POL-022"), "{limited:?}");
-    drop(node);
-    let ids = calls(&place, "search_hotels");
+    stop(node);
+    let ids = calls(&place, "search_hotels", 4);
     let told = |id: &str| ask(&place, &["explain", "call", id]).ok();
     let all = [
         (
@@ -214,7 +232,7 @@ fn a_candidate_is_tried_on_recorded_calls() {
     for limit in ["limit=1", "limit=2", "limit=4"] {
         ask(&place, &["call", "search_hotels", "place=Boston", limit]).ok();
     }
-    drop(node);
+    stop(node);
     let config = ["--config", "airside.toml"];
     let simulate = |name: &str, text: &str, more: &[&str]| {
         place.write(name, text);
@@ -241,7 +259,7 @@ fn a_candidate_is_tried_on_recorded_calls() {
     let example = told["flips"][0]["examples"][0]
         .as_str()
         .expect("an example");
-    assert!(calls(&place, "search_hotels").contains(&example.to_owned()));
+    assert!(calls(&place, "search_hotels", 3).contains(&example.to_owned()));
     let private = format!(
         "{ALL}@id(\"no-boston\")\nforbid (principal, action == Action::\"call_tool\", resource)\nwhen {{ context.arguments has place && context.arguments.place == \"Boston\" }};"
     );
