@@ -18,13 +18,15 @@ use std::{
 
 use airside_base::{Clock, ServerId, TenantId};
 use airside_identity::{Attestation, Caller, Identity};
-use airside_policy::{Action, Engine, Permit, Policies, Principal, Refusal, Target};
+use airside_policy::{Action, Contract, Engine, Permit, Policies, Principal, Refusal, Target};
 use rustls::ClientConfig;
 
 use crate::{
     authorization::{Grounds, Rules, principal},
     cache::Key,
+    catalog::Facts,
     config::{self, Kind, Network, WhenFull},
+    contracts::seen_by_policies,
     credentials::Credentials,
     federation::{Audience, Endpoint, Item, Peer, Route, Shared},
     firewall::{Firewall, config::Spotlight},
@@ -381,27 +383,49 @@ impl Mount {
     /// Returns those who see of a list what `caller` does: what policy would let it use.
     pub(crate) fn audience(self: &Arc<Self>, caller: &Caller) -> Audience {
         let (mount, caller) = (self.clone(), caller.clone());
-        let class = class(self.generation, &caller);
+        let contracts = self.endpoint.peers.iter();
+        let contracts = contracts.map(|peer| peer.contracts().generation());
+        let class = class(self.generation, contracts, &caller);
         let sees = move |item: &Item<'_>| {
             let engine = mount
                 .engines
                 .iter()
                 .find(|engine| engine.server() == item.server);
             let (server, name) = (Some(item.server), Some(item.name));
+            let stands = Facts {
+                contract: mount.contract(item, &caller),
+                ..item.facts
+            };
             let facts = airside_policy::Facts {
                 principal: principal(&caller),
                 action: Action::of_method(item.method),
-                target: mount.rules.target(item.method, server, name, item.facts),
+                target: mount.rules.target(item.method, server, name, stands),
                 context: mount.rules.resting(),
             };
             engine.is_some_and(|engine| engine.shows(&facts))
         };
         Audience::of(class, Arc::new(sees))
     }
+
+    /// Returns where the definition of a listed tool stands for `caller`.
+    fn contract(&self, item: &Item<'_>, caller: &Caller) -> Contract {
+        let peer = match item.method {
+            "tools/call" => self.endpoint.peer(item.server.as_str()),
+            _ => None,
+        };
+        let standing = peer.and_then(|peer| {
+            let class = peer.class(caller);
+            peer.contracts().find(&class, item.name)
+        });
+        standing.map_or(item.facts.contract, |standing| {
+            seen_by_policies(standing.state)
+        })
+    }
 }
 
-/// A digest over everything of a caller that policies can look at.
-fn class(generation: u64, caller: &Caller) -> Key {
+/// A digest over everything of a caller that policies can look at, and over the states
+/// of the `contracts` that they look at too.
+fn class(generation: u64, contracts: impl Iterator<Item = u64>, caller: &Caller) -> Key {
     let Principal {
         kind,
         id,
@@ -412,6 +436,7 @@ fn class(generation: u64, caller: &Caller) -> Key {
         client,
         issuer,
     } = principal(caller);
+    let states: Vec<_> = contracts.map(u64::to_be_bytes).collect();
     let (generation, level) = (generation.to_be_bytes(), [attestation]);
     let count = (groups.len() as u64).to_be_bytes();
     let mut parts: Vec<&[u8]> = vec![
@@ -423,6 +448,8 @@ fn class(generation: u64, caller: &Caller) -> Key {
         &count,
     ];
     parts.extend(groups.iter().chain(scopes).map(String::as_bytes));
+    // As many as the endpoint has servers, which its generation tells.
+    parts.extend(states.iter().map(<[u8; 8]>::as_slice));
     for text in [client, issuer] {
         parts.push(if text.is_some() { b"+" } else { b"-" });
         parts.push(text.unwrap_or_default().as_bytes());

@@ -125,6 +125,25 @@ async fn held_change_is_neither_listed_nor_believed() {
 }
 
 #[tokio::test]
+async fn lists_go_by_the_state_that_policies_see() {
+    let house = House::open().await;
+    let contracts = house.keep_contracts().await;
+    let policy = r#"@id("look") permit (principal, action in Action::"read", resource);
+        @id("accepted") permit (principal, action == Action::"call_tool", resource is Tool)
+        when { resource.contract == "accepted" };"#;
+    house.reload(policy, |_| {});
+    house.upstream.lists(&[SEARCH]);
+    assert_eq!(house.listed().await, SEARCH);
+    assert_eq!(house.call("search").await.status, 200);
+    house.upstream.lists(&[SINK]);
+    assert_eq!(house.listed().await, "", "held, and no rule permits it");
+    assert_eq!(house.call("search").await.verdict(), "403 40300 POL-001");
+    accept(&contracts).await;
+    assert_eq!(house.listed().await, SINK);
+    assert_eq!(house.call("search").await.status, 200);
+}
+
+#[tokio::test]
 async fn poisoned_tool_is_taken_out_and_stays_out_after_a_restart() {
     let house = House::open().await;
     let contracts = house.keep_contracts().await;
