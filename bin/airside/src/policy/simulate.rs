@@ -7,7 +7,7 @@ use airside_gateway::replay::{Decided, Recorded, Replay, Unfit};
 use serde_json::json;
 
 use crate::{
-    cli,
+    backup, cli,
     failure::{Exit, Failure},
     ledger::source::Source,
     output::{Align, Out, table},
@@ -109,18 +109,23 @@ async fn read(
         Some(since) => before(source, args, since).await?,
         None => 0,
     };
+    let bar = backup::bar("deciding {bar:40} {pos}/{len} entries, {eta} left");
+    bar.set_length(source.head(tenant).await?.seq.saturating_sub(after));
     let mut found = Found::default();
     loop {
         let entries = source.entries(tenant, after).await?;
         let Some(last) = entries.last() else {
+            bar.finish_and_clear();
             return Ok(found);
         };
+        bar.inc(last.seq.saturating_sub(after));
         after = last.seq;
         for entry in &entries {
             if args.since.is_some_and(|since| entry.time < since) {
                 continue;
             }
             if args.until.is_some_and(|until| entry.time >= until) {
+                bar.finish_and_clear();
                 return Ok(found);
             }
             if let Some(call) = Recorded::read(&entry.kind, entry.body.get()) {
