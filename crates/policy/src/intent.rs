@@ -2,9 +2,8 @@
 //!
 //! A client may pass on what its user wrote. Then a call that changes something is
 //! *anchored* if its verb is among these words and if every address, web address and
-//! day in its arguments is too. Measured on recorded runs of agents, this alone stops
-//! nine in ten injected writes and disturbs four in a thousand others; it is a reason
-//! to ask, not a boundary.
+//! day in its arguments is too. What a document says to do seldom is. Whoever writes the
+//! document can guess at the user's words, so this is a reason to ask, not a boundary.
 //!
 //! # Invariants
 //!

@@ -9,6 +9,7 @@ use crate::{
 
 mod approval;
 mod model;
+mod shipped;
 
 fn bare() -> Circumstances<'static> {
     Circumstances::bare(Timestamp::UNIX_EPOCH)
