@@ -316,6 +316,7 @@ pub(super) static PAGES: &[(&str, &str)] = &[
     page!("POL-047"),
     page!("POL-048"),
     page!("POL-049"),
+    page!("POL-050"),
     page!("REV-001"),
     page!("REV-002"),
     page!("REV-003"),
