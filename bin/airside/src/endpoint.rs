@@ -36,6 +36,21 @@ pub(crate) struct Tool {
 
 /// Connects to the endpoint that `args` name, or to the one of the running node.
 pub(crate) async fn connect(args: &cli::Target) -> Result<Client, Failure> {
+    let (url, headers) = address(args).await?;
+    let options = Options {
+        name: "airside-cli".to_owned(),
+        headers,
+        timeout: Duration::from_secs(args.timeout),
+        ..Options::default()
+    };
+    Client::connect(&url, options)
+        .await
+        .map_err(|error| failure(&error))
+}
+
+/// Returns the endpoint that `args` name, or the one of the running node, with the
+/// headers that identify the caller there.
+pub(crate) async fn address(args: &cli::Target) -> Result<(Url, HeaderMap), Failure> {
     // A key goes to the node that it was made for, and nowhere else.
     let own = match &args.url {
         None => folder::find_caller_key(&args.data_dir),
@@ -59,15 +74,7 @@ pub(crate) async fn connect(args: &cli::Target) -> Result<Client, Failure> {
         value.set_sensitive(true);
         headers.insert(header::AUTHORIZATION, value);
     }
-    let options = Options {
-        name: "airside-cli".to_owned(),
-        headers,
-        timeout: Duration::from_secs(args.timeout),
-        ..Options::default()
-    };
-    Client::connect(&url, options)
-        .await
-        .map_err(|error| failure(&error))
+    Ok((url, headers))
 }
 
 async fn of_node(args: &cli::Target) -> Result<Url, Failure> {

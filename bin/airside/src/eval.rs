@@ -1,5 +1,7 @@
 //! `airside eval …`.
 
+mod run;
+mod serve;
 mod suite;
 
 use airside_evals::recordings::{self, Agreement, Difference};
@@ -17,6 +19,10 @@ pub(crate) fn run(args: &cli::Eval, out: &mut Out) -> Result<(), Failure> {
     match args {
         cli::Eval::Check(args) => suite::check(args, out),
         cli::Eval::Schema => out.json_pretty(&airside_evals::suite::Suite::json_schema()),
+        cli::Eval::Run(args) => run::run(args, out),
+        cli::Eval::Stale(args) => run::stale(args, out),
+        cli::Eval::Report(args) => run::report(args, out),
+        cli::Eval::Serve(args) => serve::run(args, out),
         cli::Eval::Grade(args) => grade(args, out),
     }
 }

@@ -36,6 +36,10 @@ pub(crate) enum Exit {
     InUse = 7,
     /// Something is not as it was before.
     Differs = 8,
+    /// A limit was reached before the result was known.
+    Inconclusive = 9,
+    /// Nothing was shown about what was tested.
+    Invalid = 10,
 }
 
 /// Why a command failed, and its exit code.

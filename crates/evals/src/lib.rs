@@ -7,14 +7,22 @@
 //!   apart, and one grader serves live runs, replays and imported recordings.
 //! * What shows nothing about a model is `invalid`, never a pass or a fail.
 
+pub mod agent;
 mod assignment;
+pub mod cassette;
 pub mod expect;
 pub mod grade;
 pub mod matcher;
+pub mod model;
 mod path;
 pub mod recordings;
+pub mod report;
+pub mod runner;
+pub mod scripted;
 pub mod state;
+pub mod stats;
 pub mod suite;
 pub mod tool;
+pub mod toolbox;
 pub mod trace;
 mod yaml;

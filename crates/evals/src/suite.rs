@@ -14,6 +14,7 @@ use airside_base::{Fault, Kind};
 use jiff::Zoned;
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::{expect::Expect, tool::Selector, yaml};
 
@@ -36,6 +37,12 @@ pub struct Suite {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub clock: Option<Moment>,
+    /// What the model is told to be.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub system: String,
+    /// What shows the state behind the tools.
+    #[serde(default)]
+    pub state: Probes,
     /// Sets of tools, by name; `$name` refers to them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sets: BTreeMap<String, Selector>,
@@ -123,6 +130,28 @@ impl From<Moment> for String {
     }
 }
 
+/// What shows the state behind the tools.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Probes {
+    /// Tools that are called before the first and after every turn. What they return,
+    /// under the name of the probe, is the state that is compared.
+    pub probe: Vec<Probe>,
+}
+
+/// A tool that shows state.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Probe {
+    /// First segment of the places that the probe shows.
+    pub name: String,
+    /// The tool.
+    pub tool: String,
+    /// Its arguments.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub args: Map<String, Value>,
+}
+
 /// What holds for all cases that do not say otherwise.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -149,6 +178,9 @@ pub struct Case {
     /// What the user asks one after the other.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub turns: Vec<Turn>,
+    /// The tools that the model is shown. All, unless told otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tools: Option<Selector>,
     /// What is expected of the whole conversation.
     pub expect: Expect,
     /// What an attacker wants, for cases whose data carries an attack: if it holds, the

@@ -128,6 +128,10 @@ pub enum Breach {
     TooLarge,
     /// Its stream stopped before its end.
     Stalled,
+    /// It called a tool that there is not, again after it was told.
+    UnknownTool,
+    /// It wrote arguments that are not a JSON object, again after it was told.
+    InvalidArguments,
     /// Its messages came in an order that the protocol does not have.
     WrongOrder,
 }
@@ -142,6 +146,8 @@ impl Breach {
             Self::Refusal => "refusal",
             Self::TooLarge => "too-large",
             Self::Stalled => "stalled",
+            Self::UnknownTool => "unknown-tool",
+            Self::InvalidArguments => "invalid-arguments",
             Self::WrongOrder => "wrong-order",
         }
     }

@@ -2,13 +2,22 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use airside_evals::model::Api;
+use clap::{Args, Subcommand, ValueEnum};
+use url::Url;
+
+use super::Target;
 
 const EVAL_HELP: &str = "\
+Exit codes besides the usual ones: 1 a case failed, 9 not known (a limit was reached),
+10 nothing was shown about the model (its provider failed, a request was not recorded).
+
 Examples:
-  airside eval check travel                      a suite that ships inside
   airside eval check suites/concierge.yaml
-  airside eval schema > suite.schema.json        completion in editors
+  airside eval run travel --base-url http://127.0.0.1:11434/v1 --model qwen3 --out runs/today
+  airside eval run travel --replay cassettes --model qwen3 --out runs/replay --baseline runs/main
+  airside eval stale travel --baseline runs/main --model qwen3     what a change has made stale
+  airside eval serve script.yaml                 a model that answers from a script
   airside eval grade recordings/                 does the grader agree with what was recorded?";
 
 /// Test what a model does with the tools.
@@ -19,6 +28,14 @@ pub(crate) enum Eval {
     Check(SuiteArg),
     /// Print the JSON Schema of suites
     Schema,
+    /// Run a suite against a model and the tools of an endpoint
+    Run(Box<Run>),
+    /// List the cases whose last result a change has made stale
+    Stale(Box<Run>),
+    /// Write the report of a run again
+    Report(Report),
+    /// Serve a model that answers from a script
+    Serve(Serve),
     /// Grade recorded conversations and compare with the verdicts recorded for them
     Grade(Grade),
 }
@@ -38,4 +55,161 @@ pub(crate) struct Grade {
     /// function-calling leaderboard, told by its files.
     #[arg(value_name = "FOLDER")]
     pub(crate) folder: PathBuf,
+}
+
+/// Serve a model that answers from a script.
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Rules in YAML; the first that fits a request answers it.
+    #[arg(value_name = "SCRIPT")]
+    pub(crate) script: PathBuf,
+    /// Port on 127.0.0.1; 0 takes any.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) port: u16,
+}
+
+/// Write the report of a run again.
+#[derive(Debug, Args)]
+pub(crate) struct Report {
+    #[command(flatten)]
+    pub(crate) suite: SuiteArg,
+    /// Folder of the run.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Folder of an earlier run to compare with.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) baseline: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) files: Files,
+}
+
+/// Reports to write besides the table.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Files {
+    /// JUnit XML.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+    /// One HTML page with the conversations.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+}
+
+/// Run a suite against a model and the tools of an endpoint.
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    #[command(flatten)]
+    pub(crate) suite: SuiteArg,
+    /// Name of the model.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: String,
+    /// Wire format of the model.
+    #[arg(long, value_enum, default_value_t = Wire::OpenaiChat)]
+    pub(crate) api: Wire,
+    /// What stands before `/chat/completions`, `/responses` or `/messages`.
+    #[arg(long, value_name = "URL", required_unless_present = "replay")]
+    pub(crate) base_url: Option<Url>,
+    /// File with the key of the model's provider, or `-` for standard input.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) model_key_file: Option<PathBuf>,
+    /// Sampling parameters as a JSON object, as the wire format names them.
+    #[arg(long, value_name = "JSON", default_value = "{}")]
+    pub(crate) params: String,
+    /// Ask for answers in one piece.
+    #[arg(long)]
+    pub(crate) no_stream: bool,
+    /// Record what the model answers into this folder.
+    #[arg(long, value_name = "DIR", conflicts_with = "replay")]
+    pub(crate) record: Option<PathBuf>,
+    /// Play recorded answers back instead of asking a model; tools run for real.
+    #[arg(long, value_name = "DIR", conflicts_with = "base_url")]
+    pub(crate) replay: Option<PathBuf>,
+    /// Folder of the run: a run there is gone on with.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Folder of an earlier run to compare with.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) baseline: Option<PathBuf>,
+    /// Only cases that the baseline's results are stale for.
+    #[arg(long, requires = "baseline")]
+    pub(crate) only_stale: bool,
+    /// Only cases with this id or tag. Repeatable.
+    #[arg(long, value_name = "ID|TAG")]
+    pub(crate) case: Vec<String>,
+    /// Which era of the protocol to speak.
+    #[arg(long, value_enum, default_value_t = Era::Auto)]
+    pub(crate) era: Era,
+    #[command(flatten)]
+    pub(crate) limits: RunLimits,
+    #[command(flatten)]
+    pub(crate) files: Files,
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+/// How often and within what a suite is run.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RunLimits {
+    /// Trials of every case.
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub(crate) trials: u64,
+    /// Do not confirm failures by further trials.
+    #[arg(long)]
+    pub(crate) no_confirm: bool,
+    /// Conversations at once.
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub(crate) jobs: usize,
+    /// Most requests to the model in one turn.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) steps: u64,
+    /// Longest silence of a model.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub(crate) idle: u64,
+    /// Most US dollars of the run.
+    #[arg(long, value_name = "USD")]
+    pub(crate) max_usd: Option<f64>,
+    /// Most tokens of the run.
+    #[arg(long, value_name = "N")]
+    pub(crate) max_tokens: Option<u64>,
+    /// Longest time of the run.
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) max_seconds: Option<u64>,
+    /// US dollars for a million tokens in.
+    #[arg(long, value_name = "USD", default_value_t = 0.0)]
+    pub(crate) price_in: f64,
+    /// US dollars for a million tokens out.
+    #[arg(long, value_name = "USD", default_value_t = 0.0)]
+    pub(crate) price_out: f64,
+}
+
+/// Wire format of a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Wire {
+    /// OpenAI chat completions, which most servers of models speak.
+    OpenaiChat,
+    /// OpenAI responses.
+    OpenaiResponses,
+    /// Anthropic messages.
+    Anthropic,
+}
+
+impl Wire {
+    pub(crate) fn api(self) -> Api {
+        match self {
+            Self::OpenaiChat => Api::OpenaiChat,
+            Self::OpenaiResponses => Api::OpenaiResponses,
+            Self::Anthropic => Api::Anthropic,
+        }
+    }
+}
+
+/// Which era of the protocol to speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Era {
+    /// The stateless one if the server does.
+    Auto,
+    /// The stateless one.
+    Modern,
+    /// The one with a handshake.
+    Legacy,
 }

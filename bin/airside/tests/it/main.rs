@@ -10,6 +10,7 @@ mod control;
 mod control_api;
 mod conversation;
 mod erasure;
+mod evals;
 mod exits;
 #[cfg(test)]
 mod hotels;

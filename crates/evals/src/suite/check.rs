@@ -107,6 +107,16 @@ pub(super) fn all(suite: &Suite, document: &Document) -> Vec<Problem> {
             add(at, message, &format!("sets are: {known:?}"));
         }
     }
+    for (at, expect) in expectations(suite) {
+        if expect.state.is_some() && suite.state.probe.is_empty() {
+            let message = "state is expected, and nothing shows it".to_owned();
+            add(
+                at,
+                message,
+                "add `state: { probe: [{ name: …, tool: … }] }` to the suite",
+            );
+        }
+    }
     for at in relative_days(&document.value) {
         if suite.clock.is_none() {
             let message = "a relative date without a clock".to_owned();
@@ -173,6 +183,11 @@ fn named_sets(suite: &Suite) -> Vec<(String, String)> {
     };
     for (name, selector) in &suite.sets {
         add(&format!("/sets/{name}"), selector);
+    }
+    let shown = suite.cases.iter().enumerate();
+    for (index, case) in shown {
+        let at = format!("/cases/{index}/tools");
+        case.tools.iter().for_each(|selector| add(&at, selector));
     }
     for (at, expect) in expectations(suite) {
         let Some(calls) = &expect.calls else { continue };

@@ -1,0 +1,376 @@
+//! Runs suites.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use airside_base::{Clock, Fault, Kind, SystemClock};
+use airside_evals::{
+    agent::Limits,
+    cassette::{CassetteError, Player, Recorder},
+    grade::Verdict,
+    model::{Endpoint, HttpModel, Model, SetupError},
+    report::{self, CaseSummary, Summary},
+    runner::{self, Caps, Job, KeptError, Progress},
+    stats::{Plan, Sprt},
+    suite::Suite,
+    toolbox::Server,
+};
+use airside_mcp::client::Choice;
+
+use crate::{
+    cli::eval::{Era, Files, Report, Run, RunLimits},
+    endpoint,
+    failure::{Exit, Failure},
+    output::{Align, Out, table},
+    target::{self, block_on},
+    text::printable,
+};
+
+/// Runs a suite and reports.
+pub(super) fn run(args: &Run, out: &mut Out) -> Result<(), Failure> {
+    let suite = super::suite::load(&args.suite.suite)?;
+    let plan = plan(&args.limits);
+    let baseline = args
+        .baseline
+        .as_deref()
+        .map(runner::load)
+        .transpose()
+        .map_err(kept)?;
+    let scratch = format!("airside-eval-{}", airside_base::secret_token());
+    let scratch = std::env::temp_dir().join(scratch);
+    let folder = args.out.as_deref().unwrap_or(&scratch);
+    let done = block_on(async {
+        let server = connect(args).await?;
+        let model = model(args)?;
+        let mut job = job(args, &suite, &*model, &server)?;
+        if let Some(baseline) = &baseline {
+            job.history = baseline.tallies();
+            if args.only_stale {
+                let stale = runner::stale(&job, baseline);
+                job.cases.retain(|case| stale.contains_key(&case.id));
+            }
+        }
+        let keeper = runner::keep(folder, &suite.suite, &args.model).map_err(kept)?;
+        let watch = |progress: Progress<'_>| {
+            let record = progress.record;
+            tracing::info!(case = %record.case, trial = record.trial, verdict = record.verdict.name(), "a trial has ended");
+        };
+        let run = job.run(keeper, &watch).await.map_err(kept);
+        drop(job);
+        server.close().await;
+        run
+    });
+    if args.out.is_none() {
+        // What was kept for a crash is of no use any more.
+        let _ = std::fs::remove_dir_all(&scratch);
+    }
+    let run = done?;
+    let summary = report::summarize(&suite, &run, baseline.as_ref(), &plan);
+    write(&args.files, &summary, &run)?;
+    show(&summary, out)
+}
+
+/// Lists what a change has made stale.
+pub(super) fn stale(args: &Run, out: &mut Out) -> Result<(), Failure> {
+    let suite = super::suite::load(&args.suite.suite)?;
+    let Some(folder) = &args.baseline else {
+        let fault = Fault::new(
+            Kind::Invalid,
+            "EVL-010",
+            "no run is named that could be stale",
+        );
+        return Err(Failure::new(
+            Exit::Usage,
+            fault.with_hint("name it with --baseline"),
+        ));
+    };
+    let baseline = runner::load(folder).map_err(kept)?;
+    let stale: BTreeMap<String, Vec<String>> = block_on(async {
+        let server = connect(args).await?;
+        let model = model(args)?;
+        let stale = runner::stale(&job(args, &suite, &*model, &server)?, &baseline);
+        server.close().await;
+        Ok(stale)
+    })?;
+    if out.is_json() {
+        return out.json_pretty(&stale);
+    }
+    if stale.is_empty() {
+        return out.line("nothing is stale");
+    }
+    let headings = [("CASE", Align::Left), ("WHAT CHANGED", Align::Left)];
+    let rows: Vec<Vec<String>> = stale
+        .iter()
+        .map(|(case, changes)| vec![printable(case), printable(&changes.join(", "))])
+        .collect();
+    out.line(&table(&headings, &rows))
+}
+
+/// Writes the report of a run again.
+pub(super) fn report(args: &Report, out: &mut Out) -> Result<(), Failure> {
+    let suite = super::suite::load(&args.suite.suite)?;
+    let run = runner::load(&args.out).map_err(kept)?;
+    let baseline = args
+        .baseline
+        .as_deref()
+        .map(runner::load)
+        .transpose()
+        .map_err(kept)?;
+    let summary = report::summarize(&suite, &run, baseline.as_ref(), &Plan::default());
+    write(&args.files, &summary, &run)?;
+    show(&summary, out)
+}
+
+fn plan(limits: &RunLimits) -> Plan {
+    Plan {
+        screen: limits.trials,
+        confirm: (!limits.no_confirm).then(Sprt::default),
+    }
+}
+
+async fn connect(args: &Run) -> Result<Server, Failure> {
+    let (url, headers) = endpoint::address(&args.target).await?;
+    let era = match args.era {
+        Era::Auto => Choice::Auto,
+        Era::Modern => Choice::Modern,
+        Era::Legacy => Choice::Legacy,
+    };
+    let timeout = Duration::from_secs(args.target.timeout);
+    let server = Server::connect(&url, era, headers, timeout).await;
+    server.map_err(|error| endpoint::failure(&error))
+}
+
+fn model(args: &Run) -> Result<Box<dyn Model>, Failure> {
+    if let Some(folder) = &args.replay {
+        return Ok(Box::new(Player::open(folder).map_err(cassette)?));
+    }
+    let Some(base) = args.base_url.clone() else {
+        let fault = Fault::new(Kind::Invalid, "EVL-011", "no model is named");
+        return Err(Failure::new(
+            Exit::Usage,
+            fault.with_hint("name it with --base-url"),
+        ));
+    };
+    let endpoint = Endpoint {
+        api: args.api.api(),
+        base,
+        key: target::read_key(args.model_key_file.as_deref())?,
+        stream: !args.no_stream,
+        idle: Duration::from_secs(args.limits.idle),
+    };
+    let model = HttpModel::new(endpoint).map_err(setup)?;
+    Ok(match &args.record {
+        Some(folder) => Box::new(Recorder::new(model, folder).map_err(cassette)?),
+        None => Box::new(model),
+    })
+}
+
+fn job<'a>(
+    args: &'a Run,
+    suite: &'a Suite,
+    model: &'a dyn Model,
+    server: &'a Server,
+) -> Result<Job<'a>, Failure> {
+    let params = serde_json::from_str(&args.params).map_err(|error| {
+        let fault = Fault::new(
+            Kind::Invalid,
+            "EVL-012",
+            format!("--params is not a JSON object: {error}"),
+        );
+        Failure::new(
+            Exit::Usage,
+            fault.with_hint("for example --params '{\"temperature\": 0}'"),
+        )
+    })?;
+    let wanted = |case: &&airside_evals::suite::Case| {
+        let named = |name: &String| case.id == *name || case.tags.contains(name);
+        args.case.is_empty() || args.case.iter().any(named)
+    };
+    let limits = &args.limits;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    Ok(Job {
+        suite,
+        cases: suite.cases.iter().filter(wanted).collect(),
+        model,
+        name: &args.model,
+        api: match args.api {
+            crate::cli::eval::Wire::OpenaiChat => "openai-chat",
+            crate::cli::eval::Wire::OpenaiResponses => "openai-responses",
+            crate::cli::eval::Wire::Anthropic => "anthropic",
+        },
+        params,
+        server,
+        plan: plan(limits),
+        limits: Limits {
+            steps: limits.steps,
+            price_in: limits.price_in,
+            price_out: limits.price_out,
+            ..Limits::default()
+        },
+        caps: Caps {
+            usd: limits.max_usd,
+            tokens: limits.max_tokens,
+            wall: limits.max_seconds.map(Duration::from_secs),
+        },
+        jobs: limits.jobs,
+        history: BTreeMap::new(),
+        sandbox: airside_base::secret_token().chars().take(8).collect(),
+        clock,
+    })
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "passed to `map_err` as it is"
+)]
+fn kept(error: KeptError) -> Failure {
+    let text = match &error {
+        KeptError::File { source, .. } => format!("{error}: {source}"),
+        KeptError::Other { .. } => error.to_string(),
+    };
+    let fault = Fault::new(Kind::Conflict, "EVL-013", text);
+    Failure::new(
+        Exit::Usage,
+        fault.with_hint("name a folder of a run of this suite and model, or a new one"),
+    )
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "passed to `map_err` as it is"
+)]
+fn cassette(error: CassetteError) -> Failure {
+    let fault = Fault::new(
+        Kind::NotFound,
+        "EVL-014",
+        format!("{error}: {}", error.source),
+    );
+    Failure::new(Exit::Usage, fault.with_hint("record one with --record DIR"))
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "passed to `map_err` as it is"
+)]
+fn setup(error: SetupError) -> Failure {
+    let fault = Fault::new(Kind::Invalid, "EVL-015", error.to_string());
+    Failure::new(
+        Exit::Usage,
+        fault.with_hint("check --base-url and --model-key-file"),
+    )
+}
+
+fn write(files: &Files, summary: &Summary, run: &runner::Run) -> Result<(), Failure> {
+    let put = |path: &Option<std::path::PathBuf>, text: &dyn Fn() -> String| match path {
+        None => Ok(()),
+        Some(path) => std::fs::write(path, text()).map_err(|error| {
+            let text = format!("cannot write {}: {error}", path.display());
+            let fault = Fault::new(Kind::Unavailable, "EVL-016", text);
+            Failure::new(
+                Exit::Failed,
+                fault.with_hint("check the folder and its permissions"),
+            )
+        }),
+    };
+    put(&files.junit, &|| report::junit(summary))?;
+    put(&files.html, &|| report::html(summary, run))
+}
+
+fn show(summary: &Summary, out: &mut Out) -> Result<(), Failure> {
+    match out.is_json() {
+        true => out.json_pretty(summary)?,
+        false => rows(summary, out)?,
+    }
+    let (exit, code, what) = match summary.verdict {
+        Verdict::Pass => return Ok(()),
+        Verdict::Fail => (Exit::Failed, "EVL-017", "the suite has failed"),
+        Verdict::Inconclusive => (
+            Exit::Inconclusive,
+            "EVL-018",
+            "it is not known whether the suite passes",
+        ),
+        Verdict::Invalid => (
+            Exit::Invalid,
+            "EVL-019",
+            "nothing was shown about the model",
+        ),
+    };
+    let fault = Fault::new(Kind::Conflict, code, what);
+    Err(Failure::new(
+        exit,
+        fault.with_hint("the reasons stand in the last column; --html writes the conversations"),
+    ))
+}
+
+fn rows(summary: &Summary, out: &mut Out) -> Result<(), Failure> {
+    let headings = [
+        ("CASE", Align::Left),
+        ("VERDICT", Align::Left),
+        ("PASSED", Align::Right),
+        ("95 %", Align::Left),
+        ("BEFORE", Align::Right),
+        ("WHY", Align::Left),
+    ];
+    let rows: Vec<Vec<String>> = summary.cases.iter().map(row).collect();
+    out.line(&table(&headings, &rows))?;
+    if let Some(passing) = summary.passing {
+        out.line(&format!(
+            "\npassing over {} cases: {:.0} % ({:.0} to {:.0}), {} requests, {} tokens, {:.4} USD",
+            summary.cases.len(),
+            passing.at * 100.0,
+            passing.low * 100.0,
+            passing.high * 100.0,
+            summary.usage.requests,
+            summary.usage.tokens_in + summary.usage.tokens_out,
+            summary.usage.usd,
+        ))?;
+    }
+    for (expected, row) in &summary.matrix.0 {
+        for (called, times) in row.iter().filter(|(called, _)| *called != expected) {
+            out.line(&format!(
+                "expected {} first, called {}: {times} times",
+                printable(expected),
+                printable(called)
+            ))?;
+        }
+    }
+    if let Some(comparison) = &summary.comparison {
+        let word = match comparison.regressed {
+            true => "worse than",
+            false => "not shown to be worse than",
+        };
+        out.line(&format!(
+            "{word} the baseline: {:+.1} points over {} cases, p = {:.4}",
+            comparison.change * 100.0,
+            comparison.cases,
+            comparison.p
+        ))?;
+    }
+    Ok(())
+}
+
+fn row(case: &CaseSummary) -> Vec<String> {
+    let interval = case.interval.map_or(String::new(), |interval| {
+        format!(
+            "{:.0} to {:.0} %",
+            interval.low * 100.0,
+            interval.high * 100.0
+        )
+    });
+    let before = case.before.map_or(String::new(), |tally| {
+        format!("{}/{}", tally.passed, tally.trials)
+    });
+    let why: Vec<String> = case
+        .reasons
+        .iter()
+        .take(3)
+        .map(ToString::to_string)
+        .collect();
+    vec![
+        printable(&case.id),
+        case.verdict.name().to_owned(),
+        format!("{}/{}", case.tally.passed, case.tally.trials),
+        interval,
+        before,
+        printable(&why.join("; ")),
+    ]
+}

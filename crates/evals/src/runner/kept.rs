@@ -1,0 +1,242 @@
+//! Runs on disk: one line for each trial, so that nothing had is had twice.
+
+use std::{
+    collections::BTreeMap,
+    fs::{File, OpenOptions},
+    io::{self, BufRead as _, BufReader, Write as _},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::Fingerprint;
+use crate::{
+    grade::{Reason, Verdict},
+    stats::Tally,
+    trace::Trace,
+};
+
+/// Name of the file with the trials.
+const TRIALS: &str = "trials.jsonl";
+
+/// One trial of a case.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The case.
+    pub case: String,
+    /// The trial, from 0.
+    pub trial: u64,
+    /// What it was judged to be.
+    pub verdict: Verdict,
+    /// Why.
+    pub reasons: Vec<Reason>,
+    /// What decided it.
+    pub fingerprint: Fingerprint,
+    /// What happened.
+    pub trace: Trace,
+}
+
+/// All trials of a run.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// The suite.
+    pub suite: String,
+    /// The model.
+    pub model: String,
+    /// The trials, in the order in which they ended.
+    pub records: Vec<Record>,
+}
+
+/// The first line of a run.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Head {
+    suite: String,
+    model: String,
+    format: u32,
+}
+
+/// Version of the format of runs.
+const FORMAT: u32 = 1;
+
+/// Why a run cannot be kept or read.
+#[derive(Debug, thiserror::Error)]
+pub enum KeptError {
+    /// The file cannot be used.
+    #[error("the run {} cannot be used", .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The folder holds a run of something else.
+    #[error("{} holds a run of `{suite}` with `{model}`", .path.display())]
+    Other {
+        /// The folder.
+        path: PathBuf,
+        /// Its suite.
+        suite: String,
+        /// Its model.
+        model: String,
+    },
+}
+
+/// A run that is kept as it goes on.
+#[derive(Debug)]
+pub struct Keeper {
+    path: PathBuf,
+    file: File,
+    run: Run,
+}
+
+/// Reads a run. A last line that was cut off by a crash is passed over.
+///
+/// # Errors
+///
+/// When it is not there or not a run.
+pub fn load(folder: &Path) -> Result<Run, KeptError> {
+    let path = folder.join(TRIALS);
+    let failed = |source| KeptError::File {
+        path: path.clone(),
+        source,
+    };
+    let file = File::open(&path).map_err(failed)?;
+    let mut lines = BufReader::new(file).lines();
+    let head = lines
+        .next()
+        .transpose()
+        .map_err(failed)?
+        .unwrap_or_default();
+    let head: Head =
+        serde_json::from_str(&head).map_err(|error| failed(io::Error::other(error)))?;
+    let mut records = Vec::new();
+    let mut broken: Option<serde_json::Error> = None;
+    for line in lines {
+        if let Some(error) = broken.take() {
+            return Err(failed(io::Error::other(error)));
+        }
+        match serde_json::from_str(&line.map_err(failed)?) {
+            Ok(record) => records.push(record),
+            Err(error) => broken = Some(error),
+        }
+    }
+    Ok(Run {
+        suite: head.suite,
+        model: head.model,
+        records,
+    })
+}
+
+impl Keeper {
+    /// Opens the run in `folder`, or begins one.
+    pub(super) fn open(folder: &Path, suite: &str, model: &str) -> Result<Self, KeptError> {
+        let path = folder.join(TRIALS);
+        let failed = |source| KeptError::File {
+            path: path.clone(),
+            source,
+        };
+        let run = match path.is_file() {
+            true => load(folder)?,
+            false => Run {
+                suite: suite.to_owned(),
+                model: model.to_owned(),
+                records: Vec::new(),
+            },
+        };
+        if run.suite != suite || run.model != model {
+            return Err(KeptError::Other {
+                path: folder.to_owned(),
+                suite: run.suite,
+                model: run.model,
+            });
+        }
+        std::fs::create_dir_all(folder).map_err(failed)?;
+        // Written anew, so that a line cut off by a crash is gone.
+        let whole = folder.join(format!("{TRIALS}.new"));
+        let mut file = File::create(&whole).map_err(failed)?;
+        let head = Head {
+            suite: run.suite.clone(),
+            model: run.model.clone(),
+            format: FORMAT,
+        };
+        write_line(&mut file, &head).map_err(failed)?;
+        for record in &run.records {
+            write_line(&mut file, record).map_err(failed)?;
+        }
+        file.sync_all().map_err(failed)?;
+        std::fs::rename(&whole, &path).map_err(failed)?;
+        let file = OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .map_err(failed)?;
+        Ok(Self { path, file, run })
+    }
+
+    /// Returns the trials so far.
+    pub(super) fn records(&self) -> &[Record] {
+        &self.run.records
+    }
+
+    /// Returns how often `case` has passed under this fingerprint, and the next trial.
+    pub(super) fn tally(&self, case: &str, fingerprint: &Fingerprint) -> (Tally, u64) {
+        let mut tally = Tally::default();
+        let mut next = 0;
+        for record in self.run.records.iter().filter(|record| record.case == case) {
+            next = next.max(record.trial + 1);
+            if record.fingerprint == *fingerprint {
+                match record.verdict {
+                    Verdict::Pass => tally.add(true),
+                    Verdict::Fail => tally.add(false),
+                    Verdict::Inconclusive | Verdict::Invalid => {}
+                }
+            }
+        }
+        (tally, next)
+    }
+
+    /// Keeps one more trial.
+    pub(super) fn add(&mut self, record: Record) -> Result<(), KeptError> {
+        write_line(&mut self.file, &record).map_err(|source| KeptError::File {
+            path: self.path.clone(),
+            source,
+        })?;
+        self.run.records.push(record);
+        Ok(())
+    }
+
+    /// Returns the whole run.
+    pub(super) fn finish(self) -> Run {
+        self.run
+    }
+}
+
+fn write_line(file: &mut File, value: &impl Serialize) -> io::Result<()> {
+    let mut line = serde_json::to_vec(value).map_err(io::Error::other)?;
+    line.push(b'\n');
+    file.write_all(&line)
+}
+
+impl Run {
+    /// Returns how often each case passed, under its latest fingerprint.
+    #[must_use]
+    pub fn tallies(&self) -> BTreeMap<String, Tally> {
+        let mut latest: BTreeMap<&str, &Fingerprint> = BTreeMap::new();
+        for record in &self.records {
+            latest.insert(&record.case, &record.fingerprint);
+        }
+        let mut tallies: BTreeMap<String, Tally> = BTreeMap::new();
+        for record in &self.records {
+            if latest.get(record.case.as_str()) != Some(&&record.fingerprint) {
+                continue;
+            }
+            let tally = tallies.entry(record.case.clone()).or_default();
+            match record.verdict {
+                Verdict::Pass => tally.add(true),
+                Verdict::Fail => tally.add(false),
+                Verdict::Inconclusive | Verdict::Invalid => {}
+            }
+        }
+        tallies
+    }
+}
