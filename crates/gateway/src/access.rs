@@ -66,7 +66,7 @@ pub(crate) fn refusal(
     error: &Error,
     path: &str,
 ) -> (Failure, Vec<(HeaderName, HeaderValue)>) {
-    let fault = error.fault();
+    let fault = identity.fault(error, path);
     if let Some(private) = fault.private() {
         tracing::info!(
             code = fault.code(),

@@ -2,7 +2,7 @@
 
 use std::{fmt, net::SocketAddr, sync::Arc};
 
-use airside_base::{BoxFuture, Clock, Supervisor};
+use airside_base::{BoxFuture, Clock, Fault, Supervisor};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header::AUTHORIZATION};
 
@@ -329,6 +329,19 @@ impl Identity {
     #[must_use]
     pub fn resource_metadata(&self, path: &str) -> Option<Bytes> {
         self.verifiers.resource.metadata(path)
+    }
+
+    /// Returns what a caller may read about `error` at the endpoint at `path`: whoever
+    /// shows nothing is told where to begin.
+    #[must_use]
+    pub fn fault(&self, error: &Error, path: &str) -> Fault {
+        let fault = error.fault();
+        match (error, self.verifiers.resource.metadata_url(path)) {
+            (Error::Nobody, Some(url)) => fault.with_hint(format!(
+                "send an access token for this endpoint; {url} says who issues them"
+            )),
+            _ => fault,
+        }
     }
 
     /// Returns who is calling by an API key, or anonymously where that is allowed.

@@ -91,6 +91,8 @@ async fn stranger_is_told_where_to_get_a_token_and_comes_back_with_one() {
     let reply = desk.call("search", &[]).await;
     assert_eq!(reply.verdict(), "401 40100 ID-001");
     let bearer = challenges(&reply)[0];
+    let hint = reply.json()["error"]["data"]["hint"].to_string();
+    assert!(hint.contains(METADATA), "{hint}");
     let pointed = format!(r#"resource_metadata="https://mcp.example.com{METADATA}/mcp""#);
     assert!(
         bearer.contains(&pointed) && bearer.contains(r#"scope="mcp""#),

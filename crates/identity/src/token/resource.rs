@@ -80,6 +80,12 @@ impl Resource {
         Some(Value::Object(document).to_string().into())
     }
 
+    /// Returns where that metadata is.
+    pub(crate) fn metadata_url(&self, path: &str) -> Option<String> {
+        self.metadata.as_ref()?;
+        self.url_of(&format!("{RESOURCE_METADATA}{path}"))
+    }
+
     /// Checks that `caller` has the scopes that `method` on `tool` (`server/tool`) needs.
     pub(crate) fn check_scopes(
         &self,
@@ -129,11 +135,8 @@ impl Resource {
         };
         let about_proof = code == "invalid_dpop_proof" || code == "use_dpop_nonce";
         let mut bearer = r#"Bearer realm="airside""#.to_owned();
-        if self.metadata.is_some() {
-            let base = self.base.as_deref().unwrap_or_default();
-            bearer.push_str(&format!(
-                r#", resource_metadata="{base}{RESOURCE_METADATA}{path}""#
-            ));
+        if let Some(url) = self.metadata_url(path) {
+            bearer.push_str(&format!(r#", resource_metadata="{url}""#));
             let scope = match error {
                 Error::Scope { needed } => needed.clone(),
                 _ => self.first_scopes(),
