@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use airside_base::{Clock, OnFailure, Supervisor, SystemClock, TenantId};
+use airside_base::{Clock, OnFailure, Supervisor, SystemClock, TenantId, VirtualClock};
 use airside_gateway::{
     HttpFetch, Parts, Rules, Shared, Snapshot, State, config,
     contracts::Contracts,
@@ -290,6 +290,8 @@ pub(crate) struct House {
     pub(crate) supervisor: Supervisor,
     /// Of the ledger and the fake: they outlive the gateway.
     pub(crate) outside: Supervisor,
+    /// What limits take for the time.
+    pub(crate) time: VirtualClock,
     world: World,
     clients: Mutex<Vec<tokio::task::AbortHandle>>,
 }
@@ -441,6 +443,7 @@ impl House {
             snapshot,
             supervisor,
             outside,
+            time: VirtualClock::new("2026-11-23T12:00:00Z".parse().unwrap()),
             world,
             clients: Mutex::default(),
         }
@@ -477,16 +480,27 @@ impl House {
         self.snapshot.store(Arc::new(next));
     }
 
-    /// Returns counters that go on where those in the ledger ended.
+    /// Returns counters that go on where those in the ledger ended. Their time passes
+    /// when [`House::time`] is told to, however slow the machine is.
     pub(crate) async fn counters(&self) -> Arc<Counters> {
-        self.counters_in(None).await
+        let clock = Arc::new(self.time.clone());
+        self.counters_by(clock, None).await
     }
 
     /// Returns counters in a store that others share.
-    pub(crate) async fn counters_in(&self, store: Option<&StoreOptions>) -> Arc<Counters> {
+    pub(crate) async fn counters_in(&self, store: &StoreOptions) -> Arc<Counters> {
+        let clock = self.world.clock.clone();
+        self.counters_by(clock, Some(store)).await
+    }
+
+    async fn counters_by(
+        &self,
+        clock: Arc<dyn Clock>,
+        store: Option<&StoreOptions>,
+    ) -> Arc<Counters> {
         let ground = Ground {
             ledger: self.ledger.clone(),
-            clock: self.world.clock.clone(),
+            clock,
             supervisor: self.supervisor.clone(),
         };
         let config = LimitsConfig::default();
