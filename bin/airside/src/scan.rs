@@ -1,10 +1,20 @@
 //! `airside scan`.
 
 mod components;
+mod live;
+mod mcp;
+mod sarif;
 
-use crate::{cli, failure::Failure, output::Out};
+use crate::{
+    cli::scan::{Scan, What},
+    failure::Failure,
+    output::Out,
+};
 
 /// Scans what `args` name.
-pub(crate) fn run(args: &cli::scan::Scan, out: &mut Out) -> Result<(), Failure> {
-    components::run(args, out)
+pub(crate) fn run(args: &Scan, out: &mut Out) -> Result<(), Failure> {
+    match &args.what {
+        Some(What::Mcp(args)) => mcp::run(args, out),
+        None => components::run(&args.components, out),
+    }
 }

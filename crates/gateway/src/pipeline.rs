@@ -237,8 +237,13 @@ impl Visitor {
             return Err(refused.with_id(id));
         }
 
+        // Is it the tool that was accepted? No policy lets another one through.
+        if let Some(failure) = contracts::refused(route.contract.as_deref(), &mut record) {
+            record.refused(&[], failure.fault().code(), failure.status());
+            return Err(refuse(failure));
+        }
+
         // May it? From here on only a permit carries the call.
-        let contract = route.contract.clone();
         let effect = method == "tools/call" && !route.facts.read_only;
         let outbound = Outbound {
             call: Some(call),
@@ -255,12 +260,6 @@ impl Visitor {
             Err(Stopped::Refused(failure)) => return Err(refuse(*failure)),
         };
         record.permitted(permit.policies());
-
-        // Is it the tool that was accepted?
-        if let Some(failure) = contracts::refused(contract.as_deref(), &mut record) {
-            record.stopped(failure.fault().code(), failure.status());
-            return Err(refuse(failure));
-        }
 
         // Is there room in the budgets of the tool, the server and the person behind it?
         let fields = match self.take(&mut record, &permit).await {

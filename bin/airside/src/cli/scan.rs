@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
+use airside_base::Severity;
 use airside_inventory::decision::derive::{Data, Effect, Reach, Tier};
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 
 const SCAN_HELP: &str = "\
 Reads what names components below PATH, compares it with the feeds and decides what has to
@@ -16,16 +17,77 @@ Examples:
   airside scan Cargo.lock --feeds feeds --reach public --tier essential --data card
   airside scan . --feeds feeds --fail-on emergency --json";
 
-/// Find components with vulnerabilities and decide what has to go when.
+const MCP_HELP: &str = "\
+A file is only read: comments are allowed, and nothing in it is started, resolved or asked.
+With --start its programs are started, to list their tools. A URL is asked as a client, as
+a page of somebody else and, with --key-file, as the holder of the key.
+
+Exit codes: 0 scanned, 1 findings at or above --fail-on, or, with --fail-incomplete,
+something that could not be assessed, 2 a file that cannot be read.
+
+Examples:
+  airside scan mcp ~/.cursor/mcp.json
+  airside scan mcp .mcp.json https://mcp.example.com/mcp --fail-on high
+  airside scan mcp claude_desktop_config.json --start --sarif > findings.sarif";
+
+/// Look for what is vulnerable or a threat.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 #[command(after_help = SCAN_HELP)]
 pub(crate) struct Scan {
+    #[command(subcommand)]
+    pub(crate) what: Option<What>,
+    #[command(flatten)]
+    pub(crate) components: Components,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum What {
+    /// Look for threats in configuration files of MCP clients and in MCP servers
+    #[command(after_help = MCP_HELP)]
+    Mcp(ScanMcp),
+}
+
+/// What to scan for threats.
+#[derive(Debug, Args)]
+pub(crate) struct ScanMcp {
+    /// Configuration files of clients, or URLs of servers. Tools of all of them are
+    /// compared with each other.
+    #[arg(value_name = "CONFIG|URL", required = true)]
+    pub(crate) targets: Vec<String>,
+    /// Start the programs that the files name, and list their tools. They can do what
+    /// this user can.
+    #[arg(long)]
+    pub(crate) start: bool,
+    /// Print the findings as SARIF 2.1.0.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) sarif: bool,
+    /// End with exit code 1 when a finding is at least this bad: low, medium, high or
+    /// critical.
+    #[arg(long, value_name = "SEVERITY")]
+    pub(crate) fail_on: Option<Severity>,
+    /// End with exit code 1 when not everything was assessed.
+    #[arg(long)]
+    pub(crate) fail_incomplete: bool,
+    /// File with the key to show to servers that are given by URL, or `-` for standard
+    /// input. It is not sent in clear to other machines.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key_file: Option<PathBuf>,
+    /// Longest wait for an answer.
+    #[arg(long, value_name = "SECONDS", default_value_t = 20)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub(crate) timeout: u64,
+}
+
+/// Where to look for components with vulnerabilities.
+#[derive(Debug, Args)]
+pub(crate) struct Components {
     /// File or folder that names components.
     #[arg(value_name = "PATH", default_value = ".")]
     pub(crate) path: PathBuf,
     /// Folder of the feeds.
-    #[arg(long, value_name = "DIR", env = "AIRSIDE_FEEDS")]
-    pub(crate) feeds: PathBuf,
+    #[arg(long, value_name = "DIR", env = "AIRSIDE_FEEDS", required = true)]
+    pub(crate) feeds: Option<PathBuf>,
     /// File that keeps the index of the feeds, instead of one in the cache folder.
     #[arg(long, value_name = "FILE")]
     pub(crate) index: Option<PathBuf>,

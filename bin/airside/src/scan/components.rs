@@ -14,7 +14,7 @@ use airside_inventory::{
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
-    cli::scan::{FailOn, Scan, SettingArgs},
+    cli::scan::{Components, FailOn, SettingArgs},
     failure::{Exit, Failure},
     output::{Align, Out, table},
     text::{cut, printable},
@@ -23,12 +23,15 @@ use crate::{
 /// Most components that are listed as not assessed.
 const MAX_LISTED: usize = 20;
 
-pub(super) fn run(args: &Scan, out: &mut Out) -> Result<(), Failure> {
+pub(super) fn run(args: &Components, out: &mut Out) -> Result<(), Failure> {
     let progress = Steps::new();
     progress.step("reading components");
     let inventory = read::path(&args.path).map_err(|error| unreadable(&error))?;
     progress.step("reading feeds");
-    let index = index(&args.feeds, args.index.as_deref())?;
+    // Only a subcommand may leave it out.
+    let folder = args.feeds.as_deref();
+    let folder = folder.expect("the command line demands the feeds");
+    let index = index(folder, args.index.as_deref())?;
     progress.step("comparing");
     let report = assess(args, &inventory, &index);
     progress.done();
@@ -40,7 +43,7 @@ pub(super) fn run(args: &Scan, out: &mut Out) -> Result<(), Failure> {
     verdict(args, &report)
 }
 
-fn assess(args: &Scan, inventory: &Inventory, index: &Index) -> Report {
+fn assess(args: &Components, inventory: &Inventory, index: &Index) -> Report {
     let frame = Frame {
         setting: setting(&args.setting),
         trusted: args.trusted.clone(),
@@ -196,7 +199,7 @@ fn row(found: &Found) -> Vec<String> {
     ]
 }
 
-fn verdict(args: &Scan, report: &Report) -> Result<(), Failure> {
+fn verdict(args: &Components, report: &Report) -> Result<(), Failure> {
     let fails = |found: &&Found| match args.fail_on {
         None => false,
         Some(FailOn::Emergency) => found.lane == Lane::Emergency,

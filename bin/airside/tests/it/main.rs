@@ -6,6 +6,8 @@ mod authorization;
 mod booking;
 mod commands;
 mod configuration;
+#[cfg(test)]
+mod contracts;
 mod control;
 mod control_api;
 mod conversation;
@@ -36,5 +38,7 @@ mod scan;
 mod signals;
 mod slow;
 mod supply;
+#[cfg(test)]
+mod threats;
 #[cfg(test)]
 mod travellers;

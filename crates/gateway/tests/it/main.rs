@@ -4,6 +4,7 @@
 
 mod authorization;
 mod budgets;
+mod changing;
 mod contracts;
 mod credentials;
 mod enterprise;
