@@ -4,6 +4,7 @@ mod contracts;
 mod conversation;
 pub(crate) mod eval;
 mod firewall;
+pub(crate) mod inventory;
 mod policy;
 pub(crate) mod review;
 pub(crate) mod scan;
@@ -100,6 +101,11 @@ pub(crate) enum Command {
     Tools(Tools),
     /// Find components with vulnerabilities and decide what has to go when
     Scan(scan::Scan),
+    /// Show what servers are made of, now and at any time before
+    Inventory(inventory::Inventory),
+    /// Show vulnerabilities of deployed servers, and decide about them
+    #[command(subcommand)]
+    Vulns(inventory::Vulns),
     /// Show the state of a running node
     Status(NodeArgs),
     /// Show how far callers are in their limits, and give units back

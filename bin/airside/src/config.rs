@@ -8,6 +8,7 @@
 
 pub(crate) mod check;
 pub(crate) mod command;
+pub(crate) mod inventory;
 mod payments;
 pub(crate) mod problem;
 mod properties;
@@ -41,6 +42,7 @@ use url::Url;
 use crate::{
     cli,
     config::{
+        inventory::Inventory,
         problem::{Problem, Problems},
         source::{Source, Step},
     },
@@ -99,6 +101,9 @@ pub(crate) struct Config {
     /// What is looked for in calls and answers, and what is done about it.
     #[serde(default)]
     pub(crate) firewall: Firewall,
+    /// What servers are made of, and what is known about it.
+    #[serde(default)]
+    pub(crate) inventory: Inventory,
     /// How calls are recorded.
     #[serde(default)]
     pub(crate) recording: Recording,
@@ -496,6 +501,7 @@ fn resolve(config: &mut Config, folder: &Path) {
     for file in &mut config.policy.files {
         *file = folder.join(&*file);
     }
+    config.inventory.rebase(folder);
     if let Some(tls) = &mut config.listen.tls {
         for file in [&mut tls.certificate_file, &mut tls.key_file] {
             *file = folder.join(&*file);

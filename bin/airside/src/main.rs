@@ -14,6 +14,7 @@ mod eval;
 mod explain;
 mod failure;
 mod firewall;
+mod inventory;
 mod key;
 mod keys;
 mod ledger;
@@ -89,6 +90,8 @@ fn run(cli: &Cli, out: &mut Out) -> Result<(), Failure> {
         Command::Call(args) => call::run(args, out),
         Command::Tools(args) => tools::run(args, out),
         Command::Scan(args) => scan::run(args, out),
+        Command::Inventory(args) => inventory::run(args, out),
+        Command::Vulns(args) => inventory::vulns::run(args, out),
         Command::Status(args) => status::run(args, out),
         Command::Limits(args) => limits::run(args, out),
         Command::Firewall(args) => firewall::run(args, out),

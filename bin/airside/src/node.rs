@@ -10,6 +10,7 @@ mod approvals;
 mod contracts;
 mod event;
 pub(crate) mod folder;
+mod inventory;
 mod listen;
 mod running;
 mod signals;
@@ -170,6 +171,7 @@ async fn live(
     seal::Sealer::new(ledger.clone(), signer, node.id()).start(node.clock(), &tasks);
     persons.conversations.clone().start(node.id(), &tasks);
     serve_control(control, &node, (&ledger, persons), &tasks)?;
+    inventory::start(&node, &ledger, &tasks);
     match announce(&node, plan.snippets, out) {
         // Whoever started the node has read enough; it serves all the same.
         Err(failure) if failure.is_broken_pipe() => {}

@@ -20,7 +20,7 @@ use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
 
-use crate::{approvals, limits, socket, wire};
+use crate::{approvals, findings, limits, socket, wire};
 
 /// Largest answer that is not a stream, and longest line of a stream, in bytes.
 const MAX_ANSWER: usize = 64 << 20;
@@ -136,6 +136,20 @@ impl Client {
         Ok(page.entries)
     }
 
+    /// Returns entries of `kind`, and of kinds below it, after position `after`.
+    pub async fn of_kind(
+        &self,
+        tenant: &TenantId,
+        kind: &str,
+        after: u64,
+    ) -> Result<Vec<wire::Entry>, Error> {
+        let limit = crate::MAX_PAGE;
+        let path =
+            format!("/v1/ledger/entries?tenant={tenant}&limit={limit}&after={after}&kind={kind}");
+        let page: wire::Entries = self.ask(Method::GET, &path).await?;
+        Ok(page.entries)
+    }
+
     /// Returns calls that wait for an agreement, with `all` also those that were decided.
     pub async fn approvals(
         &self,
@@ -154,6 +168,13 @@ impl Client {
         let text = wire::to_line(decide);
         let body = self.send(Method::POST, "/v1/approvals/decide", text.into());
         read(&collect(body.await?).await?)
+    }
+
+    /// Decides about a finding of the inventory.
+    pub async fn decide_finding(&self, decide: &findings::Decide) -> Result<(), Error> {
+        let text = wire::to_line(decide);
+        let body = self.send(Method::POST, "/v1/findings/decide", text.into());
+        collect(body.await?).await.map(|_| ())
     }
 
     /// Returns how far the keys are that are nearest to their limits, at most `most`.

@@ -19,6 +19,7 @@ mod config;
 mod contracts;
 mod conversations;
 mod fault;
+pub mod findings;
 pub mod limits;
 mod opera;
 mod payments;

@@ -20,7 +20,7 @@ use crate::{
     Access, Delivery, Needs, Persons, Pushed, Reach, Receipt, Role, alpinebits, approvals,
     contracts, conversations,
     fault::{self, Answer},
-    limits, opera, payments, persons, review,
+    findings, limits, opera, payments, persons, review,
     role::{Holder, require},
     stream, wire,
 };
@@ -51,6 +51,13 @@ pub trait Node: Send + Sync {
         decide: approvals::Decide,
         by: String,
     ) -> BoxFuture<'_, Result<approvals::Approval, Fault>>;
+
+    /// Decides in the name of `by` about a finding of the inventory.
+    fn decide_finding(
+        &self,
+        decide: findings::Decide,
+        by: String,
+    ) -> BoxFuture<'_, Result<(), Fault>>;
 
     /// Returns how far the keys are that are nearest to their limits, at most `most`.
     fn limits(&self, most: usize) -> limits::Limits;
@@ -183,6 +190,12 @@ fn table() -> Vec<Route> {
             operator,
             post(approvals::decide),
         ),
+        route(
+            Method::POST,
+            "/v1/findings/decide",
+            operator,
+            post(findings::decide),
+        ),
         route(Method::GET, "/v1/limits", viewer, get(limits::list)),
         route(
             Method::POST,
@@ -314,6 +327,9 @@ pub(crate) struct Chain {
     /// Entries about this subject only, such as the id of a call.
     #[serde(default)]
     pub(crate) subject: Option<String>,
+    /// Entries of this kind and those below it only, such as `finding`.
+    #[serde(default)]
+    pub(crate) kind: Option<String>,
 }
 
 fn default_limit() -> usize {
@@ -350,6 +366,9 @@ async fn entries(Extract(state): Extract<State>, asked: Asked) -> Response {
         .limit(chain.limit.clamp(1, MAX_PAGE));
     if let Some(subject) = chain.subject {
         query = query.subject(subject);
+    }
+    if let Some(kind) = chain.kind {
+        query = query.kind(kind);
     }
     // Calls that have ended are shown, whether or not their group was written.
     if let Err(error) = state.ledger.flush().await {

@@ -10,12 +10,15 @@
 pub mod advisory;
 pub mod component;
 pub mod decision;
+pub mod event;
 pub mod exploit;
 pub mod feeds;
 pub mod index;
 pub mod matching;
 pub mod read;
+pub mod reconcile;
 pub mod remedy;
 pub mod scan;
+pub mod state;
 pub mod version;
 pub mod vex;

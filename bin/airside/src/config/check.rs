@@ -38,7 +38,42 @@ pub(crate) fn check(source: &Source, config: &Config) -> Vec<Problem> {
     limits(source, config, &mut list);
     supplier(source, config, &mut list);
     firewall(source, config, &mut list);
+    inventory(source, config, &mut list);
     list
+}
+
+fn inventory(source: &Source, config: &Config, list: &mut Vec<Problem>) {
+    let known: Vec<&str> = config.upstream.iter().map(|u| u.name.as_str()).collect();
+    let mut seen = HashSet::new();
+    for (index, server) in config.inventory.server.iter().enumerate() {
+        let mut complain = |key, why: String, hint: &str| {
+            let path = [
+                Step::Key("inventory"),
+                Step::Key("server"),
+                Step::Index(index),
+                Step::Key(key),
+            ];
+            list.push(Problem::at(source, &path, "INV-014", why, hint));
+        };
+        let name = server.upstream.as_str();
+        if !known.contains(&name) {
+            let hint = nearest(name, known.iter().copied());
+            let hint = hint.map(|near| format!("did you mean `{near}`?"));
+            let why = format!("there is no upstream `{name}`");
+            complain(
+                "upstream",
+                why,
+                &hint.unwrap_or_else(|| "name an `[[upstream]]`".to_owned()),
+            );
+        } else if !seen.insert(name) {
+            let why = format!("`{name}` is there twice");
+            complain("upstream", why, "put all its sources into one block");
+        }
+        if server.sources.is_empty() {
+            let why = format!("nothing says what `{name}` is made of");
+            complain("sources", why, "name its lock files or its SBOM");
+        }
+    }
 }
 
 fn firewall(source: &Source, config: &Config, list: &mut Vec<Problem>) {

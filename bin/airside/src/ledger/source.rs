@@ -103,6 +103,25 @@ impl Source {
         }
     }
 
+    /// Returns some entries of `kind`, and of kinds below it, after position `after`; none
+    /// only at the end.
+    pub(crate) async fn of_kind(
+        &self,
+        tenant: &TenantId,
+        kind: &'static str,
+        after: u64,
+    ) -> Result<Vec<wire::Entry>, Failure> {
+        match self {
+            Self::Node(client) => Ok(client.of_kind(tenant, kind, after).await?),
+            Self::Files(files) => {
+                let query = Query::new(tenant.clone()).kind(kind).after(after);
+                let read = files.ledger.read(query.limit(PAGE)).await;
+                let read = read.map_err(|error| unreadable(Exit::Failed, &error.fault()))?;
+                Ok(read.into_iter().map(wire::Entry::from).collect())
+            }
+        }
+    }
+
     /// Checks every entry; the last word is the result.
     pub(crate) async fn verify(
         &self,

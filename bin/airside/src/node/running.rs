@@ -11,7 +11,7 @@ use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, OnceLock},
     time::Duration,
 };
 
@@ -47,7 +47,11 @@ use crate::{
         problem::{Problem, Problems},
     },
     failure::{Exit, Failure},
-    node::{approvals, contracts, event::Event},
+    node::{
+        approvals, contracts,
+        event::Event,
+        inventory::{self, Keeper},
+    },
     target,
 };
 
@@ -146,6 +150,8 @@ pub(crate) struct Running {
     limits: Arc<Counters>,
     snapshot: Arc<ArcSwap<Snapshot>>,
     current: Mutex<Current>,
+    /// The inventory, once it has been folded.
+    inventory: OnceLock<Keeper>,
     /// One reload at a time, so that entries and swaps have one order.
     reloading: tokio::sync::Mutex<()>,
 }
@@ -208,6 +214,7 @@ impl Running {
             limits,
             snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
             current: Mutex::new(current),
+            inventory: OnceLock::new(),
             reloading: tokio::sync::Mutex::default(),
         };
         let begin = Event::Started {
@@ -243,6 +250,16 @@ impl Running {
     /// Writes what was taken from limits, when the last call has ended.
     pub(crate) async fn save_limits(&self) {
         self.limits.save().await;
+    }
+
+    /// Returns the inventory, once it has been folded.
+    pub(super) fn inventory(&self) -> Option<Keeper> {
+        self.inventory.get().cloned()
+    }
+
+    pub(super) fn keep_inventory(&self, keeper: Keeper) {
+        // The first one stays: it follows the ledger.
+        let _ = self.inventory.set(keeper);
     }
 
     fn desk(&self) -> Desk {
@@ -387,6 +404,19 @@ impl Node for Running {
         by: String,
     ) -> BoxFuture<'_, Result<Approval, Fault>> {
         Box::pin(approvals::decide(self.desk(), decide, by))
+    }
+
+    fn decide_finding(
+        &self,
+        decide: airside_api::findings::Decide,
+        by: String,
+    ) -> BoxFuture<'_, Result<(), Fault>> {
+        Box::pin(async move {
+            match self.inventory() {
+                Some(keeper) => keeper.decide(decide, by).await,
+                None => Err(inventory::absent()),
+            }
+        })
     }
 
     fn limits(&self, most: usize) -> airside_api::limits::Limits {

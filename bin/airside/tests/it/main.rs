@@ -42,3 +42,4 @@ mod supply;
 mod threats;
 #[cfg(test)]
 mod travellers;
+mod vulns;

@@ -4,8 +4,8 @@ use std::{net::SocketAddr, sync::Arc};
 
 use airside_api::{
     Access, Callers, Client, Delivery, Grant, Needs, Node, Persons, Pushed, Reach, Receipt, Role,
-    State, UpstreamKey, approvals, client, endpoints, limits, serve_socket, serve_tcp, socket,
-    wire,
+    State, UpstreamKey, approvals, client, endpoints, findings, limits, serve_socket, serve_tcp,
+    socket, wire,
 };
 use airside_base::{BoxFuture, Clock, Fault, Kind, Redacted, Supervisor, SystemClock, TenantId};
 use airside_identity::{ApiKeyConfig, Config, Identity, Outside, mint};
@@ -87,6 +87,19 @@ impl Node for Broken {
                 hint: Some(by),
                 ..approval(state)
             })
+        })
+    }
+
+    fn decide_finding(
+        &self,
+        decide: findings::Decide,
+        _by: String,
+    ) -> BoxFuture<'_, Result<(), Fault>> {
+        Box::pin(async move {
+            match decide.finding.as_str() {
+                "F-1" => Ok(()),
+                _ => Err(Fault::new(Kind::NotFound, "INV-012", "no such finding")),
+            }
         })
     }
 
@@ -326,6 +339,7 @@ async fn every_route_needs_its_role() {
         "POST /v1/config/reload Role(Operator)",
         "GET /v1/approvals Role(Auditor)",
         "POST /v1/approvals/decide Role(Operator)",
+        "POST /v1/findings/decide Role(Operator)",
         "GET /v1/limits Role(Viewer)",
         "POST /v1/limits/reset Role(Operator)",
         "GET /v1/contracts Role(Viewer)",

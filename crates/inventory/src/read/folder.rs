@@ -7,7 +7,7 @@ use std::{
 
 use crate::component::Inventory;
 
-use super::{MAX_LOCK_BYTES, bytes, reader};
+use super::{MAX_LOCK_BYTES, bytes, named_json, reader};
 
 /// Deepest folder that is looked into.
 const MAX_FOLDERS: usize = 32;
@@ -65,10 +65,13 @@ pub fn path(path: &Path) -> Result<Inventory, Problem> {
         return folder(path);
     }
     let mut inventory = Inventory::default();
-    if !file(path, &path.to_string_lossy(), &mut inventory)? {
+    let named = path.file_name().and_then(|name| name.to_str());
+    let known = named.is_some_and(|name| reader(name).or_else(|| named_json(name)).is_some());
+    if !known {
         let path = path.to_owned();
         return Err(Problem::Unknown { path });
     }
+    take(path, &path.to_string_lossy(), &mut inventory)?;
     inventory.settle();
     Ok(inventory)
 }
@@ -79,6 +82,11 @@ fn file(path: &Path, place: &str, into: &mut Inventory) -> Result<bool, Problem>
     if name.and_then(reader).is_none() {
         return Ok(false);
     }
+    take(path, place, into)?;
+    Ok(true)
+}
+
+fn take(path: &Path, place: &str, into: &mut Inventory) -> Result<(), Problem> {
     let unreadable = |source| Problem::Unreadable {
         path: path.to_owned(),
         source,
@@ -89,13 +97,13 @@ fn file(path: &Path, place: &str, into: &mut Inventory) -> Result<bool, Problem>
             place,
             format!("it has {size} bytes, more than {MAX_LOCK_BYTES}"),
         );
-        return Ok(true);
+        return Ok(());
     }
     let content = fs::read(path).map_err(unreadable)?;
     if let Some(read) = bytes(&content, place) {
         into.merge(read);
     }
-    Ok(true)
+    Ok(())
 }
 
 fn folder(root: &Path) -> Result<Inventory, Problem> {

@@ -1,0 +1,177 @@
+//! The command line of `airside inventory` and `airside vulns`.
+
+use airside_base::Timestamp;
+use clap::{Args, Subcommand, ValueEnum};
+use jiff::civil::Date;
+
+use super::NodeArgs;
+
+const INVENTORY_HELP: &str = "\
+Read from the ledger, of a running node or from its files, so that any time of the past can
+be asked for. Servers are those under [inventory] in the configuration, and Airside itself.
+
+Examples:
+  airside inventory
+  airside inventory hotels
+  airside inventory --at 2026-11-01T00:00:00Z
+  airside inventory --diff 2026-11-01T00:00:00Z";
+
+/// Show what servers are made of, now and at any time before.
+#[derive(Debug, Args)]
+#[command(after_help = INVENTORY_HELP)]
+pub(crate) struct Inventory {
+    /// Show the components of this server.
+    pub(crate) server: Option<String>,
+    /// As of this time.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<Timestamp>,
+    /// Show what has changed since this time.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) diff: Option<Timestamp>,
+    #[command(flatten)]
+    pub(crate) node: NodeArgs,
+}
+
+const VULNS_HELP: &str = "\
+A finding is one vulnerability of one package of one deployed server. Its deadline comes
+nearer by itself when more is known, and moves away only by a person with a reason.
+
+Examples:
+  airside vulns list
+  airside vulns list --lane emergency --json
+  airside vulns explain F-1f0c2a9b77d4
+  airside vulns mitigate F-1f0c2a9b77d4 --with block-tool --reason 'until 2.4 is out'
+  airside vulns extend F-1f0c2a9b77d4 --until 2026-12-24 --reason 'vendor is late'
+  airside vulns except F-1f0c2a9b77d4 --until 2027-03-31 --reason 'parser is not reachable'";
+
+/// Show vulnerabilities of deployed servers, and decide about them.
+#[derive(Debug, Subcommand)]
+#[command(after_help = VULNS_HELP)]
+pub(crate) enum Vulns {
+    /// List findings, the most urgent first
+    List(VulnsList),
+    /// Explain one: inputs with sources, rows of tables, clock, what happened
+    Explain(VulnsExplain),
+    /// Move a deadline to a later day
+    Extend(Until),
+    /// Take the risk on until a day
+    Except(Until),
+    /// Say that attackers are kept away: stops the time of exposure, not the deadline
+    Mitigate(Mitigate),
+    /// Say that attackers are no longer kept away
+    Expose(Because),
+}
+
+/// List findings.
+#[derive(Debug, Args)]
+pub(crate) struct VulnsList {
+    /// Only those of this server.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) server: Option<String>,
+    /// Only those in this lane.
+    #[arg(long, value_name = "LANE")]
+    pub(crate) lane: Option<LaneName>,
+    /// Only those whose deadline has passed.
+    #[arg(long)]
+    pub(crate) overdue: bool,
+    /// Also those that have ended.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// As of this time.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<Timestamp>,
+    #[command(flatten)]
+    pub(crate) node: NodeArgs,
+}
+
+/// A lane by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LaneName {
+    /// At once.
+    Emergency,
+    /// Outside any maintenance window.
+    OutOfCycle,
+    /// In a maintenance window.
+    Window,
+    /// With the next upgrade.
+    NextUpgrade,
+}
+
+impl LaneName {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Emergency => "emergency",
+            Self::OutOfCycle => "out-of-cycle",
+            Self::Window => "window",
+            Self::NextUpgrade => "next-upgrade",
+        }
+    }
+}
+
+/// Explain one finding.
+#[derive(Debug, Args)]
+pub(crate) struct VulnsExplain {
+    /// Its id, or an id of the vulnerability.
+    pub(crate) id: String,
+    /// As of this time.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<Timestamp>,
+    #[command(flatten)]
+    pub(crate) node: NodeArgs,
+}
+
+/// A decision that ends.
+#[derive(Debug, Args)]
+pub(crate) struct Until {
+    #[command(flatten)]
+    pub(crate) because: Because,
+    /// The last day.
+    #[arg(long, value_name = "DAY")]
+    pub(crate) until: Date,
+}
+
+/// A mitigation.
+#[derive(Debug, Args)]
+pub(crate) struct Mitigate {
+    #[command(flatten)]
+    pub(crate) because: Because,
+    /// What was done.
+    #[arg(long = "with", value_name = "WHAT")]
+    pub(crate) what: Mitigation,
+}
+
+/// What keeps attackers away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mitigation {
+    /// The tool cannot be called.
+    BlockTool,
+    /// The server cannot be called.
+    QuarantineServer,
+    /// The server reaches nothing outside.
+    DenyEgress,
+    /// A person agrees to every call.
+    ForceApproval,
+}
+
+impl Mitigation {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::BlockTool => "block-tool",
+            Self::QuarantineServer => "quarantine-server",
+            Self::DenyEgress => "deny-egress",
+            Self::ForceApproval => "force-approval",
+        }
+    }
+}
+
+/// Which finding, and why.
+#[derive(Debug, Args)]
+pub(crate) struct Because {
+    /// Id of the finding.
+    pub(crate) id: String,
+    /// Why; stays in the ledger in clear.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+    #[command(flatten)]
+    pub(crate) node: NodeArgs,
+}

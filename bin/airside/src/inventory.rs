@@ -1,0 +1,196 @@
+//! `airside inventory`.
+
+pub(crate) mod vulns;
+
+use std::collections::BTreeSet;
+
+use airside_base::{Clock as _, SystemClock, TenantId, Timestamp};
+use airside_inventory::{
+    event::Event,
+    state::{Server, State},
+};
+use serde_json::json;
+
+use crate::{
+    cli::{NodeArgs, inventory::Inventory},
+    failure::Failure,
+    ledger::source::Source,
+    output::{Align, Out, table},
+    target::block_on,
+    text::{cut, printable},
+};
+
+/// Kinds of entries that make up the state. The two halves do not depend on each other,
+/// so they are read one after the other.
+const KINDS: [&str; 2] = ["inventory", "finding"];
+
+/// Runs `airside inventory`.
+pub(crate) fn run(args: &Inventory, out: &mut Out) -> Result<(), Failure> {
+    if let Some(since) = args.diff {
+        return diff(args, since, out);
+    }
+    let state = state(&args.node, args.at)?;
+    match &args.server {
+        Some(name) => components(name, &state, out),
+        None => servers(&state, args.at, out),
+    }
+}
+
+/// Returns the state that the ledger had at `at`, now unless given.
+pub(crate) fn state(node: &NodeArgs, at: Option<Timestamp>) -> Result<State, Failure> {
+    let states = states(node, &[at])?;
+    Ok(states.into_iter().next().unwrap_or_default())
+}
+
+/// Returns the states of several times from one reading.
+fn states(node: &NodeArgs, at: &[Option<Timestamp>]) -> Result<Vec<State>, Failure> {
+    let tenant = TenantId::default();
+    block_on(async {
+        let source = Source::open(node).await?;
+        let mut states = vec![State::default(); at.len()];
+        for kind in KINDS {
+            let mut after = 0;
+            loop {
+                let page = source.of_kind(&tenant, kind, after).await?;
+                let Some(last) = page.last() else { break };
+                after = last.seq;
+                for entry in &page {
+                    let body = entry.body.get().as_bytes();
+                    let Some(event) = Event::read(&entry.kind, entry.version, body) else {
+                        continue;
+                    };
+                    let wanted = states.iter_mut().zip(at);
+                    for (state, _) in wanted.filter(|(_, at)| at.is_none_or(|at| entry.time <= at))
+                    {
+                        state.apply_event(entry.time, event.clone());
+                    }
+                }
+            }
+        }
+        source.close().await;
+        Ok(states)
+    })
+}
+
+fn servers(state: &State, at: Option<Timestamp>, out: &mut Out) -> Result<(), Failure> {
+    let now = at.unwrap_or_else(|| SystemClock::new().now());
+    if out.is_json() {
+        return out.json_pretty(&json!({ "at": now, "state": state }));
+    }
+    if state.servers.is_empty() {
+        return out.line("no inventory; name a folder of feeds under [inventory]");
+    }
+    let open = state.open();
+    let rows: Vec<Vec<String>> = state
+        .servers
+        .iter()
+        .map(|(name, server)| {
+            let of = open.iter().filter(|f| f.judged.server == *name);
+            let overdue = of.clone().filter(|f| f.judged.clock.is_overdue(now));
+            vec![
+                printable(name),
+                printable(&server.version),
+                printable(&server.region),
+                format!("{:.0}", server.since),
+                server.components.len().to_string(),
+                server.unassessed.to_string(),
+                server.gaps.len().to_string(),
+                of.count().to_string(),
+                overdue.count().to_string(),
+            ]
+        })
+        .collect();
+    let headings = [
+        ("SERVER", Align::Left),
+        ("VERSION", Align::Left),
+        ("REGION", Align::Left),
+        ("SINCE", Align::Left),
+        ("COMPONENTS", Align::Right),
+        ("NOT ASSESSED", Align::Right),
+        ("NOT READ", Align::Right),
+        ("FINDINGS", Align::Right),
+        ("OVERDUE", Align::Right),
+    ];
+    out.line(&table(&headings, &rows))?;
+    if let Some(known) = &state.feeds {
+        let files = known.feeds.iter().filter(|feed| feed.records > 0).count();
+        let digest = known.digest.get(..12).unwrap_or(&known.digest);
+        out.line(&format!("{files} feeds {digest} since {:.0}", known.at))?;
+    }
+    Ok(())
+}
+
+fn components(name: &str, state: &State, out: &mut Out) -> Result<(), Failure> {
+    let Some(server) = state.servers.get(name) else {
+        return Err(vulns::unknown(&format!("there is no server `{name}`")));
+    };
+    if out.is_json() {
+        return out.json_pretty(&json!({ "server": name, "inventory": server }));
+    }
+    let rows: Vec<Vec<String>> = server
+        .components
+        .iter()
+        .map(|component| {
+            vec![
+                printable(&component.ecosystem.osv()),
+                printable(&component.name),
+                printable(component.version.as_deref().unwrap_or("–")),
+                printable(&cut(&component.place, 60)),
+            ]
+        })
+        .collect();
+    let headings = [
+        ("ECOSYSTEM", Align::Left),
+        ("NAME", Align::Left),
+        ("VERSION", Align::Left),
+        ("NAMED IN", Align::Left),
+    ];
+    out.line(&table(&headings, &rows))?;
+    for gap in &server.gaps {
+        let text = format!("not read: {}: {}", gap.place, gap.reason);
+        out.line(&cut(&printable(&text), 200))?;
+    }
+    Ok(())
+}
+
+fn diff(args: &Inventory, since: Timestamp, out: &mut Out) -> Result<(), Failure> {
+    let both = states(&args.node, &[Some(since), args.at])?;
+    let (before, after) = (&both[0], &both[1]);
+    let names: BTreeSet<&String> = before.servers.keys().chain(after.servers.keys()).collect();
+    let mut changes = Vec::new();
+    for name in names {
+        if args.server.as_ref().is_some_and(|wanted| wanted != name) {
+            continue;
+        }
+        let (old, new) = (before.servers.get(name), after.servers.get(name));
+        let (old_parts, new_parts) = (parts(old), parts(new));
+        for purl in old_parts.difference(&new_parts) {
+            changes.push((name, "-", purl.clone()));
+        }
+        for purl in new_parts.difference(&old_parts) {
+            changes.push((name, "+", purl.clone()));
+        }
+    }
+    if out.is_json() {
+        let changes: Vec<_> = changes
+            .iter()
+            .map(|(server, sign, purl)| {
+                let change = if *sign == "+" { "added" } else { "removed" };
+                json!({ "server": server, "change": change, "purl": purl })
+            })
+            .collect();
+        return out.json_pretty(&json!({ "since": since, "changes": changes }));
+    }
+    if changes.is_empty() {
+        return out.line("nothing has changed");
+    }
+    for (server, sign, purl) in changes {
+        out.line(&printable(&format!("{server}  {sign} {purl}")))?;
+    }
+    Ok(())
+}
+
+fn parts(server: Option<&Server>) -> BTreeSet<String> {
+    let components = server.into_iter().flat_map(|server| &server.components);
+    components.map(|component| component.purl()).collect()
+}

@@ -1,0 +1,308 @@
+//! Keeps the ledger's word about components and vulnerabilities true.
+//!
+//! Started by a timer; each round reads what is deployed and what is known, and appends
+//! what is new. A round that finds nothing new appends nothing.
+
+use std::{sync::Arc, time::Duration};
+
+use airside_api::findings::{Decide, Verdict};
+use airside_base::{Clock, Fault, Kind, OnFailure, Supervisor, TenantId};
+use airside_inventory::{
+    component,
+    decision::{
+        derive::{Reach, Setting},
+        lane::Plan,
+    },
+    event::Event,
+    feeds, read,
+    reconcile::{Rules, Target, reconcile},
+    state::State,
+};
+use airside_ledger::{LeaseError, Ledger, View};
+
+use crate::{
+    config::{Config, inventory::Inventory},
+    node::running::Running,
+};
+
+/// Name of the server that this program is.
+const SELF: &str = "airside";
+/// What this program was built of.
+const OWN_LOCK: &[u8] = include_bytes!("../../../../Cargo.lock");
+/// One node of several does the work.
+const LEASE: &str = "inventory";
+/// Longer than a round.
+const LEASE_TTL: Duration = Duration::from_secs(120);
+/// The index of the feeds in the data folder.
+const INDEX: &str = "feeds.index";
+
+/// The state of the inventory, and where to append to it.
+#[derive(Clone)]
+pub(super) struct Keeper {
+    view: View<State>,
+    ledger: Ledger,
+    clock: Arc<dyn Clock>,
+}
+
+/// Keeps the state true while `tasks` run. The ledger is folded when feeds are
+/// configured first: a node without an inventory does not wait for it.
+pub(super) fn start(node: &Arc<Running>, ledger: &Ledger, tasks: &Supervisor) {
+    let (node, ledger, stop) = (node.clone(), ledger.clone(), tasks.clone());
+    tasks.spawn("inventory", OnFailure::Stop, async move {
+        loop {
+            let config = node.config();
+            if config.inventory.feeds.is_some()
+                && let Err(fault) = compare(&node, &ledger, &config, &stop).await
+            {
+                tracing::error!(
+                    code = fault.code(),
+                    reason = fault.public(),
+                    cause = fault.private(),
+                    "the inventory could not be compared with the feeds"
+                );
+            }
+            let pause = Duration::from_secs(config.inventory.every_s.clamp(1, 86_400));
+            tokio::select! {
+                () = node.clock().sleep(pause) => {}
+                () = stop.stopping() => return,
+            }
+        }
+    });
+}
+
+async fn compare(
+    node: &Running,
+    ledger: &Ledger,
+    config: &Config,
+    tasks: &Supervisor,
+) -> Result<(), Fault> {
+    if node.inventory().is_none() {
+        let (clock, tenant) = (node.clock(), TenantId::default());
+        let view = View::start(ledger, clock.clone(), tasks, tenant, State::default()).await;
+        node.keep_inventory(Keeper {
+            view: view.map_err(|error| error.fault())?,
+            ledger: ledger.clone(),
+            clock,
+        });
+    }
+    match node.inventory() {
+        Some(keeper) => keeper.round(node, config).await,
+        None => Ok(()),
+    }
+}
+
+impl Keeper {
+    async fn round(&self, node: &Running, config: &Config) -> Result<(), Fault> {
+        match self.ledger.lease(LEASE, node.id(), LEASE_TTL).await {
+            Ok(_) => {}
+            Err(LeaseError::Taken { .. }) => return Ok(()),
+            Err(error) => return Err(error.fault()),
+        }
+        let state = self.view.read(State::clone);
+        let now = self.clock.now();
+        let config = config.clone();
+        let events = tokio::task::spawn_blocking(move || {
+            let folder = config.inventory.feeds.clone().unwrap_or_default();
+            let kept = config.data_dir.join(INDEX);
+            let index = feeds::load(&folder, Some(&kept))
+                .map_err(|error| Fault::new(Kind::Unavailable, "INV-001", error.to_string()))?;
+            let targets = targets(&config);
+            let rules = rules(&config.inventory);
+            Ok(reconcile(&state, &targets, &index, &rules, now))
+        });
+        let stopped = |_| Fault::new(Kind::Internal, "INV-011", "the comparison was stopped");
+        let events = events.await.map_err(stopped)??;
+        self.append(&events).await
+    }
+
+    /// Appends and waits until the state holds it.
+    async fn append(&self, events: &[Event]) -> Result<(), Fault> {
+        for some in events.chunks(64) {
+            let drafts = some.iter().map(Event::draft).collect::<Result<Vec<_>, _>>();
+            let drafts = drafts.map_err(|error| error.fault())?;
+            let receipt = self.ledger.append(drafts).await;
+            let receipt = receipt.map_err(|error| error.fault())?;
+            if let Some(last) = receipt.entries.last() {
+                self.view.clone().reached(last.seq).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Records what `by` decided about a finding.
+    pub(super) async fn decide(&self, decide: Decide, by: String) -> Result<(), Fault> {
+        let finding = self
+            .view
+            .read(|state| state.findings.get(&decide.finding).cloned());
+        let Some(finding) = finding.filter(|finding| finding.closed.is_none()) else {
+            let text = format!("there is no open finding `{}`", decide.finding);
+            let fault = Fault::new(Kind::NotFound, "INV-012", text);
+            return Err(fault.with_hint("`airside vulns list` lists them"));
+        };
+        let refused = |text: String| Fault::new(Kind::Invalid, "INV-013", text);
+        let day = || {
+            let text = decide.until.as_deref().unwrap_or_default();
+            text.parse().map_err(|_| {
+                refused("the last day has to be given, such as `2026-12-24`".to_owned())
+            })
+        };
+        let (id, reason) = (decide.finding.clone(), decide.reason.clone());
+        let now = self.clock.now();
+        let event = match decide.verdict {
+            Verdict::Extend => {
+                let to = day()?;
+                let mut clock = finding.judged.clock.clone();
+                let moved = clock.extend(now, &by, &reason, to);
+                moved.map_err(|error| refused(error.to_string()))?;
+                Event::Extended { id, by, reason, to }
+            }
+            Verdict::Except => {
+                let until = day()?;
+                if until < airside_inventory::state::day(now) {
+                    return Err(refused("an exception ends in the future".to_owned()));
+                }
+                Event::Excepted {
+                    id,
+                    by,
+                    reason,
+                    until,
+                }
+            }
+            Verdict::Mitigate => {
+                let what = decide.mitigation.unwrap_or_default();
+                let known = [
+                    "block-tool",
+                    "quarantine-server",
+                    "deny-egress",
+                    "force-approval",
+                ];
+                if !known.contains(&what.as_str()) {
+                    return Err(refused(format!(
+                        "a mitigation is one of {}",
+                        known.join(", ")
+                    )));
+                }
+                Event::Mitigated {
+                    id,
+                    what,
+                    by,
+                    reason,
+                }
+            }
+            Verdict::Expose => Event::Mitigated {
+                id,
+                what: String::new(),
+                by,
+                reason,
+            },
+        };
+        self.append(&[event]).await
+    }
+}
+
+/// Nothing is compared on this node.
+pub(super) fn absent() -> Fault {
+    let fault = Fault::new(
+        Kind::Unavailable,
+        "INV-010",
+        "this node compares no inventory with feeds",
+    );
+    fault.with_hint("name a folder of feeds under `[inventory]`")
+}
+
+fn rules(config: &Inventory) -> Rules {
+    Rules {
+        plan: Plan {
+            windows: config.window.clone(),
+            soak_hours: config.soak_hours,
+        },
+        trusted: config.trust_vex.clone(),
+        stale_after_days: i32::from(config.stale_after_days),
+    }
+}
+
+/// Reads what every server is made of.
+fn targets(config: &Config) -> Vec<Target> {
+    let gateway = reach(config);
+    let mut targets = vec![own(&gateway)];
+    for server in &config.inventory.server {
+        let mut inventory = component::Inventory::default();
+        let mut whole = true;
+        for source in &server.sources {
+            match read::path(source) {
+                Ok(read) => inventory.merge(read),
+                Err(error) => {
+                    whole = false;
+                    inventory.gap(&source.to_string_lossy(), error.to_string());
+                }
+            }
+        }
+        inventory.settle();
+        // A file that is there and cannot be read hides what it names.
+        whole &= !inventory
+            .gaps
+            .iter()
+            .any(|gap| gap.reason.contains("cannot be read"));
+        let reach = match server.reach {
+            Some(Reach::Public) => (
+                Reach::Public,
+                "configured: reached around the gateway".to_owned(),
+            ),
+            Some(Reach::Identified) if gateway.0 == Reach::Local => (
+                Reach::Identified,
+                "configured: reached around the gateway".to_owned(),
+            ),
+            _ => gateway.clone(),
+        };
+        targets.push(Target {
+            server: server.upstream.to_string(),
+            version: server.version.clone(),
+            region: server.region.clone(),
+            setting: Setting {
+                reach: Some(reach),
+                tier: server.tier,
+                data: server.data.clone(),
+                effect: server.effect,
+                autonomous: server.autonomous,
+                heed_kev_due: server.heed_kev_due,
+                contract_days: server.contract_days,
+            },
+            inventory,
+            whole,
+        });
+    }
+    targets
+}
+
+/// Who can reach servers through this gateway: it lets nobody in who is not identified,
+/// except processes of this machine.
+fn reach(config: &Config) -> (Reach, String) {
+    let address = config.listen.address;
+    if address.ip().is_loopback() {
+        (Reach::Local, format!("gateway: listens on {address}"))
+    } else {
+        let source = format!("gateway: listens on {address}, callers are identified");
+        (Reach::Identified, source)
+    }
+}
+
+/// This program as a server of its own.
+fn own(gateway: &(Reach, String)) -> Target {
+    use airside_inventory::decision::derive::{Data, Effect, Tier};
+    let inventory = read::bytes(OWN_LOCK, "Cargo.lock").unwrap_or_default();
+    Target {
+        server: SELF.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        region: String::new(),
+        setting: Setting {
+            reach: Some(gateway.clone()),
+            tier: Some(Tier::Essential),
+            data: vec![Data::Personal],
+            effect: Some(Effect::Irreversible),
+            autonomous: true,
+            ..Setting::default()
+        },
+        inventory,
+        whole: true,
+    }
+}

@@ -1,0 +1,411 @@
+//! Compares what runs with what is known and says what changed.
+//!
+//! # Invariants
+//!
+//! * A function of its arguments: no clock, no files. Run twice, the second run says
+//!   nothing.
+//! * A finding is closed as fixed only when an inventory of the server that was read
+//!   whole does not hold an affected version any more. One that could not be read, and
+//!   a feed that lost an advisory, close nothing.
+//! * Its id holds no version: a move from one affected version to another keeps the clock.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use airside_base::Timestamp;
+use aws_lc_rs::digest::{SHA256, digest};
+
+use crate::{
+    component::{Inventory, purl},
+    decision::{
+        decide,
+        derive::{self, Setting},
+        lane::{self, Plan},
+        sla::Clock,
+    },
+    event::{Closed, Event, Judged, MAX_PART, Observed},
+    index::{Index, hex},
+    matching::{Match, Matcher, Standing},
+    state::{Finding, State, day},
+};
+
+/// A server and what it is made of.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Name of the upstream.
+    pub server: String,
+    /// Its version, as it is deployed.
+    pub version: String,
+    /// Where it runs.
+    pub region: String,
+    /// What is known of its place.
+    pub setting: Setting,
+    /// What it is made of.
+    pub inventory: Inventory,
+    /// Everything that names its components was read.
+    pub whole: bool,
+}
+
+/// What all decisions share.
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
+    /// How changes are made here.
+    pub plan: Plan,
+    /// Issuers of VEX whose statements count.
+    pub trusted: Vec<String>,
+    /// Days after which a feed is stale.
+    pub stale_after_days: i32,
+}
+
+/// Returns what has to be appended so that the ledger says what is so.
+#[must_use]
+pub fn reconcile(
+    state: &State,
+    targets: &[Target],
+    index: &Index,
+    rules: &Rules,
+    now: Timestamp,
+) -> Vec<Event> {
+    let mut events = Vec::new();
+    if state
+        .feeds
+        .as_ref()
+        .is_none_or(|known| known.digest != index.digest())
+    {
+        events.push(Event::Feeds {
+            digest: index.digest().to_owned(),
+            feeds: index.feeds().to_vec(),
+        });
+    }
+    let mut matcher = Matcher::new(index, rules.trusted.clone());
+    let mut of_server: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
+    for finding in state.findings.values() {
+        of_server
+            .entry(&finding.judged.server)
+            .or_default()
+            .push(finding);
+    }
+    for target in targets {
+        let priors = of_server.remove(target.server.as_str()).unwrap_or_default();
+        let round = Round {
+            target,
+            state,
+            index,
+            rules,
+            now,
+        };
+        round.run(&priors, &mut matcher, &mut events);
+    }
+    for server in state.servers.keys() {
+        if !targets.iter().any(|target| target.server == *server) {
+            events.push(Event::Retired {
+                server: server.clone(),
+            });
+        }
+    }
+    for finding in of_server.into_values().flatten() {
+        if finding.closed.is_none() {
+            events.push(Event::Closed {
+                id: finding.judged.id.clone(),
+                why: Closed::Retired,
+                evidence: "the server is no longer configured".to_owned(),
+            });
+        }
+    }
+    events
+}
+
+/// One server in one comparison.
+struct Round<'a> {
+    target: &'a Target,
+    state: &'a State,
+    index: &'a Index,
+    rules: &'a Rules,
+    now: Timestamp,
+}
+
+impl Round<'_> {
+    fn run(&self, priors: &[&Finding], matcher: &mut Matcher<'_>, events: &mut Vec<Event>) {
+        let assessment = matcher.assess(&self.target.inventory);
+        self.observe(assessment.unassessed.len(), events);
+        let mut present: BTreeMap<String, Vec<Match>> = BTreeMap::new();
+        let mut unclear = BTreeSet::new();
+        let mut excluded: BTreeMap<String, String> = BTreeMap::new();
+        for found in assessment.matches {
+            let id = self.id(&found);
+            match &found.standing {
+                Standing::Affected => present.entry(id).or_default().push(found),
+                Standing::Unassessed { .. } => {
+                    unclear.insert(id);
+                }
+                Standing::NotAffected {
+                    issuer,
+                    justification,
+                } => {
+                    excluded.insert(id, format!("{issuer} says: {justification}"));
+                }
+            }
+        }
+        let by_id: BTreeMap<&str, &Finding> =
+            priors.iter().map(|f| (f.judged.id.as_str(), *f)).collect();
+        for (id, found) in &present {
+            events.extend(self.judge(id, found, by_id.get(id.as_str()).copied()));
+        }
+        let blind: BTreeSet<&str> = assessment
+            .unassessed
+            .iter()
+            .map(|u| u.component.name.as_str())
+            .collect();
+        for finding in priors.iter().filter(|f| f.closed.is_none()) {
+            let id = &finding.judged.id;
+            if present.contains_key(id) || unclear.contains(id) {
+                continue;
+            }
+            let hidden = blind
+                .iter()
+                .any(|name| finding.judged.package.ends_with(name));
+            let ended = match excluded.get(id) {
+                Some(said) => Some((Closed::NotAffected, said.clone())),
+                None if hidden => None,
+                None => self.ended(finding),
+            };
+            if let Some((why, evidence)) = ended {
+                events.push(Event::Closed {
+                    id: id.clone(),
+                    why,
+                    evidence,
+                });
+            }
+        }
+    }
+
+    /// Appends the inventory where it differs from the one before.
+    fn observe(&self, unassessed: usize, events: &mut Vec<Event>) {
+        let target = self.target;
+        let whole = serde_json::to_vec(&(
+            &target.version,
+            &target.region,
+            &target.setting,
+            &target.inventory,
+        ));
+        // Structures of strings always serialize.
+        let sum = hex(digest(&SHA256, &whole.unwrap_or_default()).as_ref());
+        let before = self.state.servers.get(&target.server);
+        if before.is_some_and(|server| server.digest == sum) {
+            return;
+        }
+        let components = &target.inventory.components;
+        let parts = components.len().div_ceil(MAX_PART).max(1);
+        for part in 0..parts {
+            let from = part * MAX_PART;
+            let to = components.len().min(from + MAX_PART);
+            let first = part == 0;
+            events.push(Event::Observed(Observed {
+                server: target.server.clone(),
+                version: target.version.clone(),
+                region: target.region.clone(),
+                setting: target.setting.clone(),
+                digest: sum.clone(),
+                product: target.inventory.product.clone(),
+                part,
+                parts,
+                components: components[from..to].to_vec(),
+                gaps: target
+                    .inventory
+                    .gaps
+                    .iter()
+                    .take(if first { 100 } else { 0 })
+                    .cloned()
+                    .collect(),
+                unassessed: if first { unassessed } else { 0 },
+            }));
+        }
+    }
+
+    fn id(&self, found: &Match) -> String {
+        let package = purl(&found.component.ecosystem, &found.component.name, None);
+        let text = format!("{}\0{}\0{package}", self.target.server, found.vulnerability);
+        let sum = hex(digest(&SHA256, text.as_bytes()).as_ref());
+        format!("F-{}", &sum[..12])
+    }
+
+    /// Returns the entry for a vulnerability that is there, if it says something new.
+    fn judge(&self, id: &str, found: &[Match], prior: Option<&Finding>) -> Option<Event> {
+        let first = found.first()?;
+        // Aliases of a finding that has another id now: what was known of it counts.
+        let merged = prior.is_none().then(|| self.alias(first)).flatten();
+        let prior = prior.or(merged);
+        let known = self.index.known(first.ids.iter().map(String::as_str));
+        let decision = decide(derive::inputs(
+            first,
+            &known,
+            &self.target.setting,
+            self.index.feeds(),
+            day(self.now),
+            self.rules.stale_after_days,
+        ));
+        let newest = self.index.feeds().iter().filter_map(|f| f.date).max();
+        let open = prior.filter(|f| f.closed.is_none());
+        let mut clock =
+            match prior {
+                None => Clock::start(self.now, newest, &decision),
+                Some(finding) => match finding.closed {
+                    None => finding.judged.clock.clone(),
+                    Some((_, why, _)) => finding.judged.clock.clone().reopened(
+                        self.now,
+                        why == Closed::Fixed,
+                        &decision,
+                    ),
+                },
+            };
+        let tightened = open.is_some() && clock.tighten(self.now, &decision);
+        let mut versions: Vec<String> = found
+            .iter()
+            .filter_map(|m| m.component.version.clone())
+            .collect();
+        versions.sort();
+        versions.dedup();
+        let lane = lane::choose(&decision, clock.due, self.now, &self.rules.plan);
+        let mut judged = Judged {
+            id: id.to_owned(),
+            server: self.target.server.clone(),
+            vulnerability: first.vulnerability.clone(),
+            ids: first.ids.clone(),
+            summary: first.summary.clone(),
+            package: purl(&first.component.ecosystem, &first.component.name, None),
+            versions,
+            fixed: first.fixed.clone(),
+            vectors: first.vectors.clone(),
+            feeds: self.index.digest().to_owned(),
+            decision,
+            clock,
+            lane,
+            because: String::new(),
+        };
+        let Some(before) = open.filter(|f| f.judged.id == id) else {
+            judged.because = match prior {
+                None => format!(
+                    "{} in {}",
+                    judged.vulnerability,
+                    judged.versions.join(" and ")
+                ),
+                Some(f) if f.closed.is_some() => "it is back".to_owned(),
+                Some(f) => format!("it was {} before", f.judged.vulnerability),
+            };
+            return Some(Event::Opened(Box::new(judged)));
+        };
+        let because = differences(&before.judged, &judged, tightened);
+        if because.is_empty() {
+            return None;
+        }
+        judged.because = because.join("; ");
+        Some(Event::Changed(Box::new(judged)))
+    }
+
+    /// Returns the finding of the same package that an alias of this vulnerability
+    /// opened under another id.
+    fn alias(&self, found: &Match) -> Option<&Finding> {
+        let package = purl(&found.component.ecosystem, &found.component.name, None);
+        self.state.findings.values().find(|finding| {
+            finding.judged.server == self.target.server
+                && finding.judged.package == package
+                && finding.closed.is_none()
+                && found.ids.contains(&finding.judged.vulnerability)
+                && finding.judged.vulnerability != found.vulnerability
+        })
+    }
+
+    /// Returns why a finding that does not show any more has ended, if it has.
+    fn ended(&self, finding: &Finding) -> Option<(Closed, String)> {
+        let judged = &finding.judged;
+        let known: Vec<_> = judged
+            .ids
+            .iter()
+            .filter_map(|id| self.index.find(id))
+            .collect();
+        if known.is_empty() {
+            // The feed has lost it, or is another one.
+            return None;
+        }
+        if known.iter().all(|advisory| advisory.withdrawn.is_some()) {
+            let ids: Vec<&str> = known.iter().map(|a| a.id.as_str()).collect();
+            return Some((Closed::Withdrawn, ids.join(", ")));
+        }
+        if known.iter().any(|a| a.group != judged.vulnerability) {
+            return Some((
+                Closed::NotAffected,
+                format!("now part of {}", known[0].group),
+            ));
+        }
+        if !self.target.whole {
+            return None;
+        }
+        let deployed: BTreeSet<&str> = self
+            .target
+            .inventory
+            .components
+            .iter()
+            .filter(|c| purl(&c.ecosystem, &c.name, None) == judged.package)
+            .filter_map(|c| c.version.as_deref())
+            .collect();
+        if deployed
+            .iter()
+            .any(|v| judged.versions.iter().any(|old| old == v))
+        {
+            let text = "the advisory no longer names the deployed version";
+            return Some((Closed::NotAffected, text.to_owned()));
+        }
+        let evidence = if deployed.is_empty() {
+            "the inventory of production does not hold the package".to_owned()
+        } else {
+            let versions: Vec<&str> = deployed.into_iter().collect();
+            format!(
+                "the inventory of production shows {}",
+                versions.join(" and ")
+            )
+        };
+        Some((Closed::Fixed, evidence))
+    }
+}
+
+/// Returns what is new about a finding, in words.
+fn differences(before: &Judged, now: &Judged, tightened: bool) -> Vec<String> {
+    let mut because = Vec::new();
+    let (old, new) = (&before.decision, &now.decision);
+    if !old.inputs.in_kev.value && new.inputs.in_kev.value {
+        because.push("it is listed as exploited".to_owned());
+    }
+    if old.inputs.exposure.value != new.inputs.exposure.value {
+        let (from, to) = (
+            old.inputs.exposure.value.name(),
+            new.inputs.exposure.value.name(),
+        );
+        because.push(format!("exposure {from} → {to}"));
+    }
+    if old.priority != new.priority {
+        because.push(format!("{} → {}", old.priority.name(), new.priority.name()));
+    }
+    if old.timeline != new.timeline {
+        because.push(format!("{} → {}", old.timeline.name(), new.timeline.name()));
+    }
+    if tightened {
+        let due = now.clock.due.map(|due| day(due).to_string());
+        because.push(format!("due {}", due.unwrap_or_default()));
+    }
+    if before.lane != now.lane {
+        because.push(format!("lane {} → {}", before.lane.name(), now.lane.name()));
+    }
+    if before.versions != now.versions {
+        because.push(format!(
+            "deployed {} → {}",
+            before.versions.join(" and "),
+            now.versions.join(" and ")
+        ));
+    }
+    if old.inputs.fixable != new.inputs.fixable {
+        because.push("a fixed version became known".to_owned());
+    }
+    because
+}
+
+#[cfg(test)]
+mod tests;
