@@ -22,7 +22,7 @@ use std::{path::Path, sync::Arc};
 
 use airside_base::{Fault, Kind, ServerId, secret_token};
 use airside_mcp::{Call, Failure, Incoming, Limits, body::json_response, codes};
-use airside_screen::{Group, RULES, Rule};
+use airside_screen::{Group, Groups, RULES, Rule};
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde_json::json;
@@ -319,6 +319,12 @@ impl Firewall {
             is_tool: method == "tools/call",
         })
     }
+}
+
+/// Returns whether `text` holds what no record may hold, whatever is configured.
+pub(crate) fn is_secret(text: &str) -> bool {
+    const NEVER: Groups = Groups::NONE.with(Group::Card).with(Group::Secret);
+    !airside_screen::text(text, NEVER, &|| false).is_empty()
 }
 
 /// Returns a key for fingerprints that nobody knows.

@@ -42,7 +42,7 @@ use crate::{
     access,
     authorization::{Session, Taint},
     event::{self, Completed, Event, Intended, Noted, Outcome, Refused, Subject},
-    firewall::{Throttle, report},
+    firewall::{self, Throttle, report},
     limits::Grip,
     transport::{Body, BoxError},
     upstream::{self, BodyError},
@@ -166,8 +166,8 @@ impl Record {
             client: call.meta().client_info().and_then(client_label),
             endpoint: origin.endpoint.clone(),
             server: server.cloned(),
-            method: label(call.method()),
-            tool: name.filter(|_| named).map(label),
+            method: told(call.method()),
+            tool: name.filter(|_| named).map(told),
             revision: origin.revision,
             request_bytes: call.bytes().len() as u64,
             started: origin.started,
@@ -729,6 +729,15 @@ fn label(text: &str) -> String {
     text.chars().take(MAX_LABEL).map(clean).collect()
 }
 
+/// What a client calls something: it may be a secret that stands in the wrong place.
+fn told(text: &str) -> String {
+    let label = label(text);
+    match firewall::is_secret(&label) {
+        true => "[redacted]".to_owned(),
+        false => label,
+    }
+}
+
 /// What a client calls itself, as `name/version`.
 fn client_label(info: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
@@ -742,5 +751,5 @@ fn client_label(info: &[u8]) -> Option<String> {
     let version = info.version.chars().take(32);
     let name = info.name.chars().take(64);
     let text: String = name.chain(['/']).chain(version).collect();
-    Some(label(text.trim_end_matches('/')))
+    Some(told(text.trim_end_matches('/')))
 }

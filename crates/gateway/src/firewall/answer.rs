@@ -16,7 +16,7 @@ use airside_mcp::{
 };
 use bytes::{Buf as _, Bytes, BytesMut};
 use futures_util::{FutureExt as _, stream};
-use http::{Response, header};
+use http::{HeaderMap, Response, header};
 use http_body::{Body as _, Frame};
 use http_body_util::{BodyExt as _, StreamBody};
 
@@ -92,6 +92,9 @@ impl Answers {
             self.reader.sample = Some(String::new());
         }
         let (head, body) = response.into_parts();
+        if !is_json(&head.headers) && !is_event_stream(&head.headers) {
+            self.reader = self.reader.of_text();
+        }
         if is_event_stream(&head.headers) {
             let body = self.events(body, notes);
             return Response::from_parts(head, body);
@@ -197,6 +200,16 @@ impl Answers {
         });
         StreamBody::new(events).boxed_unsync()
     }
+}
+
+/// Whether a body says that it is JSON, or does not say what it is.
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(media) = headers.get(header::CONTENT_TYPE) else {
+        return true;
+    };
+    let media = media.to_str().unwrap_or_default();
+    let essence = media.split(';').next().unwrap_or_default().trim();
+    essence.len() >= 4 && essence[essence.len() - 4..].eq_ignore_ascii_case("json")
 }
 
 /// What of a body has arrived.
@@ -477,7 +490,9 @@ impl<N: Notes> Events<N> {
         if data == event.data {
             return raw;
         }
-        let mut out = BytesMut::new();
+        // The line feed of an event before, whose carriage return came in a piece of its own.
+        let fed = raw.iter().take_while(|byte| **byte == b'\n').count();
+        let mut out = BytesMut::from(&raw[..fed]);
         let changed = Event {
             data,
             ..event.clone()

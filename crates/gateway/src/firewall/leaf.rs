@@ -4,8 +4,9 @@
 //!
 //! * It can stop anywhere and go on with more bytes, so a message of any size is read
 //!   within a bounded buffer.
-//! * It does not judge: what is not JSON is stepped over. Every string and number of what
-//!   a JSON parser would accept is found, and nothing else is needed.
+//! * It does not judge. Every string and number of what a JSON parser would accept is
+//!   found; what stands where JSON has nothing is a text, so that nothing is passed over
+//!   because it is malformed.
 
 use std::{borrow::Cow, ops::Range};
 
@@ -44,9 +45,28 @@ pub(super) struct Lexer {
     expects_key: bool,
     /// The first part of a string has been read.
     inside: bool,
+    /// All of it is one text.
+    plain: bool,
 }
 
 impl Lexer {
+    /// Returns one that reads what is no JSON at all.
+    pub(super) fn of_text() -> Self {
+        Self {
+            inside: true,
+            plain: true,
+            ..Self::default()
+        }
+    }
+
+    /// Returns one for another message of the same kind.
+    pub(super) fn again(&self) -> Self {
+        match self.plain {
+            true => Self::of_text(),
+            false => Self::default(),
+        }
+    }
+
     /// Returns the next leaf from `at` on and moves behind it; none if `bytes` end
     /// first. Where they end within a leaf, `at` stays at its beginning.
     pub(super) fn next(&mut self, bytes: &[u8], at: &mut usize, all: bool) -> Option<Leaf> {
@@ -84,7 +104,19 @@ impl Lexer {
                     *at = end;
                     return Some(Leaf::Number(number));
                 }
-                _ => {}
+                byte if byte.is_ascii_whitespace() => {}
+                _ => {
+                    let end = *at + stray(&bytes[*at..]);
+                    if end == bytes.len() && !all {
+                        return None;
+                    }
+                    let text = *at..end;
+                    *at = end;
+                    if !matches!(&bytes[text.clone()], b"true" | b"false" | b"null") {
+                        return Some(Leaf::Text(text));
+                    }
+                    continue;
+                }
             }
             *at += 1;
         }
@@ -92,7 +124,7 @@ impl Lexer {
     }
 
     fn text_from(&mut self, bytes: &[u8], start: usize, at: &mut usize, all: bool) -> Option<Leaf> {
-        let end = match string_end(bytes, start) {
+        let end = match string_end(bytes, start).filter(|_| !self.plain) {
             Some(end) => end,
             // Cut off: what is there is read.
             None if all => bytes.len(),
@@ -184,6 +216,12 @@ impl Lexer {
     }
 }
 
+/// Returns how long what stands outside of strings is at the start of `bytes`.
+fn stray(bytes: &[u8]) -> usize {
+    let ends = |byte: &u8| b"\"{}[],:".contains(byte) || byte.is_ascii_whitespace();
+    bytes.iter().position(ends).unwrap_or(bytes.len())
+}
+
 /// Returns where the string that begins at `start` ends.
 fn string_end(bytes: &[u8], start: usize) -> Option<usize> {
     let mut at = start;
@@ -211,11 +249,20 @@ pub(super) fn cut(bytes: &[u8], start: usize, limit: usize) -> usize {
         }
         at += found + len;
     }
-    let mut end = limit;
-    while end > at && bytes.get(end).is_some_and(|byte| byte & 0xc0 == 0x80) {
-        end -= 1;
-    }
-    end
+    let follows = |byte: &u8| byte & 0xc0 == 0x80;
+    let last = bytes[at..limit].iter().rev().take(3);
+    let last = last.take_while(|byte| follows(byte)).count();
+    let Some(lead) = (limit - last).checked_sub(1).filter(|lead| *lead >= at) else {
+        return limit;
+    };
+    let len = match bytes[lead] {
+        0xf0.. => 4,
+        0xe0.. => 3,
+        0xc0.. => 2,
+        _ => 1,
+    };
+    // A character of which not all is there stays whole behind the cut.
+    if lead + len > limit { lead } else { limit }
 }
 
 /// What a string says, and where each byte of it stands in the notation.
@@ -235,20 +282,7 @@ impl<'a> Spoken<'a> {
                 text: Cow::Borrowed(text),
                 places: None,
             },
-            Ok(text) => unescaped(text),
-            Err(_) => {
-                let text = String::from_utf8_lossy(raw).into_owned();
-                // Not text: whatever is found is all of it.
-                let end = u32::try_from(raw.len()).unwrap_or(u32::MAX);
-                let mut places = vec![0; text.len()];
-                places.push(end);
-                let places = places.into_iter().enumerate();
-                let places = places.map(|(at, place)| if at == 0 { 0 } else { place.max(end) });
-                Self {
-                    places: Some(places.collect()),
-                    text: Cow::Owned(text),
-                }
-            }
+            _ => unescaped(raw),
         }
     }
 
@@ -265,30 +299,32 @@ impl<'a> Spoken<'a> {
     }
 }
 
-fn unescaped(raw: &str) -> Spoken<'_> {
-    let bytes = raw.as_bytes();
+/// Bytes that are no characters are read as U+FFFD, as clients do.
+fn unescaped(raw: &[u8]) -> Spoken<'_> {
     let narrow = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
     let mut text = String::with_capacity(raw.len());
     let mut places = Vec::with_capacity(raw.len() + 1);
     let mut at = 0;
     while at < raw.len() {
-        let (character, len) = match bytes[at] {
-            b'\\' => escape(&bytes[at..]),
-            _ => {
-                let next = memchr::memchr(b'\\', &bytes[at..]).map_or(raw.len(), |next| at + next);
-                text.push_str(&raw[at..next]);
-                places.extend((at..next).map(narrow));
-                at = next;
-                continue;
+        if raw[at] == b'\\' {
+            let (character, len) = escape(&raw[at..]);
+            text.push(character);
+            places.resize(text.len(), narrow(at));
+            // An escape at the very end may be cut off.
+            at = (at + len).min(raw.len());
+            continue;
+        }
+        let next = memchr::memchr(b'\\', &raw[at..]).map_or(raw.len(), |next| at + next);
+        for chunk in raw[at..next].utf8_chunks() {
+            let valid = chunk.valid();
+            text.push_str(valid);
+            places.extend((at..at + valid.len()).map(narrow));
+            at += valid.len();
+            if !chunk.invalid().is_empty() {
+                text.push('\u{fffd}');
+                places.resize(text.len(), narrow(at));
+                at += chunk.invalid().len();
             }
-        };
-        text.push(character);
-        places.resize(text.len(), narrow(at));
-        at += len;
-        // An escape at the very end may be cut off.
-        at = at.min(raw.len());
-        while !raw.is_char_boundary(at) {
-            at += 1;
         }
     }
     places.push(narrow(raw.len()));
@@ -384,12 +420,41 @@ mod tests {
         assert_eq!(&raw[spoken.place(&(at..at + 4))], "4111");
         assert_eq!(&raw[spoken.place(&(1..3))], r"\u00e4");
         assert_eq!(spoken.place(&(0..spoken.text.len())), 0..raw.len());
-        let broken = Spoken::read(b"\xff4111");
-        assert_eq!(broken.place(&(0..4)), 0..5);
+        let broken = Spoken::read(b"\xff4111\xc3 x");
+        let at = broken.text.find("4111").unwrap();
+        assert_eq!(broken.place(&(at..at + 4)), 1..5);
     }
 
     #[test]
-    fn what_is_not_json_is_stepped_over() {
+    fn cuts_are_between_characters_and_outside_of_escapes() {
+        let text = r#"aä日😀\n\u00e4\""#.as_bytes();
+        let cuts: Vec<_> = (1..text.len()).map(|limit| cut(text, 0, limit)).collect();
+        let mut different = cuts.clone();
+        different.dedup();
+        assert_eq!(different, [1, 3, 6, 10, 12, 18]);
+        for at in different {
+            assert!(
+                Spoken::read(&text[..at])
+                    .text
+                    .chars()
+                    .all(|c| c != '\u{fffd}')
+            );
+        }
+        // What is no text at all can be cut anywhere.
+        assert_eq!(cut(&[0x80; 9], 0, 7), 7);
+    }
+
+    #[test]
+    fn what_stands_where_json_has_nothing_is_a_text() {
+        for size in 1..20 {
+            let found = leaves("{a:true, b=c null \"d\" x]}", size);
+            let texts: Vec<_> = found.iter().map(|(_, text)| text.as_str()).collect();
+            assert_eq!(texts, ["a", "b=c", "d", "x"], "{size}");
+        }
+    }
+
+    #[test]
+    fn nothing_that_is_not_json_stops_it() {
         for text in [
             "",
             "}}]],:,",

@@ -110,9 +110,15 @@ impl Reader {
         self
     }
 
+    /// Reads messages that are no JSON as one text.
+    pub(super) fn of_text(mut self) -> Self {
+        self.lexer = Lexer::of_text();
+        self
+    }
+
     /// Begins another message with the same rules.
     pub(super) fn again(&mut self) {
-        self.lexer = Lexer::default();
+        self.lexer = self.lexer.again();
         self.at = 0;
         self.neighbours.clear();
         self.edits.clear();
@@ -208,17 +214,20 @@ impl Reader {
     /// Reads a part of a string that is longer than what is held.
     fn read_inside(&mut self, bytes: &[u8]) {
         let began = self.lexer.is_inside();
-        if !began && bytes[self.at] != b'"' {
+        if !began && matches!(bytes[self.at], b'-' | b'0'..=b'9') {
             // A number of thousands of digits: no card has them, and nobody reads it.
             self.at = bytes.len();
             return;
         }
-        let start = self.at + usize::from(!began);
+        let quoted = began || bytes[self.at] == b'"';
+        let start = self.at + usize::from(!began && quoted);
         let limit = leaf::cut(bytes, start, bytes.len());
         let cut = leaf::cut(bytes, start, limit.saturating_sub(OVERLAP).max(start));
         self.mark(&(start..cut), !began, false);
         let end = self.text(bytes, start..limit, cut);
-        self.lexer.stay_inside();
+        if quoted {
+            self.lexer.stay_inside();
+        }
         self.at = end.max(cut);
     }
 

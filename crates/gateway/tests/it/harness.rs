@@ -281,10 +281,11 @@ fn json_answer(status: u16, text: String) -> Response<Body> {
     body::json_response(StatusCode::from_u16(status).unwrap(), text)
 }
 
-/// A gateway with one upstream, `hotels`.
+/// A gateway with one upstream, `hotels`, unless a test wants more.
 pub(crate) struct House {
     pub(crate) address: SocketAddr,
     pub(crate) upstream: Fake,
+    pub(crate) others: Vec<Fake>,
     pub(crate) ledger: Ledger,
     pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
     pub(crate) supervisor: Supervisor,
@@ -299,6 +300,8 @@ pub(crate) struct House {
 /// What stays the same over a reload.
 struct World {
     url: String,
+    /// Names and addresses of further upstreams.
+    others: Vec<(&'static str, String)>,
     listen: config::Listen,
     recording: config::Recording,
     identity: airside_identity::Config,
@@ -318,9 +321,14 @@ impl World {
         let name = "hotels".parse().unwrap();
         let mut hotels = config::Upstream::http(name, self.url.parse().unwrap());
         change(&mut hotels);
+        let others = self
+            .others
+            .iter()
+            .map(|(name, url)| config::Upstream::http(name.parse().unwrap(), url.parse().unwrap()));
+        let upstreams: Vec<_> = std::iter::once(hotels).chain(others).collect();
         let endpoint = config::Endpoint {
             path: "/mcp".to_owned(),
-            upstreams: vec![hotels.name.clone()],
+            upstreams: upstreams.iter().map(|each| each.name.clone()).collect(),
         };
         let source = Source {
             name: "test.cedar",
@@ -333,7 +341,7 @@ impl World {
         Snapshot::build(
             Parts {
                 listen: &self.listen,
-                upstreams: &[hotels],
+                upstreams: &upstreams,
                 endpoints: &[endpoint],
                 contracts: airside_contracts::Rules::default(),
                 recording: self.recording,
@@ -370,6 +378,8 @@ impl World {
 pub(crate) struct Setup {
     pub(crate) listen: config::Listen,
     pub(crate) upstream: Box<dyn FnOnce(&mut config::Upstream)>,
+    /// Names of further upstreams.
+    pub(crate) others: Vec<&'static str>,
     pub(crate) recording: config::Recording,
     pub(crate) anonymous: bool,
     pub(crate) identity: airside_identity::Config,
@@ -386,6 +396,7 @@ impl Default for Setup {
                 ..config::Listen::default()
             },
             upstream: Box::new(|_| {}),
+            others: Vec::new(),
             recording: config::Recording::default(),
             anonymous: true,
             identity: airside_identity::Config::default(),
@@ -404,6 +415,11 @@ impl House {
         let (supervisor, outside) = (Supervisor::new(), Supervisor::new());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let upstream = Fake::start(&outside).await;
+        let mut others = Vec::new();
+        for _ in &setup.others {
+            others.push(Fake::start(&outside).await);
+        }
+        let url = |fake: &Fake| format!("http://{}/inner/mcp?site=1", fake.address);
         let ledger = Ledger::open(
             Arc::new(Memory::new()),
             clock.clone(),
@@ -413,7 +429,12 @@ impl House {
         .await
         .unwrap();
         let world = World {
-            url: format!("http://{}/inner/mcp?site=1", upstream.address),
+            url: url(&upstream),
+            others: setup
+                .others
+                .into_iter()
+                .zip(others.iter().map(url))
+                .collect(),
             listen: setup.listen.clone(),
             recording: setup.recording,
             identity: airside_identity::Config {
@@ -439,6 +460,7 @@ impl House {
         Self {
             address,
             upstream,
+            others,
             ledger,
             snapshot,
             supervisor,

@@ -19,5 +19,7 @@ mod limits;
 mod merged;
 mod oauth;
 mod reload;
+mod secrecy;
 mod tls;
 mod tls_listener;
+mod toxic;

@@ -1,3 +1,5 @@
+mod pieces;
+
 use std::sync::{Arc, Mutex};
 
 use airside_screen::RULES;
@@ -81,6 +83,19 @@ async fn pass_all(
     }
     let kept = kept.lock().unwrap().clone();
     (Ok(out), kept)
+}
+
+/// The same for an answer that arrives in these pieces.
+async fn pass_pieces(
+    firewall: &Firewall,
+    media: &str,
+    pieces: &[&[u8]],
+) -> (Result<Vec<u8>, String>, Vec<String>) {
+    let pieces = pieces.iter().filter(|piece| !piece.is_empty());
+    let pieces = pieces
+        .map(|piece| Ok::<_, BoxError>(Frame::data(Bytes::copy_from_slice(piece))))
+        .collect();
+    pass_all(firewall, media, pieces, Spotlight::None).await
 }
 
 async fn check(media: &str, text: &str, expected: &str, told: &[&str]) {
