@@ -13,6 +13,7 @@
 //! * In the open loop, time is counted from when a call was due, not from when
 //!   it could be sent.
 
+mod checkpoint;
 mod drive;
 mod gateway;
 mod histogram;
@@ -21,6 +22,7 @@ mod report;
 mod session;
 mod slices;
 
+pub use checkpoint::cost;
 pub use drive::{Error, Pace};
 pub use gateway::{Error as GatewayError, Matrix, Report, measure};
 pub use histogram::Histogram;

@@ -1,8 +1,8 @@
 //! Measures MCP endpoints on this machine.
 
-use std::{io::Write as _, path::PathBuf, time::Duration};
+use std::{io::Write as _, path::PathBuf, sync::Arc, time::Duration};
 
-use airside_base::SystemClock;
+use airside_base::{Clock, SystemClock};
 use airside_testkit::load::{self, Era, Matrix, Pace, Plan, Process, Shape, Target};
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
@@ -86,6 +86,9 @@ struct Gateway {
     /// Takes short turns: shows that it works, not how fast.
     #[arg(long)]
     quick: bool,
+    /// Measures only what the checkpoint costs: everything on against everything off.
+    #[arg(long)]
+    checkpoint: bool,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -145,25 +148,30 @@ fn gateway(arguments: Gateway) -> anyhow::Result<()> {
         airside: arguments.airside,
         upstream: arguments.upstream,
         quick: arguments.quick,
+        checkpoint: arguments.checkpoint,
     };
-    let report = load::measure(&matrix, &SystemClock::new(), &mut |what| {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let report = load::measure(&matrix, &clock, &mut |what| {
         let _ = writeln!(std::io::stderr(), "measuring {what}");
     })?;
     let mut out = std::io::stdout().lock();
     let table = load::table(&report.rows, &load::peers(&peers));
     writeln!(out, "{table}\n{}", load::ratios(&report.rows))?;
+    writeln!(out, "{}", load::cost(&report.rows))?;
+    write!(out, "{} on {} processors", report.processor, report.cores)?;
     let held = &report.held;
-    writeln!(
-        out,
-        "{} on {} processors; gateway at rest {:.1} MiB; {} open sessions take {:.1} KiB each, \
-         {:.1} MiB stay after they are closed",
-        report.processor,
-        report.cores,
-        report.idle_mib,
-        held.sessions,
-        held.per_session_kib,
-        held.after_mib(),
-    )?;
+    if held.sessions > 0 {
+        write!(
+            out,
+            "; gateway at rest {:.1} MiB; {} open sessions take {:.1} KiB each, {:.1} MiB stay \
+             after they are closed",
+            report.idle_mib,
+            held.sessions,
+            held.per_session_kib,
+            held.after_mib(),
+        )?;
+    }
+    writeln!(out)?;
     let day: String = report.time.chars().take_while(|c| *c != '.').collect();
     let file = arguments
         .results

@@ -4,6 +4,7 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -11,6 +12,7 @@ use airside_base::Clock;
 use serde::Serialize;
 
 use super::{
+    checkpoint::{self, Callers},
     drive::{self, Pace},
     machine::{Process, pin},
     session::{Era, Shape},
@@ -46,6 +48,8 @@ pub struct Matrix {
     pub upstream: PathBuf,
     /// Takes short turns: shows that it works, not how fast.
     pub quick: bool,
+    /// Measures only what the checkpoint costs.
+    pub checkpoint: bool,
 }
 
 /// What came out.
@@ -72,7 +76,7 @@ pub struct Report {
 /// When a server does not start, or answers wrongly.
 pub fn measure(
     matrix: &Matrix,
-    clock: &dyn Clock,
+    clock: &Arc<dyn Clock>,
     progress: &mut dyn FnMut(&str),
 ) -> Result<Report, Error> {
     let folder = tempfile::tempdir()?;
@@ -88,23 +92,35 @@ pub fn measure(
         rows: Vec::new(),
         held: Held::default(),
     };
-    let plans = plans(matrix.quick, &direct, &upstream);
+    let stage = Stage {
+        matrix,
+        places,
+        folder: folder.path(),
+        upstream,
+    };
+    let rows = measure_checkpoint(&stage, clock, progress)?;
+    report.rows.extend(rows);
+    if matrix.checkpoint {
+        pin(&all)?;
+        return Ok(report);
+    }
+    let plans = plans(matrix.quick, &direct, &stage.upstream);
     for (number, mut plan) in plans.into_iter().enumerate() {
         let what = describe(&plan);
         progress(&what);
         // A process of its own for each part: memory that one took is not told of
         // the next.
         let data = format!("data-{number}");
-        let gateway = start_gateway(matrix, &places, folder.path(), &upstream, &data)?;
+        let gateway = stage.start(&stage.plain(&data))?;
         report.idle_mib = super::slices::mib(Process(gateway.pid()).resident_kib()?);
         plan.targets.push(target("airside", &gateway)?);
-        let rows = run(&plan, clock).map_err(|source| Error::Run { what, source })?;
+        let rows = run(&plan, &**clock).map_err(|source| Error::Run { what, source })?;
         report.rows.extend(rows);
     }
     let sessions = if matrix.quick { 1_000 } else { 10_000 };
     let what = format!("{sessions} open sessions");
     progress(&what);
-    let gateway = start_gateway(matrix, &places, folder.path(), &upstream, "data-held")?;
+    let gateway = stage.start(&stage.plain("data-held"))?;
     report.held = hold(&target("airside", &gateway)?, sessions)
         .map_err(|source| Error::Run { what, source })?;
     pin(&all)?;
@@ -152,19 +168,19 @@ fn start_upstream(matrix: &Matrix, places: &Places, folder: &Path) -> Result<Nod
     )?)
 }
 
-/// Starts the gateway as a customer would, with its default policy and its
-/// ledger on. It inherits its processors from this thread, which then goes back to
-/// those of the generator.
-fn start_gateway(
-    matrix: &Matrix,
-    places: &Places,
-    folder: &Path,
-    upstream: &Node,
-    data: &str,
-) -> Result<Node, Error> {
-    let config = folder.join("airside.toml");
-    let text = format!(
-        r#"data-dir = "{data}"
+/// Where gateways are started.
+struct Stage<'a> {
+    matrix: &'a Matrix,
+    places: Places,
+    folder: &'a Path,
+    upstream: Node,
+}
+
+impl Stage<'_> {
+    /// A gateway as a customer would start it, with its default policy and its ledger on.
+    fn plain(&self, data: &str) -> String {
+        format!(
+            r#"data-dir = "{data}"
 
 [listen]
 address = "127.0.0.1:0"
@@ -180,15 +196,69 @@ url = "{}"
 path = "/mcp"
 upstreams = ["load"]
 "#,
-        upstream.url()
-    );
-    fs::write(&config, text)?;
-    pin(&places.gateway)?;
-    let config = config.to_string_lossy();
-    let log = folder.join("gateway.log");
-    let gateway = Node::start(&matrix.airside, &["serve", "--config", &config], &log)?;
-    pin(&places.generator)?;
-    Ok(gateway)
+            self.upstream.url()
+        )
+    }
+
+    /// Starts a gateway. It inherits its processors from this thread, which then goes
+    /// back to those of the generator.
+    fn start(&self, text: &str) -> Result<Node, Error> {
+        let config = self.folder.join("airside.toml");
+        fs::write(&config, text)?;
+        pin(&self.places.gateway)?;
+        let config = config.to_string_lossy();
+        let log = self.folder.join("gateway.log");
+        let arguments = ["serve", "--config", &config];
+        let gateway = Node::start(&self.matrix.airside, &arguments, &log)?;
+        pin(&self.places.generator)?;
+        Ok(gateway)
+    }
+}
+
+/// Measures a gateway that looks at everything against one that looks at nothing.
+fn measure_checkpoint(
+    stage: &Stage<'_>,
+    clock: &Arc<dyn Clock>,
+    progress: &mut dyn FnMut(&str),
+) -> Result<Vec<Measured>, Error> {
+    let callers = Callers::start(clock.clone())?;
+    fs::write(stage.folder.join("all.cedar"), checkpoint::PERMIT_ALL)?;
+    let url = stage.upstream.url().to_string();
+    let off = stage.start(&checkpoint::all_off(&url))?;
+    let on = stage.start(&callers.all_on(&url))?;
+    let with_token = Target {
+        token: Some(callers.token()),
+        ..target(checkpoint::ON, &on)?
+    };
+    let targets = vec![target(checkpoint::OFF, &off)?, with_token];
+    let quick = stage.matrix.quick;
+    let mut rows = Vec::new();
+    for (era, bytes, sessions) in [
+        (Era::Modern, 1024, 1),
+        (Era::Modern, 1024, 32),
+        (Era::Handshake, 1024, 1),
+        (Era::Modern, 32 * 1024, 1),
+    ] {
+        let plan = Plan {
+            targets: targets.clone(),
+            sessions,
+            shape: Shape {
+                era,
+                tool: "look_00".to_owned(),
+                bytes,
+            },
+            pace: Pace::Closed,
+            // Short turns: both of a round meet the same machine.
+            slice: Duration::from_millis(if quick { 100 } else { 400 }),
+            rounds: if quick { 4 } else { 24 },
+            helpers: vec![Process(stage.upstream.pid())],
+        };
+        let what = format!("{}, all off and all on", describe(&plan));
+        progress(&what);
+        rows.extend(run(&plan, &**clock).map_err(|source| Error::Run { what, source })?);
+    }
+    callers.stop();
+    Ok(rows)
 }
 
 fn plans(quick: bool, direct: &Target, upstream: &Node) -> Vec<Plan> {

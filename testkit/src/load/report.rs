@@ -47,7 +47,7 @@ pub fn peers(page: &str) -> Vec<Peer> {
 }
 
 /// Names the work of a row as `bench/peers.md` does.
-fn work(row: &Measured) -> String {
+pub(super) fn work(row: &Measured) -> String {
     let era = match row.shape.era {
         super::Era::Modern => "2026-07-28",
         super::Era::Handshake => "2025-11-25",
@@ -121,27 +121,29 @@ pub fn ratios(rows: &[Measured]) -> String {
         let Some(direct) = direct.filter(|_| row.target != "direct") else {
             continue;
         };
-        let mut ratios: Vec<f64> = row
-            .rounds_per_s
-            .iter()
-            .zip(&direct.rounds_per_s)
-            .map(|(through, direct)| through / direct)
-            .collect();
-        ratios.sort_by(f64::total_cmp);
-        let (Some(lowest), Some(highest)) = (ratios.first(), ratios.last()) else {
+        let rounds = row.rounds_per_s.iter().zip(&direct.rounds_per_s);
+        let ratios = rounds.map(|(through, direct)| through / direct).collect();
+        let Some([lowest, median, highest]) = middle(ratios) else {
             continue;
         };
         let _ = writeln!(
             out,
-            "| {} | {} | {} | {:.2} [{lowest:.2}–{highest:.2}] | {:.3} |",
+            "| {} | {} | {} | {median:.2} [{lowest:.2}–{highest:.2}] | {:.3} |",
             work(row),
             row.sessions,
             row.target,
-            (ratios[(ratios.len() - 1) / 2] + ratios[ratios.len() / 2]) / 2.0,
             row.p50_ms - direct.p50_ms,
         );
     }
     out
+}
+
+/// Returns the lowest of `values`, their median and the highest; none of none.
+pub(super) fn middle(mut values: Vec<f64>) -> Option<[f64; 3]> {
+    values.sort_by(f64::total_cmp);
+    let (lowest, highest) = (*values.first()?, *values.last()?);
+    let median = (values[(values.len() - 1) / 2] + values[values.len() / 2]) / 2.0;
+    Some([lowest, median, highest])
 }
 
 #[cfg(test)]
@@ -173,6 +175,7 @@ mod tests {
             calls: 1,
             per_s: 1.0,
             rounds_per_s: rounds.to_vec(),
+            rounds_p50_ms: vec![p50_ms; rounds.len()],
             p50_ms,
             p90_ms: 1.0,
             p99_ms: 1.0,

@@ -3,14 +3,14 @@
 
 use std::{
     io::{self, Read as _, Write as _},
-    net::{SocketAddr, TcpStream},
+    net::TcpStream,
     time::Duration,
 };
 
 use memchr::memmem;
 use serde::Serialize;
 
-use super::drive::Error;
+use super::{drive::Error, slices::Target};
 use crate::wire::Message;
 
 /// Longest wait for the answer to a message that opens or closes a session.
@@ -52,17 +52,14 @@ pub(super) struct Session {
     nonces: u64,
     path: String,
     host: String,
+    /// The field that shows who calls, if there is one.
+    token: String,
 }
 
 impl Session {
     /// Connects and, in the handshake era, opens a session.
-    pub(super) fn open(
-        address: SocketAddr,
-        path: &str,
-        shape: Shape,
-        number: u64,
-    ) -> Result<Self, Error> {
-        let stream = TcpStream::connect(address)?;
+    pub(super) fn open(target: &Target, shape: Shape, number: u64) -> Result<Self, Error> {
+        let stream = TcpStream::connect(target.address)?;
         stream.set_nodelay(true)?;
         let mut session = Self {
             stream,
@@ -74,8 +71,11 @@ impl Session {
             nonce_at: 0,
             calls: 0,
             nonces: mix(number),
-            path: path.to_owned(),
-            host: address.to_string(),
+            path: target.path.clone(),
+            host: target.address.to_string(),
+            token: target.token.as_deref().map_or_else(String::new, |token| {
+                format!("authorization: Bearer {token}\r\n")
+            }),
         };
         if session.shape.era == Era::Handshake {
             session.initialize()?;
@@ -96,8 +96,8 @@ impl Session {
 
     fn delete(&mut self, id: &str) -> Result<(), Error> {
         let head = format!(
-            "DELETE {} HTTP/1.1\r\nhost: {}\r\nmcp-session-id: {id}\r\nmcp-protocol-version: 2025-11-25\r\n\r\n",
-            self.path, self.host
+            "DELETE {} HTTP/1.1\r\nhost: {}\r\nmcp-session-id: {id}\r\nmcp-protocol-version: 2025-11-25\r\n{}\r\n",
+            self.path, self.host, self.token
         );
         let (status, _, _) = self.exchange(head.as_bytes())?;
         match status {
@@ -135,9 +135,10 @@ impl Session {
 
     fn post(&self, body: &str, headers: &str) -> Vec<u8> {
         format!(
-            "POST {} HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\naccept: application/json, text/event-stream\r\n{headers}content-length: {}\r\n\r\n{body}",
+            "POST {} HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\naccept: application/json, text/event-stream\r\n{headers}{}content-length: {}\r\n\r\n{body}",
             self.path,
             self.host,
+            self.token,
             body.len()
         )
         .into_bytes()
@@ -255,8 +256,7 @@ impl Session {
 /// Opens `count` sessions over one connection, calls `open` while all are, and
 /// closes them.
 pub(super) fn handshakes(
-    address: SocketAddr,
-    path: &str,
+    target: &Target,
     count: usize,
     open: &mut dyn FnMut() -> Result<(), Error>,
 ) -> Result<(), Error> {
@@ -265,7 +265,7 @@ pub(super) fn handshakes(
         tool: String::new(),
         bytes: 0,
     };
-    let mut session = Session::open(address, path, shape, 0)?;
+    let mut session = Session::open(target, shape, 0)?;
     session.stream.set_nonblocking(false)?;
     let mut ids = Vec::with_capacity(count);
     for _ in 1..count {

@@ -23,6 +23,8 @@ pub struct Target {
     pub path: String,
     /// The process whose time and memory count.
     pub process: Option<Process>,
+    /// Access token that every request shows.
+    pub token: Option<String>,
 }
 
 impl Target {
@@ -46,6 +48,7 @@ impl Target {
             address,
             path: uri.path().to_owned(),
             process,
+            token: None,
         })
     }
 }
@@ -87,6 +90,8 @@ pub struct Measured {
     pub per_s: f64,
     /// Answered calls a second, turn by turn.
     pub rounds_per_s: Vec<f64>,
+    /// Time that half of the calls did not exceed, turn by turn, in milliseconds.
+    pub rounds_p50_ms: Vec<f64>,
     /// Time that half of the calls did not exceed, in milliseconds.
     pub p50_ms: f64,
     /// The same for nine tenths.
@@ -113,6 +118,7 @@ struct Turns {
     processor: Duration,
     other: Duration,
     rounds: Vec<f64>,
+    halves_ms: Vec<f64>,
 }
 
 /// Runs `plan`.
@@ -126,7 +132,7 @@ pub fn run(plan: &Plan, clock: &dyn Clock) -> Result<Vec<Measured>, Error> {
         let sessions: Result<Vec<_>, _> = (0..plan.sessions)
             .map(|number| {
                 let shape = plan.shape.clone();
-                Session::open(target.address, &target.path, shape, number as u64)
+                Session::open(target, shape, number as u64)
             })
             .collect();
         turns.push(Turns {
@@ -137,6 +143,7 @@ pub fn run(plan: &Plan, clock: &dyn Clock) -> Result<Vec<Measured>, Error> {
             processor: Duration::ZERO,
             other: Duration::ZERO,
             rounds: Vec::new(),
+            halves_ms: Vec::new(),
         });
     }
     // The first turn fills caches and pools and counts for nothing.
@@ -181,6 +188,8 @@ fn take_turn(turn: &mut Turns, plan: &Plan, clock: &dyn Clock) -> Result<(), Err
     turn.other += all.saturating_sub(known_after - known);
     turn.elapsed += took;
     turn.rounds.push(per_second(histogram.count(), took));
+    turn.halves_ms
+        .push(histogram.quantile(0.5).as_secs_f64() * 1e3);
     turn.histogram.add(&histogram);
     Ok(())
 }
@@ -202,6 +211,7 @@ fn finish(turn: Turns, plan: &Plan) -> Result<Measured, Error> {
         calls,
         per_s: per_second(calls, turn.elapsed),
         rounds_per_s: turn.rounds,
+        rounds_p50_ms: turn.halves_ms,
         p50_ms: quantile(0.5),
         p90_ms: quantile(0.9),
         p99_ms: quantile(0.99),
@@ -273,10 +283,10 @@ pub fn hold(target: &Target, sessions: usize) -> Result<Held, Error> {
         .process
         .ok_or_else(|| Error::Setup("holding sessions needs the process".to_owned()))?;
     // The first few pay for pools and buffers that are there afterwards.
-    handshakes(target.address, &target.path, 100, &mut || Ok(()))?;
+    handshakes(target, 100, &mut || Ok(()))?;
     let before_kib = process.resident_kib()?;
     let mut held_kib = 0;
-    handshakes(target.address, &target.path, sessions, &mut || {
+    handshakes(target, sessions, &mut || {
         held_kib = process.resident_kib()?;
         Ok(())
     })?;
