@@ -15,6 +15,8 @@ mod erasure;
 mod evals;
 mod exits;
 #[cfg(test)]
+mod firewall;
+#[cfg(test)]
 mod hotels;
 mod keys;
 #[cfg(test)]
@@ -27,6 +29,7 @@ mod nonsense;
 mod opera;
 #[cfg(test)]
 mod payments;
+mod peer;
 mod person;
 mod postgres;
 mod proof;
