@@ -7,6 +7,7 @@ use airside_codereview::{
     finding::{Certainty, Finding, Report},
     render,
     review::{Request, Stage, run as review},
+    rules::Rules,
 };
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -44,17 +45,35 @@ fn look(args: &Review, out: &mut Out) -> Result<(), Failure> {
             .expect("the template is well-formed"),
     );
     bar.enable_steady_tick(std::time::Duration::from_millis(100));
-    let report = review(&request, &|stage| bar.set_message(name(stage)));
+    let rules = rules(args)?;
+    let report = review(&request, &rules, &|stage| bar.set_message(name(stage)));
     bar.finish_and_clear();
     let report = report.map_err(|error| Failure::new(Exit::Failed, error.fault()))?;
     show(args, &report, out)?;
     judge(args, &report)
 }
 
+/// Returns the rules that ship and those that were handed over.
+fn rules(args: &Review) -> Result<Rules, Failure> {
+    let mut rules = Rules::builtin();
+    for path in &args.rules {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            let text = format!("cannot read the rules {}: {error}", path.display());
+            Failure::new(Exit::Usage, Fault::new(Kind::NotFound, "REV-013", text))
+        })?;
+        let name = path.display().to_string();
+        rules
+            .extend(&name, &text)
+            .map_err(|error| Failure::new(Exit::Usage, error.fault()))?;
+    }
+    Ok(rules)
+}
+
 fn name(stage: Stage) -> &'static str {
     match stage {
         Stage::Reading => "reading files",
         Stage::Comparing => "comparing with the revision",
+        Stage::Rules => "looking for weaknesses",
         Stage::Copies => "looking for copies",
         Stage::Done => "done",
     }

@@ -9,10 +9,13 @@
 pub mod change;
 pub mod copies;
 pub mod finding;
+mod flow;
 pub mod lot;
 pub mod render;
 pub mod review;
+pub mod rules;
 pub mod source;
+mod syntax;
 
 /// Returns `bytes` in hex.
 pub(crate) fn hex(bytes: &[u8]) -> String {

@@ -8,6 +8,8 @@ use crate::{
     change::{self, Change},
     copies,
     finding::{Draft, Printer, Report},
+    flow,
+    rules::Rules,
     source::{self, Limits, Tree},
 };
 
@@ -44,28 +46,43 @@ pub enum Stage {
     Reading,
     /// Comparing with the revision.
     Comparing,
+    /// Looking for weaknesses.
+    Rules,
     /// Looking for copies.
     Copies,
     /// Done.
     Done,
 }
 
-/// Reviews what `request` names, telling `progress` of each stage.
+/// Reviews what `request` names by `rules`, telling `progress` of each stage.
 ///
 /// # Errors
 ///
 /// When the change cannot be compared.
-pub fn run(request: &Request, progress: &dyn Fn(Stage)) -> Result<Report, change::Error> {
+pub fn run(
+    request: &Request,
+    rules: &Rules,
+    progress: &dyn Fn(Stage),
+) -> Result<Report, change::Error> {
     progress(Stage::Reading);
-    let Tree { sources, skipped } = source::read(&request.root, request.limits);
+    let Tree {
+        sources,
+        mut skipped,
+    } = source::read(&request.root, request.limits);
     progress(Stage::Comparing);
     let change = match &request.base {
         Some(base) => Some(Change::since(&request.root, base, &sources)?),
         None => None,
     };
+    progress(Stage::Rules);
+    let scan = flow::scan(&sources, rules);
+    for (why, path) in &scan.skipped {
+        skipped.add(*why, path);
+    }
     progress(Stage::Copies);
     let copies = copies::find(&sources, request.copies);
     let mut drafts: Vec<Draft> = duplicates::drafts(&copies, change.as_ref());
+    drafts.extend(scan.drafts);
     drafts.sort_by(|one, other| (&one.place, &one.rule).cmp(&(&other.place, &other.rule)));
     let mut printer = Printer::default();
     let findings = drafts.into_iter().map(|draft| {

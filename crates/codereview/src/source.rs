@@ -96,6 +96,24 @@ impl Source {
     pub fn is_test(&self) -> bool {
         is_test(&self.path)
     }
+
+    /// Returns whether a line is one of a test: of a file of tests, or behind
+    /// `#[cfg(test)]` at the beginning of a line of Rust.
+    #[must_use]
+    pub fn is_test_at(&self, line: u32) -> bool {
+        const MARK: &[u8] = b"\n#[cfg(test)]\nmod ";
+        if self.is_test() {
+            return true;
+        }
+        if self.language != Language::Rust {
+            return false;
+        }
+        let mark = memchr::memmem::find(&self.text, MARK);
+        mark.is_some_and(|at| {
+            let before = memchr::memchr_iter(b'\n', &self.text[..=at]).count();
+            before < line as usize
+        })
+    }
 }
 
 /// Returns whether files of this path are tests, by the usual names.
@@ -319,4 +337,20 @@ pub fn judge(text: &[u8], most: u64) -> Option<Skip> {
         return Some(Skip::Generated);
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tests_of_rust_stand_behind_their_mark() {
+        let source = Source {
+            path: "src/a.rs".to_owned(),
+            language: Language::Rust,
+            text: b"fn a() {}\n\n#[cfg(test)]\nmod tests {\n}\n".to_vec(),
+        };
+        assert!(!source.is_test_at(1));
+        assert!(source.is_test_at(4));
+    }
 }

@@ -35,6 +35,10 @@ pub(crate) struct Review {
     /// How to print what is found.
     #[arg(long, value_enum, default_value_t = ReviewFormat::Table)]
     pub(crate) format: ReviewFormat,
+    /// File of further rules; may be repeated. A rule brings examples that it must and must
+    /// not find.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rules: Vec<PathBuf>,
     /// What fails the command: findings at least this certain, copies, or none of it; may
     /// be repeated.
     #[arg(long, value_enum, value_name = "WHAT", default_value = "likely")]

@@ -351,6 +351,8 @@ pub(super) static PAGES: &[(&str, &str)] = &[
     page!("REV-012"),
     page!("REV-013"),
     page!("REV-014"),
+    page!("REV-015"),
+    page!("REV-016"),
     page!("TRV-001"),
     page!("TRV-002"),
     page!("TRV-003"),

@@ -231,3 +231,68 @@ fn hostile_files_are_left_out_and_named() {
     }
     assert_eq!(ran.code, Some(0), "{ran:?}");
 }
+
+#[test]
+fn value_is_followed_from_the_tool_to_the_shell() {
+    let place = Place::new();
+    place.write(
+        "server.py",
+        "from shell import run_line\n\n@mcp.tool()\ndef export(hotel: str, limit: int) -> str:\n    \
+         return run_line(f\"export --hotel {hotel} --limit {limit}\")\n",
+    );
+    place.write(
+        "shell.py",
+        "import subprocess as sp\n\ndef run_line(line):\n    return sp.run(line, shell=True)\n",
+    );
+    let found = place.run(&["review"]);
+    assert_eq!(found.code, Some(5), "{found:?}");
+    let report = place
+        .run(&["review", "--fail-on", "none", "--format", "json"])
+        .json();
+    let finding = &report["findings"][0];
+    assert_eq!(finding["what"]["rule"], "python-shell-command");
+    assert_eq!(finding["certainty"], "proven");
+    let lines: Vec<_> = finding["trace"]
+        .as_array()
+        .expect("there is a way")
+        .iter()
+        .map(|step| format!("{}:{}", step["path"].as_str().unwrap_or(""), step["line"]))
+        .collect();
+    assert_eq!(lines, ["server.py:4", "server.py:5", "shell.py:4"]);
+    // The same with arguments of their own and no shell.
+    place.write(
+        "shell.py",
+        "import subprocess as sp\n\ndef run_line(line):\n    return sp.run([\"export\", line])\n",
+    );
+    assert_eq!(place.run(&["review"]).code, Some(0));
+}
+
+const RULE: &str = "id: no-sleep
+languages: [python]
+class: house
+severity: low
+message: a tool sleeps
+words: [sleep]
+rule: { pattern: time.sleep($T) }
+invalid: [\"time.sleep(3)\"]
+valid: [\"time.time()\"]
+";
+
+#[test]
+fn rules_of_the_house_load_only_if_they_do_what_they_say() {
+    let place = Place::new();
+    place.write("a.py", "import time\ntime.sleep(1)\n");
+    place.write("rules.yaml", RULE);
+    let run =
+        |place: &Place| place.run(&["review", "--rules", "rules.yaml", "--fail-on", "pattern"]);
+    let found = run(&place);
+    assert_eq!(found.code, Some(5), "{found:?}");
+    assert!(found.stdout.contains("no-sleep"), "{found:?}");
+    place.write(
+        "rules.yaml",
+        &RULE.replace("pattern:", "metavariable-regex:"),
+    );
+    assert!(run(&place).stderr.contains("REV-015"));
+    place.write("rules.yaml", &RULE.replace("time.time()", "time.sleep(9)"));
+    assert!(run(&place).stderr.contains("REV-016"));
+}

@@ -1,0 +1,22 @@
+//! The way of values through a program, from outside to where they do harm.
+//!
+//! # Invariants
+//!
+//! * Each function is looked at alone and gives a summary; summaries are joined in rounds
+//!   of bounded number, so the work is linear in the program.
+//! * The result does not depend on the order of files or threads.
+//! * A value is `proven` only if every step of its way was read: a tool's argument, calls
+//!   whose function is known, assignments. Everything else is at most `likely`.
+
+mod call;
+mod entry;
+mod evaluate;
+mod guard;
+pub(crate) mod ir;
+mod lower;
+mod pattern;
+mod program;
+mod report;
+pub(crate) mod value;
+
+pub(crate) use report::scan;

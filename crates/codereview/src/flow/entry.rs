@@ -1,0 +1,305 @@
+//! Where values enter from outside: tools, routes, requests.
+
+use super::ir::{Expression, Name, Parameter, Target};
+
+/// Returns whether marks of a function say that a client calls it.
+pub(super) fn is_tool(marks: &[Name]) -> bool {
+    marks.iter().any(|mark| {
+        let (before, last) = mark.rsplit_once('.').unwrap_or(("", mark));
+        match last {
+            "call_tool" | "get_prompt" | "read_resource" | "McpTool" | "McpResource"
+            | "mcp_tool" => true,
+            "tool" | "resource" | "prompt" | "Tool" => {
+                // `langchain.tools.tool` is one too: a model calls it.
+                !before.contains("pytest")
+            }
+            "get" | "post" | "put" | "delete" | "patch" | "route" | "websocket" => {
+                !before.is_empty() && !before.contains("mock") && !before.contains("client")
+            }
+            "GetMapping" | "PostMapping" | "RequestMapping" | "PutMapping" | "DeleteMapping" => {
+                true
+            }
+            _ => false,
+        }
+    })
+}
+
+/// Returns whether the last part of a call registers tools with an assistant's protocol.
+pub(super) fn registers_tools(last: &str) -> bool {
+    matches!(
+        last,
+        "tool"
+            | "registerTool"
+            | "addTool"
+            | "AddTool"
+            | "defineTool"
+            | "setRequestHandler"
+            | "set_request_handler"
+            | "registerResource"
+            | "registerPrompt"
+            | "add_tool"
+            | "SetToolHandler"
+            | "AddResource"
+            | "AddPrompt"
+            | "SyncToolSpecification"
+            | "AsyncToolSpecification"
+            | "callHandler"
+            | "addToolHandler"
+    )
+}
+
+/// Returns whether `receiver`.`last` binds a route of a web server.
+pub(super) fn binds_route(receiver: &str, last: &str) -> bool {
+    let is_server = [
+        "express()",
+        "Router()",
+        "fastify()",
+        "Hono()",
+        "@koa/router()",
+    ]
+    .iter()
+    .any(|server| receiver.ends_with(server));
+    match last {
+        "get" | "post" | "put" | "delete" | "patch" | "all" | "use" => is_server,
+        "HandleFunc" => true,
+        _ => false,
+    }
+}
+
+/// Returns whether an object with these members describes a tool.
+pub(super) fn is_tool_object(fields: &[(Name, Expression)]) -> bool {
+    let has = |names: &[&str]| fields.iter().any(|(key, _)| names.contains(&&**key));
+    has(&["name", "description"])
+        && has(&[
+            "inputSchema",
+            "parameters",
+            "schema",
+            "paramsSchema",
+            "description",
+        ])
+        && fields
+            .iter()
+            .any(|(key, value)| is_handler_key(key) && matches!(value, Expression::Function(_)))
+}
+
+/// Returns whether a member of a tool's description is what runs.
+pub(super) fn is_handler_key(key: &str) -> bool {
+    matches!(
+        key,
+        "execute" | "handler" | "run" | "callback" | "invoke" | "call" | "handle" | "cb"
+    )
+}
+
+/// Returns whether what `path` names is chosen by whoever sends a request.
+pub(super) fn is_source(path: &str) -> bool {
+    let Some((before, last)) = path.rsplit_once('.') else {
+        return false;
+    };
+    match before {
+        "flask.request" => matches!(
+            last,
+            "args"
+                | "form"
+                | "values"
+                | "json"
+                | "data"
+                | "headers"
+                | "cookies"
+                | "files"
+                | "query_string"
+                | "path"
+                | "get_json"
+                | "url"
+                | "environ"
+        ),
+        _ => false,
+    }
+}
+
+/// Returns whether a parameter of this type is a request.
+pub(super) fn is_request_kind(kind: Option<&str>) -> bool {
+    let Some(kind) = kind else {
+        return false;
+    };
+    let bare = bare_kind(kind);
+    let last = bare.rsplit('.').next().unwrap_or(bare);
+    matches!(
+        last,
+        "CallToolRequest"
+            | "CallToolRequestParams"
+            | "CallToolRequestParam"
+            | "HttpServletRequest"
+            | "ReadResourceRequest"
+            | "GetPromptRequest"
+    ) || matches!(bare, "http.Request" | "express.Request")
+}
+
+/// Returns whether a parameter of a tool carries what the client sent.
+pub(super) fn is_outside(parameter: &Parameter) -> bool {
+    if is_clean_kind(parameter.kind.as_deref()) {
+        return false;
+    }
+    if let Some(kind) = parameter.kind.as_deref() {
+        let bare = bare_kind(kind);
+        let last = bare.rsplit('.').next().unwrap_or(bare);
+        if last.ends_with("Context")
+            || last.ends_with("Exchange")
+            || last.ends_with("Response")
+            || last.ends_with("ResponseWriter")
+            || last.ends_with("Extra")
+            || last == "Next"
+            || last == "Depends"
+            || last.ends_with("Session")
+            || last.ends_with("Server")
+        {
+            return false;
+        }
+    }
+    match &parameter.target {
+        Target::Name(name) => !matches!(
+            name.trim_start_matches('_'),
+            "self"
+                | "cls"
+                | "ctx"
+                | "context"
+                | "extra"
+                | "exchange"
+                | "res"
+                | "reply"
+                | "next"
+                | "response"
+                | "w"
+                | "server"
+                | "db"
+                | "session"
+                | "progress"
+                | "signal"
+                | "token"
+        ),
+        _ => true,
+    }
+}
+
+/// Returns whether values of this type cannot carry text that somebody chose.
+pub(super) fn is_clean_kind(kind: Option<&str>) -> bool {
+    let Some(kind) = kind else {
+        return false;
+    };
+    let mut kind = kind.trim_start_matches('&').trim_start_matches("mut");
+    for wrapper in [
+        "Optional[",
+        "Annotated[",
+        "Option<",
+        "list[",
+        "List[",
+        "Vec<",
+        "Final[",
+    ] {
+        if let Some(inner) = kind.strip_prefix(wrapper) {
+            kind = inner;
+        }
+    }
+    let kind = kind.trim_end_matches([']', '>']);
+    let kind = kind.split(',').next().unwrap_or(kind);
+    let kind = kind.split('=').next().unwrap_or(kind);
+    let mut parts = kind
+        .split('|')
+        .filter(|part| !matches!(*part, "None" | "undefined" | "null"));
+    let is_clean = |part: &str| {
+        let last = part.rsplit('.').next().unwrap_or(part);
+        matches!(
+            last,
+            "int"
+                | "float"
+                | "bool"
+                | "number"
+                | "boolean"
+                | "bigint"
+                | "int8"
+                | "int16"
+                | "int32"
+                | "int64"
+                | "uint"
+                | "uint8"
+                | "uint16"
+                | "uint32"
+                | "uint64"
+                | "float32"
+                | "float64"
+                | "i8"
+                | "i16"
+                | "i32"
+                | "i64"
+                | "u8"
+                | "u16"
+                | "u32"
+                | "u64"
+                | "usize"
+                | "isize"
+                | "f32"
+                | "f64"
+                | "long"
+                | "short"
+                | "double"
+                | "Integer"
+                | "Long"
+                | "Boolean"
+                | "Double"
+                | "UUID"
+                | "Uuid"
+                | "datetime"
+                | "date"
+                | "Decimal"
+                | "Duration"
+                | "timedelta"
+        ) || part.starts_with("Literal[")
+            || part.starts_with(['\'', '"']) && part.ends_with(['\'', '"'])
+    };
+    let mut seen = false;
+    parts.all(|part| {
+        seen = true;
+        is_clean(part)
+    }) && seen
+}
+
+/// Returns whether a written type says more than the value does.
+pub(super) fn names_kind(kind: Option<&str>) -> bool {
+    kind.is_some_and(|kind| {
+        !matches!(
+            bare_kind(kind),
+            "" | "var"
+                | "any"
+                | "Any"
+                | "unknown"
+                | "object"
+                | "Object"
+                | "str"
+                | "string"
+                | "String"
+        )
+    })
+}
+
+/// Returns a type without references, options and arguments.
+pub(super) fn bare_kind(kind: &str) -> &str {
+    let mut kind = kind
+        .trim_start_matches(['*', '&'])
+        .trim_start_matches("mut");
+    for wrapper in [
+        "Optional[",
+        "Annotated[",
+        "Option<",
+        "Promise<",
+        "Arc<",
+        "Box<",
+        "Rc<",
+    ] {
+        if let Some(inner) = kind.strip_prefix(wrapper) {
+            kind = inner;
+        }
+    }
+    let end = kind
+        .find(['[', '<', '|', ',', '>', ']', '(', '{'])
+        .unwrap_or(kind.len());
+    &kind[..end]
+}

@@ -1,0 +1,603 @@
+//! Follows values through the statements of one function.
+
+use std::sync::Arc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::{
+    entry,
+    ir::{Expression, Name, Statement, Target, Test},
+    program::Program,
+    value::{ALL, Clean, FunctionId, Origin, Standing, Taint, Value, Way},
+};
+
+/// Expressions that are looked at for one function, closures included.
+const MOST_STEPS: u32 = 60_000;
+/// Closures inside closures that are followed.
+const MOST_CLOSURES: u32 = 5;
+/// Loops inside loops whose body is looked at twice.
+const MOST_LOOPS: u32 = 2;
+
+/// A value that arrives where it must not.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Hit {
+    pub(super) rule: usize,
+    /// Where the call is.
+    pub(super) unit: u32,
+    pub(super) lines: (u32, u32),
+    pub(super) bytes: (usize, usize),
+    pub(super) taint: Taint,
+}
+
+/// What a function does with its arguments.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Summary {
+    /// Where arguments of it arrive.
+    pub(super) hits: Vec<Hit>,
+    pub(super) gives: Value,
+}
+
+/// What looking at one function has shown.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    pub(super) summary: Summary,
+    /// Values from outside that arrive, and values of which nothing is known.
+    pub(super) hits: Vec<Hit>,
+    pub(super) unknown: Vec<Hit>,
+    pub(super) calls: FxHashSet<FunctionId>,
+    /// Functions that are registered as tools or routes, with what their parameters are
+    /// clean of.
+    pub(super) entries: Vec<(FunctionId, Vec<Name>)>,
+    pub(super) globals: FxHashMap<Name, Value>,
+    /// Members of `self` and `this`, by class and name.
+    pub(super) fields: Vec<((Name, Name), Value)>,
+}
+
+/// One function while it is looked at.
+pub(super) struct Frame<'p> {
+    pub(super) program: &'p Program<'p>,
+    pub(super) unit: u32,
+    pub(super) class: Option<Name>,
+    pub(super) names: FxHashMap<Name, Value>,
+    /// What was checked: a name or a member of one, and for what it is clean since.
+    pub(super) checked: Vec<(String, Clean)>,
+    pub(super) gives: Option<Value>,
+    pub(super) outcome: Outcome,
+    has_left: bool,
+    steps: u32,
+    closures: u32,
+    loops: u32,
+}
+
+/// Looks at one function.
+pub(super) fn function(program: &Program<'_>, id: FunctionId) -> Outcome {
+    let function = program.function(id);
+    let mut frame = Frame {
+        program,
+        unit: id.0,
+        class: function.class.clone(),
+        names: FxHashMap::default(),
+        checked: Vec::new(),
+        gives: None,
+        outcome: Outcome::default(),
+        has_left: false,
+        steps: 0,
+        closures: 0,
+        loops: 0,
+    };
+    for (at, parameter) in function.parameters.iter().enumerate() {
+        let mut value = frame.typed(parameter.kind.as_ref());
+        let name = match &parameter.target {
+            Target::Name(name) => Some(name),
+            _ => None,
+        };
+        let is_self = at == 0 && name.is_some_and(|name| matches!(&**name, "self" | "cls"));
+        if !entry::is_clean_kind(parameter.kind.as_deref()) && !is_self {
+            value.taints.push(Taint {
+                origin: Origin::Parameter(at as u16),
+                is_guessed: false,
+                is_joined: false,
+                lead: None,
+                clean: 0,
+                way: None,
+            });
+        }
+        if entry::is_request_kind(parameter.kind.as_deref()) {
+            let what = format!("a request enters as `{}`", name.map_or("", |name| name));
+            value.taints = vec![frame.outside(function.line, &what)];
+        }
+        frame.assign(&parameter.target, value);
+    }
+    frame.block(&function.body);
+    frame.outcome.summary.gives = frame.gives.take().unwrap_or_else(Value::clean);
+    if id.1 == 0 {
+        frame.outcome.globals = std::mem::take(&mut frame.names);
+    }
+    frame.outcome
+}
+
+impl Frame<'_> {
+    /// Returns the value that a declared type promises.
+    fn typed(&self, kind: Option<&Name>) -> Value {
+        let Some(kind) = kind else {
+            return Value::default();
+        };
+        if entry::is_clean_kind(Some(kind)) {
+            return Value::clean();
+        }
+        let bare = entry::bare_kind(kind);
+        match bare.is_empty() {
+            true => Value::default(),
+            false => Value::at(Arc::from(format!(
+                "{}()",
+                self.program.full(self.unit, bare)
+            ))),
+        }
+    }
+
+    /// Returns an origin outside, entering at `line`.
+    pub(super) fn outside(&self, line: u32, what: &str) -> Taint {
+        Taint {
+            origin: Origin::Outside,
+            is_guessed: false,
+            is_joined: false,
+            lead: None,
+            clean: 0,
+            way: Some(Arc::new(Way {
+                unit: self.unit,
+                line,
+                what: Arc::from(what),
+                before: None,
+            })),
+        }
+    }
+
+    pub(super) fn block(&mut self, statements: &[Statement]) {
+        for statement in statements {
+            if self.has_left {
+                return;
+            }
+            self.statement(statement);
+        }
+    }
+
+    fn statement(&mut self, statement: &Statement) {
+        match statement {
+            Statement::Do(value) => {
+                self.evaluate(value);
+                self.note_checks(value);
+            }
+            Statement::Let {
+                target,
+                kind,
+                value,
+            } => {
+                let mut found = self.evaluate(value);
+                if entry::is_clean_kind(kind.as_deref()) {
+                    found = found.cleaned(ALL);
+                } else if found.function.is_none() && entry::names_kind(kind.as_deref()) {
+                    found.path = self.typed(kind.as_ref()).path;
+                }
+                self.assign(target, found);
+            }
+            Statement::Return(value) => {
+                let value = self.evaluate(value);
+                match &mut self.gives {
+                    Some(gives) => gives.join(value),
+                    None => self.gives = Some(value),
+                }
+                self.has_left = true;
+            }
+            Statement::Leave => self.has_left = true,
+            Statement::Block(body) => self.block(body),
+            Statement::If {
+                test,
+                then,
+                otherwise,
+            } => self.branch(test, then, otherwise),
+            Statement::Repeat(body) => self.repeat(body),
+            Statement::OneOf(bodies) => self.one_of(bodies),
+        }
+    }
+
+    fn branch(&mut self, test: &Expression, then: &[Statement], otherwise: &[Statement]) {
+        self.evaluate(test);
+        let checks = self.checks(test);
+        let (before, checked) = (self.names.clone(), self.checked.clone());
+        self.checked.extend(checks.if_true.clone());
+        self.block(then);
+        let then_left = std::mem::take(&mut self.has_left);
+        let after_then = std::mem::replace(&mut self.names, before);
+        self.checked.clone_from(&checked);
+        self.checked.extend(checks.if_false.clone());
+        self.block(otherwise);
+        let otherwise_left = std::mem::take(&mut self.has_left);
+        self.checked = checked;
+        match (then_left, otherwise_left) {
+            (true, true) => self.has_left = true,
+            (true, false) => self.checked.extend(checks.if_false),
+            (false, true) => {
+                self.names = after_then;
+                self.checked.extend(checks.if_true);
+            }
+            (false, false) => self.merge(after_then),
+        }
+    }
+
+    fn merge(&mut self, other: FxHashMap<Name, Value>) {
+        for (name, value) in other {
+            match self.names.get_mut(&name) {
+                Some(mine) if *mine == value => {}
+                Some(mine) => mine.join(value),
+                None => {
+                    self.names.insert(name, value);
+                }
+            }
+        }
+    }
+
+    fn repeat(&mut self, body: &[Statement]) {
+        let times = if self.loops < MOST_LOOPS { 2 } else { 1 };
+        self.loops += 1;
+        for _ in 0..times {
+            let before = self.names.clone();
+            let checked = self.checked.clone();
+            self.block(body);
+            self.has_left = false;
+            self.checked = checked;
+            self.merge(before);
+        }
+        self.loops -= 1;
+    }
+
+    fn one_of(&mut self, bodies: &[Vec<Statement>]) {
+        let (before, checked) = (self.names.clone(), self.checked.clone());
+        let mut merged: Option<FxHashMap<Name, Value>> = None;
+        for body in bodies {
+            self.names.clone_from(&before);
+            self.checked.clone_from(&checked);
+            self.block(body);
+            let has_left = std::mem::take(&mut self.has_left);
+            if has_left {
+                continue;
+            }
+            let after = std::mem::take(&mut self.names);
+            match merged.take() {
+                Some(so_far) => {
+                    self.names = so_far;
+                    self.merge(after);
+                    merged = Some(std::mem::take(&mut self.names));
+                }
+                None => merged = Some(after),
+            }
+        }
+        self.checked = checked;
+        self.names = merged.unwrap_or(before);
+    }
+
+    pub(super) fn assign(&mut self, target: &Target, value: Value) {
+        match target {
+            Target::Nothing => {}
+            Target::Name(name) => {
+                let prefix = format!("{name}.");
+                self.checked
+                    .retain(|(key, _)| key != &**name && !key.starts_with(&prefix));
+                self.names.insert(Arc::clone(name), value);
+            }
+            Target::Fields(fields) => {
+                for (name, target) in fields {
+                    let inner = self.member(&value, name);
+                    self.assign(target, inner);
+                }
+            }
+            Target::Items(items) => {
+                for (at, target) in items.iter().enumerate() {
+                    let inner = match &value.items {
+                        Some(values) if values.len() == items.len() => values[at].clone(),
+                        _ => Value {
+                            text: None,
+                            path: None,
+                            fields: None,
+                            ..value.clone()
+                        },
+                    };
+                    self.assign(target, inner);
+                }
+            }
+            Target::Place(place) => self.assign_place(place, value),
+        }
+    }
+
+    fn assign_place(&mut self, place: &Expression, value: Value) {
+        let (Expression::Member(object, _) | Expression::Index(object, _)) = place else {
+            return;
+        };
+        if let (Expression::Name(object), Expression::Member(_, field)) = (&**object, place)
+            && matches!(&**object, "self" | "this")
+        {
+            let class = self.class.clone().unwrap_or_else(|| Arc::from(""));
+            let mut kept = value.clone();
+            kept.taints.retain(|taint| taint.origin == Origin::Outside);
+            self.outcome.fields.push(((class, Arc::clone(field)), kept));
+            self.names.insert(Arc::from(format!("self.{field}")), value);
+            return;
+        }
+        // What is put into something is in it.
+        if let Expression::Name(name) = &**object
+            && let Some(holder) = self.names.get_mut(name)
+        {
+            for taint in value.all_taints() {
+                holder.add(&taint);
+            }
+            if let Expression::Member(_, field) = place {
+                let mut fields = holder.fields.as_deref().cloned().unwrap_or_default();
+                if fields.len() < 64 {
+                    fields.push((Arc::clone(field), value));
+                    holder.fields = Some(Arc::new(fields));
+                }
+            }
+        }
+    }
+
+    pub(super) fn evaluate(&mut self, expression: &Expression) -> Value {
+        self.steps += 1;
+        if self.steps > MOST_STEPS {
+            return Value::default();
+        }
+        let value = match expression {
+            Expression::Nothing => Value::clean(),
+            Expression::Text(text) => Value::constant(text),
+            Expression::Name(name) => self.name(name),
+            Expression::Member(object, name) => {
+                let object = self.evaluate(object);
+                self.member(&object, name)
+            }
+            Expression::Index(object, index) => {
+                let object = self.evaluate(object);
+                let index = self.evaluate(index);
+                self.element(&object, &index)
+            }
+            Expression::Call(call) => self.call(call),
+            Expression::Join(parts) => {
+                let parts = self.all(parts);
+                Value::text_of(&parts)
+            }
+            Expression::Items(items) => {
+                let items = self.all(items);
+                let mut value = Value::mix(&items);
+                value.items = Some(Arc::new(items));
+                value
+            }
+            Expression::Fields(fields) => self.fields(fields),
+            Expression::Either(parts) => Value::either(self.all(parts)),
+            Expression::Mix(parts) => Value::mix(&self.all(parts)),
+            Expression::Test(test) => self.test(test),
+            Expression::Function(at) => self.closure(*at),
+            Expression::Bind(bind) => {
+                let value = self.evaluate(&bind.1);
+                self.assign(&bind.0, value.clone());
+                value
+            }
+            Expression::Block(statements) => self.inner_block(statements),
+        };
+        if value.taints.is_empty() || self.checked.is_empty() {
+            return value;
+        }
+        match key(expression) {
+            Some(key) => {
+                let classes = self.checked.iter().filter(|(one, _)| covers(one, &key));
+                let classes = classes.fold(0, |all, (_, classes)| all | classes);
+                value.cleaned(classes)
+            }
+            None => value,
+        }
+    }
+
+    pub(super) fn all(&mut self, parts: &[Expression]) -> Vec<Value> {
+        parts.iter().map(|part| self.evaluate(part)).collect()
+    }
+
+    fn inner_block(&mut self, statements: &[Statement]) -> Value {
+        let gives = self.gives.take();
+        let has_left = std::mem::take(&mut self.has_left);
+        self.block(statements);
+        self.has_left = has_left;
+        let value = std::mem::replace(&mut self.gives, gives);
+        value.unwrap_or_else(Value::clean)
+    }
+
+    fn fields(&mut self, fields: &[(Name, Expression)]) -> Value {
+        let looks_like_tool = entry::is_tool_object(fields);
+        let mut values = Vec::with_capacity(fields.len());
+        for (name, field) in fields {
+            let value = match field {
+                Expression::Function(at) if looks_like_tool && entry::is_handler_key(name) => {
+                    self.enter_closure(*at, &[]);
+                    Value::default()
+                }
+                field => self.evaluate(field),
+            };
+            match (&**name, &value.fields) {
+                ("*", Some(inner)) => values.extend(inner.iter().cloned()),
+                _ => values.push((Arc::clone(name), value)),
+            }
+        }
+        let only: Vec<Value> = values.iter().map(|(_, value)| value.clone()).collect();
+        let mut value = Value::mix(&only);
+        value.fields = Some(Arc::new(values));
+        value
+    }
+
+    fn test(&mut self, test: &Test) -> Value {
+        let mut values = self.all(&test.of);
+        match (&*test.how, values.len()) {
+            // `a or b` is one of the two.
+            ("||" | "??", 2) => Value::either(values),
+            ("&&", 2) => values.swap_remove(1),
+            _ => Value::clean(),
+        }
+    }
+
+    fn name(&mut self, name: &Name) -> Value {
+        if let Some(value) = self.names.get(name) {
+            return value.clone();
+        }
+        self.program.name(self.unit, name)
+    }
+
+    pub(super) fn member(&mut self, object: &Value, name: &Name) -> Value {
+        if let Some(value) = object.field(name) {
+            return value.clone();
+        }
+        if let Some("self") = object.path.as_deref() {
+            let key: Name = Arc::from(format!("self.{name}"));
+            if let Some(value) = self.names.get(&key) {
+                return value.clone();
+            }
+        }
+        let mut value = Value {
+            taints: object.taints.clone(),
+            ..Value::default()
+        };
+        if matches!(&**name, "length" | "size" | "count") && !object.taints.is_empty() {
+            return Value::clean();
+        }
+        if let Some(path) = &object.path {
+            let found = self
+                .program
+                .member(self.unit, self.class.as_ref(), path, name);
+            if let Some(found) = found {
+                return found;
+            }
+            let path: Name = Arc::from(format!("{path}.{name}"));
+            if entry::is_source(&path) {
+                let what = format!("`{path}` is chosen outside");
+                value.taints = vec![self.outside(0, &what)];
+            }
+            value.path = Some(path);
+        } else if !object.taints.is_empty() {
+            value.path = Some(Arc::from(format!("?.{name}")));
+        }
+        value
+    }
+
+    fn element(&mut self, object: &Value, index: &Value) -> Value {
+        if let Some(text) = &index.text {
+            if let Some(value) = object.field(text) {
+                return value.clone();
+            }
+            if let Some(items) = &object.items
+                && let Some(value) = text.parse::<usize>().ok().and_then(|at| items.get(at))
+            {
+                return value.clone();
+            }
+        }
+        match &object.items {
+            Some(items) => Value::mix(items),
+            None => Value {
+                taints: object.taints.clone(),
+                standing: match object.standing {
+                    Standing::Constant => Standing::Clean,
+                    standing => standing,
+                },
+                path: object
+                    .path
+                    .as_ref()
+                    .map(|path| Arc::from(format!("{path}[]"))),
+                ..Value::default()
+            },
+        }
+    }
+
+    /// A function that stands here: entered now if its marks say that it is a tool.
+    fn closure(&mut self, at: usize) -> Value {
+        let function = self.program.function((self.unit, at as u32));
+        if entry::is_tool(&function.marks) {
+            self.enter_closure(at, &[]);
+        }
+        Value {
+            function: Some((self.unit, at as u32)),
+            standing: Standing::Clean,
+            ..Value::default()
+        }
+    }
+
+    /// Follows a closure of this function whose arguments come from outside; `clean` are
+    /// parameters that the description of the tool bounds.
+    pub(super) fn enter_closure(&mut self, at: usize, clean: &[Name]) {
+        let function = self.program.function((self.unit, at as u32));
+        let what = format!("an argument enters at `{}`", display(&function.name));
+        let taint = self.outside(function.line, &what);
+        let values: Vec<Value> = function
+            .parameters
+            .iter()
+            .map(|parameter| match entry::is_outside(parameter) {
+                true => Value::tainted(taint.clone()),
+                false => self.typed(parameter.kind.as_ref()),
+            })
+            .collect();
+        self.run_closure(at, values, clean);
+    }
+
+    /// Follows a closure of this function with these arguments.
+    pub(super) fn run_closure(&mut self, at: usize, values: Vec<Value>, clean: &[Name]) -> Value {
+        if self.closures >= MOST_CLOSURES {
+            return Value::mix(&values).guessed();
+        }
+        let function = self.program.function((self.unit, at as u32));
+        self.closures += 1;
+        let names = self.names.clone();
+        let checked = self.checked.clone();
+        let mut values = values.into_iter();
+        for parameter in &function.parameters {
+            let value = values.next().unwrap_or_default();
+            self.assign(&parameter.target, value);
+            for name in clean {
+                self.clean_inside(&parameter.target, name);
+            }
+        }
+        let value = self.inner_block(&function.body);
+        self.names = names;
+        self.checked = checked;
+        self.closures -= 1;
+        value
+    }
+
+    fn clean_inside(&mut self, target: &Target, name: &Name) {
+        match target {
+            Target::Fields(fields) => {
+                for (key, target) in fields.iter().filter(|(key, _)| key == name) {
+                    let _ = key;
+                    self.assign(target, Value::clean());
+                }
+            }
+            Target::Name(whole) => self.checked.push((format!("{whole}.{name}"), ALL)),
+            _ => {}
+        }
+    }
+}
+
+fn display(name: &str) -> &str {
+    match name {
+        "" => "the handler",
+        name => name,
+    }
+}
+
+/// Returns the text of a name or a chain of members, by which a check is known again.
+pub(super) fn key(expression: &Expression) -> Option<String> {
+    Some(match expression {
+        Expression::Name(name) => name.to_string(),
+        Expression::Member(object, name) => format!("{}.{name}", key(object)?),
+        Expression::Index(object, index) => match &**index {
+            Expression::Text(text) => format!("{}.{text}", key(object)?),
+            _ => return None,
+        },
+        _ => return None,
+    })
+}
+
+fn covers(checked: &str, key: &str) -> bool {
+    key.strip_prefix(checked)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}

@@ -1,0 +1,706 @@
+//! Functions, classes, variables and imports.
+
+use std::sync::Arc;
+
+use tree_sitter::Node;
+
+use super::{Lowerer, line, named};
+use crate::{
+    flow::ir::{Expression, Function, Name, Parameter, Statement, Target},
+    source::Language,
+};
+
+impl Lowerer<'_> {
+    /// Lowers `node` if it declares something.
+    pub(super) fn declaration(&mut self, node: Node<'_>, out: &mut Vec<Statement>) -> bool {
+        match node.kind() {
+            "function_definition"
+            | "function_declaration"
+            | "generator_function_declaration"
+            | "method_declaration"
+            | "method_definition"
+            | "function_item"
+            | "constructor_declaration" => {
+                let at = self.function(node, Vec::new());
+                self.bind_inner(at, out);
+            }
+            "decorated_definition" => self.decorated(node, out),
+            "class_definition"
+            | "class_declaration"
+            | "class"
+            | "impl_item"
+            | "trait_item"
+            | "interface_declaration"
+            | "mod_item"
+            | "enum_declaration"
+            | "record_declaration"
+            | "abstract_class_declaration" => self.class(node, out),
+            "export_statement" => {
+                self.exported += 1;
+                for child in named(node) {
+                    self.statement(child, out);
+                }
+                self.exported -= 1;
+            }
+            "import_statement"
+            | "import_from_statement"
+            | "import_declaration"
+            | "use_declaration"
+            | "future_import_statement" => self.import(node),
+            "lexical_declaration"
+            | "variable_declaration"
+            | "local_variable_declaration"
+            | "field_declaration"
+            | "var_declaration"
+            | "const_declaration"
+            | "var_spec_list" => self.variables(node, out),
+            "variable_declarator" | "resource" => {
+                let kind = node.child_by_field_name("type").map(|kind| self.kind(kind));
+                self.variable(node, kind, out);
+            }
+            "public_field_definition"
+            | "field_definition"
+            | "var_spec"
+            | "const_spec"
+            | "const_item"
+            | "static_item" => {
+                let kind = node.child_by_field_name("type").map(|kind| self.kind(kind));
+                self.variable(node, kind, out);
+            }
+            "let_declaration" => {
+                let kind = node.child_by_field_name("type").map(|kind| self.kind(kind));
+                self.variable(node, kind, out);
+                if let Some(other) = node.child_by_field_name("alternative") {
+                    let body = self.block(Some(other));
+                    out.push(Statement::OneOf(vec![body, Vec::new()]));
+                }
+            }
+            "short_var_declaration" | "assignment_statement" => self.several(node, out),
+            "type_declaration"
+            | "type_alias_declaration"
+            | "struct_item"
+            | "enum_item"
+            | "type_item"
+            | "package_declaration"
+            | "macro_definition" => {}
+            _ => return false,
+        }
+        true
+    }
+
+    fn variables(&mut self, node: Node<'_>, out: &mut Vec<Statement>) {
+        let kind = node.child_by_field_name("type").map(|kind| self.kind(kind));
+        for child in named(node) {
+            match child.kind() {
+                "variable_declarator" => self.variable(child, kind.clone(), out),
+                "var_spec" | "const_spec" | "var_spec_list" => {
+                    self.declaration(child, out);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn decorated(&mut self, node: Node<'_>, out: &mut Vec<Statement>) {
+        let mut marks = Vec::new();
+        for child in named(node)
+            .iter()
+            .filter(|child| child.kind() == "decorator")
+        {
+            for mark in named(*child) {
+                marks.push(self.mark(mark));
+            }
+        }
+        let Some(definition) = node.child_by_field_name("definition") else {
+            return;
+        };
+        match definition.kind() {
+            "function_definition" => {
+                let at = self.function(definition, marks);
+                self.bind_inner(at, out);
+            }
+            _ => {
+                self.statement(definition, out);
+            }
+        }
+    }
+
+    /// A function inside a function is a value under its name there.
+    fn bind_inner(&self, at: usize, out: &mut Vec<Statement>) {
+        let function = &self.unit.functions[at];
+        if function.is_inner {
+            out.push(Statement::Let {
+                target: Target::Name(Arc::clone(&function.name)),
+                kind: None,
+                value: Expression::Function(at),
+            });
+        }
+    }
+
+    /// Returns the dotted path of a decorator or annotation without its arguments.
+    fn mark(&self, node: Node<'_>) -> Name {
+        let function = ["function", "name"]
+            .iter()
+            .find_map(|field| node.child_by_field_name(field));
+        self.dotted(function.unwrap_or(node))
+    }
+
+    fn class(&mut self, node: Node<'_>, out: &mut Vec<Statement>) {
+        let name = ["name", "type"]
+            .iter()
+            .find_map(|field| node.child_by_field_name(field));
+        let is_module = node.kind() == "mod_item";
+        if !is_module {
+            let name = name.map_or_else(|| Arc::from(""), |name| self.dotted(name));
+            let bare = name.split('<').next().unwrap_or("");
+            self.class.push(Arc::from(bare));
+        }
+        let inner = std::mem::take(&mut self.inner);
+        if let Some(body) = node.child_by_field_name("body") {
+            let statements = self.statements(body);
+            out.extend(statements);
+        }
+        self.inner = inner;
+        if !is_module {
+            self.class.pop();
+        }
+    }
+
+    /// Lowers a function and returns its place in the unit.
+    pub(super) fn function(&mut self, node: Node<'_>, mut marks: Vec<Name>) -> usize {
+        marks.extend(self.attributes(node));
+        let name = node.child_by_field_name("name");
+        let name: Name = name.map_or_else(|| Arc::from(""), |name| self.name(name));
+        let receiver = node.child_by_field_name("receiver");
+        let class = match receiver {
+            Some(receiver) => Some(self.receiver(receiver)),
+            None => self.class.last().cloned(),
+        };
+        let is_public = self.is_public(node, &name);
+        let at = self.unit.functions.len();
+        self.unit.functions.push(Function::default());
+        let parameters = self.parameters(node, receiver);
+        let is_inner = self.inner > 0;
+        if !name.is_empty() && !is_inner {
+            let key = match &class {
+                Some(class) => Arc::from(format!("{class}.{name}")),
+                None => Arc::clone(&name),
+            };
+            self.unit.names.entry(key).or_insert(at);
+        }
+        self.inner += 1;
+        let body = node.child_by_field_name("body");
+        let mut statements = match body {
+            Some(body) if is_block(body) => self.statements(body),
+            Some(body) => vec![Statement::Return(self.expression(body))],
+            None => Vec::new(),
+        };
+        self.inner -= 1;
+        if self.language == Language::Rust {
+            give_last(&mut statements, body.and_then(last));
+        }
+        self.unit.functions[at] = Function {
+            name,
+            class,
+            parameters,
+            body: statements,
+            line: line(node),
+            is_public,
+            is_inner,
+            marks,
+        };
+        at
+    }
+
+    /// Returns attributes before a Rust function and annotations of a Java method.
+    fn attributes(&self, node: Node<'_>) -> Vec<Name> {
+        let mut marks = Vec::new();
+        match self.language {
+            Language::Rust => {
+                let mut before = node.prev_named_sibling();
+                while let Some(one) =
+                    before.filter(|one| one.kind() == "attribute_item" || one.is_extra())
+                {
+                    if let Some(path) = named(one).first().and_then(|one| one.named_child(0)) {
+                        marks.push(self.dotted(path));
+                    }
+                    before = one.prev_named_sibling();
+                }
+            }
+            Language::Java => {
+                let modifiers = named(node)
+                    .into_iter()
+                    .find(|one| one.kind() == "modifiers");
+                for one in modifiers.map(named).unwrap_or_default() {
+                    marks.push(self.mark(one));
+                }
+            }
+            _ => {}
+        }
+        marks
+    }
+
+    fn is_public(&self, node: Node<'_>, name: &str) -> bool {
+        match self.language {
+            Language::Python => !name.starts_with('_'),
+            Language::Go => name.starts_with(char::is_uppercase),
+            Language::Rust => named(node)
+                .iter()
+                .any(|one| one.kind() == "visibility_modifier"),
+            Language::Java => {
+                let modifiers = named(node)
+                    .into_iter()
+                    .find(|one| one.kind() == "modifiers");
+                modifiers.is_some_and(|one| self.text(one).contains("public"))
+            }
+            Language::Javascript | Language::Typescript | Language::Tsx => {
+                let head = &self.text[node.start_byte()..];
+                let is_method = node.kind() == "method_definition";
+                let is_hidden = head.starts_with("private") || name.starts_with('#');
+                self.exported > 0 && !is_method || is_method && !is_hidden
+            }
+        }
+    }
+
+    fn receiver(&self, node: Node<'_>) -> Name {
+        let text = self.text(node).trim_matches(['(', ')']);
+        let kind = text.rsplit([' ', '*']).next().unwrap_or("");
+        Arc::from(kind.split('[').next().unwrap_or(""))
+    }
+
+    fn parameters(&mut self, node: Node<'_>, receiver: Option<Node<'_>>) -> Vec<Parameter> {
+        let mut parameters = Vec::new();
+        if let Some(one) = node.child_by_field_name("parameter") {
+            let target = self.target(one);
+            parameters.push(Parameter { target, kind: None });
+        }
+        let lists = receiver
+            .into_iter()
+            .chain(node.child_by_field_name("parameters"));
+        for list in lists {
+            if list.kind() == "identifier" {
+                let target = self.target(list);
+                parameters.push(Parameter { target, kind: None });
+                continue;
+            }
+            for child in named(list) {
+                self.parameter(child, &mut parameters);
+            }
+        }
+        parameters
+    }
+
+    fn parameter(&mut self, node: Node<'_>, out: &mut Vec<Parameter>) {
+        let kind = node.child_by_field_name("type").map(|kind| self.kind(kind));
+        if node.kind() == "parameter_declaration" || node.kind() == "variadic_parameter_declaration"
+        {
+            // Go: several names of one type.
+            let mut cursor = node.walk();
+            let names: Vec<Node<'_>> = node.children_by_field_name("name", &mut cursor).collect();
+            for name in &names {
+                let target = Target::Name(self.name(*name));
+                let kind = kind.clone();
+                out.push(Parameter { target, kind });
+            }
+            if names.is_empty() {
+                out.push(Parameter {
+                    target: Target::Nothing,
+                    kind,
+                });
+            }
+            return;
+        }
+        let target = ["pattern", "name", "left"]
+            .iter()
+            .find_map(|field| node.child_by_field_name(field));
+        let target = match (node.kind(), target) {
+            ("self_parameter", _) => Target::Name(Arc::from("self")),
+            (_, Some(target)) => self.target(target),
+            ("typed_parameter", None) => match node.named_child(0) {
+                Some(name) => self.target(name),
+                None => Target::Nothing,
+            },
+            (_, None) => self.target(node),
+        };
+        out.push(Parameter { target, kind });
+    }
+
+    /// Returns what is written of a type, without white space and the colon before it.
+    pub(super) fn kind(&self, node: Node<'_>) -> Name {
+        let text = self.dotted(node);
+        Arc::from(text.trim_start_matches(':'))
+    }
+
+    fn variable(&mut self, node: Node<'_>, kind: Option<Name>, out: &mut Vec<Statement>) {
+        let left = ["name", "pattern", "property"]
+            .iter()
+            .find_map(|field| node.child_by_field_name(field));
+        let value = ["value", "initializer"]
+            .iter()
+            .find_map(|field| node.child_by_field_name(field));
+        let own = node.child_by_field_name("type").map(|kind| self.kind(kind));
+        let kind = own.or(kind);
+        let Some(left) = left else {
+            return;
+        };
+        // A named closure is a function like others.
+        if let Some(value) = value
+            && matches!(value.kind(), "arrow_function" | "function_expression")
+            && left.kind().ends_with("identifier")
+            && self.inner == 0
+        {
+            let at = self.function(value, Vec::new());
+            let name = self.name(left);
+            let key = match self.class.last() {
+                Some(class) => Arc::from(format!("{class}.{name}")),
+                None => Arc::clone(&name),
+            };
+            self.unit.names.entry(key).or_insert(at);
+            let is_public = self.exported > 0;
+            let function = &mut self.unit.functions[at];
+            function.name = name;
+            function.is_public |= is_public;
+            return;
+        }
+        let value = match value {
+            Some(value) if value.kind() == "expression_list" => match named(value).as_slice() {
+                [one] => self.expression(*one),
+                _ => self.expression(value),
+            },
+            Some(value) => self.expression(value),
+            None if kind.is_none() => return,
+            None => Expression::Nothing,
+        };
+        let target = match (node.kind(), self.class.last()) {
+            ("public_field_definition" | "field_definition" | "field_declaration", Some(_)) => {
+                let this = Expression::Name(Arc::from("this"));
+                Target::Place(Expression::Member(Box::new(this), self.name(left)))
+            }
+            ("variable_declarator", Some(_)) if self.inner == 0 => {
+                let this = Expression::Name(Arc::from("this"));
+                Target::Place(Expression::Member(Box::new(this), self.name(left)))
+            }
+            _ => self.target(left),
+        };
+        out.push(Statement::Let {
+            target,
+            kind,
+            value,
+        });
+    }
+
+    /// `a, b := f(), g()` and `a, err := f()`.
+    fn several(&mut self, node: Node<'_>, out: &mut Vec<Statement>) {
+        let (Some(left), Some(right)) = (
+            node.child_by_field_name("left"),
+            node.child_by_field_name("right"),
+        ) else {
+            return;
+        };
+        let (lefts, rights) = (named(left), named(right));
+        let operator = node.child_by_field_name("operator");
+        let adds = operator.is_some_and(|operator| self.text(operator) == "+=");
+        if lefts.len() == rights.len() {
+            for (left, right) in lefts.iter().zip(&rights) {
+                let mut value = self.expression(*right);
+                if adds {
+                    value = Expression::Join(vec![self.expression(*left), value]);
+                }
+                let target = self.target(*left);
+                out.push(Statement::Let {
+                    target,
+                    kind: None,
+                    value,
+                });
+            }
+            return;
+        }
+        let (Some(first), Some(value)) = (lefts.first(), rights.first()) else {
+            return;
+        };
+        let value = self.expression(*value);
+        let target = self.target(*first);
+        out.push(Statement::Let {
+            target,
+            kind: None,
+            value,
+        });
+        // What comes with a value, such as an error, carries nothing of it.
+        for other in &lefts[1..] {
+            let target = self.target(*other);
+            out.push(Statement::Let {
+                target,
+                kind: None,
+                value: Expression::Nothing,
+            });
+        }
+    }
+
+    /// Returns what `node` is given to.
+    pub(super) fn target(&mut self, node: Node<'_>) -> Target {
+        match node.kind() {
+            "identifier"
+            | "shorthand_property_identifier_pattern"
+            | "field_identifier"
+            | "property_identifier"
+            | "self" => Target::Name(self.name(node)),
+            "object_pattern" | "struct_pattern" | "dict_pattern" => {
+                let fields = named(node)
+                    .into_iter()
+                    .map(|child| self.field_target(child));
+                Target::Fields(fields.flatten().collect())
+            }
+            "array_pattern"
+            | "tuple_pattern"
+            | "pattern_list"
+            | "list_pattern"
+            | "tuple"
+            | "expression_list"
+            | "tuple_struct_pattern" => {
+                let skip = usize::from(node.kind() == "tuple_struct_pattern");
+                let items: Vec<Target> = named(node)
+                    .into_iter()
+                    .skip(skip)
+                    .map(|child| self.target(child))
+                    .collect();
+                match <[Target; 1]>::try_from(items) {
+                    Ok([one]) => one,
+                    Err(items) => Target::Items(items),
+                }
+            }
+            "assignment_pattern" | "object_assignment_pattern" => {
+                match node.child_by_field_name("left") {
+                    Some(left) => self.target(left),
+                    None => Target::Nothing,
+                }
+            }
+            "rest_pattern"
+            | "mut_pattern"
+            | "ref_pattern"
+            | "reference_pattern"
+            | "list_splat_pattern"
+            | "dictionary_splat_pattern"
+            | "spread_parameter"
+            | "variable_declarator" => match named(node).into_iter().next_back() {
+                Some(inner) => self.target(inner),
+                None => Target::Nothing,
+            },
+            "member_expression"
+            | "attribute"
+            | "subscript"
+            | "subscript_expression"
+            | "selector_expression"
+            | "index_expression"
+            | "field_expression"
+            | "field_access"
+            | "array_access" => Target::Place(self.expression(node)),
+            _ => Target::Nothing,
+        }
+    }
+
+    fn field_target(&mut self, node: Node<'_>) -> Option<(Name, Target)> {
+        let key = ["key", "name", "left"]
+            .iter()
+            .find_map(|field| node.child_by_field_name(field));
+        let value = ["value", "pattern"]
+            .iter()
+            .find_map(|field| node.child_by_field_name(field));
+        Some(match (node.kind(), key, value) {
+            ("pair_pattern" | "field_pattern", Some(key), Some(value)) => {
+                (self.name(key), self.target(value))
+            }
+            ("field_pattern", Some(key), None) => (self.name(key), Target::Name(self.name(key))),
+            ("object_assignment_pattern", Some(left), _) => {
+                (self.name(left), Target::Name(self.name(left)))
+            }
+            ("rest_pattern", ..) => (Arc::from("*"), self.target(node)),
+            (_, _, _) => {
+                let name = self.name(node);
+                (Arc::clone(&name), Target::Name(name))
+            }
+        })
+    }
+
+    fn import(&mut self, node: Node<'_>) {
+        let mut found: Vec<(Name, Name)> = Vec::new();
+        match self.language {
+            Language::Python => self.python_import(node, &mut found),
+            Language::Javascript | Language::Typescript | Language::Tsx => {
+                self.script_import(node, &mut found);
+            }
+            Language::Go => self.go_import(node, &mut found),
+            Language::Rust => {
+                if let Some(argument) = node.child_by_field_name("argument") {
+                    self.rust_import(argument, "", &mut found);
+                }
+            }
+            Language::Java => {
+                let path = named(node).into_iter().find(|one| one.kind() != "asterisk");
+                if let Some(path) = path.map(|path| self.dotted(path))
+                    && let Some((_, last)) = path.rsplit_once('.')
+                {
+                    found.push((Arc::from(last), Arc::clone(&path)));
+                }
+            }
+        }
+        self.unit.imports.extend(found);
+    }
+
+    fn python_import(&mut self, node: Node<'_>, found: &mut Vec<(Name, Name)>) {
+        let module = node.child_by_field_name("module_name");
+        let prefix = module.map(|module| self.dotted(module));
+        let mut cursor = node.walk();
+        let names: Vec<Node<'_>> = node.children_by_field_name("name", &mut cursor).collect();
+        for name in names {
+            let (path, alias) = match name.kind() {
+                "aliased_import" => (
+                    name.child_by_field_name("name"),
+                    name.child_by_field_name("alias"),
+                ),
+                _ => (Some(name), None),
+            };
+            let Some(path) = path.map(|path| self.dotted(path)) else {
+                continue;
+            };
+            let full = match &prefix {
+                Some(prefix) if prefix.ends_with('.') => Arc::from(format!("{prefix}{path}")),
+                Some(prefix) => Arc::from(format!("{prefix}.{path}")),
+                None => Arc::clone(&path),
+            };
+            match alias {
+                Some(alias) => found.push((self.name(alias), full)),
+                // `import a.b` gives the name `a`.
+                None if prefix.is_none() => {
+                    let first = path.split('.').next().unwrap_or("");
+                    found.push((Arc::from(first), Arc::from(first)));
+                }
+                None => found.push((path, full)),
+            }
+        }
+    }
+
+    fn script_import(&mut self, node: Node<'_>, found: &mut Vec<(Name, Name)>) {
+        let Some(source) = node.child_by_field_name("source") else {
+            return;
+        };
+        let module = module_name(self.text(source));
+        let clause = named(node)
+            .into_iter()
+            .find(|one| one.kind() == "import_clause");
+        for one in clause.map(named).unwrap_or_default() {
+            match one.kind() {
+                "identifier" => found.push((self.name(one), Arc::clone(&module))),
+                "namespace_import" => {
+                    if let Some(name) = one.named_child(0) {
+                        found.push((self.name(name), Arc::clone(&module)));
+                    }
+                }
+                "named_imports" => {
+                    for specifier in named(one) {
+                        let Some(name) = specifier.child_by_field_name("name") else {
+                            continue;
+                        };
+                        let alias = specifier.child_by_field_name("alias").unwrap_or(name);
+                        let path = Arc::from(format!("{module}.{}", self.text(name)));
+                        found.push((self.name(alias), path));
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn go_import(&mut self, node: Node<'_>, found: &mut Vec<(Name, Name)>) {
+        for child in named(node) {
+            match child.kind() {
+                "import_spec_list" => self.go_import(child, found),
+                "import_spec" => {
+                    let Some(path) = child.child_by_field_name("path") else {
+                        continue;
+                    };
+                    let path = self.text(path).trim_matches(['"', '`']);
+                    let last = path
+                        .rsplit('/')
+                        .find(|part| !is_version(part))
+                        .unwrap_or("");
+                    let name = child.child_by_field_name("name");
+                    let name = name.map_or_else(|| Arc::from(last), |name| self.name(name));
+                    found.push((name, Arc::from(path)));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn rust_import(&mut self, node: Node<'_>, prefix: &str, found: &mut Vec<(Name, Name)>) {
+        let join = |path: &str| match prefix {
+            "" => path.to_owned(),
+            prefix => format!("{prefix}.{path}"),
+        };
+        match node.kind() {
+            "identifier" | "scoped_identifier" | "crate" | "self" => {
+                let path = join(&self.dotted(node));
+                let path = path.strip_suffix(".self").unwrap_or(&path);
+                let last = path.rsplit('.').next().unwrap_or("");
+                found.push((Arc::from(last), Arc::from(path)));
+            }
+            "use_as_clause" => {
+                if let (Some(path), Some(alias)) = (
+                    node.child_by_field_name("path"),
+                    node.child_by_field_name("alias"),
+                ) {
+                    let path = join(&self.dotted(path));
+                    found.push((self.name(alias), Arc::from(path)));
+                }
+            }
+            "scoped_use_list" => {
+                let path = node.child_by_field_name("path");
+                let path = path.map_or_else(|| prefix.to_owned(), |path| join(&self.dotted(path)));
+                if let Some(list) = node.child_by_field_name("list") {
+                    self.rust_import(list, &path, found);
+                }
+            }
+            "use_list" => {
+                for child in named(node) {
+                    self.rust_import(child, prefix, found);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Returns the name of a module without the scheme of the runtime and its file ending.
+pub(super) fn module_name(quoted: &str) -> Name {
+    let text = quoted.trim_matches(['"', '\'', '`']);
+    Arc::from(text.strip_prefix("node:").unwrap_or(text))
+}
+
+fn is_version(part: &str) -> bool {
+    part.strip_prefix('v')
+        .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+fn is_block(node: Node<'_>) -> bool {
+    matches!(
+        node.kind(),
+        "block" | "statement_block" | "constructor_body"
+    )
+}
+
+fn last(node: Node<'_>) -> Option<Node<'_>> {
+    named(node).into_iter().next_back()
+}
+
+/// Makes the value of the last expression of a block what the block gives.
+pub(super) fn give_last(statements: &mut [Statement], last: Option<Node<'_>>) {
+    let ends = last.is_some_and(|last| last.kind() == "expression_statement");
+    if ends {
+        return;
+    }
+    if let Some(statement) = statements.last_mut()
+        && let Statement::Do(value) = statement
+    {
+        *statement = Statement::Return(std::mem::take(value));
+    }
+}

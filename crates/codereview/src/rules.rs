@@ -1,0 +1,178 @@
+//! Rules about weaknesses, as data.
+//!
+//! # Invariants
+//!
+//! * A rule that is not understood in full does not load.
+//! * A rule loads only if it finds each of its own bad programs and none of its good ones.
+
+mod builtin;
+mod load;
+mod spec;
+
+use airside_base::Severity;
+use ast_grep_config::RuleCore;
+use rustc_hash::FxHashMap;
+
+use crate::{finding::Certainty, flow::value::Clean, source::Language};
+
+pub use load::Error;
+pub(crate) use spec::Shape;
+
+/// Rules that are applied together.
+#[derive(Debug, Default)]
+pub struct Rules {
+    pub(crate) rules: Vec<Rule>,
+    /// Sinks by language, then by the last part of the path.
+    pub(crate) sinks: FxHashMap<Language, FxHashMap<String, Vec<Sink>>>,
+    /// Calls whose result is clean, by language and the last part of the path.
+    pub(crate) cleaners: FxHashMap<Language, FxHashMap<String, Vec<Cleaner>>>,
+    /// Classes, in the order of their bits.
+    pub(crate) classes: Vec<String>,
+}
+
+/// One rule.
+pub(crate) struct Rule {
+    pub(crate) id: String,
+    pub(crate) languages: Vec<Language>,
+    pub(crate) class: String,
+    pub(crate) bit: Clean,
+    pub(crate) cwe: Option<String>,
+    pub(crate) severity: Severity,
+    pub(crate) message: String,
+    pub(crate) help: Option<String>,
+    pub(crate) public: Option<Certainty>,
+    pub(crate) unknown: Option<Certainty>,
+    pub(crate) patterns: Vec<Pattern>,
+    pub(crate) certainty: Certainty,
+    pub(crate) words: Vec<String>,
+    pub(crate) without: Vec<String>,
+    pub(crate) in_tests: bool,
+    pub(crate) invalid: Vec<String>,
+    pub(crate) valid: Vec<String>,
+}
+
+/// A pattern in one language.
+pub(crate) struct Pattern {
+    pub(crate) language: Language,
+    pub(crate) matcher: RuleCore,
+}
+
+/// A call that values must not arrive at.
+#[derive(Debug, Clone)]
+pub(crate) struct Sink {
+    pub(crate) rule: usize,
+    /// The path, in parts; the first may be `**`.
+    pub(crate) path: Path,
+    pub(crate) arguments: Vec<String>,
+    pub(crate) when: Vec<(String, Vec<String>)>,
+    pub(crate) unless: Vec<(String, Vec<String>)>,
+    pub(crate) shape: Shape,
+}
+
+/// A call whose result is clean.
+#[derive(Debug, Clone)]
+pub(crate) struct Cleaner {
+    pub(crate) path: Path,
+    pub(crate) classes: Clean,
+}
+
+/// A dotted path that may begin with anything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Path {
+    before: String,
+    is_open: bool,
+}
+
+impl Path {
+    /// Parses `a.b.c` or `**.b.c` and returns it with its last part.
+    pub(crate) fn parse(text: &str) -> (Self, String) {
+        let (is_open, text) = match text.strip_prefix("**.") {
+            Some(rest) => (true, rest),
+            None => (false, text),
+        };
+        let (before, last) = text.rsplit_once('.').unwrap_or(("", text));
+        let before = before.to_owned();
+        (Self { before, is_open }, last.to_owned())
+    }
+
+    /// Returns whether `path`, without its last part, is this one.
+    pub(crate) fn fits(&self, path: &str) -> bool {
+        match self.is_open {
+            false => path == self.before,
+            true if self.before.is_empty() => !path.is_empty(),
+            true => path
+                .strip_suffix(&*self.before)
+                .is_some_and(|rest| rest.is_empty() || rest.ends_with('.') || rest.ends_with('/')),
+        }
+    }
+}
+
+impl Rules {
+    /// Returns how many rules there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rules.len()
+    }
+
+    /// Returns whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// Returns for each rule its id, class, severity and message, in the order of the files.
+    pub fn list(&self) -> impl Iterator<Item = (&str, &str, Severity, &str)> {
+        self.rules.iter().map(|rule| {
+            (
+                rule.id.as_str(),
+                rule.class.as_str(),
+                rule.severity,
+                rule.message.as_str(),
+            )
+        })
+    }
+
+    pub(crate) fn sinks_of(&self, language: Language, last: &str) -> &[Sink] {
+        let sinks = self.sinks.get(&language).and_then(|by| by.get(last));
+        sinks.map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns the classes that the result of the call at `before`.`last` is clean of.
+    pub(crate) fn cleaned_by(&self, language: Language, before: &str, last: &str) -> Clean {
+        let cleaners = self.cleaners.get(&language).and_then(|by| by.get(last));
+        let fitting = cleaners
+            .into_iter()
+            .flatten()
+            .filter(|one| one.path.fits(before));
+        fitting.fold(0, |classes, one| classes | one.classes)
+    }
+}
+
+impl std::fmt::Debug for Rule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rule")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Rules {
+    /// Returns the bit of a class; none for one that no rule has.
+    pub(crate) fn class_bit(&self, class: &str) -> Clean {
+        let at = self.classes.iter().position(|one| one == class);
+        at.map_or(0, |at| 1 << at.min(62))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shipped_rules_do_what_their_examples_say() {
+        let rules = Rules::builtin();
+        let failed = rules.rules.iter().flat_map(|rule| rules.broken(rule));
+        let failed: Vec<String> = failed.map(|error| error.to_string()).collect();
+        assert!(failed.is_empty(), "{}", failed.join("\n"));
+    }
+}

@@ -1,0 +1,113 @@
+//! The rules that ship.
+
+use crate::source::Language::{self, Go, Java, Javascript, Python, Rust, Tsx, Typescript};
+
+/// Rule files by name.
+pub(super) const FILES: &[(&str, &str)] = &[
+    ("command.yaml", include_str!("data/command.yaml")),
+    ("path.yaml", include_str!("data/path.yaml")),
+    ("network.yaml", include_str!("data/network.yaml")),
+    ("code.yaml", include_str!("data/code.yaml")),
+    ("secrets.yaml", include_str!("data/secrets.yaml")),
+];
+
+const SCRIPT: &[&str] = &[
+    "parseInt",
+    "parseFloat",
+    "Number",
+    "Boolean",
+    "BigInt",
+    "Number.parseInt",
+    "Number.parseFloat",
+    "Number.isInteger",
+    "Array.isArray",
+    "Date",
+    "Date.now",
+    "crypto.randomUUID",
+    "uuid.v4",
+    "**.getTime",
+    "**.digest",
+    "**.indexOf",
+    "**.toFixed",
+];
+
+/// Calls whose result nobody outside chooses, whatever goes in.
+pub(super) const CLEANERS: &[(Language, &[&str])] = &[
+    (
+        Python,
+        &[
+            "int",
+            "float",
+            "bool",
+            "len",
+            "uuid.UUID",
+            "uuid.uuid4",
+            "hash",
+            "id",
+            "isinstance",
+            "type",
+            "abs",
+            "round",
+            "sum",
+            "range",
+            "datetime.datetime.fromisoformat",
+            "datetime.datetime.now",
+            "ipaddress.ip_address",
+            "**.hexdigest",
+            "os.path.exists",
+            "os.path.isfile",
+            "os.path.isdir",
+            "**.is_dir",
+            "**.is_file",
+            "**.exists",
+            "time.time",
+            "enumerate.index",
+        ],
+    ),
+    (Javascript, SCRIPT),
+    (Typescript, SCRIPT),
+    (Tsx, SCRIPT),
+    (
+        Go,
+        &[
+            "strconv.Atoi",
+            "strconv.ParseInt",
+            "strconv.ParseBool",
+            "strconv.ParseFloat",
+            "len",
+            "int",
+            "int64",
+            "float64",
+            "time.ParseDuration",
+            "github.com/google/uuid.Parse",
+            "net/netip.ParseAddr",
+            "strconv.Itoa",
+            "**.GetInt",
+            "**.GetBool",
+            "**.GetFloat",
+            "**.RequireInt",
+            "**.RequireBool",
+            "**.RequireFloat",
+        ],
+    ),
+    (
+        Rust,
+        &["**.len", "**.is_empty", "**.exists", "uuid.Uuid.parse_str"],
+    ),
+    (
+        Java,
+        &[
+            "Integer.parseInt",
+            "Long.parseLong",
+            "Integer.valueOf",
+            "Long.valueOf",
+            "Boolean.parseBoolean",
+            "Double.parseDouble",
+            "java.util.UUID.fromString",
+            "UUID.fromString",
+            "**.length",
+            "**.size",
+            "**.isEmpty",
+        ],
+    ),
+];
