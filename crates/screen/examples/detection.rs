@@ -60,7 +60,9 @@ fn show(samples: &[Sample], wanted: impl Fn(&Sample) -> bool) {
                 .into_iter()
                 .map(|found| found.hit)
                 .collect(),
-            None => text(&sample.text, Groups::DEFINITION, &|| false),
+            None => text(&sample.text, Groups::DEFINITION, &|| {
+                airside_screen::card::About::Nothing
+            }),
         };
         let rules: Vec<_> = found.iter().map(|hit| hit.rule.id).collect();
         let start: String = sample.text.chars().take(220).collect();
@@ -89,7 +91,10 @@ fn results() {
                 .find_map(|key| record[*key].as_str())
                 .unwrap_or("");
             let label = if attack { "attacks" } else { "harmless" };
-            let flagged = !text(content, Groups::DEFINITION, &|| false).is_empty();
+            let flagged = !text(content, Groups::DEFINITION, &|| {
+                airside_screen::card::About::Nothing
+            })
+            .is_empty();
             shares
                 .entry(format!("{label}: {file} {of}"))
                 .or_default()
@@ -131,7 +136,9 @@ fn cost(samples: &[Sample]) {
             let rounds = (2_000_000 / bytes).max(1);
             for _ in 0..rounds {
                 for input in texts {
-                    black_box(text(input, groups, &|| false));
+                    black_box(text(input, groups, &|| {
+                        airside_screen::card::About::Nothing
+                    }));
                 }
             }
             let rounds = u32::try_from(rounds).expect("few");

@@ -5,7 +5,8 @@
 //! * Luhn alone passes one number in ten. A card number has a known issuer prefix, a
 //!   length that goes with it, a right check digit, and a shape in which cards are
 //!   written. The kinds whose numbers others use too (goods, accounts, tickets) also
-//!   need a word about cards beside them.
+//!   need a word about cards: the short ones right before them or in their key, since
+//!   whoever sells rooms says somewhere that cards are accepted.
 //! * The work is linear in the length of the text: a number has at most 19 digits.
 
 use std::ops::Range;
@@ -28,6 +29,9 @@ pub(crate) const RULES: [&Rule; 1] = [&NUMBER];
 pub(crate) const DIGITS: std::ops::RangeInclusive<usize> = 12..=19;
 /// Most bytes between two groups of digits of one number.
 const MAX_GAP: usize = 3;
+/// Fewest digits of a number that a word anywhere in the message is enough for, where
+/// others use such numbers too. What shops, airlines and phones write is shorter.
+const LONG: usize = 16;
 /// Longest text that may be a part of a number that is spread over several.
 const LONGEST_PIECE: usize = 15;
 /// Groups in which numbers stand on cards.
@@ -43,9 +47,31 @@ const SHAPES: [&[usize]; 9] = [
     &[6, 13],
 ];
 
-/// Calls `hit` with every card number in `text`, whose digits are ASCII. Whether
-/// somebody speaks about cards there is asked where that decides.
-pub(crate) fn find(text: &str, about_cards: &dyn Fn() -> bool, mut hit: impl FnMut(Range<usize>)) {
+/// Where somebody speaks about payment cards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum About {
+    /// Nowhere in the message.
+    Nothing,
+    /// Somewhere in the message.
+    Somewhere,
+    /// In the name of what is read.
+    Here,
+}
+
+impl About {
+    /// Returns `Somewhere` where it is so.
+    #[must_use]
+    pub const fn somewhere(speaks: bool) -> Self {
+        match speaks {
+            true => Self::Somewhere,
+            false => Self::Nothing,
+        }
+    }
+}
+
+/// Calls `hit` with every card number in `text`, whose digits are ASCII. Where somebody
+/// speaks about cards is asked where that decides.
+pub(crate) fn find(text: &str, about_cards: &dyn Fn() -> About, mut hit: impl FnMut(Range<usize>)) {
     let bytes = text.as_bytes();
     let mut run = Run::default();
     let mut at = 0;
@@ -89,7 +115,7 @@ impl Run {
     fn judge(
         &self,
         bytes: &[u8],
-        about_cards: &dyn Fn() -> bool,
+        about_cards: &dyn Fn() -> About,
         hit: &mut impl FnMut(Range<usize>),
     ) {
         let mut first = 0;
@@ -109,7 +135,7 @@ impl Run {
         &self,
         first: usize,
         bytes: &[u8],
-        about_cards: &dyn Fn() -> bool,
+        about_cards: &dyn Fn() -> About,
     ) -> Option<usize> {
         let mut digits = [0; 19];
         let mut len = 0;
@@ -137,7 +163,7 @@ impl Run {
         groups: Range<usize>,
         sure: Sure,
         bytes: &[u8],
-        about_cards: &dyn Fn() -> bool,
+        about_cards: &dyn Fn() -> About,
     ) -> bool {
         let (opens, closes) = (groups.start == 0, groups.end == self.groups.len());
         let before = bytes[..self.groups[groups.start].start].last();
@@ -154,7 +180,16 @@ impl Run {
         let alone = opens && closes && matches!(sizes.sum(), 14 | 15 | 16 | 19);
         let plain = sure == Sure::Yes && !in_word && !international;
         let shaped = canonical || alone && !self.is_attached(bytes);
-        plain && shaped || (canonical || opens || closes) && about_cards()
+        if plain && shaped {
+            return true;
+        }
+        let least = match international {
+            true => About::Here,
+            false => sure.least(self.groups[groups.clone()].iter().map(Range::len).sum()),
+        };
+        let start = self.groups[groups.start].start;
+        (canonical || opens || closes)
+            && (about_cards() >= least || speaks_right_before(bytes, start))
     }
 
     /// Whether the run hangs on a word, as the digits of an id do.
@@ -206,6 +241,17 @@ enum Sure {
     WithContext,
 }
 
+impl Sure {
+    /// Returns where a word about cards has to be, for a number of `len` digits that is
+    /// not written as cards are.
+    const fn least(self, len: usize) -> About {
+        match self {
+            Self::WithContext if len < LONG => About::Here,
+            Self::Yes | Self::WithContext => About::Somewhere,
+        }
+    }
+}
+
 /// Returns whether ASCII digits are a card number.
 fn number(digits: &[u8]) -> Option<Sure> {
     if !DIGITS.contains(&digits.len()) || digits.iter().all(|digit| *digit == digits[0]) {
@@ -242,7 +288,7 @@ fn issuer(digits: &[u8]) -> Option<Sure> {
         b'3' if (3528..=3589).contains(&four) => long(16),
         b'6' if four == 6011 || (644..=649).contains(&three) || matches!(two, 62 | 65) => long(16),
         b'5' | b'6' if matches!(two, 50 | 56..=58 | 60 | 63 | 67..=69) => Some(Sure::WithContext),
-        b'8' if two == 81 => Some(Sure::WithContext),
+        b'8' if two == 81 && digits.len() == 16 => Some(Sure::WithContext),
         _ => None,
     }
 }
@@ -275,6 +321,8 @@ struct Piece {
     digits: [u8; LONGEST_PIECE],
     len: usize,
     is_text: bool,
+    /// Whether its key speaks about cards.
+    named: bool,
 }
 
 impl Neighbours {
@@ -284,14 +332,15 @@ impl Neighbours {
         Self { pieces: Vec::new() }
     }
 
-    /// Takes the next text; `is_text` says that it is a string and not a number.
-    /// Returns how many pieces, this one included, make up a card number. What is not
-    /// a piece is passed over.
+    /// Takes the next text, which stands under `key`; `is_text` says that it is a string
+    /// and not a number. Returns how many pieces, this one included, make up a card
+    /// number. What is not a piece is passed over.
     pub fn push(
         &mut self,
         text: &str,
         is_text: bool,
-        about_cards: &dyn Fn() -> bool,
+        key: &str,
+        about_cards: &dyn Fn() -> About,
     ) -> Option<usize> {
         if !Self::is_piece(text) {
             return None;
@@ -301,6 +350,7 @@ impl Neighbours {
             digits: [0; LONGEST_PIECE],
             len: text.len(),
             is_text,
+            named: is_about_cards(key),
         };
         piece.digits[..text.len()].copy_from_slice(text);
         self.pieces.push(piece);
@@ -320,7 +370,7 @@ impl Neighbours {
         (1..=LONGEST_PIECE).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
     }
 
-    fn number_at_end(&self, about_cards: &dyn Fn() -> bool) -> Option<usize> {
+    fn number_at_end(&self, about_cards: &dyn Fn() -> About) -> Option<usize> {
         let mut digits = Vec::with_capacity(*DIGITS.end());
         for first in (0..self.pieces.len().checked_sub(1)?).rev() {
             let pieces = &self.pieces[first..];
@@ -340,7 +390,10 @@ impl Neighbours {
                 .iter()
                 .any(|shape| shape.iter().copied().eq(sizes.clone()));
             let texts = pieces.iter().all(|piece| piece.is_text);
-            if sure == Sure::Yes && canonical && texts || about_cards() {
+            let plain = sure == Sure::Yes && canonical && texts;
+            // Prices in a row make up any number: only their names tell.
+            let named = || pieces.iter().any(|piece| piece.named) || about_cards() == About::Here;
+            if plain || named() {
                 return Some(pieces.len());
             }
         }
@@ -348,59 +401,128 @@ impl Neighbours {
     }
 }
 
+/// Words about payment cards, in order.
+const WORDS: [&str; 34] = [
+    "amex",
+    "bankcard",
+    "card",
+    "cardholder",
+    "cardno",
+    "cardnum",
+    "cardnumber",
+    "cards",
+    "carta",
+    "carte",
+    "cc",
+    "ccnum",
+    "ccnumber",
+    "creditcard",
+    "cvc",
+    "cvv",
+    "cvv2",
+    "debitcard",
+    "diners",
+    "expiry",
+    "jcb",
+    "kaart",
+    "karte",
+    "kartennummer",
+    "kreditkarte",
+    "maestro",
+    "mastercard",
+    "pan",
+    "paymentcard",
+    "primaryaccountnumber",
+    "tarjeta",
+    "unionpay",
+    "visa",
+    "visacard",
+];
+/// Words that say that a number is something else, in order.
+const OTHERS: [&str; 30] = [
+    "account",
+    "booking",
+    "buchung",
+    "call",
+    "code",
+    "confirmation",
+    "customer",
+    "ean",
+    "fax",
+    "gtin",
+    "iban",
+    "id",
+    "imei",
+    "invoice",
+    "isbn",
+    "mobile",
+    "order",
+    "phone",
+    "pnr",
+    "ref",
+    "reference",
+    "reservation",
+    "serial",
+    "sku",
+    "tel",
+    "telephone",
+    "ticket",
+    "tracking",
+    "upc",
+    "voucher",
+];
+/// Longest of the words.
+const LONGEST: usize = 20;
+
+fn is_one_of(words: &[&str], word: &[u8]) -> bool {
+    let mut lower = [0; LONGEST];
+    let Some(lower) = lower.get_mut(..word.len()) else {
+        return false;
+    };
+    lower.copy_from_slice(word);
+    lower.make_ascii_lowercase();
+    let lower = &*lower;
+    let found = words.binary_search_by(|known| known.as_bytes().cmp(lower));
+    found.is_ok()
+}
+
 /// Returns whether `text` speaks about payment cards.
 #[must_use]
 pub fn is_about_cards(text: impl AsRef<[u8]>) -> bool {
-    const WORDS: [&str; 34] = [
-        "amex",
-        "bankcard",
-        "card",
-        "cardholder",
-        "cardno",
-        "cardnum",
-        "cardnumber",
-        "cards",
-        "carta",
-        "carte",
-        "cc",
-        "ccnum",
-        "ccnumber",
-        "creditcard",
-        "cvc",
-        "cvv",
-        "cvv2",
-        "debitcard",
-        "diners",
-        "expiry",
-        "jcb",
-        "kaart",
-        "karte",
-        "kartennummer",
-        "kreditkarte",
-        "maestro",
-        "mastercard",
-        "pan",
-        "paymentcard",
-        "primaryaccountnumber",
-        "tarjeta",
-        "unionpay",
-        "visa",
-        "visacard",
-    ];
-    /// Longest of the words.
-    const LONGEST: usize = 20;
-    let mut lower = [0; LONGEST];
     text.as_ref()
         .split(|byte| !byte.is_ascii_alphanumeric())
-        .filter(|word| (2..=LONGEST).contains(&word.len()))
-        .any(|word| {
-            let lower = &mut lower[..word.len()];
-            lower.copy_from_slice(word);
-            lower.make_ascii_lowercase();
-            WORDS
-                .binary_search_by(|known| known.as_bytes().cmp(lower))
-                .is_ok()
-        })
+        .filter(|word| word.len() >= 2)
+        .any(|word| is_one_of(&WORDS, word))
+}
+
+/// Whether one of the last words before `at` is about cards, within the sentence and
+/// before one that says that it is something else.
+fn speaks_right_before(bytes: &[u8], at: usize) -> bool {
+    const REACH: usize = 40;
+    const WORDS_BACK: usize = 3;
+    let near = &bytes[at.saturating_sub(REACH)..at];
+    let letter = |byte: &u8| byte.is_ascii_alphanumeric();
+    let mut end = near.len();
+    for _ in 0..WORDS_BACK {
+        let Some(last) = near[..end].iter().rposition(letter) else {
+            return false;
+        };
+        let gap = &near[last + 1..end];
+        let next = near.get(end).is_some_and(u8::is_ascii_uppercase);
+        if gap.iter().any(|byte| b"!?;\n".contains(byte)) || gap.contains(&b'.') && next {
+            return false;
+        }
+        let start = near[..last].iter().rposition(|byte| !letter(byte));
+        end = start.map_or(0, |start| start + 1);
+        let word = &near[end..=last];
+        if is_one_of(&OTHERS, word) {
+            return false;
+        }
+        if is_one_of(&WORDS, word) {
+            return true;
+        }
+    }
+    false
 }
 
 #[cfg(test)]

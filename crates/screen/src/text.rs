@@ -3,7 +3,8 @@
 use std::{cell::OnceCell, collections::BTreeMap, ops::Range};
 
 use crate::{
-    card, hidden, personal, phrase,
+    card::{self, About},
+    hidden, personal, phrase,
     rule::{Group, Groups, Hit, Rule, THRESHOLD},
     secret,
     view::{self, Traits, View},
@@ -15,16 +16,17 @@ const SURE: u8 = THRESHOLD;
 /// Returns what the rules of `groups` find in `text`, in the order of places.
 ///
 /// Instructions and payloads are told only where the weights of different rules make up
-/// [`THRESHOLD`]. `about_cards` says whether anything near the text speaks about payment
-/// cards; it is asked only where that decides.
+/// [`THRESHOLD`]. `about_cards` says where somebody speaks about payment cards outside of
+/// the text; it is asked only where that decides.
 #[must_use]
-pub fn text(text: &str, groups: Groups, about_cards: &dyn Fn() -> bool) -> Vec<Hit> {
+pub fn text(text: &str, groups: Groups, about_cards: &dyn Fn() -> About) -> Vec<Hit> {
     let traits = Traits::of(text);
     // Asked once, however many numbers there are.
     let about = OnceCell::new();
+    let ask = || about_cards().max(About::somewhere(card::is_about_cards(text)));
     let mut reader = Reader {
         groups,
-        about_cards: &|| *about.get_or_init(|| card::is_about_cards(text) || about_cards()),
+        about_cards: &|| *about.get_or_init(ask),
         hits: Vec::new(),
         phrases: Vec::new(),
     };
@@ -42,7 +44,7 @@ pub fn text(text: &str, groups: Groups, about_cards: &dyn Fn() -> bool) -> Vec<H
 
 struct Reader<'a> {
     groups: Groups,
-    about_cards: &'a dyn Fn() -> bool,
+    about_cards: &'a dyn Fn() -> About,
     hits: Vec<Hit>,
     phrases: Vec<Hit>,
 }

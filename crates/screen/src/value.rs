@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 use serde_json::{Map, Value};
 
 use crate::{
-    card::{self, Neighbours},
+    card::{self, About, Neighbours},
     rule::{Group, Groups, Hit, THRESHOLD},
     text,
 };
@@ -124,7 +124,9 @@ impl Walk<'_> {
                 }
                 _ => ("", false),
             };
-            if neighbours.push(text, is_text, self.about_cards).is_some() {
+            let (path, somewhere) = (&self.path, self.about_cards);
+            let about = || about(path, somewhere);
+            if neighbours.push(text, is_text, token, &about).is_some() {
                 let hit = Hit {
                     rule: &card::NUMBER,
                     weight: THRESHOLD,
@@ -137,7 +139,8 @@ impl Walk<'_> {
     }
 
     fn text(&mut self, text: &str) {
-        for hit in text::text(text, self.groups, self.about_cards) {
+        let about = || about(&self.path, self.about_cards);
+        for hit in text::text(text, self.groups, &about) {
             self.keep(hit, text);
         }
     }
@@ -148,6 +151,14 @@ impl Walk<'_> {
             pointer: self.path.clone(),
             hit,
         });
+    }
+}
+
+/// Where somebody speaks about cards, for what stands at `path`.
+fn about(path: &str, somewhere: &dyn Fn() -> bool) -> About {
+    match card::is_about_cards(path) {
+        true => About::Here,
+        false => About::somewhere(somewhere()),
     }
 }
 

@@ -287,7 +287,7 @@ impl Judge<'_> {
     fn secrets<'w>(&mut self, words: &[&str], named: impl Iterator<Item = (&'w str, &'w str)>) {
         let secret = |text: &str| {
             let groups = Groups::NONE.with(Group::Secret);
-            airside_screen::text(text, groups, &|| false)
+            airside_screen::text(text, groups, &|| airside_screen::card::About::Nothing)
                 .into_iter()
                 .next()
         };

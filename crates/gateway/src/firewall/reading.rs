@@ -9,7 +9,7 @@ use std::{borrow::Cow, cell::Cell, ops::Range};
 
 use airside_screen::{
     self as screen, Group, Hit,
-    card::{self, Neighbours},
+    card::{self, About, Neighbours},
 };
 
 use super::{
@@ -52,7 +52,7 @@ pub(super) struct Reader {
     neighbours: Vec<Neighbourhood>,
     edits: Vec<Edit>,
     /// Whether the message speaks about cards, as far as it has been read.
-    about_cards: About,
+    about_cards: Topic,
     /// Text for a classifier, where one is asked.
     pub(super) sample: Option<String>,
     pub(super) findings: Findings,
@@ -63,9 +63,9 @@ pub(super) struct Reader {
 /// Whether a message speaks about cards. It is asked of the bytes once, however many
 /// numbers stand in them, and stays true when more bytes come.
 #[derive(Debug, Default)]
-struct About(Cell<Option<bool>>);
+struct Topic(Cell<Option<bool>>);
 
-impl About {
+impl Topic {
     /// More bytes have come: what was not in those before may be in them.
     fn forget(&self) {
         if self.0.get() == Some(false) {
@@ -73,10 +73,14 @@ impl About {
         }
     }
 
-    fn ask(&self, bytes: &[u8]) -> bool {
+    /// Returns where `bytes` speak about cards, for what stands at the place of `lexer`.
+    fn ask(&self, bytes: &[u8], lexer: &Lexer) -> About {
+        if lexer.keys().flatten().any(card::is_about_cards) {
+            return About::Here;
+        }
         let asked = self.0.get().unwrap_or_else(|| card::is_about_cards(bytes));
         self.0.set(Some(asked));
-        asked
+        About::somewhere(asked)
     }
 }
 
@@ -97,7 +101,7 @@ impl Reader {
             at: 0,
             neighbours: Vec::new(),
             edits: Vec::new(),
-            about_cards: About::default(),
+            about_cards: Topic::default(),
             sample: None,
             findings: Findings::default(),
             blocked_by: None,
@@ -122,7 +126,7 @@ impl Reader {
         self.at = 0;
         self.neighbours.clear();
         self.edits.clear();
-        self.about_cards = About::default();
+        self.about_cards = Topic::default();
         if let Some(sample) = &mut self.sample {
             sample.clear();
         }
@@ -285,7 +289,7 @@ impl Reader {
             sample.push_str(&spoken.text);
             sample.push('\n');
         }
-        let about_cards = || self.about_cards.ask(bytes);
+        let about_cards = || self.about_cards.ask(bytes, &self.lexer);
         let hits = screen::text(&spoken.text, self.plan.groups(), &about_cards);
         let mut end = 0;
         for hit in hits {
@@ -356,7 +360,7 @@ impl Reader {
             return;
         };
         if range.len() >= 12 && self.plan.groups().has(Group::Card) {
-            let about_cards = || self.about_cards.ask(bytes);
+            let about_cards = || self.about_cards.ask(bytes, &self.lexer);
             let cards = screen::Groups::NONE.with(Group::Card);
             let hits = screen::text(text, cards, &about_cards);
             for hit in hits {
@@ -385,9 +389,9 @@ impl Reader {
             return;
         };
         near.places.push((range, is_text));
-        let about = &self.about_cards;
-        let about_cards = || about.ask(bytes);
-        let Some(count) = near.numbers.push(text, is_text, &about_cards) else {
+        let about_cards = || self.about_cards.ask(bytes, &self.lexer);
+        let key = self.lexer.keys().last().flatten().unwrap_or_default();
+        let Some(count) = near.numbers.push(text, is_text, key, &about_cards) else {
             let old = near.places.len().saturating_sub(19);
             near.places.drain(..old);
             return;

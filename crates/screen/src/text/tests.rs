@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn found(input: &str) -> Vec<(&'static str, &str)> {
-    let hits = text(input, Groups::ALL, &|| false);
+    let hits = text(input, Groups::ALL, &|| About::Nothing);
     hits.into_iter()
         .map(|hit| (hit.rule.id, &input[hit.span]))
         .collect()
@@ -77,7 +77,7 @@ proptest! {
         ], 0..6)
     ) {
         let input = parts.concat();
-        for hit in text(&input, Groups::ALL, &|| true) {
+        for hit in text(&input, Groups::ALL, &|| About::Here) {
             prop_assert!(input.get(hit.span.clone()).is_some(), "{:?} of {:?}", hit, input);
         }
     }
@@ -114,7 +114,7 @@ fn hostile_texts_are_read_in_linear_time() {
         "\u{fdfa}",
     ] {
         let hostile = part.repeat(LEN / part.len());
-        let hits = text(&hostile, Groups::ALL, &|| false);
+        let hits = text(&hostile, Groups::ALL, &|| About::Nothing);
         assert!(hits.len() <= hostile.len());
     }
 }

@@ -26,7 +26,10 @@ impl Sample {
     pub(crate) fn is_flagged(&self) -> bool {
         match &self.tool {
             Some(tool) => !definition(tool).is_empty(),
-            None => !text(&self.text, Groups::DEFINITION, &|| false).is_empty(),
+            None => !text(&self.text, Groups::DEFINITION, &|| {
+                airside_screen::card::About::Nothing
+            })
+            .is_empty(),
         }
     }
 }
