@@ -23,8 +23,8 @@ pub fn of<T: JsonSchema>() -> Arc<JsonObject> {
 }
 
 /// Returns the schema of results of `T`: as [`of`], with what is said about the members
-/// of its members left out. A list of tools is read by every client and most of it would
-/// be said once for each tool.
+/// of its members left out, and what the number types of Rust can hold. A list of tools
+/// is read by every client and most of it would be said once for each tool.
 #[must_use]
 pub fn of_result<T: JsonSchema>() -> Arc<JsonObject> {
     let mut schema = (*of::<T>()).clone();
@@ -37,13 +37,17 @@ pub fn of_result<T: JsonSchema>() -> Arc<JsonObject> {
     schema.into()
 }
 
-/// Takes descriptions out of a schema and everything in it.
+/// Takes descriptions and bounds of numbers out of a schema and everything in it.
 fn hush(schema: &mut Value) {
     match schema {
         Value::Object(members) => {
             // A member of this name has a schema, not a text.
             if members.get("description").is_some_and(Value::is_string) {
                 members.shift_remove("description");
+            }
+            if members.get("type").is_some_and(|kind| kind == "integer") {
+                members.shift_remove("minimum");
+                members.shift_remove("maximum");
             }
             members.values_mut().for_each(hush);
         }

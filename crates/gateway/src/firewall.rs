@@ -484,6 +484,7 @@ impl Stop {
                 "resultType": "complete",
                 "content": [{"type": "text", "text": text}],
                 "isError": true,
+                "_meta": {"airside/refusal": {"code": self.0.code()}},
             });
             let body = airside_mcp::result_body(id, result.to_string().as_bytes());
             return (StatusCode::OK, body);

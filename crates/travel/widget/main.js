@@ -88,8 +88,12 @@ function explain({ message, hint }) {
   return [message, hint].filter(Boolean).map(sentence).join(" ");
 }
 
+function raise(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
 function sentence(text) {
-  const start = text.charAt(0).toUpperCase() + text.slice(1);
+  const start = raise(text);
   return /[.!?…]$/.test(start) ? start : `${start}.`;
 }
 

@@ -28,7 +28,8 @@ function bookingsView({ bookings, notices: list }) {
   const card = (booking) =>
     h(
       "li",
-      { class: "card" },
+      { class: "card hotel" },
+      h("div", { class: "face" }, house(booking.property)),
       h("div", { class: "about" }, h("h2", {}, told(booking.property.name, 90)), h("p", { class: "quiet" }, stayLine(booking.stay)), h("p", {}, h("span", { class: `state ${booking.status}` }, STATES[booking.status] ?? "Open"))),
       h("div", { class: "price" }, h("p", { class: "total" }, money(booking.offer.total)), button(["Open", hidden(` booking ${clean(booking.label ?? booking.id, 60)}`)], () => openBooking(booking.id), { class: "main" })),
     );

@@ -12,7 +12,8 @@ function resultsView(found) {
   const city = clean(place.label).split(",")[0];
   const available = found.hotels_available ?? hotels.length;
   const list = h("ol", { class: "cards", role: "list" });
-  list.append(...hotels.map((hotel) => hotelCard(hotel, stay)));
+  list.append(...hotels.map((hotel, index) => hotelCard(hotel, stay, index + 1)));
+  const drawn = h("div", { class: "around" }, hotels.length > 1 && map(place, hotels));
   return view(
     ["Hotels in ", told(city, 60)],
     [stayLine(stay)],
@@ -21,21 +22,23 @@ function resultsView(found) {
       ? h("p", { class: "note" }, "Nothing fits. Other dates, fewer rooms or fewer filters may help.")
       : [
           h("div", { class: "bar" }, h("p", { class: "quiet" }, `${count(available, "hotel")} can take the whole stay`), sorting()),
+          drawn,
           list,
-          more(found, list),
+          more(found, list, drawn),
         ],
     found.sort_explanation && h("p", { class: "fine" }, told(found.sort_explanation, 400)),
     notices(found.notices),
   );
 }
 
-function hotelCard(hotel, stay) {
+function hotelCard(hotel, stay, number) {
   const offer = hotel.best_offer;
   const terms = cancellation(offer, app.zone);
   const name = clean(hotel.name, 90);
   return h(
     "li",
-    { class: "card" },
+    { class: "card hotel" },
+    h("div", { class: "face" }, house(hotel), h("span", { class: "number", "aria-hidden": "true" }, String(number))),
     h(
       "div",
       { class: "about" },
@@ -64,19 +67,29 @@ function hotelCard(hotel, stay) {
   );
 }
 
-function offerFacts(offer, terms) {
+/** What else there is to know; how many rooms are left may be said elsewhere. */
+function offerFacts(offer, terms, left = offer.rooms_left) {
   return h(
     "ul",
     { class: "facts", role: "list" },
     terms.free ? fact(TICK, terms.short, "good") : fact(WARN, terms.short),
     offer.breakfast_included && fact(CUP, "Breakfast included", "good"),
-    offer.rooms_left <= 3 && fact(CLOCK, `Only ${offer.rooms_left} left`, "warn"),
+    scarce(left),
   );
 }
 
-/** The all-in total first and largest; the rest explains it. */
-function priceBlock(offer, stay) {
+function scarce(left) {
+  return left <= 3 && fact(CLOCK, `Only ${left} left`, "warn");
+}
+
+/** What a price is for. */
+function whole(stay) {
   const rooms = stay.rooms.length > 1 ? `${count(stay.rooms.length, "room")}, ` : "";
+  return `for ${rooms}${count(stay.nights, "night")}, taxes and fees included`;
+}
+
+/** The all-in total first and largest; the rest explains it. */
+function priceBlock(offer, stay, explained = [whole(stay), h("br")]) {
   const here = offer.pay_at_property.amount;
   const { pay_before_booking: before, guarantee } = offer;
   return [
@@ -84,10 +97,9 @@ function priceBlock(offer, stay) {
     h(
       "p",
       { class: "quiet" },
-      `for ${rooms}${count(stay.nights, "night")}, taxes and fees included`,
-      h("br"),
-      `${money(offer.average_per_room_night)} per ${rooms ? "room and night" : "night"}`,
-      here > 0 && here < offer.total.amount && [h("br"), `of it ${money(offer.pay_at_property)} at the hotel`],
+      explained,
+      `${money(offer.average_per_room_night)} per ${stay.rooms.length > 1 ? "room and night" : "night"}`,
+      here > 0 && here < offer.total.amount && [h("br"), `${money(offer.pay_at_property)} of it at the hotel`],
       before && [h("br"), `${money(before)} is paid before booking`],
       guarantee && [h("br"), `a guarantee of ${money(guarantee)} is asked for before booking`],
     ),
@@ -101,13 +113,16 @@ function sorting() {
   return h("div", { class: "order" }, h("label", { for: "order" }, "Sort by"), select);
 }
 
-function more(found, list) {
+function more(found, list, drawn) {
   if (!found.next_cursor) return null;
   let cursor = found.next_cursor;
+  const shown = [...found.hotels];
   const control = button("More hotels", () =>
     work("Looking for more hotels…", async () => {
       const next = await call("search_hotels", { ...searchArguments(), cursor });
-      const cards = next.hotels.map((hotel) => hotelCard(hotel, next.stay));
+      const cards = next.hotels.map((hotel, index) => hotelCard(hotel, next.stay, shown.length + index + 1));
+      shown.push(...next.hotels);
+      drawn.replaceChildren(map(found.place, shown) ?? "");
       list.append(...cards);
       announce(`${count(cards.length, "more hotel", "more hotels")}`);
       cards[0]?.querySelector("button").focus();

@@ -39,7 +39,9 @@ function roomsView(found) {
     backToResults(),
     profile && hotelFacts(profile),
     assumptions(found.assumptions),
-    offers.length === 0 && h("p", { class: "note" }, "This hotel cannot take the stay. Other dates may fit."),
+    offers.length === 0
+      ? h("p", { class: "note" }, "This hotel cannot take the stay. Other dates may fit.")
+      : h("p", { class: "quiet" }, `Every price is the total ${whole(stay)}.`),
     h(
       "ul",
       { class: "cards", role: "list" },
@@ -53,23 +55,25 @@ function roomsView(found) {
 function hotelFacts(profile) {
   const { street, district, city } = profile.address;
   const times = `Check-in from ${clean(profile.policies.check_in_from)}, check-out until ${clean(profile.policies.check_out_until)}`;
-  const amenities = profile.amenities.map((name) => clean(name, 40).replaceAll("_", " "));
+  const amenities = profile.amenities.map((name) => clean(name, 40).replaceAll("_", " ").replace("wifi", "Wi-Fi").replace(/^ev /, "EV "));
   return h(
     "ul",
     { class: "facts", role: "list" },
     fact(PIN, [told([street, district, city].filter(Boolean).join(", "))]),
     fact(CLOCK, times),
-    amenities.length > 0 && fact(TICK, [told(amenities.join(", "), 300)]),
+    amenities.length > 0 && fact(TICK, [told(raise(amenities.join(", ")), 300)]),
   );
 }
 
 function roomCard(plans, found) {
   const kind = found.profile?.room_types?.find((room) => room.code === plans[0].room_type.code);
+  const left = Math.min(...plans.map((offer) => offer.rooms_left));
   return h(
     "li",
     { class: "card tall" },
     h("h2", {}, told(plans[0].room_type.name)),
     kind && h("p", { class: "quiet" }, kind.beds && [told(kind.beds), " · "], `up to ${count(kind.max_guests, "guest")}`),
+    left <= 3 && h("ul", { class: "facts", role: "list" }, scarce(left)),
     h("ul", { class: "plans", role: "list" }, plans.map((offer) => planRow(offer, found))),
   );
 }
@@ -80,13 +84,14 @@ function planRow(offer, found) {
   return h(
     "li",
     { class: "plan" },
-    h("div", { class: "about" }, h("h3", {}, told(offer.rate_plan.name)), offerFacts(offer, terms), breakdown(offer)),
+    h("div", { class: "about" }, h("h3", {}, told(offer.rate_plan.name)), offerFacts(offer, terms, Infinity)),
     h(
       "div",
       { class: "price" },
-      priceBlock(offer, found.stay),
+      priceBlock(offer, found.stay, null),
       button(["Choose", hidden(` ${label}`)], () => choose(offer), { class: "main" }),
     ),
+    breakdown(offer),
   );
 }
 
