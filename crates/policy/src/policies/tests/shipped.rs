@@ -19,12 +19,12 @@ struct Case {
 }
 
 fn every_case() -> Vec<Case> {
-    let contracts = [Contract::Accepted, Contract::Held, Contract::Quarantined];
+    let contracts = [Contract::Held, Contract::Quarantined];
     let labels = ["", "external-sink", "approval", "operator-approval"];
     let intents = [Intent::Unstated, Intent::Anchored, Intent::Unanchored];
     let consents = [None, Some(Asked::Client), Some(Asked::Operator)];
     let mut all = Vec::new();
-    for attestation in [0, 10, 20, 30, 50] {
+    for attestation in [10, 20] {
         for (known, read_only) in [(true, true), (true, false), (false, false)] {
             for contract in contracts {
                 for label in labels {
@@ -78,10 +78,7 @@ fn meant(case: Case) -> Outcome {
             "toxic-flow",
         ),
         (unasked, "change-nobody-asked-for"),
-        (
-            changes && case.intent == Intent::Unstated && case.risk.flagged,
-            "change-in-flagged-session",
-        ),
+        (changes && case.risk.flagged, "change-in-flagged-session"),
     ]);
     if !firm.is_empty() || (!ask.is_empty() && permits.is_empty()) {
         return ("POL-002", &firm | &ask);
