@@ -1,9 +1,13 @@
 //! Policies, approvals and explanations, as operators use them.
 
-use std::path::Path;
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    net::TcpStream,
+    path::Path,
+};
 
 use airside_testkit::harness::Node;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::run::{BINARY, Place, Ran};
 
@@ -159,6 +163,123 @@ fn an_operator_approves_a_call_and_the_ledger_explains_it() {
     assert!(nothing.stderr.contains("CLI-042"), "{nothing:?}");
 }
 
+/// Posts `body` to a node; what comes back is read as it comes.
+fn post(node: &Node, more: &[(&str, &str)], body: &Value) -> BufReader<TcpStream> {
+    let port = node.url().port().expect("a port");
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("the node listens");
+    let body = body.to_string();
+    let mut head = format!(
+        "POST /mcp HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\ncontent-type: application/json\r\naccept: application/json, text/event-stream\r\ncontent-length: {}\r\n",
+        body.len()
+    );
+    for (name, value) in more {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    write!(stream, "{head}\r\n{body}").expect("the node reads");
+    BufReader::new(stream)
+}
+
+/// Returns the next line of an answer that `pick` takes.
+fn next<T>(answer: &mut BufReader<TcpStream>, pick: impl Fn(&str) -> Option<T>) -> T {
+    let mut line = String::new();
+    loop {
+        line.clear();
+        assert_ne!(answer.read_line(&mut line).expect("the node answers"), 0);
+        if let Some(found) = pick(line.trim_end()) {
+            return found;
+        }
+    }
+}
+
+/// Returns the next message of an answer, as one line of a body or of a stream.
+fn message(answer: &mut BufReader<TcpStream>) -> Value {
+    next(answer, |line| {
+        serde_json::from_str(line.strip_prefix("data:").unwrap_or(line))
+            .ok()
+            .filter(Value::is_object)
+    })
+}
+
+#[test]
+fn the_person_behind_a_client_is_asked_in_the_way_of_its_revision() {
+    let place = Place::new();
+    let node = serve(&place);
+    let yes = json!({ "action": "accept", "content": { "confirm": true } });
+    let hotel = json!({ "property_id": "htl_4930956_9" });
+    // 2026-07-28: the answer asks, and the call comes again with what the person said.
+    let fields = [
+        ("mcp-protocol-version", "2026-07-28"),
+        ("mcp-method", "tools/call"),
+        ("mcp-name", "get_hotel"),
+    ];
+    let round = |more: &Value| {
+        let mut params = json!({
+            "name": "get_hotel", "arguments": hotel,
+            "_meta": {
+                "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+                "io.modelcontextprotocol/clientCapabilities": { "elicitation": { "form": {} } },
+            }
+        });
+        for (name, value) in more.as_object().expect("members") {
+            params[name] = value.clone();
+        }
+        let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
+        message(&mut post(&node, &fields, &call))
+    };
+    let asked = round(&json!({}));
+    assert_eq!(asked["result"]["resultType"], "input_required", "{asked}");
+    let again = json!({
+        "requestState": asked["result"]["requestState"],
+        "inputResponses": { "airside.approval": yes }
+    });
+    let told = round(&again);
+    assert_eq!(told["result"]["structuredContent"]["status"], "ok");
+    assert_eq!(round(&again)["error"]["data"]["code"], "POL-045");
+    // 2025-11-25: a request comes on the stream of the call, which goes on with its answer.
+    let hello = json!({
+        "jsonrpc": "2.0", "id": 1, "method": "initialize",
+        "params": {
+            "protocolVersion": "2025-11-25", "capabilities": { "elicitation": {} },
+            "clientInfo": { "name": "old", "version": "1" }
+        }
+    });
+    let session = next(&mut post(&node, &[], &hello), |line| {
+        let (name, value) = line.split_once(": ")?;
+        name.eq_ignore_ascii_case("mcp-session-id")
+            .then(|| value.to_owned())
+    });
+    let fields = [
+        ("mcp-protocol-version", "2025-11-25"),
+        ("mcp-session-id", &*session),
+    ];
+    let call = json!({
+        "jsonrpc": "2.0", "id": 2, "method": "tools/call",
+        "params": { "name": "get_hotel", "arguments": hotel }
+    });
+    let mut answer = post(&node, &fields, &call);
+    let asked = message(&mut answer);
+    assert_eq!(asked["method"], "elicitation/create", "{asked}");
+    let said = json!({ "jsonrpc": "2.0", "id": asked["id"], "result": yes });
+    let status = next(&mut post(&node, &fields, &said), |line| {
+        Some(line.to_owned())
+    });
+    assert!(status.starts_with("HTTP/1.1 202"), "{status}");
+    let told = message(&mut answer);
+    assert_eq!(told["id"], 2, "{told}");
+    assert_eq!(told["result"]["structuredContent"]["status"], "ok");
+    stop(node);
+    let tail = ask(&place, &["ledger", "tail", "-n", "100", "--json"]).ok();
+    let entries = tail
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let kinds: Vec<_> = entries
+        .filter_map(|entry| Some(entry["kind"].as_str()?.to_owned()))
+        .filter(|kind| kind.starts_with("approval."))
+        .collect();
+    let each = ["approval.requested", "approval.decided", "approval.used"];
+    assert_eq!(kinds, [each, each].concat());
+}
+
 #[test]
 fn the_ledger_explains_what_each_part_of_the_checkpoint_found() {
     let place = Place::new();
@@ -175,7 +296,10 @@ fn the_ledger_explains_what_each_part_of_the_checkpoint_found() {
         text("toml")
     );
     let config = place.write("airside.toml", &parts);
-    place.write("rules.cedar", ALL);
+    let rules = format!(
+        "{ALL}@id(\"lost-towns\")\nforbid (principal, action, resource)\nwhen {{ context.arguments has place && context.arguments.place == \"Atlantis\" }};"
+    );
+    place.write("rules.cedar", &rules);
     let config = config.display().to_string();
     let arguments = ["serve", "--config", &config];
     let node = Node::start(Path::new(BINARY), &arguments, &place.log()).expect("the node starts");
@@ -193,20 +317,23 @@ fn the_ledger_explains_what_each_part_of_the_checkpoint_found() {
     search("Boston").ok();
     let limited = search("Boston");
     assert!(limited.stderr.contains("POL-022"), "{limited:?}");
+    let lost = search("Atlantis");
+    assert!(lost.stderr.contains("POL-002"), "{lost:?}");
     stop(node);
-    let ids = calls(&place, "search_hotels", 4);
+    let ids = calls(&place, "search_hotels", 5);
     let told = |id: &str| ask(&place, &["explain", "call", id]).ok();
     let all = [
+        // One call that shows all of it.
         (
             0,
             vec![
                 "caller     api_key/desk (api_key)",
-                "identity   api_key",
+                "identity   api_key\n             api_key: digest ",
                 "limit      plan: cost 1 of tenant, 1 left",
                 "decision   permitted by all",
                 "groups     staff",
                 "firewall   personal.",
-                "contract",
+                "contract   accepted ",
             ],
         ),
         (1, vec!["GW-076", "firewall   card.", "block at"]),
@@ -215,6 +342,10 @@ fn the_ledger_explains_what_each_part_of_the_checkpoint_found() {
             vec!["limit      plan: cost 1 of tenant, 0 left", "outcome    ok"],
         ),
         (3, vec!["decision   permitted by all", "code       POL-022"]),
+        (
+            4,
+            vec!["decision   refused by lost-towns", "withheld   place"],
+        ),
     ];
     for (at, parts) in all {
         let told = told(&ids[at]);
