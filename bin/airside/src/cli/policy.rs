@@ -24,6 +24,7 @@ pub(crate) enum Approvals {
     /// Show what waits
     List(ApprovalsList),
     /// Let one call happen, once
+    #[command(visible_alias = "grant")]
     Approve(ApprovalsDecide),
     /// Refuse a call
     Deny(ApprovalsDecide),

@@ -17,6 +17,8 @@ use crate::{
 
 /// Most examples of a group.
 const EXAMPLES: usize = 3;
+/// Most groups that are told apart.
+const GROUPS: usize = 1000;
 
 /// What flips together.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,6 +42,8 @@ struct Found {
     calls: u64,
     flipped: u64,
     groups: BTreeMap<Group, Flips>,
+    /// Flips of groups for which there was no room.
+    others: u64,
     unfit: BTreeMap<Unfit, u64>,
 }
 
@@ -62,6 +66,9 @@ impl Found {
             after: now.outcome.as_str(),
             policies: now.policies.join(", "),
         };
+        if self.groups.len() >= GROUPS && !self.groups.contains_key(&group) {
+            return self.others += 1;
+        }
         let flips = self.groups.entry(group).or_default();
         flips.count += 1;
         if flips.examples.len() < EXAMPLES {
@@ -178,7 +185,7 @@ fn show(found: &Found, version: &str, out: &mut Out) -> Result<(), Failure> {
             .collect();
         return out.json_pretty(&json!({
             "version": version, "calls": found.calls, "flipped": found.flipped,
-            "flips": flips, "undecided": undecided,
+            "flips": flips, "others": found.others, "undecided": undecided,
         }));
     }
     if !groups.is_empty() {
@@ -216,6 +223,12 @@ fn show(found: &Found, version: &str, out: &mut Out) -> Result<(), Failure> {
             ("EXAMPLE", Align::Left),
         ];
         out.line(&table(&headings, &rows))?;
+    }
+    if found.others > 0 {
+        out.line(&format!(
+            "{} more, in groups beyond the first {GROUPS}",
+            found.others
+        ))?;
     }
     for (why, count) in &found.unfit {
         out.line(&printable(&format!(
