@@ -4,15 +4,21 @@ pub(crate) mod vulns;
 
 use std::collections::BTreeSet;
 
+use airside_api::wire;
 use airside_base::{Clock as _, SystemClock, TenantId, Timestamp};
 use airside_inventory::{
+    audit::Entered,
     event::Event,
+    export::{self, Bill, CycloneDx},
     state::{Server, State},
 };
 use serde_json::json;
 
 use crate::{
-    cli::{NodeArgs, inventory::Inventory},
+    cli::{
+        NodeArgs,
+        inventory::{BillFormat, Inventory},
+    },
     failure::Failure,
     ledger::source::Source,
     output::{Align, Out, table},
@@ -20,8 +26,7 @@ use crate::{
     text::{cut, printable},
 };
 
-/// Kinds of entries that make up the state. The two halves do not depend on each other,
-/// so they are read one after the other.
+/// Kinds of entries that make up the state.
 const KINDS: [&str; 2] = ["inventory", "finding"];
 
 /// Runs `airside inventory`.
@@ -31,44 +36,51 @@ pub(crate) fn run(args: &Inventory, out: &mut Out) -> Result<(), Failure> {
     }
     let state = state(&args.node, args.at)?;
     match &args.server {
-        Some(name) => components(name, &state, out),
+        Some(name) => components(name, &state, args, out),
         None => servers(&state, args.at, out),
     }
 }
 
 /// Returns the state that the ledger had at `at`, now unless given.
 pub(crate) fn state(node: &NodeArgs, at: Option<Timestamp>) -> Result<State, Failure> {
-    let states = states(node, &[at])?;
-    Ok(states.into_iter().next().unwrap_or_default())
+    Ok(fold(&entries(node)?, at))
 }
 
-/// Returns the states of several times from one reading.
-fn states(node: &NodeArgs, at: &[Option<Timestamp>]) -> Result<Vec<State>, Failure> {
+fn fold(entries: &[Entered], at: Option<Timestamp>) -> State {
+    let mut state = State::default();
+    for entered in entries.iter().filter(|e| at.is_none_or(|at| e.at <= at)) {
+        state.apply_event(entered.at, entered.event.clone());
+    }
+    state
+}
+
+/// Returns everything that the ledger holds of the inventory, in order.
+pub(crate) fn entries(node: &NodeArgs) -> Result<Vec<Entered>, Failure> {
     let tenant = TenantId::default();
     block_on(async {
         let source = Source::open(node).await?;
-        let mut states = vec![State::default(); at.len()];
+        let mut entries = Vec::new();
         for kind in KINDS {
             let mut after = 0;
             loop {
                 let page = source.of_kind(&tenant, kind, after).await?;
                 let Some(last) = page.last() else { break };
                 after = last.seq;
-                for entry in &page {
-                    let body = entry.body.get().as_bytes();
-                    let Some(event) = Event::read(&entry.kind, entry.version, body) else {
-                        continue;
-                    };
-                    let wanted = states.iter_mut().zip(at);
-                    for (state, _) in wanted.filter(|(_, at)| at.is_none_or(|at| entry.time <= at))
-                    {
-                        state.apply_event(entry.time, event.clone());
-                    }
-                }
+                entries.extend(page.iter().filter_map(entered));
             }
         }
         source.close().await;
-        Ok(states)
+        entries.sort_by_key(|entered| entered.seq);
+        Ok(entries)
+    })
+}
+
+fn entered(entry: &wire::Entry) -> Option<Entered> {
+    let event = Event::read(&entry.kind, entry.version, entry.body.get().as_bytes())?;
+    Some(Entered {
+        seq: entry.seq,
+        at: entry.time,
+        event,
     })
 }
 
@@ -120,10 +132,15 @@ fn servers(state: &State, at: Option<Timestamp>, out: &mut Out) -> Result<(), Fa
     Ok(())
 }
 
-fn components(name: &str, state: &State, out: &mut Out) -> Result<(), Failure> {
+fn components(name: &str, state: &State, args: &Inventory, out: &mut Out) -> Result<(), Failure> {
     let Some(server) = state.servers.get(name) else {
         return Err(vulns::unknown(&format!("there is no server `{name}`")));
     };
+    if let Some(format) = args.format {
+        let at = args.at.unwrap_or_else(|| SystemClock::new().now());
+        let bill = Bill::of_server(name, server, state, at);
+        return out.json_pretty(&document(&bill, format, &args.author));
+    }
     if out.is_json() {
         return out.json_pretty(&json!({ "server": name, "inventory": server }));
     }
@@ -153,9 +170,19 @@ fn components(name: &str, state: &State, out: &mut Out) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Writes a bill in a format.
+pub(crate) fn document(bill: &Bill, format: BillFormat, author: &str) -> serde_json::Value {
+    match format {
+        BillFormat::Cyclonedx => export::cyclonedx(bill, CycloneDx::V6),
+        BillFormat::Cyclonedx17 => export::cyclonedx(bill, CycloneDx::V7),
+        BillFormat::Spdx => export::spdx(bill),
+        BillFormat::Openvex => export::openvex(bill, author),
+    }
+}
+
 fn diff(args: &Inventory, since: Timestamp, out: &mut Out) -> Result<(), Failure> {
-    let both = states(&args.node, &[Some(since), args.at])?;
-    let (before, after) = (&both[0], &both[1]);
+    let entries = entries(&args.node)?;
+    let (before, after) = (fold(&entries, Some(since)), fold(&entries, args.at));
     let names: BTreeSet<&String> = before.servers.keys().chain(after.servers.keys()).collect();
     let mut changes = Vec::new();
     for name in names {

@@ -6,7 +6,7 @@
 //!   each, and all decode for ever.
 //! * Bodies hold what a decision was made of, so that it can be made again.
 
-use airside_base::TenantId;
+use airside_base::{TenantId, Timestamp};
 use airside_ledger::{Draft, DraftError, Kind};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -43,6 +43,9 @@ pub enum Event {
         /// The files.
         feeds: Vec<Feed>,
     },
+    /// What is known about the feeds is not what it should be, or is again.
+    #[serde(rename = "inventory.warned")]
+    Warned(Warning),
     /// A vulnerability and a deployed component were both known for the first time.
     #[serde(rename = "finding.opened")]
     Opened(Box<Judged>),
@@ -83,6 +86,24 @@ pub enum Event {
         /// The last day.
         until: Date,
     },
+    /// A deadline has passed and the finding is still there.
+    #[serde(rename = "finding.overdue")]
+    Overdue {
+        /// The finding.
+        id: String,
+        /// The server.
+        server: String,
+        /// The deadline.
+        due: Timestamp,
+    },
+    /// An exception has ended and the finding is still there.
+    #[serde(rename = "finding.resumed")]
+    Resumed {
+        /// The finding.
+        id: String,
+        /// The last day of the exception.
+        until: Date,
+    },
     /// Attackers were kept away while the vulnerability is still there, or no longer.
     #[serde(rename = "finding.mitigated")]
     Mitigated {
@@ -95,6 +116,17 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+}
+
+/// What is not as it should be with the feeds. Empty when all is well.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warning {
+    /// Feeds that are older than they may be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stale: Vec<String>,
+    /// Why newer files are not in use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
 }
 
 /// What a server is made of.
@@ -223,6 +255,9 @@ impl Event {
             Self::Observed(o) => (const { Kind::new("inventory.observed") }, o.server.as_str()),
             Self::Retired { server } => (const { Kind::new("inventory.retired") }, server.as_str()),
             Self::Feeds { .. } => (const { Kind::new("inventory.feeds") }, "feeds"),
+            Self::Warned(_) => (const { Kind::new("inventory.warned") }, "feeds"),
+            Self::Overdue { id, .. } => (const { Kind::new("finding.overdue") }, id.as_str()),
+            Self::Resumed { id, .. } => (const { Kind::new("finding.resumed") }, id.as_str()),
             Self::Opened(judged) => (const { Kind::new("finding.opened") }, judged.id.as_str()),
             Self::Changed(judged) => (const { Kind::new("finding.changed") }, judged.id.as_str()),
             Self::Closed { id, .. } => (const { Kind::new("finding.closed") }, id.as_str()),

@@ -17,7 +17,7 @@ mod read;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-pub use folder::{Problem, load};
+pub use folder::{Problem, load, renew};
 pub(crate) use read::day;
 
 /// Most bytes of one file after unpacking. The archive of all npm advisories unpacks

@@ -8,10 +8,12 @@
 //! * What was not looked at is said. "No findings" means that everything was assessed.
 
 pub mod advisory;
+pub mod audit;
 pub mod component;
 pub mod decision;
 pub mod event;
 pub mod exploit;
+pub mod export;
 pub mod feeds;
 pub mod index;
 pub mod matching;

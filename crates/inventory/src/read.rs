@@ -183,4 +183,6 @@ fn shallow(text: &str) -> Result<(), Unread> {
 }
 
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod tests;

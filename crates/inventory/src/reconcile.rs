@@ -18,11 +18,11 @@ use crate::{
     component::{Inventory, purl},
     decision::{
         decide,
-        derive::{self, Setting},
+        derive::{self, Setting, stale},
         lane::{self, Plan},
         sla::Clock,
     },
-    event::{Closed, Event, Judged, MAX_PART, Observed},
+    event::{Closed, Event, Judged, MAX_PART, Observed, Warning},
     index::{Index, hex},
     matching::{Match, Matcher, Standing},
     state::{Finding, State, day},
@@ -54,6 +54,8 @@ pub struct Rules {
     pub trusted: Vec<String>,
     /// Days after which a feed is stale.
     pub stale_after_days: i32,
+    /// Why newer files of feeds are not in use.
+    pub refused: Option<String>,
 }
 
 /// Returns what has to be appended so that the ledger says what is so.
@@ -75,6 +77,13 @@ pub fn reconcile(
             digest: index.digest().to_owned(),
             feeds: index.feeds().to_vec(),
         });
+    }
+    let warning = Warning {
+        stale: stale(index.feeds(), day(now), rules.stale_after_days),
+        refused: rules.refused.clone(),
+    };
+    if warning != state.warning {
+        events.push(Event::Warned(warning));
     }
     let mut matcher = Matcher::new(index, rules.trusted.clone());
     let mut of_server: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
@@ -111,7 +120,59 @@ pub fn reconcile(
             });
         }
     }
+    pass(state, now, &mut events);
     events
+}
+
+/// Tells what has passed, after `events`: deadlines of findings that are still there, and
+/// exceptions.
+fn pass(state: &State, now: Timestamp, events: &mut Vec<Event>) {
+    let mut open: BTreeMap<&str, (&Judged, Option<&Finding>)> = state
+        .findings
+        .values()
+        .filter(|finding| finding.closed.is_none())
+        .map(|finding| (finding.judged.id.as_str(), (&finding.judged, Some(finding))))
+        .collect();
+    for event in &*events {
+        match event {
+            Event::Opened(judged) => {
+                open.insert(&judged.id, (judged, None));
+            }
+            Event::Changed(judged) => {
+                if let Some((known, _)) = open.get_mut(judged.id.as_str()) {
+                    *known = judged;
+                }
+            }
+            Event::Closed { id, .. } => {
+                open.remove(id.as_str());
+            }
+            _ => {}
+        }
+    }
+    let mut passed = Vec::new();
+    for (judged, finding) in open.into_values() {
+        if let Some(exception) = finding.and_then(|f| f.exception.as_ref()) {
+            if finding.is_some_and(|f| f.excepted(now).is_some()) {
+                continue;
+            }
+            passed.push(Event::Resumed {
+                id: judged.id.clone(),
+                until: exception.until,
+            });
+        }
+        let told = finding.and_then(|finding| finding.overdue);
+        if let Some(due) = judged.clock.due
+            && now > due
+            && told != Some(due)
+        {
+            passed.push(Event::Overdue {
+                id: judged.id.clone(),
+                server: judged.server.clone(),
+                due,
+            });
+        }
+    }
+    events.extend(passed);
 }
 
 /// One server in one comparison.

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     component::{Component, Gap},
     decision::{derive::Setting, sla::end_of},
-    event::{Closed, Event, Judged, Observed},
+    event::{Closed, Event, Judged, Observed, Warning},
     feeds::Feed,
 };
 
@@ -33,6 +33,9 @@ pub struct State {
     /// The feeds that were read last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub feeds: Option<Known>,
+    /// What is not as it should be with the feeds.
+    #[serde(default)]
+    pub warning: Warning,
 }
 
 /// Feeds that were read.
@@ -82,6 +85,9 @@ pub struct Finding {
     /// The exception in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exception: Option<Exception>,
+    /// The deadline that was told to have passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overdue: Option<Timestamp>,
     /// What happened, in words.
     pub history: Vec<(Timestamp, String)>,
 }
@@ -121,6 +127,19 @@ impl State {
                 self.servers.remove(&server);
             }
             Event::Feeds { digest, feeds } => self.feeds = Some(Known { at, digest, feeds }),
+            Event::Warned(warning) => self.warning = warning,
+            Event::Overdue { id, due, .. } => {
+                if let Some(finding) = self.findings.get_mut(&id) {
+                    finding.note(at, format!("overdue since {due:.0}"));
+                    finding.overdue = Some(due);
+                }
+            }
+            Event::Resumed { id, until } => {
+                if let Some(finding) = self.findings.get_mut(&id) {
+                    finding.note(at, format!("the exception until {until} has ended"));
+                    finding.exception = None;
+                }
+            }
             Event::Opened(judged) => {
                 let what = format!("opened: {}", judged.because);
                 let finding = self.findings.entry(judged.id.clone());
@@ -129,10 +148,12 @@ impl State {
                     opened: at,
                     closed: None,
                     exception: None,
+                    overdue: None,
                     history: Vec::new(),
                 });
                 finding.judged = *judged;
                 finding.closed = None;
+                finding.overdue = None;
                 finding.note(at, what);
             }
             Event::Changed(judged) => {
@@ -147,6 +168,13 @@ impl State {
                     finding.closed = Some((at, why, evidence));
                 }
             }
+            decided => self.decide(at, decided),
+        }
+    }
+
+    /// Takes in what a person decided.
+    fn decide(&mut self, at: Timestamp, event: Event) {
+        match event {
             Event::Extended { id, by, reason, to } => {
                 if let Some(finding) = self.findings.get_mut(&id) {
                     finding.note(at, format!("deadline moved to {to} by {by}: {reason}"));
@@ -181,6 +209,7 @@ impl State {
                     }
                 }
             }
+            _ => {}
         }
     }
 

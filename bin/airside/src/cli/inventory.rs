@@ -13,6 +13,7 @@ be asked for. Servers are those under [inventory] in the configuration, and Airs
 Examples:
   airside inventory
   airside inventory hotels
+  airside inventory hotels --format cyclonedx > hotels.cdx.json
   airside inventory --at 2026-11-01T00:00:00Z
   airside inventory --diff 2026-11-01T00:00:00Z";
 
@@ -22,6 +23,12 @@ Examples:
 pub(crate) struct Inventory {
     /// Show the components of this server.
     pub(crate) server: Option<String>,
+    /// Write a document about the server: what it is made of, and what is known about it.
+    #[arg(long, value_enum, value_name = "FORMAT", requires = "server")]
+    pub(crate) format: Option<BillFormat>,
+    /// Who says so, in OpenVEX.
+    #[arg(long, value_name = "NAME", default_value = "airside")]
+    pub(crate) author: String,
     /// As of this time.
     #[arg(long, value_name = "TIME")]
     pub(crate) at: Option<Timestamp>,
@@ -32,6 +39,20 @@ pub(crate) struct Inventory {
     pub(crate) node: NodeArgs,
 }
 
+/// A document about what something is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BillFormat {
+    /// CycloneDX 1.6, with vulnerabilities and their analysis.
+    Cyclonedx,
+    /// CycloneDX 1.7.
+    #[value(name = "cyclonedx-1.7")]
+    Cyclonedx17,
+    /// SPDX 2.3.
+    Spdx,
+    /// OpenVEX 0.2.0: what is said of each vulnerability.
+    Openvex,
+}
+
 const VULNS_HELP: &str = "\
 A finding is one vulnerability of one package of one deployed server. Its deadline comes
 nearer by itself when more is known, and moves away only by a person with a reason.
@@ -39,6 +60,7 @@ nearer by itself when more is known, and moves away only by a person with a reas
 Examples:
   airside vulns list
   airside vulns list --lane emergency --json
+  airside vulns report --from 2026-10-01T00:00:00Z --to 2026-11-01T00:00:00Z
   airside vulns explain F-1f0c2a9b77d4
   airside vulns mitigate F-1f0c2a9b77d4 --with block-tool --reason 'until 2.4 is out'
   airside vulns extend F-1f0c2a9b77d4 --until 2026-12-24 --reason 'vendor is late'
@@ -52,6 +74,8 @@ pub(crate) enum Vulns {
     List(VulnsList),
     /// Explain one: inputs with sources, rows of tables, clock, what happened
     Explain(VulnsExplain),
+    /// Report over a period: what ran, what was known, when, and what was done
+    Report(VulnsReport),
     /// Move a deadline to a later day
     Extend(Until),
     /// Take the risk on until a day
@@ -116,6 +140,19 @@ pub(crate) struct VulnsExplain {
     /// As of this time.
     #[arg(long, value_name = "TIME")]
     pub(crate) at: Option<Timestamp>,
+    #[command(flatten)]
+    pub(crate) node: NodeArgs,
+}
+
+/// Report over a period.
+#[derive(Debug, Args)]
+pub(crate) struct VulnsReport {
+    /// The start of the period.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Timestamp,
+    /// Its end, now unless given.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) to: Option<Timestamp>,
     #[command(flatten)]
     pub(crate) node: NodeArgs,
 }

@@ -6,6 +6,8 @@ use airside_base::Severity;
 use airside_inventory::decision::derive::{Data, Effect, Reach, Tier};
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::inventory::BillFormat;
+
 const SCAN_HELP: &str = "\
 Reads what names components below PATH, compares it with the feeds and decides what has to
 go when. Works without a node; nothing is started, fetched or resolved. The feeds are a
@@ -15,7 +17,9 @@ vulnrichment, VEX. Their index is kept in the cache folder.
 Examples:
   airside scan --feeds /var/lib/feeds
   airside scan Cargo.lock --feeds feeds --reach public --tier essential --data card
-  airside scan . --feeds feeds --fail-on emergency --json";
+  airside scan . --feeds feeds --fail-on emergency --json
+  airside scan . --feeds feeds --sarif > components.sarif
+  airside scan . --feeds feeds --format cyclonedx > app.cdx.json";
 
 const MCP_HELP: &str = "\
 A file is only read: comments are allowed, and nothing in it is started, resolved or asked.
@@ -104,6 +108,15 @@ pub(crate) struct Components {
     #[arg(long, value_name = "N", default_value_t = 7)]
     #[arg(value_parser = clap::value_parser!(i32).range(1..=3650))]
     pub(crate) stale_after: i32,
+    /// Print the findings as SARIF 2.1.0.
+    #[arg(long, conflicts_with_all = ["json", "format"])]
+    pub(crate) sarif: bool,
+    /// Write a document about what was scanned.
+    #[arg(long, value_enum, value_name = "FORMAT", conflicts_with = "json")]
+    pub(crate) format: Option<BillFormat>,
+    /// Who says so, in OpenVEX.
+    #[arg(long, value_name = "NAME", default_value = "airside")]
+    pub(crate) author: String,
     #[command(flatten)]
     pub(crate) setting: SettingArgs,
 }

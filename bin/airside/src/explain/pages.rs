@@ -203,6 +203,7 @@ pub(super) static PAGES: &[(&str, &str)] = &[
     page!("INV-012"),
     page!("INV-013"),
     page!("INV-014"),
+    page!("INV-015"),
     page!("LED-001"),
     page!("LED-002"),
     page!("LED-003"),

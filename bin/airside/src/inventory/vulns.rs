@@ -3,13 +3,14 @@
 use airside_api::findings::{Decide, Verdict};
 use airside_base::{Clock as _, Fault, Kind, SystemClock, Timestamp};
 use airside_inventory::{
+    audit::{Audit, audit},
     decision::lane::Lane,
     state::{Finding, State, day},
 };
 use serde_json::json;
 
 use crate::{
-    cli::inventory::{Because, Vulns, VulnsExplain, VulnsList},
+    cli::inventory::{Because, Vulns, VulnsExplain, VulnsList, VulnsReport},
     failure::{Exit, Failure},
     output::{Align, Out, table},
     target,
@@ -21,6 +22,7 @@ pub(crate) fn run(args: &Vulns, out: &mut Out) -> Result<(), Failure> {
     match args {
         Vulns::List(args) => list(args, out),
         Vulns::Explain(args) => explain(args, out),
+        Vulns::Report(args) => report(args, out),
         Vulns::Extend(args) => {
             let until = Some(args.until.to_string());
             decide(&args.because, Verdict::Extend, until, None, out)
@@ -253,4 +255,93 @@ fn decide(
         return out.json_pretty(&json!({ "decided": decide }));
     }
     out.line(&format!("{}: recorded", printable(&decide.finding)))
+}
+
+fn report(args: &VulnsReport, out: &mut Out) -> Result<(), Failure> {
+    let to = now(args.to);
+    if to <= args.from {
+        let fault = Fault::new(Kind::Invalid, "INV-015", "the period ends before it starts");
+        return Err(Failure::new(Exit::Usage, fault));
+    }
+    let audit = audit(&super::entries(&args.node)?, args.from, to);
+    if out.is_json() {
+        return out.json_pretty(&audit);
+    }
+    for line in report_lines(&audit) {
+        out.line(&printable(&line))?;
+    }
+    Ok(())
+}
+
+fn report_lines(audit: &Audit) -> Vec<String> {
+    let mut lines = vec![format!("from {:.0} to {:.0}", audit.from, audit.to)];
+    lines.push("what ran".to_owned());
+    lines.extend(audit.servers.iter().map(|ran| {
+        format!(
+            "  {} {} {}: {} components since {:.0}, {} not assessed, {} not read",
+            ran.server,
+            ran.version,
+            ran.region,
+            ran.components,
+            ran.since,
+            ran.unassessed,
+            ran.gaps
+        )
+    }));
+    lines.push(match audit.known_since {
+        Some(at) => format!("what was known, since {at:.0}"),
+        None => "nothing was known".to_owned(),
+    });
+    let feeds = audit.feeds.iter().filter(|feed| feed.records > 0);
+    lines.extend(feeds.map(|feed| {
+        let day = feed
+            .date
+            .map(|day| format!(" of {day}"))
+            .unwrap_or_default();
+        let digest = feed.digest.get(..12).unwrap_or(&feed.digest);
+        format!(
+            "  {}{day}: {} records, sha256 {digest}",
+            feed.name, feed.records
+        )
+    }));
+    let s = &audit.summary;
+    lines.push(format!(
+        "{} open before, {} opened, {} fixed ({} in time), {} closed otherwise, {} open after: {} overdue, {} taken on",
+        s.open_before, s.opened, s.fixed, s.fixed_in_time, s.closed_otherwise, s.open_after,
+        s.overdue, s.excepted
+    ));
+    for told in &audit.findings {
+        let end = match &told.closed {
+            Some((at, why, evidence)) => format!("{} {at:.0}: {evidence}", why.words()),
+            None => "open".to_owned(),
+        };
+        let due = told
+            .due
+            .map_or("next upgrade".to_owned(), |due| day(due).to_string());
+        lines.push(format!(
+            "  {} {} {} {}: known {:.0}, {}, lane {}, due {due}, {end}",
+            told.id,
+            told.server,
+            told.vulnerability,
+            told.package,
+            told.opened,
+            told.decided,
+            told.lane
+        ));
+    }
+    for (title, done) in [
+        ("what persons decided", &audit.persons),
+        ("alerts", &audit.alerts),
+    ] {
+        if !done.is_empty() {
+            lines.push(title.to_owned());
+        }
+        let told = done.iter();
+        lines.extend(told.map(|d| format!("  entry {} {:.0}  {}", d.seq, d.at, d.what)));
+    }
+    lines.push(match s.not_reproduced {
+        0 => "every decision comes out the same when made again from what was stored".to_owned(),
+        n => format!("{n} decisions were made by other rules than those of this program"),
+    });
+    lines
 }

@@ -11,7 +11,7 @@ use airside_inventory::{
     component,
     decision::{
         derive::{Reach, Setting},
-        lane::Plan,
+        lane::{Lane, Plan},
     },
     event::Event,
     feeds, read,
@@ -104,10 +104,11 @@ impl Keeper {
         let events = tokio::task::spawn_blocking(move || {
             let folder = config.inventory.feeds.clone().unwrap_or_default();
             let kept = config.data_dir.join(INDEX);
-            let index = feeds::load(&folder, Some(&kept))
+            let (index, refused) = feeds::renew(&folder, &kept)
                 .map_err(|error| Fault::new(Kind::Unavailable, "INV-001", error.to_string()))?;
             let targets = targets(&config);
-            let rules = rules(&config.inventory);
+            let mut rules = rules(&config.inventory);
+            rules.refused = refused;
             Ok(reconcile(&state, &targets, &index, &rules, now))
         });
         let stopped = |_| Fault::new(Kind::Internal, "INV-011", "the comparison was stopped");
@@ -118,6 +119,7 @@ impl Keeper {
     /// Appends and waits until the state holds it.
     async fn append(&self, events: &[Event]) -> Result<(), Fault> {
         for some in events.chunks(64) {
+            some.iter().for_each(alert);
             let drafts = some.iter().map(Event::draft).collect::<Result<Vec<_>, _>>();
             let drafts = drafts.map_err(|error| error.fault())?;
             let receipt = self.ledger.append(drafts).await;
@@ -200,6 +202,29 @@ impl Keeper {
     }
 }
 
+/// Logs what somebody has to look at, once: it is appended once.
+fn alert(event: &Event) {
+    match event {
+        Event::Overdue { id, server, due } => {
+            tracing::warn!(finding = id, server, %due, "a vulnerability is overdue");
+        }
+        Event::Resumed { id, until } => {
+            tracing::warn!(finding = id, %until, "the exception of a vulnerability has ended");
+        }
+        Event::Warned(warning) if !warning.stale.is_empty() || warning.refused.is_some() => {
+            let stale = warning.stale.len();
+            let refused = warning.refused.as_deref();
+            tracing::warn!(stale, refused, "the feeds are not as they should be");
+        }
+        Event::Opened(judged) if judged.lane == Lane::Emergency => {
+            let (id, server) = (&judged.id, &judged.server);
+            let known_as = &judged.vulnerability;
+            tracing::warn!(finding = %id, %server, %known_as, "a vulnerability cannot wait");
+        }
+        _ => {}
+    }
+}
+
 /// Nothing is compared on this node.
 pub(super) fn absent() -> Fault {
     let fault = Fault::new(
@@ -218,6 +243,7 @@ fn rules(config: &Inventory) -> Rules {
         },
         trusted: config.trust_vex.clone(),
         stale_after_days: i32::from(config.stale_after_days),
+        refused: None,
     }
 }
 

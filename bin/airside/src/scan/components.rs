@@ -1,11 +1,15 @@
 //! Components of a path: scanned, decided, shown.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
-use airside_base::{Clock as _, Fault, Kind, SystemClock};
+use airside_base::{Clock as _, Fault, Finding, Kind, Rule, Severity, SystemClock};
 use airside_inventory::{
     component::Inventory,
     decision::{derive::Setting, lane::Lane},
+    export::Bill,
     feeds,
     index::Index,
     read,
@@ -16,6 +20,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::{
     cli::scan::{Components, FailOn, SettingArgs},
     failure::{Exit, Failure},
+    inventory::document,
     output::{Align, Out, table},
     text::{cut, printable},
 };
@@ -35,7 +40,14 @@ pub(super) fn run(args: &Components, out: &mut Out) -> Result<(), Failure> {
     progress.step("comparing");
     let report = assess(args, &inventory, &index);
     progress.done();
-    if out.is_json() {
+    if args.sarif {
+        let (findings, rules) = as_findings(&report);
+        out.json_pretty(&super::sarif::document(&findings, &rules))?;
+    } else if let Some(format) = args.format {
+        let name = args.path.file_name().and_then(|name| name.to_str());
+        let bill = Bill::of_scan(name.unwrap_or("scan"), &inventory, &report);
+        out.json_pretty(&document(&bill, format, &args.author))?;
+    } else if out.is_json() {
         out.json_pretty(&report)?;
     } else {
         show(&report, out)?;
@@ -197,6 +209,54 @@ fn row(found: &Found) -> Vec<String> {
         printable(about.fixed.first().map_or("none known", String::as_str)),
         cut(&printable(&about.summary), 60),
     ]
+}
+
+/// One finding for each place that names an affected component, one rule for each
+/// vulnerability.
+fn as_findings(report: &Report) -> (Vec<Finding>, Vec<Rule>) {
+    let mut rules: BTreeMap<&str, Rule> = BTreeMap::new();
+    let mut findings = Vec::new();
+    for found in &report.findings {
+        let about = &found.found;
+        let severity = match found.lane {
+            Lane::Emergency => Severity::Critical,
+            Lane::OutOfCycle => Severity::High,
+            Lane::Window { .. } => Severity::Medium,
+            Lane::NextUpgrade => Severity::Low,
+        };
+        let fixed = about.fixed.first();
+        let rule = rules.entry(&about.vulnerability).or_insert_with(|| Rule {
+            id: printable(&about.vulnerability).into(),
+            title: cut(&printable(&about.summary), 200).into(),
+            help: fixed
+                .map_or(
+                    "No fixed version is known: mitigate.".to_owned(),
+                    |version| format!("Upgrade to {} or later.", printable(version)),
+                )
+                .into(),
+            severity,
+        });
+        rule.severity = rule.severity.max(severity);
+        for place in &about.component.places {
+            let what = format!("{}\0{place}", about.vulnerability);
+            let message = format!(
+                "{}: {}, {}",
+                about.vulnerability,
+                found.decision.priority.name(),
+                found.decision.timeline.name()
+            );
+            let file = place.split('#').next().unwrap_or(place);
+            let finding = Finding::new(
+                printable(&about.vulnerability),
+                severity,
+                &printable(&about.component.purl),
+                printable(&message),
+                &what,
+            );
+            findings.push(finding.at(&printable(file), None));
+        }
+    }
+    (findings, rules.into_values().collect())
 }
 
 fn verdict(args: &Components, report: &Report) -> Result<(), Failure> {

@@ -185,7 +185,67 @@ fn findings_are_opened_tightened_decided_and_closed_by_the_inventory() {
         changed,
         "shop  - pkg:npm/left-pad@1.0.0\nshop  + pkg:npm/left-pad@1.3.1\n"
     );
+    reports_and_documents_come_from_the_ledger(&world, &middle);
     world.says_nothing_new_when_it_starts_again();
+}
+
+fn reports_and_documents_come_from_the_ledger(world: &World, middle: &str) {
+    let from = "2026-01-01T00:00:00Z";
+    let told = world.run(&["vulns", "report", "--from", from]).ok();
+    for part in [
+        "2 opened, 1 fixed (1 in time)",
+        "mitigated F-",
+        "(block-tool): now",
+        "moved the deadline of F-",
+        "every decision comes out the same",
+    ] {
+        assert!(told.contains(part), "{part} in\n{told}");
+    }
+    let then = ["vulns", "report", "--from", from, "--to", middle, "--json"];
+    let then = world.run(&then).json();
+    assert_eq!(then["summary"]["opened"], 2);
+    assert_eq!(then["summary"]["fixed"], 0, "what came later is not in it");
+    assert_eq!(then["persons"], serde_json::json!([]));
+    let wrong = [
+        "vulns",
+        "report",
+        "--from",
+        from,
+        "--to",
+        "2025-01-01T00:00:00Z",
+    ];
+    assert!(world.run(&wrong).stderr.contains("[INV-015]"));
+
+    let write = |format: &str| {
+        let all = ["inventory", "shop", "--at", middle, "--format", format];
+        world.run(&all).json()
+    };
+    let bill = write("cyclonedx");
+    assert_eq!(bill["specVersion"], "1.6");
+    assert_eq!(bill["components"][0]["purl"], "pkg:npm/left-pad@1.0.0");
+    assert_eq!(
+        bill["vulnerabilities"][0]["analysis"]["state"],
+        "exploitable"
+    );
+    assert_eq!(write("cyclonedx"), bill, "the same moment, the same bytes");
+    assert_eq!(write("cyclonedx-1.7")["specVersion"], "1.7");
+    assert_eq!(write("spdx")["spdxVersion"], "SPDX-2.3");
+    assert_eq!(write("openvex")["statements"][0]["status"], "affected");
+    // The bill is what a scan elsewhere starts from.
+    std::fs::create_dir(world.place.path("bill")).expect("a folder");
+    world.place.write("bill/shop.cdx.json", &bill.to_string());
+    let scan = ["scan", "bill", "--feeds", "feeds", "--index", "kept"];
+    let found = world.place.run(&[&scan[..], &["--json"]].concat()).json();
+    assert_eq!(found["summary"]["findings"], 1);
+    let sarif = world.place.run(&[&scan[..], &["--sarif"]].concat()).json();
+    assert_eq!(sarif["runs"][0]["results"][0]["ruleId"], "CVE-2026-1");
+    let place = &sarif["runs"][0]["results"][0]["locations"][0]["physicalLocation"];
+    assert_eq!(place["artifactLocation"]["uri"], "shop.cdx.json");
+    let spdx = world
+        .place
+        .run(&[&scan[..], &["--format", "spdx"]].concat())
+        .json();
+    assert_eq!(spdx["packages"].as_array().map(Vec::len), Some(2));
 }
 
 #[test]

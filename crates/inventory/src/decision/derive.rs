@@ -111,16 +111,7 @@ pub fn inputs(
             .max()
     };
     let (exposure, public) = exposure(setting);
-    let mut stale = Vec::new();
-    for feed in feeds {
-        if feed
-            .age_days(today)
-            .is_some_and(|age| age > stale_after_days)
-        {
-            let date = feed.date.map(|d| d.to_string()).unwrap_or_default();
-            stale.push(format!("{} of {date}", feed.name));
-        }
-    }
+    let stale = stale(feeds, today, stale_after_days);
     let tenths = vectors.worst_tenths;
     Inputs {
         in_kev: Input::stated(known.kev.is_some(), "KEV", day_of(Kind::Kev)),
@@ -136,6 +127,17 @@ pub fn inputs(
         caps: caps(known, setting, tenths),
         stale,
     }
+}
+
+/// Returns the feeds that are more than `after_days` old.
+pub(crate) fn stale(feeds: &[Feed], today: Date, after_days: i32) -> Vec<String> {
+    let old = feeds.iter().filter_map(|feed| {
+        let date = feed
+            .date
+            .filter(|_| feed.age_days(today) > Some(after_days))?;
+        Some(format!("{} of {date}", feed.name))
+    });
+    old.collect()
 }
 
 fn exploitation(found: &Match, known: &Known, kev_day: Option<Date>) -> Input<Exploitation> {

@@ -38,8 +38,14 @@ fn judged() -> Box<Judged> {
 
 /// One of each.
 fn all() -> Vec<Event> {
+    let mut all = of_servers();
+    all.extend(of_findings());
+    all
+}
+
+/// What happens to servers and feeds, and what passes.
+fn of_servers() -> Vec<Event> {
     let id = || "F-0123456789ab".to_owned();
-    let (by, reason) = (|| "ann".to_owned(), || "vendor is late".to_owned());
     let last = jiff::civil::date(2026, 12, 24);
     vec![
         Event::Observed(Observed {
@@ -86,6 +92,28 @@ fn all() -> Vec<Event> {
                 problem: None,
             }],
         },
+        Event::Warned(Warning {
+            stale: vec!["kev.json of 2026-11-01".to_owned()],
+            refused: Some("KEV of 2026-10-01 is older than the one in use".to_owned()),
+        }),
+        Event::Overdue {
+            id: id(),
+            server: "hotels".to_owned(),
+            due: "2026-12-24T23:59:59Z".parse().expect("a time"),
+        },
+        Event::Resumed {
+            id: id(),
+            until: last,
+        },
+    ]
+}
+
+/// What happens to findings.
+fn of_findings() -> Vec<Event> {
+    let id = || "F-0123456789ab".to_owned();
+    let (by, reason) = (|| "ann".to_owned(), || "vendor is late".to_owned());
+    let last = jiff::civil::date(2026, 12, 24);
+    vec![
         Event::Opened(judged()),
         Event::Changed(judged()),
         Event::Closed {
@@ -140,7 +168,7 @@ fn every_recorded_version_still_decodes() {
 
 #[test]
 fn entries_of_others_and_of_later_versions_are_left_alone() {
-    let entry = entry(&all()[5]);
+    let entry = entry(&all()[8]);
     let body = entry["body"].to_string();
     assert!(Event::read("finding.closed", 1, body.as_bytes()).is_some());
     assert_eq!(Event::read("finding.closed", 2, body.as_bytes()), None);

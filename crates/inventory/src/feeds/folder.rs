@@ -56,12 +56,82 @@ pub enum Problem {
 pub fn load(folder: &Path, kept: Option<&Path>) -> Result<Index, Problem> {
     let files = list(folder)?;
     let origin = fingerprint(&files);
-    if let Some(index) = kept.and_then(|path| open(path, &origin)) {
+    if let Some(index) = kept.and_then(open).filter(|index| index.origin() == origin) {
         return Ok(index);
     }
+    let bytes = build(folder, &files, &origin)?;
+    if let Some(path) = kept {
+        keep(path, &bytes);
+    }
+    Ok(Index::open(bytes).expect("an index that was just made is whole"))
+}
+
+/// Like [`load`], for somebody who asks again and again: what is worse than the index in
+/// `kept` is not taken, and why is said. Whoever wants it all the same removes that file.
+///
+/// # Errors
+///
+/// When the folder cannot be read or holds no advisories.
+pub fn renew(folder: &Path, kept: &Path) -> Result<(Index, Option<String>), Problem> {
+    let files = list(folder)?;
+    let origin = fingerprint(&files);
+    let before = match open(kept) {
+        Some(index) if index.origin() == origin => return Ok((index, None)),
+        before => before,
+    };
+    let bytes = build(folder, &files, &origin)?;
+    let index = Index::open(bytes.clone()).expect("an index that was just made is whole");
+    if let Some(before) = before
+        && let Some(why) = worse(before.feeds(), index.feeds())
+    {
+        return Ok((before, Some(why)));
+    }
+    keep(kept, &bytes);
+    Ok((index, None))
+}
+
+/// Returns what is worse now: an older day, a sort of feed that is gone, a file that
+/// was whole.
+fn worse(before: &[Feed], after: &[Feed]) -> Option<String> {
+    let sorts = [
+        Kind::Advisories,
+        Kind::Kev,
+        Kind::Epss,
+        Kind::Points,
+        Kind::Exploits,
+        Kind::Vex,
+    ];
+    let of = |feeds: &[Feed], kind: Kind| {
+        let all = feeds.iter().filter(|feed| feed.kind == kind);
+        let records: u64 = all.clone().map(|feed| feed.records).sum();
+        (records, all.filter_map(|feed| feed.date).max())
+    };
+    for kind in sorts {
+        let ((had, old), (has, new)) = (of(before, kind), of(after, kind));
+        if had > 0 && has == 0 {
+            return Some(format!("{} is gone", kind.name()));
+        }
+        if let (Some(old), Some(new)) = (old, new)
+            && new < old
+        {
+            return Some(format!(
+                "{} of {new} is older than that of {old}",
+                kind.name()
+            ));
+        }
+    }
+    after.iter().find_map(|feed| {
+        let problem = feed.problem.as_ref()?;
+        let mut earlier = before.iter();
+        let was_whole = earlier.any(|b| b.name == feed.name && b.problem.is_none());
+        was_whole.then(|| format!("{}: {problem}", feed.name))
+    })
+}
+
+fn build(folder: &Path, files: &[File], origin: &str) -> Result<Vec<u8>, Problem> {
     let mut builder = Builder::default();
     let mut advisories = 0;
-    for file in &files {
+    for file in files {
         let feed = take(folder, file, &mut builder)?;
         if feed.kind == Kind::Advisories {
             advisories += feed.records;
@@ -72,16 +142,11 @@ pub fn load(folder: &Path, kept: Option<&Path>) -> Result<Index, Problem> {
         let path = folder.to_owned();
         return Err(Problem::Empty { path });
     }
-    let bytes = builder.finish(&origin);
-    if let Some(path) = kept {
-        keep(path, &bytes);
-    }
-    Ok(Index::open(bytes).expect("an index that was just made is whole"))
+    Ok(builder.finish(origin))
 }
 
-fn open(path: &Path, origin: &str) -> Option<Index> {
-    let index = Index::open(fs::read(path).ok()?).ok()?;
-    (index.origin() == origin).then_some(index)
+fn open(path: &Path) -> Option<Index> {
+    Index::open(fs::read(path).ok()?).ok()
 }
 
 /// Writes the index beside its place and moves it there, so that a reader sees all of

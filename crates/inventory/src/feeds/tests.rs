@@ -184,3 +184,42 @@ fn published_feeds_are_read_whole() {
     assert_eq!(index.statements().len(), 15_304);
     assert!(index.size_bytes() < 200 * 1024 * 1024);
 }
+
+#[test]
+fn older_and_partial_feeds_are_refused_and_the_index_before_stays() {
+    let kev = |day: &str| {
+        format!(
+            r#"{{"catalogVersion":"1","dateReleased":"{day}T00:00:00Z","vulnerabilities":[{{"cveID":"CVE-2026-1","dateAdded":"2026-08-20","dueDate":"2026-08-23","knownRansomwareCampaignUse":"Known"}}]}}"#
+        )
+    };
+    let folder = Folder::new()
+        .file("npm.zip", zipped(&[("GHSA-1.json", OSV.as_bytes())]))
+        .file("kev.json", kev("2026-08-21"));
+    let kept = tempfile::tempdir().expect("a folder");
+    let kept = kept.path().join("index");
+    let renew = |folder: &Folder| renew(folder.0.path(), &kept).expect("feeds");
+    let (first, refused) = renew(&folder);
+    assert_eq!(refused, None);
+    // An older catalogue than the one in use.
+    let folder = folder.file("kev.json", kev("2026-08-01 older").replace(" older", ""));
+    let (index, refused) = renew(&folder);
+    assert_eq!(index.digest(), first.digest());
+    let why = refused.expect("refused");
+    assert_eq!(why, "KEV of 2026-08-01 is older than that of 2026-08-21");
+    // None at all.
+    std::fs::remove_file(folder.0.path().join("kev.json")).expect("removed");
+    assert_eq!(renew(&folder).1.as_deref(), Some("KEV is gone"));
+    // An archive that broke off.
+    let folder = folder
+        .file("kev.json", kev("2026-08-22"))
+        .file("npm.zip", &zipped(&[("GHSA-1.json", OSV.as_bytes())])[..60])
+        .file("more.ndjson", OSV);
+    let (index, refused) = renew(&folder);
+    assert_eq!(index.digest(), first.digest());
+    assert!(refused.expect("refused").starts_with("npm.zip: "));
+    // A newer one, whole.
+    let folder = folder.file("npm.zip", zipped(&[("GHSA-1.json", OSV.as_bytes())]));
+    let (index, refused) = renew(&folder);
+    assert_eq!(refused, None);
+    assert_ne!(index.digest(), first.digest());
+}

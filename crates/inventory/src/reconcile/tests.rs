@@ -22,6 +22,7 @@ struct World {
     known: bool,
     withdrawn: bool,
     alias: bool,
+    refused: Option<String>,
     targets: Vec<Target>,
 }
 
@@ -57,6 +58,7 @@ impl World {
             known: true,
             withdrawn: false,
             alias: false,
+            refused: None,
             targets: vec![target("hotel", "1.0.0", Reach::Public)],
         }
     }
@@ -113,6 +115,7 @@ impl World {
             },
             trusted: Vec::new(),
             stale_after_days: 7,
+            refused: self.refused.clone(),
         };
         let index = self.index();
         let events = reconcile(&self.state, &self.targets, &index, &rules, self.now);
@@ -124,6 +127,11 @@ impl World {
                 Event::Closed { why, evidence, .. } => {
                     said.push(format!("closed: {}, {evidence}", why.words()));
                 }
+                Event::Overdue { server, due, .. } => {
+                    said.push(format!("{server} overdue since {due}"));
+                }
+                Event::Resumed { until, .. } => said.push(format!("exception of {until} ended")),
+                Event::Warned(warning) => said.push(format!("warned: {warning:?}")),
                 _ => {}
             }
             // As it will be read: through the entry.
@@ -237,7 +245,9 @@ fn withdrawn_advisories_close_and_keep_the_start_when_they_return() {
     assert_eq!(world.run(), ["closed: advisory withdrawn, GHSA-1"]);
     world.withdrawn = false;
     world.pass_days(5);
-    assert_eq!(world.run(), ["hotel opened, emergency"]);
+    let said = world.run();
+    assert_eq!(said[0], "hotel opened, emergency");
+    assert_eq!(said[1], "hotel overdue since 2026-11-26T23:59:59Z");
     assert_eq!((world.clock().started, world.clock().due), (started, due));
 }
 
@@ -276,7 +286,8 @@ fn a_new_alias_keeps_the_clock_of_the_old_name() {
         said,
         [
             "hotel opened, emergency",
-            "closed: not affected, now part of CVE-2026-1"
+            "closed: not affected, now part of CVE-2026-1",
+            "hotel overdue since 2026-11-26T23:59:59Z"
         ]
     );
     assert_eq!(world.state.open()[0].judged.clock.started, started);
@@ -363,4 +374,49 @@ fn large_inventories_come_in_parts() {
     }
     world.run();
     assert_eq!(world.state.servers["hotel"].components.len(), 5001);
+}
+
+#[test]
+fn passed_deadlines_and_exceptions_are_told_once() {
+    let mut world = World::new();
+    world.targets = vec![target("internal", "1.0.0", Reach::Local)];
+    world.run();
+    let id = world.state.open()[0].judged.id.clone();
+    let until = jiff::civil::date(2027, 1, 31);
+    let (by, reason) = ("ann".to_owned(), "vendor is late".to_owned());
+    let excepted = Event::Excepted {
+        id,
+        by,
+        reason,
+        until,
+    };
+    world.state.apply_event(world.now, excepted);
+    world.pass_days(40);
+    let said = world.run();
+    assert_eq!(said, ["internal changed: lane window → emergency"]);
+    world.pass_days(40);
+    assert_eq!(
+        world.run(),
+        [
+            "exception of 2027-01-31 ended",
+            "internal overdue since 2026-12-23T23:59:59Z"
+        ]
+    );
+    world.deploy("1.3.1");
+    world.targets[0].server = "internal".to_owned();
+    assert_eq!(
+        world.run(),
+        ["closed: fixed, the inventory of production shows 1.3.1"]
+    );
+}
+
+#[test]
+fn trouble_with_feeds_is_told_when_it_comes_and_when_it_goes() {
+    let mut world = World::new();
+    world.run();
+    world.refused = Some("KEV is older".to_owned());
+    let said = world.run();
+    assert!(said[0].contains("KEV is older"), "{said:?}");
+    world.refused = None;
+    assert_eq!(world.run().len(), 1);
 }
