@@ -2,9 +2,15 @@
 
 use std::path::Path;
 
+use airside_identity::mint;
+use airside_mcp::client::Choice;
 use airside_testkit::{harness::Node, redis::Server};
+use serde_json::{Value, json};
 
-use crate::run::{BINARY, Place};
+use crate::{
+    booking::{call, client, consent, ready},
+    run::{BINARY, Place},
+};
 
 const SERVED: &str = "[[upstream]]\nname = \"travel\"\nbuiltin = \"travel\"\n\n\
                       [[endpoint]]\npath = \"/mcp\"\nupstreams = [\"travel\"]\n";
@@ -104,4 +110,36 @@ fn store_that_is_none_is_told_before_anything_serves() {
     let file = place.write("airside.toml", &format!("{OPEN}{store}\n{SERVED}"));
     let refused = place.run(&["serve", "--config", file.to_str().unwrap()]);
     assert!(refused.stderr.contains("CFG-036"), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn searches_are_budgeted_and_a_booking_earns_more() {
+    let place = Place::new();
+    let key = mint();
+    let limits = format!(
+        "[[identity.api-key]]\nname = \"ada\"\nsha256 = \"{}\"\n\
+         [[limit]]\nname = \"looks\"\ntools = [\"search_hotels\"]\nper = [\"client\"]\n\
+         look-to-book = {{ ratio = 2, floor = 2, window-s = 3600, \
+         books = [\"complete_booking_session\"] }}\nanswer = \"tool-result\"\n",
+        key.sha256
+    );
+    let node = tokio::task::block_in_place(|| serve(&place, &limits));
+    let ada = client(node.url(), Some(key.secret.expose()), Choice::Modern, &[]).await;
+    let look = async || {
+        let found = call(&ada, "search_hotels", json!({ "place": "Boston" })).await;
+        found.unwrap()["_meta"]["airside/limit"]["code"].clone()
+    };
+    let ready = ready(&ada).await.unwrap();
+    assert_eq!(look().await, Value::Null);
+    assert_eq!(look().await, "POL-023");
+    // What is not a search goes on, and the booking renews the budget.
+    let complete = consent(&ready, "6f1d6a3e-0d6e-4a53-9a38-5b0f6f1f2c11").unwrap();
+    let done = call(&ada, "complete_booking_session", complete).await;
+    let status = &done.unwrap()["structuredContent"]["session"]["status"];
+    assert_eq!(status, "completed");
+    // The answer may be here before the call has ended there.
+    while look().await != Value::Null {}
+    assert_eq!(look().await, Value::Null);
+    assert_eq!(look().await, "POL-023");
+    assert!(node.terminate().unwrap().success());
 }

@@ -106,7 +106,8 @@ impl Door {
         }
     }
 
-    /// Holds a room; returns the session, or nothing if all rooms are taken.
+    /// Holds a room; returns the session, or nothing if all rooms are taken or what this
+    /// key held has come to its end while the answer was lost.
     async fn hold(&self, offer: &Value, key: &str) -> Option<String> {
         let booker = json!({
             "first_name": "Ada", "last_name": "Lovelace", "email": "ada@example.com",
@@ -115,7 +116,10 @@ impl Door {
         let create = json!({ "offer_ref": offer, "booker": booker, "idempotency_key": key });
         let created = self.call("create_booking_session", &create).await;
         let content = &created["structuredContent"];
-        if content["code"] == SOLD_OUT {
+        if [SOLD_OUT, EXPIRED]
+            .iter()
+            .any(|code| content["code"] == *code)
+        {
             return None;
         }
         let id = content["session"]["id"].as_str();
@@ -142,6 +146,8 @@ impl Door {
 
 /// The code of a hold for which no rooms are left.
 const SOLD_OUT: &str = "TRV-102";
+/// The code of a hold whose time is over.
+const EXPIRED: &str = "TRV-106";
 
 /// An offer of which a few rooms are left.
 struct Scarce {
