@@ -1,7 +1,7 @@
 //! What is wrong with definitions and with the files by which clients start servers.
 //!
 //! [`client::read`] reads the configuration of a client, [`launches`] judges how it
-//! starts and reaches servers, [`tools`] what servers say of their tools, beside each
+//! starts and reaches servers, [`tools()`] what servers say of their tools, beside each
 //! other.
 //!
 //! # Invariants

@@ -33,6 +33,8 @@ macro_rules! foreign {
 }
 /// How long a started server gets to end.
 const GRACE: Duration = Duration::from_secs(3);
+/// How many times the longest wait for one answer all lists of a server may take.
+const LISTING: u64 = 5;
 /// Largest request that is handed to a started server, in bytes.
 const MAX_REQUEST: usize = 1 << 20;
 
@@ -92,20 +94,10 @@ pub(crate) async fn url(
             return (found, None);
         }
     };
-    // With TLS the certificate stands in the way of a name that leads elsewhere.
-    let fields = [
-        (header::ORIGIN, concat!("http://", foreign!())),
-        (header::HOST, foreign!()),
-    ];
-    for (field, value) in fields.into_iter().filter(|_| plain) {
-        let mut headers = headers.clone();
-        headers.insert(field.clone(), HeaderValue::from_static(value));
-        if ask(Choice::Auto, headers).await.is_ok() {
-            let message = format!("it answers requests whose `{field}` is {value}");
-            add("dns-rebinding", message, field.as_str());
-        }
+    for (id, message, what) in exposure(url, &headers, timeout).await {
+        add(id, message, what);
     }
-    let offer = offer(&name, &place, &client).await;
+    let offer = offer(&name, &place, &client, timeout).await;
     client.close().await;
     if let Some(other) = other_era(url, &headers, timeout, &name).await
         && let Some(offer) = &offer
@@ -122,6 +114,49 @@ pub(crate) async fn url(
         );
     }
     (found, offer)
+}
+
+/// Tries whether others than the user's programs can reach the server. Returns rules,
+/// messages and causes.
+async fn exposure(
+    url: &Url,
+    headers: &HeaderMap,
+    timeout: u64,
+) -> Vec<(&'static str, String, &'static str)> {
+    let mut found = Vec::new();
+    // With TLS the certificate stands in the way of a name that leads elsewhere.
+    let fields = [
+        ("origin", header::ORIGIN, concat!("http://", foreign!())),
+        ("host", header::HOST, foreign!()),
+    ];
+    for (what, field, value) in fields.into_iter().filter(|_| url.scheme() == "http") {
+        let mut headers = headers.clone();
+        headers.insert(field, HeaderValue::from_static(value));
+        if ask(url, Choice::Auto, headers, timeout).await.is_ok() {
+            let message = format!("it answers requests whose `{what}` is {value}");
+            found.push(("dns-rebinding", message, what));
+        }
+    }
+    if let Some(elsewhere) = elsewhere(url) {
+        let asked = ask(&elsewhere, Choice::Auto, HeaderMap::new(), timeout).await;
+        if asked
+            .as_ref()
+            .map_or_else(|error| status(error).is_some(), |_| true)
+        {
+            let message = format!("it also answers at {}", name(&elsewhere));
+            found.push(("broad-bind", message, "bind"));
+        }
+    }
+    found
+}
+
+/// Where a server that is bound to 127.0.0.1 alone does not answer. On Linux all of
+/// 127.0.0.0/8 leads to this machine; elsewhere nothing answers there.
+fn elsewhere(url: &Url) -> Option<Url> {
+    let here = matches!(url.host_str(), Some("127.0.0.1" | "localhost"));
+    let mut elsewhere = url.clone();
+    let moved = here && elsewhere.set_host(Some("127.0.0.2")).is_ok();
+    moved.then_some(elsewhere)
 }
 
 /// How the server is called: its host, port and path. What else the URL holds may be
@@ -147,7 +182,7 @@ async fn other_era(url: &Url, headers: &HeaderMap, timeout: u64, name: &str) -> 
     let client = ask(url, Choice::Legacy, headers.clone(), timeout)
         .await
         .ok()?;
-    let other = offer(name, &place(url), &client).await;
+    let other = offer(name, &place(url), &client, timeout).await;
     client.close().await;
     other
 }
@@ -188,7 +223,7 @@ pub(crate) async fn start(
     let options = options_for(HeaderMap::new(), Choice::Auto, timeout);
     let asked = match Client::connect_local(process, options).await {
         Ok(client) => {
-            let offer = offer(&server.name, place, &client).await;
+            let offer = offer(&server.name, place, &client, timeout).await;
             client.close().await;
             offer.ok_or_else(|| "its tools cannot be listed".to_owned())
         }
@@ -238,7 +273,13 @@ fn bearer(key: Option<&Redacted<String>>) -> Option<HeaderMap> {
 }
 
 /// Reads what the server offers; none if it lists no tools.
-async fn offer(name: &str, place: &Place, client: &Client) -> Option<Offer> {
+async fn offer(name: &str, place: &Place, client: &Client, timeout: u64) -> Option<Offer> {
+    let budget = Duration::from_secs(timeout.saturating_mul(LISTING));
+    let offer = tokio::time::timeout(budget, read_offer(name, place, client));
+    offer.await.ok().flatten()
+}
+
+async fn read_offer(name: &str, place: &Place, client: &Client) -> Option<Offer> {
     let items = client.list(List::Tools).await.ok()?;
     let read = |text: &[u8]| std::str::from_utf8(text).map(Definition::read);
     let tools = items.iter();

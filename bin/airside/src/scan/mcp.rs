@@ -59,7 +59,7 @@ impl Scanned {
     /// Reads the configuration of a client.
     fn file(&mut self, path: &str, args: &cli::scan::ScanMcp) -> Result<(), Failure> {
         let text = read(Path::new(path))?;
-        let servers = match client::read(&text) {
+        let servers = match client::read(&text, client::Form::of(path)) {
             Ok(servers) => servers,
             Err(error) => {
                 let finding = scan::rule("unreadable").finding(path, error.to_string(), "file");

@@ -1,5 +1,10 @@
 //! Scans of what clients are configured with and of what servers offer.
 
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpListener,
+};
+
 use serde_json::{Value, json};
 
 use crate::{
@@ -48,7 +53,13 @@ fn configuration_is_judged_and_nothing_in_it_started() {
     let sarif = place.run(&["scan", "mcp", file, "--sarif", "--fail-on", "high"]);
     assert_eq!(sarif.code, Some(1), "{sarif:?}");
     assert!(sarif.stderr.contains("CLI-053"), "{sarif:?}");
-    let run = &sarif.json()["runs"][0];
+    let sarif = sarif.json();
+    // As ECMAScript reads the pattern of `language`: the bracket stands for itself.
+    let schema = include_str!("schemas/sarif-2.1.0.json").replace("{2}]?$", r"{2}\\]?$");
+    let schema = jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();
+    let errors: Vec<_> = schema.iter_errors(&sarif).map(|e| e.to_string()).collect();
+    assert_eq!(errors, [""; 0], "{sarif}");
+    let run = &sarif["runs"][0];
     assert_eq!(run["results"].as_array().unwrap().len(), expected.len());
     for result in run["results"].as_array().unwrap() {
         let rule = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
@@ -63,6 +74,13 @@ fn configuration_is_judged_and_nothing_in_it_started() {
     place
         .run(&["scan", "mcp", file, "--fail-on", "critical"])
         .ok();
+
+    let codex = place.write(
+        "config.toml",
+        "[mcp_servers.notes]\ncommand = \"uvx\"\nargs = [\"notes\"]\n",
+    );
+    let printed = place.run(&["scan", "mcp", codex.to_str().unwrap(), "--json"]);
+    assert_eq!(rules(&printed.json()), ["unpinned"], "{printed:?}");
 
     let missing = place.run(&["scan", "mcp", "nowhere.json"]);
     assert_eq!(missing.code, Some(2), "{missing:?}");
@@ -126,6 +144,21 @@ fn server_that_lets_foreign_pages_in_is_told_from_one_that_does_not() {
         printed["servers"][0]["tools"].as_u64() > Some(0),
         "{printed}"
     );
+
+    // As if it were bound to every address: something answers at another one too.
+    let other = TcpListener::bind(("127.0.0.2", node.url().port().unwrap())).unwrap();
+    let refuse = move || {
+        for mut stream in other.incoming().flatten() {
+            let mut head = [0; 1024];
+            let _ = stream.read(&mut head);
+            let _ = stream.write_all(
+                b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+            );
+        }
+    };
+    std::thread::Builder::new().spawn(refuse).unwrap();
+    let printed = place.run(&["scan", "mcp", node.url().as_str(), "--json"]);
+    assert_eq!(rules(&printed.json()), ["broad-bind"], "{printed:?}");
 
     let gone = place.run(&["scan", "mcp", "http://127.0.0.1:1/mcp", "--json"]);
     assert_eq!(rules(&gone.json()), ["unreachable"], "{gone:?}");

@@ -1,7 +1,9 @@
 //! How servers are started and reached.
 
+use std::collections::BTreeMap;
+
 use airside_base::Finding;
-use airside_screen::{Group, Groups};
+use airside_screen::{Group, Groups, card::About};
 use url::{Host, Url};
 
 use super::{
@@ -28,18 +30,34 @@ pub fn launches(file: &str, server: &Server) -> Vec<Finding> {
             judge.container(&words);
             judge.binds(&words, env.values().map(String::as_str));
             judge.addresses(&words);
+            judge.checks(&words, env);
+            judge.hidden(
+                words
+                    .iter()
+                    .copied()
+                    .chain(env.values().map(String::as_str)),
+            );
             judge.secrets(
                 &words,
                 env.iter()
                     .map(|(key, value)| (key.as_str(), value.as_str())),
             );
         }
-        Way::Remote { url, headers } => {
+        Way::Remote {
+            url,
+            headers,
+            signs_in,
+        } => {
             let mut judge = Judge {
                 server: &server.name,
                 found: &mut found,
             };
-            judge.remote(url, headers.keys().map(String::as_str));
+            let names = headers.keys().map(|name| name.to_lowercase());
+            let shown = names.into_iter().any(|name| {
+                name == "authorization" || name.contains("key") || name.contains("token")
+            });
+            judge.remote(url, *signs_in || shown);
+            judge.hidden(headers.values().map(String::as_str).chain([url.as_str()]));
             judge.secrets(
                 &[url.as_str()],
                 headers
@@ -161,16 +179,26 @@ impl Judge<'_> {
         let dangerous = words.iter().find(|word| {
             matches!(
                 **word,
-                "--privileged" | "--net=host" | "--network=host" | "--pid=host"
+                "--privileged"
+                    | "--net=host"
+                    | "--network=host"
+                    | "--pid=host"
+                    | "--cap-add=ALL"
+                    | "--cap-add=SYS_ADMIN"
+                    | "seccomp=unconfined"
+                    | "--security-opt=seccomp=unconfined"
             ) || word.contains("docker.sock")
+                || word.contains("source=/,")
+                || word.contains("src=/,")
                 || word.contains("podman.sock")
                 || ["/:", "~:", "~/:", "$HOME:", "${HOME}:"]
                     .iter()
                     .any(|root| word.starts_with(root))
         });
-        let host = words
-            .windows(2)
-            .find(|pair| matches!(pair[0], "--net" | "--network" | "--pid") && pair[1] == "host");
+        let host = words.windows(2).find(|pair| {
+            let host = matches!(pair[0], "--net" | "--network" | "--pid") && pair[1] == "host";
+            host || pair[0] == "--cap-add" && matches!(pair[1], "ALL" | "SYS_ADMIN")
+        });
         let found = dangerous.copied().or(host.map(|pair| pair[0]));
         if let Some(word) = found {
             self.add("privileged-container", format!("`{word}`"), word);
@@ -208,6 +236,8 @@ impl Judge<'_> {
                     || part.starts_with("0.0.0.0:")
                     || part.starts_with("[::]:")
                     || part.contains("//0.0.0.0")
+                    // As Go has it.
+                    || part.strip_prefix(':').is_some_and(is_port)
             })
         };
         for text in all {
@@ -219,6 +249,56 @@ impl Judge<'_> {
                 );
                 return;
             }
+        }
+    }
+
+    /// What switches protection off.
+    fn checks(&mut self, words: &[&str], env: &BTreeMap<String, String>) {
+        let flags = ["--insecure", "--no-verify-ssl", "--skip-tls-verify"];
+        let off = words.iter().find(|word| flags.contains(word));
+        let is = |name: &str, values: &[&str]| {
+            let value = env.get(name).map(|value| value.to_lowercase());
+            value.is_some_and(|value| values.contains(&value.as_str()))
+        };
+        let tls = [
+            ("NODE_TLS_REJECT_UNAUTHORIZED", ["0", "false"]),
+            ("PYTHONHTTPSVERIFY", ["0", "false"]),
+        ];
+        let tls = tls.into_iter().find(|(name, values)| is(name, values));
+        if let Some(word) = off.copied().or(tls.map(|(name, _)| name)) {
+            self.add(
+                "unchecked-certificate",
+                format!("`{word}` accepts every certificate"),
+                word,
+            );
+        }
+        if words.contains(&"--allow-http") {
+            self.add(
+                "plain-http",
+                "`--allow-http` lets calls travel in the clear".to_owned(),
+                "--allow-http",
+            );
+        }
+        if is("DANGEROUSLY_OMIT_AUTH", &["1", "true"]) {
+            self.add(
+                "no-authentication",
+                "`DANGEROUSLY_OMIT_AUTH` lets anybody in".to_owned(),
+                "DANGEROUSLY_OMIT_AUTH",
+            );
+        }
+    }
+
+    /// Characters that people do not see, in what is started or reached, and in its name.
+    fn hidden<'w>(&mut self, mut texts: impl Iterator<Item = &'w str>) {
+        let groups = Groups::NONE.with(Group::Hidden);
+        let hides = |text: &str| !airside_screen::text(text, groups, &|| About::Nothing).is_empty();
+        if hides(self.server) || texts.any(hides) {
+            self.add(
+                "hidden-text",
+                "its name, command, address or a value has characters that people do not see"
+                    .to_owned(),
+                "entry",
+            );
         }
     }
 
@@ -239,7 +319,8 @@ impl Judge<'_> {
         }
     }
 
-    fn remote<'w>(&mut self, text: &str, mut headers: impl Iterator<Item = &'w str>) {
+    /// `shown` says that the client has credentials for it.
+    fn remote(&mut self, text: &str, shown: bool) {
         let Ok(url) = Url::parse(text) else {
             // Clients fill in variables when they start.
             if !text.contains('$') {
@@ -263,10 +344,6 @@ impl Judge<'_> {
                 "bind",
             );
         }
-        let shown = headers.any(|name| {
-            let name = name.to_lowercase();
-            name == "authorization" || name.contains("key") || name.contains("token")
-        });
         if shown {
             return;
         }
@@ -287,7 +364,7 @@ impl Judge<'_> {
     fn secrets<'w>(&mut self, words: &[&str], named: impl Iterator<Item = (&'w str, &'w str)>) {
         let secret = |text: &str| {
             let groups = Groups::NONE.with(Group::Secret);
-            airside_screen::text(text, groups, &|| airside_screen::card::About::Nothing)
+            airside_screen::text(text, groups, &|| About::Nothing)
                 .into_iter()
                 .next()
         };
@@ -298,15 +375,20 @@ impl Judge<'_> {
                 .is_some_and(|(name, value)| is_literal_secret(name, value));
             let after =
                 at > 0 && words[at - 1].starts_with('-') && is_literal_secret(words[at - 1], word);
-            if secret(word).is_some() || by_name || after {
+            // A header, as programs that carry calls elsewhere take it.
+            let header = word
+                .split_once(':')
+                .is_some_and(|(name, value)| is_secret_header(name, value));
+            let in_url = Url::parse(word).is_ok_and(|url| {
+                url.password()
+                    .is_some_and(|password| is_literal_secret("password", password))
+            });
+            if secret(word).is_some() || by_name || after || header || in_url {
                 place.push((format!("argument {at}"), (*word).to_owned()));
             }
         }
         for (name, value) in named {
-            // Headers with their scheme.
-            let bare = value.rsplit(' ').next().unwrap_or(value);
-            let header =
-                name.eq_ignore_ascii_case("authorization") && is_literal_secret("token", bare);
+            let header = is_secret_header(name, value);
             if secret(value).is_some() || header || is_literal_secret(name, value) {
                 place.push((format!("`{name}`"), value.to_owned()));
             }
@@ -317,10 +399,21 @@ impl Judge<'_> {
     }
 }
 
+fn is_port(text: &str) -> bool {
+    text.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
+/// Whether a header with this value shows a secret.
+fn is_secret_header(name: &str, value: &str) -> bool {
+    // Behind its scheme.
+    let bare = value.trim().rsplit(' ').next().unwrap_or(value);
+    name.trim().eq_ignore_ascii_case("authorization") && is_literal_secret("token", bare)
+}
+
 /// Whether a value under this name is a secret and not a place for one.
 fn is_literal_secret(name: &str, value: &str) -> bool {
     let name = name.to_lowercase();
-    let named = [
+    let words = [
         "token",
         "secret",
         "password",
@@ -330,23 +423,29 @@ fn is_literal_secret(name: &str, value: &str) -> bool {
         "api-key",
         "access_key",
         "private_key",
-    ]
-    .iter()
-    .any(|word| name.contains(word));
+    ];
+    let endings = ["_key", "-key", "_pat", "_pass", "_credentials"];
+    let named = words.iter().any(|word| name.contains(word))
+        || endings.iter().any(|end| name.ends_with(end)) && !name.contains("public");
     let value = value.trim();
     let lower = value.to_lowercase();
+    let placeholders = [
+        "your",
+        "example",
+        "changeme",
+        "xxxx",
+        "...",
+        "placeholder",
+        "replace",
+        "insert",
+        "dummy",
+    ];
     let placeholder = value.len() < 8
-        || value.starts_with(['$', '<', '{', '/', '~'])
+        || value.starts_with(['$', '<', '{', '/', '~', '%'])
         || value.contains("${")
-        || lower.contains("your")
-        || lower.contains("example")
-        || lower.contains("changeme")
-        || lower.contains("xxxx")
+        || placeholders.iter().any(|word| lower.contains(word))
         || lower.starts_with("http");
-    let alone = value
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || "-_.+/=:".contains(c));
-    named && alone && !placeholder
+    named && !placeholder && value.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 fn is_loopback(url: &Url) -> bool {

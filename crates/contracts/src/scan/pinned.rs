@@ -35,6 +35,14 @@ pub(super) fn unpinned(words: &[&str]) -> Vec<String> {
             let by_digest: fn(&str) -> bool = |image| image.contains("@sha256:");
             loose(first(&rest[1..], &WITH_VALUE), by_digest)
         }
+        ("go", "run") => {
+            let local = |module: &str| module.starts_with(['.', '/']) || !module.contains('.');
+            let loose = first(&rest[1..], &[]).into_iter().filter(|module| {
+                let version = module.rsplit_once("@v").map(|(_, version)| version);
+                !module.ends_with(".go") && !local(module) && !version.is_some_and(is_exact)
+            });
+            loose.map(str::to_owned).collect()
+        }
         ("deno", "run") => {
             let remote = |module: &&str| {
                 let schemes = ["npm:", "jsr:", "https:"];
@@ -117,7 +125,7 @@ fn is_exact(version: &str) -> bool {
 }
 
 /// Options of `docker run` that take a value in the next word.
-const WITH_VALUE: [&str; 22] = [
+const WITH_VALUE: [&str; 40] = [
     "-e",
     "--env",
     "-v",
@@ -140,4 +148,22 @@ const WITH_VALUE: [&str; 22] = [
     "--memory",
     "--platform",
     "--pid",
+    "--cap-add",
+    "--cap-drop",
+    "--security-opt",
+    "--add-host",
+    "-h",
+    "--hostname",
+    "--dns",
+    "--cpus",
+    "--shm-size",
+    "--restart",
+    "--pull",
+    "--tmpfs",
+    "--device",
+    "--gpus",
+    "--ulimit",
+    "--userns",
+    "--ipc",
+    "--runtime",
 ];

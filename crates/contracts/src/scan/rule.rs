@@ -3,7 +3,7 @@
 use airside_base::{Rule, Severity};
 
 /// All rules, sorted by their ids, which are stable.
-pub static RULES: [Rule; 16] = [
+pub static RULES: [Rule; 17] = [
     Rule::new(
         "auto-approved",
         Severity::Medium,
@@ -81,6 +81,12 @@ pub static RULES: [Rule; 16] = [
         Severity::High,
         "A server is started through a shell or from code in the file",
         "Name the program and its arguments.",
+    ),
+    Rule::new(
+        "unchecked-certificate",
+        Severity::High,
+        "Certificates of servers are not checked",
+        "Trust the authority that issued the certificate instead.",
     ),
     Rule::new(
         "unpinned",

@@ -127,32 +127,48 @@ fn is_telling(name: &str) -> bool {
     words && name.len() >= MIN_NAME
 }
 
+/// Looks every word of every text up once: names and texts are many where a server is
+/// hostile.
 fn references(offers: &[Offer], found: &mut Vec<Finding>) {
+    let mut telling: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for offer in offers {
-        let own: BTreeSet<&str> = offer.definitions().map(Definition::name).collect();
-        for other in offers.iter().filter(|other| other.server != offer.server) {
-            let foreign: Vec<&str> = (other.definitions().map(Definition::name))
-                .filter(|name| is_telling(name) && !own.contains(name))
+        let names = offer.definitions().map(Definition::name);
+        for name in names.filter(|name| is_telling(name)) {
+            telling.entry(name).or_default().push(&offer.server);
+        }
+    }
+    for offer in offers {
+        let foreign = |name: &str| {
+            let servers = telling.get(name)?;
+            let own = servers.iter().any(|server| **server == offer.server);
+            servers.first().filter(|_| !own).copied()
+        };
+        for definition in offer.readings() {
+            let texts = definition.texts();
+            let words = texts.iter().flat_map(|text| words(text.text));
+            let spoken: BTreeSet<_> = words
+                .filter_map(|word| foreign(word).map(|server| (word, server)))
                 .collect();
-            for definition in offer.readings() {
-                let texts = definition.texts();
-                for name in &foreign {
-                    if texts.iter().any(|text| speaks_of(text.text, name)) {
-                        let subject = subject(&offer.server, definition.name());
-                        let message = format!("it speaks of `{name}` of {}", other.server);
-                        let what = format!("{}/{name}", other.server);
-                        found.push(offer.finding("cross-reference", &subject, message, &what));
-                    }
-                }
+            for (name, server) in spoken {
+                let subject = subject(&offer.server, definition.name());
+                let message = format!("it speaks of `{name}` of {server}");
+                let what = format!("{server}/{name}");
+                found.push(offer.finding("cross-reference", &subject, message, &what));
             }
         }
     }
 }
 
-fn speaks_of(text: &str, name: &str) -> bool {
-    let edge = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric() && c != '_');
-    text.match_indices(name).any(|(at, _)| {
-        edge(text[..at].chars().next_back()) && edge(text[at + name.len()..].chars().next())
+/// Everything in a text that may be the name of a tool, with and without what a client
+/// puts before it.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let inner = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '/');
+    let whole = text.split(move |c| !inner(c));
+    let whole = whole.map(|word| word.trim_matches(['-', '.', '/']));
+    whole.flat_map(|word| {
+        let parts = word.split(['.', '/']);
+        let parts = parts.filter(move |part| part.len() < word.len());
+        std::iter::once(word).chain(parts)
     })
 }
 

@@ -15,7 +15,7 @@ fn configurations_of_clients_are_read_and_judged() {
             .as_str()
             .unwrap_or_else(|| record["text"].as_str().unwrap());
         let file = record["id"].as_str().unwrap().rsplit('/').next().unwrap();
-        let servers = client::read(text).unwrap();
+        let servers = client::read(text, client::Form::of(file)).unwrap();
         let found: Vec<_> = servers
             .iter()
             .flat_map(|server| launches(file, server))

@@ -1,10 +1,10 @@
 use super::*;
-use crate::scan::client::read;
+use crate::scan::client::{Form, read};
 
 /// Returns the rules that the entry `server` breaks, in the order of their places.
 fn rules(server: &str) -> String {
     let file = format!(r#"{{"mcpServers":{{"s":{server}}}}}"#);
-    let servers = read(&file).unwrap();
+    let servers = read(&file, Form::Json).unwrap();
     let found = launches("mcp.json", &servers[0]);
     let ids: Vec<&str> = found.iter().map(|finding| &*finding.rule).collect();
     assert!(found.iter().all(|finding| finding.place.is_some()));
@@ -45,6 +45,10 @@ fn exact_versions_are_asked_for() {
     check(&["docker", "run", "-i", "mcp/server:1.2"], "unpinned");
     let pinned = format!("mcp/server@sha256:{}", "0".repeat(64));
     check(&["docker", "run", "-i", &pinned], "");
+    check(&["go", "run", "github.com/a/b/cmd/b@latest"], "unpinned");
+    check(&["go", "run", "github.com/a/b/cmd/b@v1.2.3"], "");
+    check(&["go", "run", "./cmd/b"], "");
+    check(&["go", "run", "main.go"], "");
     check(&["./server"], "");
     check(&["echo", "fixture"], "");
 }
@@ -71,6 +75,8 @@ fn binds_and_containers_are_judged() {
     check(&["server", "--host", "0.0.0.0"], "broad-bind");
     check(&["server", "--listen=0.0.0.0:8080"], "broad-bind");
     check(&["server", "--host", "127.0.0.1"], "");
+    check(&["server", "--addr", ":8080"], "broad-bind");
+    check(&["server", "--addr", "localhost:8080"], "");
     let image = format!("i@sha256:{}", "0".repeat(64));
     check(&["docker", "run", "-p", "8080:8080", &image], "broad-bind");
     check(&["docker", "run", "-p", "127.0.0.1:8080:8080", &image], "");
@@ -82,6 +88,17 @@ fn binds_and_containers_are_judged() {
         &["docker", "run", "-v", "/var/run/docker.sock:/s", &image],
         "privileged-container",
     );
+    let caps = ["docker", "run", "--cap-add", "SYS_ADMIN", &image];
+    check(&caps, "privileged-container");
+    let root = [
+        "docker",
+        "run",
+        "--mount",
+        "type=bind,source=/,target=/h",
+        &image,
+    ];
+    check(&root, "privileged-container");
+    check(&["docker", "run", "-v", "./data:/data", &image], "");
 }
 
 #[test]
@@ -90,7 +107,7 @@ fn secrets_are_told_by_their_place_and_digest() {
     let server =
         format!(r#"{{"command":"x","env":{{"API_TOKEN":"{secret}","OTHER":"{secret}"}}}}"#);
     let file = format!(r#"{{"mcpServers":{{"s":{server}}}}}"#);
-    let found = launches("f", &read(&file).unwrap()[0]);
+    let found = launches("f", &read(&file, Form::Json).unwrap()[0]);
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!(found[0].message, "`API_TOKEN` is a secret in clear");
     assert!(!format!("{found:?}").contains(secret));
@@ -110,6 +127,13 @@ fn secrets_are_told_by_their_place_and_digest() {
     }
     check(&["x", "--api-key", "a8f3c9d1e2b4"], "secret");
     check(&["x", "--api-key=a8f3c9d1e2b4"], "secret");
+    check(
+        &["x", "--header", "Authorization: Bearer a8f3c9d1e2b4"],
+        "secret",
+    );
+    check(&["x", "--header", "Authorization: Bearer ${TOKEN}"], "");
+    check(&["x", "postgres://u:a8f3c9d1e2b4@127.0.0.1/db"], "secret");
+    check(&["x", "postgres://u@127.0.0.1/db"], "");
 }
 
 #[test]
@@ -146,4 +170,27 @@ fn remote_servers_need_encryption_and_credentials() {
         rules(r#"{"command":"x","autoApprove":["*"]}"#),
         "auto-approved"
     );
+}
+
+#[test]
+fn switched_off_protection_and_hidden_characters_are_found() {
+    for (server, expected) in [
+        (
+            r#"{"command":"x","env":{"NODE_TLS_REJECT_UNAUTHORIZED":"0"}}"#,
+            "unchecked-certificate",
+        ),
+        (
+            r#"{"command":"x","env":{"NODE_TLS_REJECT_UNAUTHORIZED":"1"}}"#,
+            "",
+        ),
+        (
+            r#"{"command":"x","env":{"DANGEROUSLY_OMIT_AUTH":"true"}}"#,
+            "no-authentication",
+        ),
+        (r#"{"command":"x","args":["--allow-http"]}"#, "plain-http"),
+        (r#"{"command":"x","args":["a\u202eb"]}"#, "hidden-text"),
+        (r#"{"url":"https://h.example/mcp","oauth":{}}"#, ""),
+    ] {
+        assert_eq!(rules(server), expected, "{server}");
+    }
 }
