@@ -1,10 +1,10 @@
 //! Agreement of persons, what sessions have seen, what is hidden.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use airside_base::TenantId;
+use airside_base::{TenantId, VirtualClock};
 use airside_gateway::{
-    approval::{Decision, Desk},
+    approval::{self, Decision},
     config::{Argument, ArgumentType, Label, Tool},
 };
 use serde_json::{Value, json};
@@ -74,10 +74,7 @@ async fn an_operator_approves_one_exact_call() {
         "{ALL} @id(\"big\") @approval(\"operator\") @hint(\"over 100\") forbid (principal, action == Action::\"call_tool\", resource == Tool::\"hotels/book\");"
     );
     let house = house(&policy, Vec::new()).await;
-    let desk = Desk::new(
-        house.ledger.clone(),
-        std::sync::Arc::new(airside_base::SystemClock::new()),
-    );
+    let desk = house.desk();
     let tenant = TenantId::default();
     let arguments = json!({ "room": 1, "guest": "ann" });
     let reply = book(&house, &arguments).await;
@@ -209,11 +206,54 @@ async fn a_user_who_puts_the_question_away_leaves_it_to_an_operator() {
 }
 
 async fn decide(house: &House, ticket: &str, decision: Decision) {
-    let clock = Arc::new(airside_base::SystemClock::new());
-    let desk = Desk::new(house.ledger.clone(), clock);
+    let desk = house.desk();
     let tenant = TenantId::default();
     let decided = desk.decide(&tenant, ticket, decision, ("ops", None));
     decided.await.unwrap();
+}
+
+#[tokio::test]
+async fn an_agreement_ends_unused_and_so_does_what_a_session_has_seen() {
+    let time = VirtualClock::new("2026-11-23T12:00:00Z".parse().unwrap());
+    let setup = Setup {
+        tools: vec![
+            labelled("search", &["reads-untrusted", "reads-private"]),
+            labelled("book", &["operator-approval", "external-sink", "trusted"]),
+        ],
+        clock: Arc::new(time.clone()),
+        ..Setup::default()
+    };
+    let house = House::with(setup).await;
+    let arguments = json!({ "room": 1 });
+    let ask = async || {
+        let asked = book(&house, &arguments).await;
+        assert_eq!(asked.verdict(), "403 40300 POL-043");
+        let ticket = asked.json()["error"]["data"]["approval"].clone();
+        ticket.as_str().unwrap().to_owned()
+    };
+    let first = ask().await;
+    decide(&house, &first, Decision::Approved).await;
+    time.advance(approval::LIFETIME);
+    let second = ask().await;
+    assert_ne!(first, second, "nobody used it in time");
+    decide(&house, &second, Decision::Approved).await;
+    time.advance(approval::LIFETIME - Duration::from_secs(1));
+    assert_eq!(book(&house, &arguments).await.verdict(), "200 0 -");
+    let kinds = house.entries(9).await.into_iter().map(|(kind, _)| kind);
+    let ended = kinds.filter(|kind| kind == "approval.expired");
+    assert_eq!(ended.count(), 1);
+    // The rule of two ends with the session.
+    let rules = format!(
+        "{ALL} @id(\"two\") forbid (principal, action == Action::\"call_tool\", resource) when {{ resource.labels.contains(\"external-sink\") && context.risk.untrusted && context.risk.private }};"
+    );
+    house.reload(&rules, |_| {});
+    assert_eq!(house.call("search").await.status, 200);
+    assert_eq!(
+        book(&house, &arguments).await.verdict(),
+        "403 40300 POL-002"
+    );
+    time.advance(Duration::from_secs(30 * 60));
+    ask().await;
 }
 
 #[tokio::test]

@@ -13,7 +13,9 @@ use std::{
 
 use airside_base::{Clock, OnFailure, Supervisor, SystemClock, TenantId, VirtualClock};
 use airside_gateway::{
-    HttpFetch, Parts, Rules, Shared, Snapshot, State, config,
+    HttpFetch, Parts, Rules, Shared, Snapshot, State,
+    approval::Desk,
+    config,
     contracts::Contracts,
     firewall::Firewall,
     limits::{self, Counters, Ground, LimitConfig, LimitsConfig, Plan, StoreOptions},
@@ -385,6 +387,7 @@ pub(crate) struct Setup {
     pub(crate) identity: airside_identity::Config,
     pub(crate) tools: Vec<config::Tool>,
     pub(crate) ledger: airside_ledger::Options,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 impl Default for Setup {
@@ -402,6 +405,7 @@ impl Default for Setup {
             identity: airside_identity::Config::default(),
             tools: Vec::new(),
             ledger: airside_ledger::Options::default(),
+            clock: Arc::new(SystemClock::new()),
         }
     }
 }
@@ -413,7 +417,7 @@ impl House {
 
     pub(crate) async fn with(setup: Setup) -> Self {
         let (supervisor, outside) = (Supervisor::new(), Supervisor::new());
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let clock = setup.clock;
         let upstream = Fake::start(&outside).await;
         let mut others = Vec::new();
         for _ in &setup.others {
@@ -469,6 +473,11 @@ impl House {
             world,
             clients: Mutex::default(),
         }
+    }
+
+    /// Returns where questions about calls are decided.
+    pub(crate) fn desk(&self) -> Desk {
+        Desk::new(self.ledger.clone(), self.world.clock.clone())
     }
 
     /// Puts other rules and another configuration of the upstream in force.
