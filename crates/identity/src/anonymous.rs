@@ -5,9 +5,10 @@
 //! A reverse proxy, tunnel or service mesh on the same machine connects from
 //! loopback on behalf of everybody it serves. The peer address then proves
 //! nothing. Requests that carry a header which such software adds are therefore
-//! refused. One that adds none cannot be told from a local client, which is why
-//! this verifier is off unless the operator turns it on, and why the default
-//! policy gives its callers reading only.
+//! refused, and nobody is anonymous who comes from the address of a configured
+//! proxy. One that is not configured and adds no header cannot be told from a local
+//! client, which is why this verifier is off unless the operator turns it on, and
+//! why the default policy gives its callers reading only.
 //!
 //! A web page in a browser on this machine is a local client too; the listener's
 //! checks of `Host` and `Origin` keep it out before identity is asked.
@@ -15,7 +16,7 @@
 use airside_base::TenantId;
 use http::header::AUTHORIZATION;
 
-use crate::{Attestation, Caller, CallerKind, Error, Head, Verdict, Verifier};
+use crate::{Attestation, Caller, CallerKind, Error, Head, Proxies, Verdict, Verifier};
 
 /// Headers that intermediaries add: RFC 7239, RFC 9110 section 7.6.3, and the
 /// usual ones that no standard names.
@@ -34,12 +35,16 @@ const PROXY_HEADERS: [&str; 9] = [
 /// Claims requests without credentials whose peer is a loopback address.
 #[derive(Debug)]
 pub struct AnonymousLoopback {
+    proxies: Proxies,
     caller: Caller,
 }
 
-impl Default for AnonymousLoopback {
-    fn default() -> Self {
+impl AnonymousLoopback {
+    /// Returns the verifier of a gateway behind `proxies`.
+    #[must_use]
+    pub fn new(proxies: Proxies) -> Self {
         Self {
+            proxies,
             caller: Caller::new(
                 CallerKind::Anonymous,
                 "loopback",
@@ -49,9 +54,7 @@ impl Default for AnonymousLoopback {
             ),
         }
     }
-}
 
-impl AnonymousLoopback {
     /// Returns the anonymous caller, if the request is its own.
     ///
     /// # Errors
@@ -64,7 +67,8 @@ impl AnonymousLoopback {
             return Ok(None);
         }
         // `::ffff:127.0.0.1` is how a dual-stack socket reports an IPv4 peer.
-        if !head.peer.ip().to_canonical().is_loopback() {
+        let peer = head.peer.ip().to_canonical();
+        if !peer.is_loopback() || self.proxies.trusts(peer) {
             return Ok(None);
         }
         match PROXY_HEADERS
@@ -90,16 +94,19 @@ impl Verifier for AnonymousLoopback {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract::{self, Sample};
+    use crate::{
+        ProxyConfig,
+        contract::{self, Sample},
+    };
 
     fn check(sample: &Sample, expected: &str) {
-        let verdict = sample.judge(&AnonymousLoopback::default());
+        let verdict = sample.judge(&AnonymousLoopback::new(Proxies::default()));
         assert_eq!(contract::render(&verdict), expected);
     }
 
     #[test]
     fn keeps_the_contract() {
-        contract::all(&AnonymousLoopback::default(), &Sample::new());
+        contract::all(&AnonymousLoopback::new(Proxies::default()), &Sample::new());
     }
 
     #[test]
@@ -131,6 +138,24 @@ mod tests {
     fn requests_through_a_proxy_are_refused() {
         for name in PROXY_HEADERS {
             check(&Sample::new().header(name, "127.0.0.1"), "ID-005");
+        }
+    }
+
+    #[test]
+    fn nobody_is_anonymous_behind_a_configured_proxy() {
+        let config = ProxyConfig {
+            addresses: vec!["127.0.0.2".to_owned(), "::1".to_owned()],
+            ..ProxyConfig::default()
+        };
+        let verifier = AnonymousLoopback::new(Proxies::new(&config).unwrap());
+        for (peer, expected) in [
+            ("127.0.0.2:1", "passed"),
+            ("[::ffff:127.0.0.2]:1", "passed"),
+            ("[::1]:1", "passed"),
+            ("127.0.0.1:1", "anonymous loopback none"),
+        ] {
+            let verdict = Sample::new().peer(peer).judge(&verifier);
+            assert_eq!(contract::render(&verdict), expected, "{peer}");
         }
     }
 

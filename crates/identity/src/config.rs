@@ -22,9 +22,10 @@ pub const MAX_NAME_BYTES: usize = 64;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Config {
-    /// Accepts requests without credentials from processes on this machine. Off
-    /// unless set. Never set it where a reverse proxy or tunnel runs on the same
-    /// machine: behind one, every caller of the world comes from loopback.
+    /// Accepts requests without credentials from processes on this machine, but for
+    /// those at `addresses` of `[identity.proxy]`. Off unless set. Never set it where
+    /// another reverse proxy or tunnel runs on the same machine: behind one, every
+    /// caller of the world comes from loopback.
     pub anonymous_loopback: bool,
     /// API keys, each `[[identity.api-key]]`.
     pub api_key: Vec<ApiKeyConfig>,

@@ -243,6 +243,8 @@ impl Identity {
         let known = previous.map(|previous| &*previous.signatures);
         let signatures = HttpSignatures::load(config, proxies.clone(), outside, known)?;
         let signatures = Arc::new(signatures);
+        let anonymous = config.anonymous_loopback;
+        let anonymous = anonymous.then(|| AnonymousLoopback::new(proxies.clone()));
         let known = previous.map(|previous| &*previous.ranges);
         let ranges = Arc::new(IpRanges::new(&config.ip_range, proxies, outside, known)?);
         let mut channels: Vec<Box<dyn Verifier>> = vec![Box::new(certificates.clone())];
@@ -262,7 +264,7 @@ impl Identity {
             // Present even without keys, so that a key sent to an installation that
             // has none is called unknown and does not become an anonymous caller.
             keys: ApiKeys::new(&config.api_key, clock),
-            anonymous: config.anonymous_loopback.then(AnonymousLoopback::default),
+            anonymous,
         };
         Ok(Self {
             verifiers: Arc::new(verifiers),

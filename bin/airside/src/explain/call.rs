@@ -88,7 +88,7 @@ fn lines(id: &str, entries: &[Entry]) -> Vec<String> {
     let mut page = Page(vec![format!("call {}", printable(id))]);
     let is_end = |entry: &&Entry| ["call.completed", "call.refused"].contains(&&*entry.kind);
     if let Some(entry) = entries.iter().find(is_end).or(entries.first()) {
-        page.who(&body(entry));
+        page.who(&entry.tenant, &body(entry));
         page.how(&body(entry));
     }
     page.0.push("entries".to_owned());
@@ -136,7 +136,7 @@ impl Page {
     }
 
     /// What was called by whom, and what proved it.
-    fn who(&mut self, body: &Value) {
+    fn who(&mut self, tenant: &str, body: &Value) {
         let at = |pointer: &str| body.pointer(pointer).map(text).unwrap_or_default();
         let (method, server) = (at("/subject/method"), at("/subject/server"));
         self.add(
@@ -146,6 +146,7 @@ impl Page {
         let (kind, id) = (at("/subject/caller/kind"), at("/subject/caller/id"));
         let attestation = at("/subject/caller/attestation");
         self.add("caller", &format!("{kind}/{id} ({attestation})"));
+        self.add("tenant", &printable(tenant));
         self.add("identity", &at("/identity/verifier"));
         for item in items(body, "/identity/evidence") {
             self.add("", &text(item));
@@ -271,6 +272,7 @@ mod tests {
         call c
           what       tools/call hotels book\u{1b}[2J
           caller     token/ci (oauth)
+          tenant     default
           identity   token
                      a signed token
                      issuer https://i.example

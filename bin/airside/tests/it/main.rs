@@ -18,6 +18,7 @@ mod exits;
 mod firewall;
 #[cfg(test)]
 mod hotels;
+mod identity;
 mod keys;
 #[cfg(test)]
 mod killed;

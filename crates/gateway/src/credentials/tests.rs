@@ -5,7 +5,7 @@ use std::{
 
 use airside_base::{BoxFuture, TenantId, VirtualClock};
 use airside_identity::{Attestation, Fetched};
-use airside_testkit::pki::Authority;
+use airside_testkit::pki::{Authority, Name};
 use aws_lc_rs::signature::Ed25519KeyPair;
 use tokio::sync::Notify;
 
@@ -293,6 +293,42 @@ async fn client_signs_with_its_key_and_follows_the_file() {
     assert_eq!(tokens.look(), Ok(true));
     world.write("key.pem", "broken");
     assert!(tokens.look().is_err());
+}
+
+#[test]
+fn certificate_follows_its_files() {
+    let (world, authority) = (World::new(), Authority::new("clients"));
+    let put = |name: &str| {
+        let issued = authority.issue(&[Name::Dns(name)]);
+        world.write("own.pem", &issued.pem());
+        world.write("own.key", &issued.key_pem());
+        issued.der
+    };
+    let first = put("one.example");
+    let text =
+        r#"{"certificate":{"certificate-file":"FOLDER/own.pem","key-file":"FOLDER/own.key"}}"#;
+    let credentials = world.load(text).unwrap();
+    let shown = || {
+        let certificate = credentials.certificate.as_ref().unwrap();
+        certificate.resolve(&[], &[]).unwrap().cert[0].to_vec()
+    };
+    assert_eq!(shown(), first);
+    credentials.look();
+    assert_eq!(shown(), first);
+    let second = put("two.example");
+    credentials.look();
+    assert_eq!(shown(), second);
+    // Half of the next pair, or none: those before stay in use.
+    let third = authority.issue(&[Name::Dns("three.example")]);
+    for (file, text) in [
+        ("own.pem", third.pem()),
+        ("own.pem", "nothing".to_owned()),
+        ("own.key", String::new()),
+    ] {
+        world.write(file, &text);
+        credentials.look();
+        assert_eq!(shown(), second, "{file}");
+    }
 }
 
 #[tokio::test]

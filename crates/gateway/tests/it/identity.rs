@@ -1,8 +1,12 @@
 //! Callers without credentials: by signature and by address.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use airside_base::{Clock as _, OnFailure, Supervisor, SystemClock, TenantId};
+use airside_base::{Clock as _, OnFailure, Supervisor, SystemClock, TenantId, VirtualClock};
 use airside_identity::{AgentConfig, IpRangeConfig};
 use aws_lc_rs::{
     digest,
@@ -17,14 +21,17 @@ use http::{Request, Response};
 use http_body_util::Full;
 use hyper::{body::Incoming, server, service::service_fn};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::watch};
 use url::Url;
 
-use crate::harness::{House, Reply, Setup, call, headers};
+use crate::harness::{House, Reply, Setup, call, headers, within};
 
 /// A server that publishes one document at every path.
 struct Press {
     url: Url,
+    document: Arc<Mutex<String>>,
+    /// How often it was asked.
+    asked: watch::Sender<usize>,
     _tasks: Supervisor,
 }
 
@@ -32,13 +39,17 @@ impl Press {
     async fn print(document: String) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (tasks, document) = (Supervisor::new(), Arc::new(document));
-        let connections = tasks.clone();
+        let (tasks, document) = (Supervisor::new(), Arc::new(Mutex::new(document)));
+        let (connections, printed) = (tasks.clone(), document.clone());
+        let asked = watch::Sender::new(0);
+        let count = asked.clone();
         tasks.spawn("press", OnFailure::Log, async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let document = document.clone();
+                let (document, count) = (document.clone(), count.clone());
                 let service = service_fn(move |_: Request<Incoming>| {
-                    let body = Full::new(Bytes::from(document.as_bytes().to_vec()));
+                    let document = document.lock().unwrap().clone();
+                    count.send_modify(|asked| *asked += 1);
+                    let body = Full::new(Bytes::from(document));
                     async move { Ok::<_, Infallible>(Response::new(body)) }
                 });
                 let serving = server::conn::http1::Builder::new()
@@ -50,8 +61,22 @@ impl Press {
         });
         Self {
             url: format!("http://{address}").parse().unwrap(),
+            document: printed,
+            asked,
             _tasks: tasks,
         }
+    }
+
+    /// Publishes another document from now on.
+    fn reprint(&self, document: &str) {
+        document.clone_into(&mut self.document.lock().unwrap());
+    }
+
+    async fn asked(&self, times: usize) {
+        let mut asked = self.asked.subscribe();
+        within(asked.wait_for(|asked| *asked >= times))
+            .await
+            .unwrap();
     }
 }
 
@@ -171,8 +196,10 @@ async fn stranger_with_a_key_of_its_own_is_nobody() {
 #[tokio::test]
 async fn published_addresses_let_a_platform_in_and_are_on_record() {
     let press = Press::print(r#"{"prefixes":[{"ipv4Prefix":"127.0.0.0/8"}]}"#.to_owned()).await;
+    let time = VirtualClock::new("2026-11-23T12:00:00Z".parse().unwrap());
     let mut setup = Setup {
         anonymous: false,
+        clock: Arc::new(time.clone()),
         ..Setup::default()
     };
     setup.identity.ip_range = vec![IpRangeConfig {
@@ -191,4 +218,32 @@ async fn published_addresses_let_a_platform_in_and_are_on_record() {
     assert_eq!(house.call("search").await.verdict(), "200 0 -");
     let (_, entry) = &house.entries(2).await[1];
     assert_eq!(entry["subject"]["caller"]["attestation"], "ip_range");
+
+    // A list that is none: the last good one stays in use, and nothing has changed.
+    press.reprint("<html>we are moving</html>");
+    time.advance(Duration::from_secs(3600));
+    press.asked(2).await;
+    assert_eq!(house.call("search").await.verdict(), "200 0 -");
+    let kinds = |entries: Vec<(String, _)>| -> Vec<String> {
+        entries.into_iter().map(|(kind, _)| kind).collect()
+    };
+    assert_eq!(kinds(house.entries(3).await)[2], "call.completed");
+
+    // The platform moves: whoever calls from where it was is somebody else by now.
+    press.reprint(r#"{"prefixes":[{"ipv4Prefix":"52.230.152.0/24"}]}"#);
+    let entry = within(async {
+        loop {
+            time.advance(Duration::from_secs(60));
+            let head = house.ledger.head(&TenantId::default()).await.unwrap();
+            if head.seq >= 4 {
+                break house.entries(4).await.remove(3);
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(entry.0, "identity.ranges_changed");
+    assert_eq!(entry.1["removed"], serde_json::json!(["127.0.0.0/8"]));
+    assert_eq!(entry.1["added"], serde_json::json!(["52.230.152.0/24"]));
+    assert_eq!(house.call("search").await.verdict(), "401 40100 ID-001");
 }

@@ -1,4 +1,5 @@
 use airside_testkit::idp::{Kind, Signer};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::json;
 
 use super::*;
@@ -80,6 +81,63 @@ fn every_algorithm_verifies_and_notices_a_change() {
         assert_eq!(verify(&unknown), Err(Wrong::UnknownKey), "{kind:?}");
         let nameless = signer.sign(&json!({"kid": null}), &json!({}));
         assert_eq!(verify(&nameless), Ok(()), "{kind:?}");
+    }
+}
+
+/// RFC 7515, appendices A.2 and A.3, and RFC 8037, appendix A.4.
+#[test]
+fn signatures_of_the_specifications_are_good() {
+    let joe = "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
+    let rsa = concat!(
+        "cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O8W",
+        "2Fp5jujGbds9uJdbF9CUAr7t1dnZcAcQjbKBYNX4BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkS",
+        "jtQBMHlb1L07Qe7K0GarZRmB_eSN9383LcOLn6_dO--xi12jzDwusC-eOkHWEsqtFZESc6BfI7noOPqvhJ1phCnv",
+        "Wh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVmtVrBp0igcN_IoypGlUPQGe77Rw"
+    );
+    let n = concat!(
+        "ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt",
+        "0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSX",
+        "ndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5",
+        "IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ"
+    );
+    let ec =
+        "DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q";
+    let ed =
+        "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg";
+    for (jwk, header, payload, signature) in [
+        (
+            json!({"kty": "RSA", "n": n, "e": "AQAB"}),
+            "eyJhbGciOiJSUzI1NiJ9",
+            joe,
+            rsa,
+        ),
+        (
+            json!({"kty": "EC", "crv": "P-256", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+                "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}),
+            "eyJhbGciOiJFUzI1NiJ9",
+            joe,
+            ec,
+        ),
+        (
+            json!({"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}),
+            "eyJhbGciOiJFZERTQSJ9",
+            "RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc",
+            ed,
+        ),
+    ] {
+        let set = json!({"keys": [jwk]}).to_string();
+        let keys = Keys::read(set.as_bytes()).unwrap();
+        let verify = |payload: &str| {
+            // What they sign is not always an object, as the claims of a token are.
+            let (empty, signed) = (format!("{header}.e30."), format!("{header}.{payload}"));
+            let mut token = Compact::parse(empty.as_bytes()).unwrap();
+            token.signed = signed.as_bytes();
+            token.signature = BASE64_URL_SAFE_NO_PAD.decode(signature).unwrap();
+            keys.verify(&token)
+        };
+        assert_eq!(verify(payload), Ok(()), "{header}");
+        let changed = payload.replacen('I', "J", 1);
+        assert!(verify(&changed).is_err(), "{header}");
     }
 }
 
