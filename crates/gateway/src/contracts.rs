@@ -363,13 +363,18 @@ impl Server {
             tracing::warn!(server.id = %self.id, "what a server changes comes faster than it is written");
             return None;
         }
-        tracing::info!(
-            server.id = %self.id,
-            tool = %key.tool,
-            state = contract.state.as_str(),
-            classes = ?contract.classes,
-            "a tool definition was seen"
-        );
+        let state = contract.state.as_str();
+        if contract.state != State::Accepted {
+            tracing::warn!(
+                server.id = %self.id, tool = %key.tool, state, classes = ?contract.classes,
+                "a tool is not served as its server says it is"
+            );
+        } else if !first {
+            tracing::info!(
+                server.id = %self.id, tool = %key.tool, classes = ?contract.classes,
+                "a changed tool definition was accepted"
+            );
+        }
         changed.any = true;
         changed.served |= !first;
         Some(book.put(contract))
