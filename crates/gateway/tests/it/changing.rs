@@ -9,9 +9,9 @@ use std::{
     sync::Arc,
 };
 
-use airside_base::{BoxFuture, Clock, OnFailure, Redacted, Supervisor, SystemClock};
+use airside_base::{BoxFuture, Clock, OnFailure, Redacted, Supervisor, SystemClock, TenantId};
 use airside_gateway::{Parts, Shared, Snapshot, config, serve};
-use airside_identity::{Identity, Outside};
+use airside_identity::{ApiKeyConfig, Identity, Minted, Outside, mint};
 use airside_ledger::{Ledger, stores::memory::Memory};
 use airside_mcp::{
     Body, Local,
@@ -21,7 +21,7 @@ use airside_mcp::{
 };
 use airside_policy::{Policies, Settings, Source};
 use arc_swap::ArcSwap;
-use http::{Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -98,7 +98,7 @@ fn write(tools: &Path, description: &str) {
 }
 
 /// Starts a gateway before a child process and a server inside, alone and merged.
-async fn open(supervisor: &Supervisor, tools: &Path) -> Url {
+async fn open(supervisor: &Supervisor, tools: &Path, key: &Minted) -> Url {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let program = std::env::current_exe().unwrap().display().to_string();
     let arguments = ["--exact", "--nocapture", "changing::changing_server"];
@@ -127,6 +127,14 @@ async fn open(supervisor: &Supervisor, tools: &Path) -> Url {
     };
     let identity = airside_identity::Config {
         anonymous_loopback: true,
+        api_key: vec![ApiKeyConfig {
+            name: "desk".to_owned(),
+            sha256: key.sha256,
+            tenant: TenantId::default(),
+            groups: vec![],
+            not_after: None,
+            previous: vec![],
+        }],
         ..airside_identity::Config::default()
     };
     let source = Source {
@@ -170,6 +178,16 @@ async fn names(client: &Client) -> Vec<String> {
     names
 }
 
+/// Returns what a call of `tool` is told that is refused.
+async fn refusal(client: &Client, tool: &str) -> String {
+    let refused = within(client.call_tool(tool, &json!({}))).await;
+    let Err(Error::Rpc(refused)) = refused else {
+        panic!("{tool} is not refused: {refused:?}");
+    };
+    let data = refused.data.as_ref().map(ToString::to_string);
+    data.unwrap_or_default()
+}
+
 /// Plays one change before clients that come to `path` in this era, where the tool has
 /// the prefix.
 async fn check(path: &str, era: Choice, prefixes: &[&str]) {
@@ -177,7 +195,8 @@ async fn check(path: &str, era: Choice, prefixes: &[&str]) {
     let tools = folder.path().join("tools.json");
     write(&tools, "Finds.");
     let supervisor = Supervisor::new();
-    let url = open(&supervisor, &tools).await.join(path).unwrap();
+    let url = open(&supervisor, &tools, &mint()).await;
+    let url = url.join(path).unwrap();
     let options = Options {
         era,
         ..Options::default()
@@ -202,13 +221,8 @@ async fn check(path: &str, era: Choice, prefixes: &[&str]) {
     write(&tools, POISON);
     assert_eq!(names(&client).await, all(&["count"]), "{path} {era:?}");
     for tool in all(&["find"]) {
-        let refused = within(client.call_tool(&tool, &json!({}))).await;
-        let Err(Error::Rpc(refused)) = refused else {
-            panic!("{path} {era:?} {tool} is not refused: {refused:?}");
-        };
-        let data = refused.data.as_ref().map(ToString::to_string);
-        let data = data.unwrap_or_default();
-        assert!(data.contains("GW-080"), "{path} {era:?} {tool}: {data}");
+        let said = refusal(&client, &tool).await;
+        assert!(said.contains("GW-080"), "{path} {era:?} {tool}: {said}");
     }
     client.close().await;
     supervisor.stop(std::time::Duration::from_secs(5)).await;
@@ -230,4 +244,43 @@ async fn poisoned_tool_of_a_server_inside_is_out_in_both_eras() {
 async fn poisoned_tools_of_a_merged_endpoint_are_out_in_both_eras() {
     check("both", Choice::Modern, &["child_", "inside_"]).await;
     check("both", Choice::Legacy, &["child_", "inside_"]).await;
+}
+
+/// A server that learns who calls can say one thing to some and another to others: what
+/// it says to callers of one class is frozen for that class.
+#[tokio::test]
+async fn what_a_server_says_to_one_class_of_callers_is_frozen_for_that_class() {
+    let folder = tempfile::tempdir().unwrap();
+    let tools = folder.path().join("tools.json");
+    write(&tools, "Finds.");
+    let (supervisor, key) = (Supervisor::new(), mint());
+    let url = open(&supervisor, &tools, &key)
+        .await
+        .join("inside")
+        .unwrap();
+    let connect = |headers: HeaderMap| {
+        let options = Options {
+            headers,
+            ..Options::default()
+        };
+        let url = url.clone();
+        async move { within(Client::connect(&url, options)).await.unwrap() }
+    };
+    let shown = format!("Bearer {}", key.secret.expose());
+    let shown = HeaderValue::try_from(shown).unwrap();
+    let stranger = connect(HeaderMap::new()).await;
+    let desk = connect(HeaderMap::from_iter([(header::AUTHORIZATION, shown)])).await;
+    assert_eq!(names(&stranger).await, ["count", "find"]);
+
+    write(&tools, POISON);
+    assert_eq!(names(&desk).await, ["count"]);
+    assert!(refusal(&desk, "find").await.contains("GW-080"));
+
+    write(&tools, "Finds.");
+    assert_eq!(names(&stranger).await, ["count", "find"]);
+    let reply = within(stranger.call_tool("find", &json!({}))).await;
+    assert!(!reply.unwrap().is_error());
+    assert_eq!(names(&desk).await, ["count"], "a person has to look");
+    assert!(refusal(&desk, "find").await.contains("GW-080"));
+    supervisor.stop(std::time::Duration::from_secs(5)).await;
 }
