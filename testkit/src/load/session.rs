@@ -173,8 +173,8 @@ impl Session {
             Era::Handshake => "",
         };
         let body = format!(
-            r#"{{"jsonrpc":"2.0","id":{FIRST_ID},"method":"tools/call","params":{{"name":"{tool}","arguments":{{"nonce":"{:016x}","bytes":{bytes}}}{meta}}}}}"#,
-            0
+            r#"{{"jsonrpc":"2.0","id":{FIRST_ID},"method":"tools/call","params":{{"name":"{tool}","arguments":{{"nonce":"{}","bytes":{bytes}}}{meta}}}}}"#,
+            "a".repeat(16)
         );
         let headers = match era {
             Era::Modern => format!(
@@ -195,7 +195,7 @@ impl Session {
         self.nonces = mix(self.nonces);
         let id = FIRST_ID + self.calls % (FIRST_ID * 8);
         write!(&mut self.request[self.id_at..], "{id}")?;
-        write!(&mut self.request[self.nonce_at..], "{:016x}", self.nonces)?;
+        self.request[self.nonce_at..self.nonce_at + 16].copy_from_slice(&letters(self.nonces));
         self.inbox.clear();
         match self.stream.write(&self.request) {
             Ok(written) if written == self.request.len() => Ok(()),
@@ -278,6 +278,15 @@ pub(super) fn handshakes(
         session.delete(&id)?;
     }
     Ok(())
+}
+
+/// Writes `number` in letters: among sixteen digits some are a payment card number.
+fn letters(number: u64) -> [u8; 16] {
+    let bytes = number.to_be_bytes();
+    std::array::from_fn(|at| {
+        let byte = bytes[at / 2];
+        b'a' + if at % 2 == 0 { byte >> 4 } else { byte & 0xf }
+    })
 }
 
 /// The finalizer of SplitMix64: neighbouring numbers come out far apart.
