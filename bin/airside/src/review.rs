@@ -1,10 +1,13 @@
 //! `airside review …`.
 
+mod change;
 pub(crate) mod lot;
 
-use airside_base::{Fault, Kind};
+use airside_base::{Clock as _, Fault, Kind, SystemClock};
 use airside_codereview::{
+    baseline::{Baseline, Compared},
     finding::{Certainty, Finding, Report},
+    house::House,
     render,
     review::{Request, Stage, run as review},
     rules::Rules,
@@ -12,7 +15,7 @@ use airside_codereview::{
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
-    cli::review::{FailOn, Review, ReviewCommand, ReviewFormat},
+    cli::review::{FailOn, Review, ReviewCommand, ReviewFormat, What},
     failure::{Exit, Failure},
     output::{Align, Out, table},
     text::printable,
@@ -25,38 +28,115 @@ const ROWS: usize = 200;
 pub(crate) fn run(args: &Review, out: &mut Out) -> Result<(), Failure> {
     match &args.command {
         Some(ReviewCommand::Lot(lot)) => lot::run(lot, out),
+        Some(ReviewCommand::Change(change)) => change::run(change, out),
         None => look(args, out),
     }
 }
 
 fn look(args: &Review, out: &mut Out) -> Result<(), Failure> {
-    if !args.path.exists() {
-        let text = format!("there is no folder {}", args.path.display());
+    let mut report = read(&args.what, args.base.as_deref())?;
+    let compared = ratchet(&args.what, &args.fail_on, &mut report)?;
+    show(args, &report, out)?;
+    if args.format == ReviewFormat::Table && !out.is_json() {
+        tell(&args.what, &compared, out)?;
+    }
+    judge(&args.fail_on, &report)
+}
+
+/// Reviews what the command line names.
+fn read(what: &What, base: Option<&str>) -> Result<Report, Failure> {
+    if !what.path.exists() {
+        let text = format!("there is no folder {}", what.path.display());
         return Err(Failure::new(
             Exit::Usage,
             Fault::new(Kind::NotFound, "REV-013", text),
         ));
     }
-    let mut request = Request::new(&args.path);
-    request.base.clone_from(&args.base);
+    let mut request = Request::new(&what.path);
+    request.base = base.map(str::to_owned);
+    request.house = house(what)?;
     // Drawn on standard error, and only if that is a terminal.
     let bar = ProgressBar::new_spinner().with_style(
         ProgressStyle::with_template("{spinner} {msg} {elapsed}")
             .expect("the template is well-formed"),
     );
     bar.enable_steady_tick(std::time::Duration::from_millis(100));
-    let rules = rules(args)?;
+    let rules = rules(what)?;
     let report = review(&request, &rules, &|stage| bar.set_message(name(stage)));
     bar.finish_and_clear();
-    let report = report.map_err(|error| Failure::new(Exit::Failed, error.fault()))?;
-    show(args, &report, out)?;
-    judge(args, &report)
+    report.map_err(|error| Failure::new(Exit::Failed, error.fault()))
+}
+
+/// Returns what the house asks, from `.airside/review.toml` of the folder.
+fn house(what: &What) -> Result<House, Failure> {
+    let path = what.path.join(".airside/review.toml");
+    if !path.is_file() {
+        return Ok(House::default());
+    }
+    let failed = |reason: String| {
+        let text = format!("cannot read {}: {reason}", path.display());
+        Failure::new(Exit::Usage, Fault::new(Kind::Invalid, "REV-017", text))
+    };
+    let text = std::fs::read_to_string(&path).map_err(|error| failed(error.to_string()))?;
+    toml::from_str(&text).map_err(|error| failed(error.message().to_owned()))
+}
+
+/// Compares with the findings that are known, or writes them down.
+fn ratchet(what: &What, fail_on: &[FailOn], report: &mut Report) -> Result<Compared, Failure> {
+    let Some(path) = &what.baseline else {
+        return Ok(Compared::default());
+    };
+    let failed = |reason: String| {
+        let text = format!("cannot use the known findings {}: {reason}", path.display());
+        Failure::new(Exit::Usage, Fault::new(Kind::Invalid, "REV-018", text))
+    };
+    let known = match std::fs::read_to_string(path) {
+        Ok(text) => serde_json::from_str(&text).map_err(|error| failed(error.to_string()))?,
+        Err(_) if what.write_baseline => Baseline::default(),
+        Err(error) => return Err(failed(error.to_string())),
+    };
+    if let Some(print) = known.incomplete() {
+        let print = print.chars().take(12).collect::<String>();
+        return Err(failed(format!(
+            "{print} needs a reason, an owner and an end"
+        )));
+    }
+    if what.write_baseline {
+        let named = report.findings.iter();
+        let mut fresh = Baseline::of(named.filter(|finding| is_named(fail_on, finding)));
+        fresh.keep_reasons(&known);
+        let text =
+            serde_json::to_string_pretty(&fresh).map_err(|error| failed(error.to_string()))?;
+        std::fs::write(path, text + "\n").map_err(|error| failed(error.to_string()))?;
+        return Ok(fresh.apply(report, today()));
+    }
+    Ok(known.apply(report, today()))
+}
+
+fn today() -> jiff::civil::Date {
+    let now = SystemClock::new().now();
+    jiff::Timestamp::from_second(now.as_second())
+        .unwrap_or_default()
+        .to_zoned(jiff::tz::TimeZone::UTC)
+        .date()
+}
+
+fn tell(what: &What, compared: &Compared, out: &mut Out) -> Result<(), Failure> {
+    if what.baseline.is_none() {
+        return Ok(());
+    }
+    out.line(&format!(
+        "known: {} still there, {} gone (--write-baseline shrinks the file), {} exceptions ended",
+        compared.known,
+        compared.gone.len(),
+        compared.ended.len(),
+    ))
 }
 
 /// Returns the rules that ship and those that were handed over.
-fn rules(args: &Review) -> Result<Rules, Failure> {
+fn rules(what: &What) -> Result<Rules, Failure> {
     let mut rules = Rules::builtin();
-    for path in &args.rules {
+    for path in &what.rules {
         let text = std::fs::read_to_string(path).map_err(|error| {
             let text = format!("cannot read the rules {}: {error}", path.display());
             Failure::new(Exit::Usage, Fault::new(Kind::NotFound, "REV-013", text))
@@ -153,20 +233,26 @@ fn way(finding: &Finding) -> String {
     text
 }
 
-fn judge(args: &Review, report: &Report) -> Result<(), Failure> {
-    let stops = |finding: &&Finding| {
-        let at_least = |certainty| finding.certainty >= certainty;
-        finding.is_new
-            && args.fail_on.iter().any(|on| match on {
-                FailOn::None => false,
-                FailOn::Proven => at_least(Certainty::Proven),
-                FailOn::Likely => at_least(Certainty::Likely),
-                FailOn::Pattern => at_least(Certainty::Pattern),
-                FailOn::Advice => true,
-                FailOn::Copies => finding.class == "duplication",
-            })
-    };
-    let count = report.findings.iter().filter(stops).count();
+/// Returns whether `fail_on` names a finding.
+fn is_named(fail_on: &[FailOn], finding: &Finding) -> bool {
+    let at_least = |certainty| finding.certainty >= certainty;
+    fail_on.iter().any(|on| match on {
+        FailOn::None => false,
+        FailOn::Proven => at_least(Certainty::Proven),
+        FailOn::Likely => at_least(Certainty::Likely),
+        FailOn::Pattern => at_least(Certainty::Pattern),
+        FailOn::Advice => true,
+        FailOn::Copies => finding.class == "duplication",
+        FailOn::Standards => finding.class == "standards",
+        FailOn::Documentation => finding.class == "documentation",
+        FailOn::Decisions => finding.class == "decisions",
+        FailOn::Attribution => finding.class == "attribution",
+    })
+}
+
+fn judge(fail_on: &[FailOn], report: &Report) -> Result<(), Failure> {
+    let new = report.findings.iter().filter(|finding| finding.is_new);
+    let count = new.filter(|finding| is_named(fail_on, finding)).count();
     if count == 0 {
         return Ok(());
     }
@@ -174,6 +260,6 @@ fn judge(args: &Review, report: &Report) -> Result<(), Failure> {
     let fault = Fault::new(Kind::Forbidden, "REV-014", text);
     Err(Failure::new(
         Exit::Refused,
-        fault.with_hint("repair them, or say which of them may stay"),
+        fault.with_hint("repair them, or say which of them may stay: --baseline"),
     ))
 }

@@ -17,7 +17,7 @@ use std::{
 
 use airside_base::{Fault, Kind};
 
-use crate::source::Source;
+use crate::source::{Paper, Source};
 
 pub use git::Commit;
 
@@ -46,6 +46,8 @@ pub struct Change {
     pub before: Vec<String>,
     /// Commits since, the newest first.
     pub commits: Vec<Commit>,
+    /// Records of Agent Trace in the folder, one a line.
+    pub trace: Option<String>,
 }
 
 /// Why a change cannot be compared.
@@ -78,36 +80,56 @@ impl Error {
     }
 }
 
+/// Returns the records of Agent Trace below `root`, if there are any of bearable size.
+fn trace(root: &Path) -> Option<String> {
+    const MOST: u64 = 16 << 20;
+    let path = root.join(".agent-trace/traces.jsonl");
+    let size = std::fs::symlink_metadata(&path)
+        .ok()
+        .filter(std::fs::Metadata::is_file)?
+        .len();
+    (size <= MOST)
+        .then(|| std::fs::read_to_string(path).ok())
+        .flatten()
+}
+
 impl Change {
-    /// Compares `sources`, read below `root`, with the state where `base` and the present
+    /// Compares `sources` and `papers`, read below `root`, with the state where `base` and the present
     /// commit have parted.
     ///
     /// # Errors
     ///
     /// See [`Error`].
-    pub fn since(root: &Path, base: &str, sources: &[Source]) -> Result<Self, Error> {
+    pub fn since(
+        root: &Path,
+        base: &str,
+        sources: &[Source],
+        papers: &[Paper],
+    ) -> Result<Self, Error> {
         let repository = git::Repository::of(root)?;
         let base = repository.fork_point(base)?;
         let mut tree = repository.tree(&base)?;
         let before = tree.keys().cloned().collect();
         let mut wanted = Vec::new();
         let mut files = BTreeMap::new();
-        let mut fresh: Vec<&Source> = Vec::new();
-        for source in sources {
-            match tree.remove(&source.path) {
-                Some(id) if id == git::blob_id(&source.text, id.len()) => {}
-                Some(id) => wanted.push((source, id)),
-                None => fresh.push(source),
+        let mut fresh: Vec<(&String, &Vec<u8>)> = Vec::new();
+        let sources = sources.iter().map(|source| (&source.path, &source.text));
+        let papers = papers.iter().map(|paper| (&paper.path, &paper.text));
+        for (path, text) in sources.chain(papers) {
+            match tree.remove(path) {
+                Some(id) if id == git::blob_id(text, id.len()) => {}
+                Some(id) => wanted.push((path, text, id)),
+                None => fresh.push((path, text)),
             }
         }
         let present: BTreeSet<String> = tree.values().cloned().collect();
-        for source in fresh {
+        for (path, text) in fresh {
             let length = tree.values().next().map_or(40, String::len);
             // A file that only moved adds nothing.
-            if !present.contains(&git::blob_id(&source.text, length)) {
-                let file = diff::compare(b"", &source.text);
+            if !present.contains(&git::blob_id(text, length)) {
+                let file = diff::compare(b"", text);
                 files.insert(
-                    source.path.clone(),
+                    path.clone(),
                     FileChange {
                         before: None,
                         ..file
@@ -115,11 +137,11 @@ impl Change {
                 );
             }
         }
-        let ids: Vec<&str> = wanted.iter().map(|(_, id)| id.as_str()).collect();
-        for ((source, _), before) in wanted.iter().zip(repository.blobs(&ids)?) {
-            let mut file = diff::compare(&before, &source.text);
+        let ids: Vec<&str> = wanted.iter().map(|(.., id)| id.as_str()).collect();
+        for ((path, text, _), before) in wanted.iter().zip(repository.blobs(&ids)?) {
+            let mut file = diff::compare(&before, text);
             file.before = Some(before);
-            files.insert(source.path.clone(), file);
+            files.insert((*path).clone(), file);
         }
         let gone = tree
             .keys()
@@ -132,6 +154,7 @@ impl Change {
             gone,
             before,
             commits: repository.commits(&base)?,
+            trace: trace(root),
         })
     }
 

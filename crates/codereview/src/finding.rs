@@ -11,7 +11,7 @@ use airside_base::{self as base, Severity};
 use rustc_hash::{FxHashMap, FxHasher};
 use serde::{Deserialize, Serialize};
 
-use crate::{copies::Place, source::Skipped};
+use crate::{brief::Brief, copies::Place, source::Skipped};
 
 /// How sure it is, the least first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -120,6 +120,8 @@ pub struct Report {
     pub added_lines: Option<usize>,
     /// What was left out.
     pub skipped: Skipped,
+    /// What a person should know of the change; none without a base.
+    pub brief: Option<Brief>,
 }
 
 impl Report {

@@ -6,11 +6,16 @@
 //! * What is read is hostile: files, nesting, findings and time are bounded, and what was
 //!   skipped is reported.
 
+pub mod baseline;
+pub mod brief;
 pub mod change;
+mod checks;
 pub mod copies;
 pub mod finding;
 mod flow;
+pub mod house;
 pub mod lot;
+mod outline;
 pub mod render;
 pub mod review;
 pub mod rules;

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::{
     copies::Place,
     finding::{Certainty, Finding, Report},
+    lot::Attribution,
 };
 
 /// Findings that Markdown lists; the rest is counted.
@@ -167,6 +168,80 @@ pub fn markdown(report: &Report) -> String {
     for finding in new.iter().take(LISTED) {
         let _ = writeln!(text, "<!-- airside:{} -->", finding.what.fingerprint);
     }
+    text
+}
+
+/// Returns the brief of a change as Markdown, with the findings below it.
+#[must_use]
+pub fn change(report: &Report) -> String {
+    let mut text = String::from("## Review brief\n\n");
+    let Some(brief) = &report.brief else {
+        return markdown(report);
+    };
+    let parts: Vec<String> = brief
+        .risk
+        .iter()
+        .map(|(what, points)| format!("{} {points}", plain(what)))
+        .collect();
+    let _ = writeln!(
+        text,
+        "**Score {}** ({}). It adds up what it names and is no probability.",
+        brief.score(),
+        parts.join(", "),
+    );
+    if !brief.triggers.is_empty() {
+        let _ = writeln!(
+            text,
+            "\nA person reads this in any case: {}.",
+            plain(&brief.triggers.join(", "))
+        );
+    }
+    let declared = match brief.share.declared {
+        Attribution::Unknown => "unknown".to_owned(),
+        Attribution::Human => "persons".to_owned(),
+        Attribution::Mixed => "persons and tools".to_owned(),
+        Attribution::Ai => "a tool".to_owned(),
+    };
+    let _ = writeln!(
+        text,
+        "\nWritten by, as declared: {declared}{}.",
+        match brief.share.sources.is_empty() {
+            true => String::new(),
+            false => format!(" ({})", plain(&brief.share.sources.join("; "))),
+        },
+    );
+    let sections = [
+        ("Contracts", &brief.contracts),
+        ("Data", &brief.data),
+        ("Money", &brief.money),
+        ("Permissions", &brief.permissions),
+        ("Architecture", &brief.architecture),
+    ];
+    for (name, steps) in sections {
+        if steps.is_empty() {
+            continue;
+        }
+        let _ = writeln!(text, "\n### {name}\n");
+        for step in steps {
+            let place = code(&format!("{}:{}", step.path, step.line));
+            let _ = writeln!(text, "* {place} {}", plain(&step.what.replace('`', "'")));
+        }
+    }
+    if !brief.persons.is_empty() {
+        text.push_str("\n### Read these\n\n");
+        for (path, why) in brief.persons.iter().take(LISTED) {
+            let _ = writeln!(text, "* {} {}", code(path), plain(why));
+        }
+    }
+    if !brief.machines.is_empty() {
+        let _ = writeln!(
+            text,
+            "\n{} other files hold nothing of this; machines have looked for weaknesses, copies and standards.",
+            brief.machines.len(),
+        );
+    }
+    text.push('\n');
+    text.push_str(&markdown(report).replacen("## Airside review", "### Findings", 1));
     text
 }
 

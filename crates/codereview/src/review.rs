@@ -5,10 +5,13 @@ mod duplicates;
 use std::path::{Path, PathBuf};
 
 use crate::{
+    brief,
     change::{self, Change},
+    checks::Subject,
     copies,
-    finding::{Draft, Printer, Report},
+    finding::{Certainty, Draft, Printer, Report},
     flow,
+    house::House,
     rules::Rules,
     source::{self, Limits, Tree},
 };
@@ -24,6 +27,8 @@ pub struct Request {
     pub limits: Limits,
     /// How large a copy has to be.
     pub copies: copies::Options,
+    /// What the house asks of changes.
+    pub house: House,
 }
 
 impl Request {
@@ -35,6 +40,7 @@ impl Request {
             base: None,
             limits: Limits::default(),
             copies: copies::Options::default(),
+            house: House::default(),
         }
     }
 }
@@ -67,11 +73,12 @@ pub fn run(
     progress(Stage::Reading);
     let Tree {
         sources,
+        papers,
         mut skipped,
     } = source::read(&request.root, request.limits);
     progress(Stage::Comparing);
     let change = match &request.base {
-        Some(base) => Some(Change::since(&request.root, base, &sources)?),
+        Some(base) => Some(Change::since(&request.root, base, &sources, &papers)?),
         None => None,
     };
     progress(Stage::Rules);
@@ -83,13 +90,19 @@ pub fn run(
     let copies = copies::find(&sources, request.copies);
     let mut drafts: Vec<Draft> = duplicates::drafts(&copies, change.as_ref());
     drafts.extend(scan.drafts);
+    let subject = change
+        .as_ref()
+        .map(|change| Subject::new(change, &sources, &papers, &request.house));
+    drafts.extend(subject.iter().flat_map(Subject::drafts));
     drafts.sort_by(|one, other| (&one.place, &one.rule).cmp(&(&other.place, &other.rule)));
     let mut printer = Printer::default();
     let findings = drafts.into_iter().map(|draft| {
         let lines = (draft.place.from, draft.place.to);
-        let is_new = change
-            .as_ref()
-            .is_none_or(|change| change.touches(&draft.place.path, lines));
+        let is_owed = draft.certainty == Certainty::Advice && draft.class != "duplication";
+        let is_new = change.as_ref().is_none_or(|change| {
+            // What a change owes as a whole stands where there is a file.
+            is_owed || change.touches(&draft.place.path, lines)
+        });
         printer.print(draft, is_new)
     });
     let mut report = Report {
@@ -99,8 +112,10 @@ pub fn run(
         duplicated_lines: copies.duplicated,
         added_lines: change.as_ref().map(Change::added),
         skipped,
+        brief: None,
     };
     report.sort();
+    report.brief = subject.map(|subject| brief::brief(&subject, &report.findings));
     progress(Stage::Done);
     Ok(report)
 }

@@ -137,6 +137,32 @@ pub fn is_test(path: &str) -> bool {
         || stem == "conftest"
 }
 
+/// A text that is not code and says something about a change: a manifest, a schema, a
+/// decision.
+#[derive(Debug, Clone)]
+pub struct Paper {
+    /// Path below the root, with `/`.
+    pub path: String,
+    /// Its content.
+    pub text: Vec<u8>,
+}
+
+/// Returns whether files of this name are papers.
+fn is_paper(path: &Path) -> bool {
+    let name = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or("");
+    matches!(
+        name,
+        "package.json" | "pyproject.toml" | "Cargo.toml" | "go.mod" | "pom.xml" | "Dockerfile"
+    ) || name.starts_with("requirements") && name.ends_with(".txt")
+        || name.starts_with("docker-compose")
+        || [".md", ".sql", ".proto"]
+            .iter()
+            .any(|ending| name.ends_with(ending))
+}
+
 /// Why a file was not looked at, or not fully.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -157,7 +183,7 @@ pub enum Skip {
     TooMany,
     /// Its syntax tree is too deep or has too many errors.
     Syntax,
-    /// It takes too long.
+    /// It takes too long, or a function in it is too long to be followed to its end.
     TooSlow,
 }
 
@@ -231,6 +257,8 @@ impl Default for Limits {
 pub struct Tree {
     /// The files, by path.
     pub sources: Vec<Source>,
+    /// Papers, by path.
+    pub papers: Vec<Paper>,
     /// What was left out.
     pub skipped: Skipped,
 }
@@ -240,30 +268,36 @@ pub struct Tree {
 pub fn read(root: &Path, limits: Limits) -> Tree {
     let mut skipped = Skipped::default();
     let found = find(root, limits, &mut skipped);
-    let read: Vec<Result<Source, (Skip, String)>> = found
-        .into_par_iter()
-        .map(
-            |(path, name, language)| match load(&path, limits.file_bytes) {
-                Ok(text) => Ok(Source {
-                    path: name,
-                    language,
-                    text,
-                }),
-                Err(why) => Err((why, name)),
-            },
-        )
+    let texts: Vec<Result<Vec<u8>, Skip>> = found
+        .par_iter()
+        .map(|(path, ..)| load(path, limits.file_bytes))
         .collect();
-    let mut sources = Vec::with_capacity(read.len());
-    for one in read {
-        match one {
-            Ok(source) => sources.push(source),
-            Err((why, name)) => skipped.add(why, &name),
+    let (mut sources, mut papers) = (Vec::with_capacity(texts.len()), Vec::new());
+    for ((_, path, language), text) in found.into_iter().zip(texts) {
+        match (language, text) {
+            (Some(language), Ok(text)) => sources.push(Source {
+                path,
+                language,
+                text,
+            }),
+            (None, Ok(text)) => papers.push(Paper { path, text }),
+            (Some(_), Err(why)) => skipped.add(why, &path),
+            // Nobody expects a review of a text.
+            (None, Err(_)) => {}
         }
     }
-    Tree { sources, skipped }
+    Tree {
+        sources,
+        papers,
+        skipped,
+    }
 }
 
-fn find(root: &Path, limits: Limits, skipped: &mut Skipped) -> Vec<(PathBuf, String, Language)> {
+/// A file that is read: where it is, its path below the root, its language unless it is a
+/// paper.
+type Found = (PathBuf, String, Option<Language>);
+
+fn find(root: &Path, limits: Limits, skipped: &mut Skipped) -> Vec<Found> {
     let mut found = Vec::new();
     let walk = WalkBuilder::new(root)
         .follow_links(false)
@@ -278,15 +312,17 @@ fn find(root: &Path, limits: Limits, skipped: &mut Skipped) -> Vec<(PathBuf, Str
                 continue;
             }
         };
-        let Some(language) = Language::of(entry.path()) else {
+        let language = Language::of(entry.path());
+        if language.is_none() && !is_paper(entry.path()) {
             continue;
-        };
+        }
         let name = entry.path().strip_prefix(root).unwrap_or(entry.path());
         let name = match name.as_os_str().is_empty() {
             true => entry.file_name().to_string_lossy().into_owned(),
             false => name.to_string_lossy().into_owned(),
         };
         match entry.file_type() {
+            Some(kind) if kind.is_symlink() && language.is_none() => {}
             Some(kind) if kind.is_symlink() => skipped.add(Skip::Link, &name),
             Some(kind) if kind.is_file() && found.len() >= limits.files => {
                 skipped.add(Skip::TooMany, &name);

@@ -26,23 +26,37 @@ Examples:
 pub(crate) struct Review {
     #[command(subcommand)]
     pub(crate) command: Option<ReviewCommand>,
-    /// Folder to review.
-    #[arg(default_value = ".")]
-    pub(crate) path: PathBuf,
+    #[command(flatten)]
+    pub(crate) what: What,
     /// Revision to compare with: review what was added since. Asks `git` for objects.
     #[arg(long, value_name = "REV")]
     pub(crate) base: Option<String>,
     /// How to print what is found.
     #[arg(long, value_enum, default_value_t = ReviewFormat::Table)]
     pub(crate) format: ReviewFormat,
-    /// File of further rules; may be repeated. A rule brings examples that it must and must
-    /// not find.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) rules: Vec<PathBuf>,
     /// What fails the command: findings at least this certain, copies, or none of it; may
     /// be repeated.
     #[arg(long, value_enum, value_name = "WHAT", default_value = "likely")]
     pub(crate) fail_on: Vec<FailOn>,
+}
+
+/// What is reviewed, and by what.
+#[derive(Debug, Args)]
+pub(crate) struct What {
+    /// Folder to review. Its `.airside/review.toml` says what the house asks of changes.
+    #[arg(default_value = ".")]
+    pub(crate) path: PathBuf,
+    /// File of further rules; may be repeated. A rule brings examples that it must and must
+    /// not find.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rules: Vec<PathBuf>,
+    /// File of findings that are known: only others count. It may hold exceptions with a
+    /// reason, an owner and an end.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) baseline: Option<PathBuf>,
+    /// Write what --fail-on names to the file of known findings.
+    #[arg(long, requires = "baseline")]
+    pub(crate) write_baseline: bool,
 }
 
 /// How to print what a review finds.
@@ -73,13 +87,67 @@ pub(crate) enum FailOn {
     Advice,
     /// Duplicated code.
     Copies,
+    /// Size, shape, tests, forbidden calls and debt of a change.
+    Standards,
+    /// Documentation that a change owes.
+    Documentation,
+    /// Decisions and lessons that a change owes.
+    Decisions,
+    /// Declarations of who wrote a change.
+    Attribution,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ReviewCommand {
+    /// Tell what a change does and what a person should look at
+    Change(ReviewChange),
     /// Sample merged changes for review by people, and state what that shows
     #[command(subcommand)]
     Lot(Lot),
+}
+
+const CHANGE_HELP: &str = "\
+The brief says what a change does to contracts, data, money, permissions and architecture,
+which files ask for a person, what was found, who wrote it as far as that is declared, and
+a score that adds up what it names. --format lot prints the line that `review lot draw`
+takes.
+
+Examples:
+  airside review change --base origin/main > comment.md
+  airside review change --base v1.4.0 --format lot --repository hotels >> merged.jsonl";
+
+/// Tell what a change does and what a person should look at.
+#[derive(Debug, Args)]
+#[command(after_help = CHANGE_HELP)]
+pub(crate) struct ReviewChange {
+    #[command(flatten)]
+    pub(crate) what: What,
+    /// Revision to compare with. Asks `git` for objects.
+    #[arg(long, value_name = "REV")]
+    pub(crate) base: String,
+    /// How to print the brief.
+    #[arg(long, value_enum, default_value_t = ChangeFormat::Markdown)]
+    pub(crate) format: ChangeFormat,
+    /// Name of the repository, for a lot.
+    #[arg(long, value_name = "NAME", required_if_eq("format", "lot"))]
+    pub(crate) repository: Option<String>,
+    /// When it was merged, for a lot; now unless given.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) merged: Option<Timestamp>,
+    /// What fails the command; may be repeated.
+    #[arg(long, value_enum, value_name = "WHAT", default_value = "none")]
+    pub(crate) fail_on: Vec<FailOn>,
+}
+
+/// How to print the brief of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ChangeFormat {
+    /// A comment on a merge request.
+    Markdown,
+    /// Everything, as one JSON object.
+    Json,
+    /// One line for `review lot draw`.
+    Lot,
 }
 
 const LOT_HELP: &str = "\

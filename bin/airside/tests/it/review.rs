@@ -179,6 +179,20 @@ const LONG: &str = "def total(rooms, nights, taxes, board):
     return amount
 ";
 
+/// Returns the fingerprint of the exact copy that is reported.
+fn copy_in(sarif: &Value) -> Value {
+    let results = sarif["runs"][0]["results"].as_array().expect("it is there");
+    let copy = results.iter().find(|one| one["ruleId"] == "copy-exact");
+    copy.expect("it was found")["partialFingerprints"]["airside/v1"].clone()
+}
+
+/// Writes a file below folders of `place` that may not be there.
+fn write_below(place: &Place, path: &str, text: &str) {
+    let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    std::fs::create_dir_all(place.path(folder)).expect("it can be made");
+    place.write(path, text);
+}
+
 #[test]
 fn change_that_repeats_older_code_is_told_where_it_is() {
     let place = Place::new();
@@ -200,17 +214,14 @@ fn change_that_repeats_older_code_is_told_where_it_is() {
     let sarif = place
         .run(&["review", "--base", "HEAD", "--format", "sarif"])
         .json();
-    let result = &sarif["runs"][0]["results"][0];
-    assert_eq!(result["ruleId"], "copy-exact");
-    let print = result["partialFingerprints"]["airside/v1"].clone();
+    let print = copy_in(&sarif);
     assert_eq!(print.as_str().map(str::len), Some(64));
     // Lines move, the fingerprint stays.
     place.write("new.py", &format!("import os\nimport sys\n\n\n{LONG}"));
     let sarif = place
         .run(&["review", "--base", "HEAD", "--format", "sarif"])
         .json();
-    let moved = &sarif["runs"][0]["results"][0]["partialFingerprints"]["airside/v1"];
-    assert_eq!(*moved, print);
+    assert_eq!(copy_in(&sarif), print);
     let unknown = place.run(&["review", "--base", "nowhere"]);
     assert!(unknown.stderr.contains("REV-011"), "{unknown:?}");
 }
@@ -295,4 +306,186 @@ fn rules_of_the_house_load_only_if_they_do_what_they_say() {
     assert!(run(&place).stderr.contains("REV-015"));
     place.write("rules.yaml", &RULE.replace("time.time()", "time.sleep(9)"));
     assert!(run(&place).stderr.contains("REV-016"));
+}
+
+const SERVER: &str = "import subprocess
+from mcp.server.fastmcp import FastMCP
+
+mcp = FastMCP(\"hotels\")
+
+
+@mcp.tool()
+def export(hotel: str) -> str:
+    \"\"\"Export the hotel.\"\"\"
+    line = f\"export-tool --hotel {hotel} --to https://partner.hotel.test/in\"
+    return subprocess.run(line, shell=True, capture_output=True).stdout.decode()
+";
+
+fn rules_of(report: &Value) -> Vec<String> {
+    let findings = report["findings"].as_array().expect("it is there");
+    let new = findings.iter().filter(|finding| finding["is_new"] == true);
+    new.filter_map(|finding| finding["what"]["rule"].as_str().map(str::to_owned))
+        .collect()
+}
+
+#[test]
+fn change_of_an_assistant_is_told_what_it_does_and_owes() {
+    let place = Place::new();
+    git(&place, &["init", "-q"]);
+    place.write("old.py", LONG);
+    git(&place, &["add", "."]);
+    git(&place, &["commit", "-qm", "one"]);
+    place.write("server.py", SERVER);
+    let copy = LONG.replace("def total", "def sum_up");
+    place.write("price.py", &format!("import math\n\n\n{copy}"));
+    git(&place, &["add", "."]);
+    git(
+        &place,
+        &["commit", "-qm", "Add export\n\nAssisted-by: Agent:model"],
+    );
+    let change = ["review", "change", "--base", "HEAD~1"];
+    let report = place
+        .run(&[&change[..], &["--format", "json"]].concat())
+        .json();
+    let rules = rules_of(&report);
+    for rule in [
+        "python-shell-command",
+        "copy-exact",
+        "decision-missing",
+        "documentation-says-nothing",
+        "documentation-missing",
+        "description-too-short",
+    ] {
+        assert!(rules.iter().any(|one| one == rule), "{rule}: {rules:?}");
+    }
+    let brief = &report["brief"];
+    assert_eq!(brief["share"]["declared"], "ai");
+    assert!(brief["triggers"].to_string().contains("tool"), "{brief}");
+    let text = place.run(&change).ok();
+    for part in [
+        "## Review brief",
+        "is no probability",
+        "tool 'export' is new",
+        "partner.hotel.test",
+        "### Read these",
+        "<!-- airside:",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    // A decision answers what the change brings; what is written down once stays.
+    write_below(
+        &place,
+        "docs/adr/001-export.md",
+        "# 1: Export\n\nAccepted.\n\n## Context\n\nWhy.\n\n## Decision\n\nSo.\n\n## Consequences\n\nThis.\n",
+    );
+    let report = place
+        .run(&[&change[..], &["--format", "json"]].concat())
+        .json();
+    assert!(
+        !rules_of(&report)
+            .iter()
+            .any(|rule| rule.starts_with("decision"))
+    );
+    git(&place, &["add", "."]);
+    git(&place, &["commit", "-qm", "Decide on the export"]);
+    write_below(
+        &place,
+        "docs/adr/001-export.md",
+        "# 1: Export\n\nAccepted.\n\n## Context\n\nOther.\n\n## Decision\n\nSo.\n\n## Consequences\n\nThis.\n",
+    );
+    let rewritten = place.run(&["review", "--base", "HEAD", "--fail-on", "decisions"]);
+    assert_eq!(rewritten.code, Some(5), "{rewritten:?}");
+    assert!(
+        rewritten.stdout.contains("decision-rewritten"),
+        "{rewritten:?}"
+    );
+}
+
+#[test]
+fn merged_change_is_offered_to_a_lot() {
+    let place = Place::new();
+    git(&place, &["init", "-q"]);
+    place.write("old.py", LONG);
+    git(&place, &["add", "."]);
+    git(&place, &["commit", "-qm", "one"]);
+    write_below(
+        &place,
+        "src/auth/login.py",
+        "def login(name):\n    return name\n",
+    );
+    git(&place, &["add", "."]);
+    git(&place, &["commit", "-qm", "two"]);
+    let lot = ["review", "change", "--base", "HEAD~1", "--format", "lot"];
+    let run = || {
+        place
+            .run(&[&lot[..], &["--repository", "hotels"]].concat())
+            .ok()
+    };
+    let change: airside_codereview::lot::Change =
+        serde_json::from_str(&run()).expect("it is a change");
+    assert_eq!(change.areas, ["src/auth"]);
+    let risk = change.risk.expect("it was computed");
+    assert!(risk.triggers.contains(&"sensitive".to_owned()), "{risk:?}");
+    assert!(
+        risk.triggers
+            .contains(&"unknown-author-in-sensitive-path".to_owned())
+    );
+    // A rebase makes other commits of the same content.
+    git(&place, &["commit", "-q", "--amend", "-m", "three"]);
+    let again: airside_codereview::lot::Change =
+        serde_json::from_str(&run()).expect("it is a change");
+    assert_ne!(again.identity.commit, change.identity.commit);
+    assert_eq!(again.identity.patch, change.identity.patch);
+}
+
+#[test]
+fn known_findings_do_not_stop_and_new_ones_do() {
+    let place = Place::new();
+    place.write("server.py", SERVER);
+    let run = |more: &[&str]| {
+        let ratchet = ["review", "--baseline", "known.json"];
+        place.run(&[&ratchet[..], more].concat())
+    };
+    assert!(run(&[]).stderr.contains("REV-018"));
+    run(&["--write-baseline"]).ok();
+    let known = run(&[]);
+    assert_eq!(known.code, Some(0), "{known:?}");
+    assert!(known.stdout.contains("known: 1 still there"), "{known:?}");
+    // Lines move, the finding stays known; another one counts.
+    place.write("server.py", &format!("# a\n\n{SERVER}"));
+    assert_eq!(run(&[]).code, Some(0));
+    place.write(
+        "other.py",
+        "@mcp.tool()\ndef run(text: str):\n    return eval(text)\n",
+    );
+    assert_eq!(run(&[]).code, Some(5));
+    let text = std::fs::read_to_string(place.path("known.json")).expect("it was written");
+    let half = text.replacen("\"rule\"", "\"reason\": \"read only\", \"rule\"", 1);
+    place.write("known.json", &half);
+    assert!(run(&[]).stderr.contains("an owner and an end"));
+}
+
+#[test]
+fn house_has_rules_of_its_own() {
+    let place = Place::new();
+    git(&place, &["init", "-q"]);
+    place.write("a.py", "x = 1\n");
+    git(&place, &["add", "."]);
+    git(&place, &["commit", "-qm", "one"]);
+    place.write(
+        "a.py",
+        "x = 1\nimport requests  # TODO later\ny = requests.get('x')\n",
+    );
+    write_below(
+        &place,
+        ".airside/review.toml",
+        "disclosure = true\n[[forbidden]]\ntext = 'requests.get('\ninstead = 'the client of the house'\n",
+    );
+    let found = place.run(&["review", "--base", "HEAD", "--fail-on", "standards"]);
+    assert_eq!(found.code, Some(5), "{found:?}");
+    for rule in ["forbidden", "debt-added", "not-disclosed"] {
+        assert!(found.stdout.contains(rule), "{rule}: {found:?}");
+    }
+    write_below(&place, ".airside/review.toml", "disclosures = true\n");
+    assert!(place.run(&["review"]).stderr.contains("REV-017"));
 }

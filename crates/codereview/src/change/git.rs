@@ -20,8 +20,12 @@ const MOST: u64 = 512 << 20;
 pub struct Commit {
     /// Its id.
     pub id: String,
+    /// When it was made, in seconds since 1970.
+    pub time: Option<i64>,
     /// Its whole message, trailers included.
     pub message: String,
+    /// The note of git-ai on it.
+    pub note: Option<String>,
 }
 
 /// A repository on disk.
@@ -165,18 +169,57 @@ impl Repository {
     pub(super) fn commits(&self, base: &str) -> Result<Vec<Commit>, Error> {
         let range = format!("{base}..HEAD");
         let log = self.run(
-            &["log", "-z", "--max-count=2000", "--format=%H%n%B", &range],
+            &[
+                "log",
+                "-z",
+                "--max-count=2000",
+                "--format=%H %ct%n%B",
+                &range,
+            ],
             b"",
         )?;
+        let notes = self.notes()?;
         let commits = text(&log);
-        Ok(commits
-            .split('\0')
-            .filter_map(|one| one.split_once('\n'))
-            .map(|(id, message)| Commit {
+        let mut found = Vec::new();
+        let mut noted = Vec::new();
+        for (head, message) in commits.split('\0').filter_map(|one| one.split_once('\n')) {
+            let (id, time) = head.split_once(' ').unwrap_or((head, ""));
+            if let Some(note) = notes.get(id) {
+                noted.push((found.len(), note.as_str()));
+            }
+            found.push(Commit {
                 id: id.to_owned(),
+                time: time.parse().ok(),
                 message: message.to_owned(),
-            })
-            .collect())
+                note: None,
+            });
+        }
+        let ids: Vec<&str> = noted.iter().map(|(_, id)| *id).collect();
+        for ((at, _), note) in noted.iter().zip(self.blobs(&ids)?) {
+            found[*at].note = Some(text(&note));
+        }
+        Ok(found)
+    }
+
+    /// Returns the blobs of the notes of git-ai, by commit; none where there are no notes.
+    fn notes(&self) -> Result<BTreeMap<String, String>, Error> {
+        const NOTES: &str = "refs/notes/ai";
+        if self
+            .run(&["rev-parse", "--verify", "--quiet", NOTES], b"")
+            .is_err()
+        {
+            return Ok(BTreeMap::new());
+        }
+        let listed = self.run(&["ls-tree", "-r", "-z", "--full-tree", NOTES], b"")?;
+        let mut notes = BTreeMap::new();
+        for line in text(&listed).split('\0') {
+            if let Some((head, path)) = line.split_once('\t')
+                && let Some(id) = head.split(' ').nth(2)
+            {
+                notes.insert(path.replace('/', ""), id.to_owned());
+            }
+        }
+        Ok(notes)
     }
 }
 

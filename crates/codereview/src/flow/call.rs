@@ -91,7 +91,7 @@ impl Frame<'_> {
         };
         let given = given.cleaned(classes);
         match guard::is_check(last) {
-            true => given.cleaned(ALL),
+            true => given.cleaned(guard::cleans(self.program.rules, last)),
             false => given,
         }
     }

@@ -12,7 +12,7 @@ use super::{
 };
 
 /// Expressions that are looked at for one function, closures included.
-const MOST_STEPS: u32 = 60_000;
+const MOST_STEPS: u32 = 200_000;
 /// Closures inside closures that are followed.
 const MOST_CLOSURES: u32 = 5;
 /// Loops inside loops whose body is looked at twice.
@@ -44,6 +44,8 @@ pub(super) struct Outcome {
     /// Values from outside that arrive, and values of which nothing is known.
     pub(super) hits: Vec<Hit>,
     pub(super) unknown: Vec<Hit>,
+    /// Whether it was too long to be followed to its end.
+    pub(super) is_cut: bool,
     pub(super) calls: FxHashSet<FunctionId>,
     /// Functions that are registered as tools or routes, with what their parameters are
     /// clean of.
@@ -64,6 +66,8 @@ pub(super) struct Frame<'p> {
     pub(super) gives: Option<Value>,
     pub(super) outcome: Outcome,
     has_left: bool,
+    /// What names stood for where a loop or a case was left.
+    broken: Vec<FxHashMap<Name, Value>>,
     steps: u32,
     closures: u32,
     loops: u32,
@@ -81,6 +85,7 @@ pub(super) fn function(program: &Program<'_>, id: FunctionId) -> Outcome {
         gives: None,
         outcome: Outcome::default(),
         has_left: false,
+        broken: Vec::new(),
         steps: 0,
         closures: 0,
         loops: 0,
@@ -162,6 +167,10 @@ impl Frame<'_> {
     }
 
     fn statement(&mut self, statement: &Statement) {
+        if self.steps > MOST_STEPS {
+            self.outcome.is_cut = true;
+            return;
+        }
         match statement {
             Statement::Do(value) => {
                 self.evaluate(value);
@@ -189,6 +198,11 @@ impl Frame<'_> {
                 self.has_left = true;
             }
             Statement::Leave => self.has_left = true,
+            Statement::Break => {
+                self.pay_for_names();
+                self.broken.push(self.names.clone());
+                self.has_left = true;
+            }
             Statement::Block(body) => self.block(body),
             Statement::If {
                 test,
@@ -202,6 +216,7 @@ impl Frame<'_> {
 
     fn branch(&mut self, test: &Expression, then: &[Statement], otherwise: &[Statement]) {
         self.evaluate(test);
+        self.pay_for_names();
         let checks = self.checks(test);
         let (before, checked) = (self.names.clone(), self.checked.clone());
         self.checked.extend(checks.if_true.clone());
@@ -240,20 +255,39 @@ impl Frame<'_> {
         let times = if self.loops < MOST_LOOPS { 2 } else { 1 };
         self.loops += 1;
         for _ in 0..times {
+            self.pay_for_names();
             let before = self.names.clone();
             let checked = self.checked.clone();
+            let outer = std::mem::take(&mut self.broken);
             self.block(body);
             self.has_left = false;
             self.checked = checked;
             self.merge(before);
+            self.join_broken(outer);
         }
         self.loops -= 1;
+    }
+
+    /// A copy of all names costs what it holds, or a function of many branches and many
+    /// names would take the square of its length.
+    fn pay_for_names(&mut self) {
+        let cost = 1 + self.names.len() / 8;
+        self.steps = self.steps.saturating_add(cost as u32);
+    }
+
+    /// Joins where a loop or a case was left; `outer` are those of what is around it.
+    fn join_broken(&mut self, outer: Vec<FxHashMap<Name, Value>>) {
+        for names in std::mem::replace(&mut self.broken, outer) {
+            self.merge(names);
+        }
     }
 
     fn one_of(&mut self, bodies: &[Vec<Statement>]) {
         let (before, checked) = (self.names.clone(), self.checked.clone());
         let mut merged: Option<FxHashMap<Name, Value>> = None;
+        let outer = std::mem::take(&mut self.broken);
         for body in bodies {
+            self.pay_for_names();
             self.names.clone_from(&before);
             self.checked.clone_from(&checked);
             self.block(body);
@@ -273,6 +307,7 @@ impl Frame<'_> {
         }
         self.checked = checked;
         self.names = merged.unwrap_or(before);
+        self.join_broken(outer);
     }
 
     pub(super) fn assign(&mut self, target: &Target, value: Value) {

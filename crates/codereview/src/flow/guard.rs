@@ -46,6 +46,41 @@ const SHAPES: [&str; 10] = [
     "config",
 ];
 
+/// Words in the names of checks, and the classes that these checks are about. A path that
+/// was checked is still no part of a command line.
+const SUBJECTS: [(&[&str], &[&str]); 4] = [
+    (&["path", "dir", "file", "folder"], &["path-traversal"]),
+    (
+        &["url", "uri", "host", "origin", "domain", "address"],
+        &["ssrf"],
+    ),
+    (
+        &["sql", "query", "table", "column", "identifier"],
+        &["sql-injection"],
+    ),
+    (
+        &["shell", "command", "cmd", "flag", "option"],
+        &["command-injection", "argument-injection"],
+    ),
+];
+
+/// Returns what a check of this name makes values clean of.
+pub(super) fn cleans(rules: &crate::rules::Rules, name: &str) -> Clean {
+    let name = name.to_ascii_lowercase();
+    let subjects = SUBJECTS
+        .iter()
+        .filter(|(words, _)| words.iter().any(|word| name.contains(word)));
+    let classes = subjects.flat_map(|(_, classes)| classes.iter());
+    let bits = classes.fold(0, |bits, class| bits | rules.class_bit(class));
+    match SUBJECTS
+        .iter()
+        .any(|(words, _)| words.iter().any(|word| name.contains(word)))
+    {
+        true => bits,
+        false => ALL,
+    }
+}
+
 /// Returns whether a function of this name checks values.
 pub(super) fn is_check(name: &str) -> bool {
     let name = name.to_ascii_lowercase().replace('_', "");
@@ -68,7 +103,9 @@ impl Frame<'_> {
                 .iter()
                 .filter_map(|one| key(&one.value))
                 .collect();
-            self.checked.extend(keys.into_iter().map(|key| (key, ALL)));
+            let classes = cleans(self.program.rules, name);
+            self.checked
+                .extend(keys.into_iter().map(|key| (key, classes)));
         }
     }
 
@@ -206,7 +243,8 @@ impl Frame<'_> {
             }
             _ if is_check(name) => {
                 let keys = call.arguments.iter().filter_map(|one| key(&one.value));
-                let keys: Vec<(String, Clean)> = keys.map(|key| (key, ALL)).collect();
+                let classes = cleans(self.program.rules, name);
+                let keys: Vec<(String, Clean)> = keys.map(|key| (key, classes)).collect();
                 Checks {
                     if_true: keys.clone(),
                     // `if is_unsafe(x): raise`

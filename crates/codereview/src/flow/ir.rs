@@ -71,8 +71,10 @@ pub(crate) enum Statement {
         value: Expression,
     },
     Return(Expression),
-    /// What follows is not reached: raise, throw, break, continue.
+    /// What follows is not reached: raise, throw.
     Leave,
+    /// What follows in the loop or the case is not reached.
+    Break,
     If {
         test: Expression,
         then: Vec<Statement>,

@@ -133,7 +133,7 @@ impl<'a> Lowerer<'a> {
             "break_statement"
             | "continue_statement"
             | "break_expression"
-            | "continue_expression" => out.push(Statement::Leave),
+            | "continue_expression" => out.push(Statement::Break),
             "block" | "statement_block" | "statement_list" | "labeled_statement"
             | "unsafe_block" => {
                 let body = self.statements(node);

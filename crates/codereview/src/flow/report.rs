@@ -56,6 +56,11 @@ pub(crate) fn scan(sources: &[Source], rules: &Rules) -> Scan {
         }
     }
     let (program, result) = program::run(&units, rules);
+    for (unit, functions) in units.iter().zip(&result.outcomes) {
+        if functions.iter().any(|one| one.is_cut) {
+            found.skipped.push((Skip::TooSlow, unit.path.clone()));
+        }
+    }
     let mut reporter = Reporter {
         program: &program,
         texts: &texts,

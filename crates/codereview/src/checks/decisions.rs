@@ -1,0 +1,324 @@
+//! Decisions that a change makes and lessons that it owes, written down.
+
+use std::collections::BTreeSet;
+
+use airside_base::Severity;
+
+use super::{Note, Subject};
+use crate::{finding::Draft, source::Paper};
+
+pub(super) fn drafts(subject: &Subject<'_>) -> Vec<Draft> {
+    let mut notes = Vec::new();
+    notes.extend(missing(subject));
+    for paper in subject
+        .papers
+        .iter()
+        .filter(|paper| is_decision(subject, &paper.path))
+    {
+        let Some(file) = subject.change.files.get(&paper.path) else {
+            continue;
+        };
+        match &file.before {
+            None => notes.extend(malformed(paper)),
+            Some(before) => notes.extend(rewritten(subject, paper, before)),
+        }
+    }
+    notes.extend(lessons(subject));
+    notes.into_iter().map(Note::draft).collect()
+}
+
+fn is_decision(subject: &Subject<'_>, path: &str) -> bool {
+    path.starts_with(&*subject.house.decisions) && path.ends_with(".md")
+}
+
+/// What about a change is a decision: a dependency, a host, a tool, access, a schema.
+pub(crate) fn triggers(subject: &Subject<'_>) -> Vec<(String, String, u32)> {
+    let mut found = Vec::new();
+    for paper in subject.papers {
+        for (line, name) in dependencies(subject, paper) {
+            found.push((format!("the dependency `{name}`"), paper.path.clone(), line));
+        }
+        let is_schema = paper.path.ends_with(".sql") || paper.path.ends_with(".proto");
+        if is_schema && subject.change.files.contains_key(&paper.path) {
+            found.push(("a change of a schema".to_owned(), paper.path.clone(), 1));
+        }
+        let name = paper.path.rsplit('/').next().unwrap_or("");
+        let file = subject.change.files.get(&paper.path);
+        let is_service = name.starts_with("Dockerfile") || name.starts_with("docker-compose");
+        if is_service && file.is_some_and(|file| file.before.is_none()) {
+            found.push(("a new service".to_owned(), paper.path.clone(), 1));
+        }
+    }
+    let mut hosts = BTreeSet::new();
+    for file in &subject.files {
+        let path = &file.source.path;
+        if file.source.is_test() {
+            continue;
+        }
+        for host in file.after.hosts.difference(&file.before.hosts) {
+            if hosts.insert(host.clone()) {
+                let line = line_of(subject, file, host);
+                found.push((format!("requests to `{host}`"), path.clone(), line));
+            }
+        }
+        let known = super::by_name(&file.before);
+        let tools = file.after.items.iter().filter(|item| item.is_tool);
+        for item in tools.filter(|item| !known.contains_key(item.name.as_str())) {
+            found.push((format!("the tool `{}`", item.name), path.clone(), item.from));
+        }
+        for tool in file.after.tools.difference(&file.before.tools) {
+            let line = line_of(subject, file, tool);
+            found.push((format!("the tool `{tool}`"), path.clone(), line));
+        }
+    }
+    found
+}
+
+fn line_of(subject: &Subject<'_>, file: &super::Changed<'_>, text: &str) -> u32 {
+    let mut added = subject.added(&file.source.path, &file.source.text);
+    added
+        .find(|(_, line)| line.contains(text))
+        .map_or(1, |(number, _)| number)
+}
+
+/// Returns the dependencies that a change adds to a manifest, with their lines.
+pub(crate) fn dependencies(subject: &Subject<'_>, paper: &Paper) -> Vec<(u32, String)> {
+    let name = paper.path.rsplit('/').next().unwrap_or("");
+    let is_manifest = matches!(
+        name,
+        "package.json" | "pyproject.toml" | "Cargo.toml" | "go.mod" | "pom.xml"
+    ) || name.starts_with("requirements") && name.ends_with(".txt");
+    if !is_manifest {
+        return Vec::new();
+    }
+    let before = subject
+        .change
+        .files
+        .get(&paper.path)
+        .and_then(|file| file.before.as_deref());
+    let known = before.map(String::from_utf8_lossy).unwrap_or_default();
+    let mut section = String::new();
+    let text = String::from_utf8_lossy(&paper.text).into_owned();
+    let added: BTreeSet<u32> = subject
+        .added(&paper.path, &paper.text)
+        .map(|(line, _)| line)
+        .collect();
+    let mut found = Vec::new();
+    for (at, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.starts_with('[')
+            || line.ends_with(": {")
+            || line.ends_with("= [")
+            || line.ends_with("(")
+        {
+            section = line.to_ascii_lowercase();
+        }
+        let number = at as u32 + 1;
+        if !added.contains(&number) {
+            continue;
+        }
+        let Some(dependency) = dependency(name, &section, line) else {
+            continue;
+        };
+        // A new version of what is there is no new dependency.
+        let is_known = known.lines().any(|one| {
+            one.trim()
+                .trim_start_matches(['"', '\''])
+                .starts_with(&*dependency)
+        });
+        if !is_known {
+            found.push((number, dependency));
+        }
+    }
+    found
+}
+
+fn dependency(manifest: &str, section: &str, line: &str) -> Option<String> {
+    let bare = |text: &str| {
+        let text = text.trim_start_matches(['"', '\'']);
+        let end = text
+            .find(|c: char| !(c.is_alphanumeric() || "-_./@".contains(c)))
+            .unwrap_or(text.len());
+        let name = text[..end].trim_end_matches('.').to_owned();
+        name.starts_with(|c: char| c.is_alphanumeric() || c == '@')
+            .then_some(name)
+    };
+    match manifest {
+        "package.json" => {
+            let in_list = section.contains("dependencies");
+            bare(line).filter(|_| in_list && line.contains("\": \""))
+        }
+        "Cargo.toml" => {
+            let in_list = section.contains("dependencies");
+            bare(line)
+                .filter(|_| {
+                    in_list
+                        && line.contains('=')
+                        && !line.contains("workspace = true")
+                        && !line.contains("path =")
+                })
+                .map(|name| name.split('.').next().unwrap_or("").to_owned())
+        }
+        "pyproject.toml" => {
+            let in_list = section.contains("dependencies");
+            bare(line).filter(|_| in_list && line.starts_with(['"', '\'']))
+        }
+        "go.mod" => {
+            let line = line.strip_prefix("require ").unwrap_or(line);
+            bare(line).filter(|name| name.contains('.') && line.contains(" v"))
+        }
+        "pom.xml" => {
+            let inner = line.strip_prefix("<artifactId>")?;
+            inner.split('<').next().map(str::to_owned)
+        }
+        _ => bare(line).filter(|_| !line.starts_with(['#', '-'])),
+    }
+}
+
+fn missing(subject: &Subject<'_>) -> Option<Note> {
+    let triggers = triggers(subject);
+    let (what, path, line) = triggers.first()?;
+    let adds = subject.papers.iter().any(|paper| {
+        is_decision(subject, &paper.path) && subject.change.files.contains_key(&paper.path)
+    });
+    let cites = subject.change.commits.iter().any(|commit| {
+        let says = commit.message.contains(&*subject.house.decisions);
+        let mut words = commit
+            .message
+            .split_whitespace()
+            .zip(commit.message.split_whitespace().skip(1));
+        says || words
+            .any(|(word, next)| word == "ADR" && next.starts_with(|c: char| c.is_ascii_digit()))
+    });
+    if adds || cites {
+        return None;
+    }
+    let others = match triggers.len() {
+        1 => String::new(),
+        many => format!(" and {} more", many - 1),
+    };
+    Some(Note {
+        rule: "decision-missing",
+        class: "decisions",
+        severity: Severity::Medium,
+        path: path.clone(),
+        lines: (*line, *line),
+        message: format!(
+            "the change brings {what}{others}, and no decision says why; add a file to {} or cite one as `ADR 12`",
+            subject.house.decisions
+        ),
+        what: what.clone(),
+    })
+}
+
+/// A decision has a status, a context, a decision (and options or consequences).
+fn malformed(paper: &Paper) -> Option<Note> {
+    let text = String::from_utf8_lossy(&paper.text).to_lowercase();
+    let heading = |words: &[&str]| {
+        text.lines()
+            .filter(|line| line.starts_with('#'))
+            .any(|line| words.iter().any(|word| line.contains(word)))
+    };
+    let has_status = [
+        "accepted",
+        "proposed",
+        "rejected",
+        "superseded",
+        "deprecated",
+        "draft",
+    ]
+    .iter()
+    .any(|word| text.lines().take(12).any(|line| line.contains(word)));
+    let lacks: Vec<&str> = [
+        (has_status, "a status in its head"),
+        (heading(&["context", "problem"]), "its context"),
+        (heading(&["decision"]), "the decision"),
+        (
+            heading(&["consequence", "option", "alternative"]),
+            "options or consequences",
+        ),
+    ]
+    .iter()
+    .filter(|(has, _)| !has)
+    .map(|(_, what)| *what)
+    .collect();
+    (!lacks.is_empty()).then(|| Note {
+        rule: "decision-malformed",
+        class: "decisions",
+        severity: Severity::Low,
+        path: paper.path.clone(),
+        lines: (1, 1),
+        message: format!("the decision lacks {}", lacks.join(", ")),
+        what: paper.path.clone(),
+    })
+}
+
+/// A decision that is merged stays as it is, but for its status.
+fn rewritten(subject: &Subject<'_>, paper: &Paper, before: &[u8]) -> Option<Note> {
+    let is_status = |line: &str| {
+        let line = line.to_lowercase();
+        line.trim().is_empty()
+            || ["accepted", "superseded", "deprecated", "rejected", "status"]
+                .iter()
+                .any(|word| line.contains(word))
+    };
+    let before = String::from_utf8_lossy(before);
+    let after = String::from_utf8_lossy(&paper.text);
+    let kept: BTreeSet<&str> = after.lines().collect();
+    let lost = before
+        .lines()
+        .any(|line| !is_status(line) && !kept.contains(line));
+    let mut added = subject.added(&paper.path, &paper.text);
+    let first = added
+        .find(|(_, line)| !is_status(line))
+        .map(|(number, _)| number);
+    let line = first.or_else(|| lost.then_some(1))?;
+    Some(Note {
+        rule: "decision-rewritten",
+        class: "decisions",
+        severity: Severity::Medium,
+        path: paper.path.clone(),
+        lines: (line, line),
+        message: "a decision that was merged is rewritten; write a new one that supersedes it"
+            .to_owned(),
+        what: paper.path.clone(),
+    })
+}
+
+/// A revert owes a lesson: a file that names the commit and what changes because of it.
+fn lessons(subject: &Subject<'_>) -> Vec<Note> {
+    let mut notes = Vec::new();
+    for commit in &subject.change.commits {
+        let Some((_, rest)) = commit.message.split_once("This reverts commit ") else {
+            continue;
+        };
+        let id: String = rest.chars().take_while(char::is_ascii_hexdigit).collect();
+        let Some(short) = id.get(..7) else { continue };
+        let learned = subject.papers.iter().any(|paper| {
+            paper.path.starts_with(&*subject.house.lessons)
+                && memchr::memmem::find(&paper.text, short.as_bytes()).is_some()
+        });
+        if learned {
+            continue;
+        }
+        let due = commit.time.map_or_else(String::new, |time| {
+            let seconds = i64::from(subject.house.lesson_days) * 86_400;
+            let date = jiff::Timestamp::from_second(time + seconds).ok();
+            let date = date.map(|date| date.strftime("%Y-%m-%d").to_string());
+            date.map_or_else(String::new, |date| format!(", due {date}"))
+        });
+        notes.push(Note {
+            rule: "lesson-missing",
+            class: "decisions",
+            severity: Severity::Medium,
+            path: subject.first_path(),
+            lines: (1, 1),
+            message: format!(
+                "commit {short} is reverted, and no file in {} names it with the rule, test or decision that follows{due}",
+                subject.house.lessons
+            ),
+            what: id,
+        });
+    }
+    notes
+}

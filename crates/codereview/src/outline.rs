@@ -1,0 +1,440 @@
+//! What a file declares: functions with their size, shape and documentation, classes,
+//! tools, imports and hosts.
+
+use std::collections::BTreeSet;
+
+use tree_sitter::Node;
+
+use crate::{
+    source::Language,
+    syntax::{self, Document},
+};
+
+/// Kinds of nodes that declare a function with a name.
+const FUNCTIONS: [&str; 7] = [
+    "function_definition",
+    "function_declaration",
+    "generator_function_declaration",
+    "method_definition",
+    "method_declaration",
+    "function_item",
+    "constructor_declaration",
+];
+/// Kinds that declare something with members.
+const CLASSES: [&str; 10] = [
+    "class_definition",
+    "class_declaration",
+    "interface_declaration",
+    "struct_item",
+    "enum_item",
+    "trait_item",
+    "record_declaration",
+    "enum_declaration",
+    "type_alias_declaration",
+    "abstract_class_declaration",
+];
+/// Kinds at which the way through a function parts.
+const BRANCHES: [&str; 22] = [
+    "if_statement",
+    "if_expression",
+    "elif_clause",
+    "for_statement",
+    "for_in_statement",
+    "for_expression",
+    "enhanced_for_statement",
+    "while_statement",
+    "while_expression",
+    "loop_expression",
+    "do_statement",
+    "except_clause",
+    "catch_clause",
+    "case_clause",
+    "switch_case",
+    "expression_case",
+    "type_case",
+    "match_arm",
+    "conditional_expression",
+    "ternary_expression",
+    "switch_rule",
+    "communication_case",
+];
+
+/// A function or a class.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Item {
+    pub(crate) name: String,
+    pub(crate) is_function: bool,
+    pub(crate) is_public: bool,
+    /// Whether a client of the protocol calls it.
+    pub(crate) is_tool: bool,
+    pub(crate) from: u32,
+    pub(crate) to: u32,
+    pub(crate) parameters: Vec<String>,
+    /// What is written between name and body, without white space.
+    pub(crate) signature: String,
+    pub(crate) documentation: Option<String>,
+    pub(crate) complexity: u32,
+    pub(crate) nesting: u32,
+}
+
+/// What a file declares.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Outline {
+    pub(crate) items: Vec<Item>,
+    /// Names of tools that calls register.
+    pub(crate) tools: BTreeSet<String>,
+    pub(crate) imports: BTreeSet<String>,
+    /// Hosts of addresses that are written out.
+    pub(crate) hosts: BTreeSet<String>,
+}
+
+impl Outline {
+    /// Returns what `text` declares; nothing if it is not understood.
+    pub(crate) fn of(language: Language, text: &[u8]) -> Self {
+        let Ok(document) = syntax::parse(language, text) else {
+            return Self::default();
+        };
+        let mut reader = Reader {
+            document: &document,
+            language,
+            found: Self::default(),
+            classes: Vec::new(),
+        };
+        reader.walk(document.tree.root_node());
+        reader.found
+    }
+}
+
+struct Reader<'a> {
+    document: &'a Document,
+    language: Language,
+    found: Outline,
+    classes: Vec<String>,
+}
+
+impl Reader<'_> {
+    fn text(&self, node: Node<'_>) -> &str {
+        &self.document.src[node.byte_range()]
+    }
+
+    fn walk(&mut self, node: Node<'_>) {
+        let kind = node.kind();
+        let is_class = CLASSES.contains(&kind) || kind == "impl_item";
+        if FUNCTIONS.contains(&kind) || is_class && kind != "impl_item" {
+            self.item(node);
+        }
+        match kind {
+            "call_expression" | "call" | "method_invocation" => self.registration(node),
+            "import_statement"
+            | "import_from_statement"
+            | "import_declaration"
+            | "use_declaration" => {
+                let text = self.text(node).split_whitespace().collect::<Vec<_>>();
+                let text: String = text.join(" ").chars().take(300).collect();
+                self.found.imports.insert(text);
+            }
+            "string"
+            | "string_literal"
+            | "interpreted_string_literal"
+            | "template_string"
+            | "string_fragment" => self.host(node),
+            _ => {}
+        }
+        if is_class {
+            let name = ["name", "type"]
+                .iter()
+                .find_map(|field| node.child_by_field_name(field));
+            let name = name.map_or_else(String::new, |name| self.text(name).to_owned());
+            self.classes.push(name);
+        }
+        let mut cursor = node.walk();
+        let children: Vec<Node<'_>> = node.named_children(&mut cursor).collect();
+        for child in children {
+            self.walk(child);
+        }
+        if is_class {
+            self.classes.pop();
+        }
+    }
+
+    fn item(&mut self, node: Node<'_>) {
+        let Some(name) = node.child_by_field_name("name") else {
+            return;
+        };
+        let bare = self.text(name).to_owned();
+        let body = node.child_by_field_name("body");
+        let end = body.map_or(node.end_byte(), |body| body.start_byte());
+        let signature: String = self.document.src[node.start_byte()..end]
+            .chars()
+            .filter(|c| !c.is_whitespace())
+            .collect();
+        let is_function = FUNCTIONS.contains(&node.kind());
+        let decorators = self.decorators(node);
+        let mut shape = Shape::default();
+        if let Some(body) = body.filter(|_| is_function) {
+            measure(body, 0, &mut shape);
+        }
+        let item = Item {
+            is_public: self.is_public(node, &bare, &signature),
+            is_tool: ["tool", "Tool", "resource", "prompt", "call_tool"]
+                .iter()
+                .any(|mark| decorators.contains(mark)),
+            name: match self.classes.last() {
+                Some(class) => format!("{class}.{bare}"),
+                None => bare,
+            },
+            is_function,
+            from: node.start_position().row as u32 + 1,
+            to: node.end_position().row as u32 + 1,
+            parameters: self.parameters(node),
+            signature,
+            documentation: self.documentation(node, body),
+            complexity: shape.branches + 1,
+            nesting: shape.deepest,
+        };
+        self.found.items.push(item);
+    }
+
+    /// Returns what stands before a definition as decorator, attribute or annotation.
+    fn decorators(&self, node: Node<'_>) -> String {
+        let mut found = String::new();
+        if let Some(parent) = node
+            .parent()
+            .filter(|one| one.kind() == "decorated_definition")
+        {
+            found.push_str(&self.document.src[parent.start_byte()..node.start_byte()]);
+        }
+        let mut before = node.prev_named_sibling();
+        while let Some(one) = before.filter(|one| one.kind() == "attribute_item") {
+            found.push_str(self.text(one));
+            before = one.prev_named_sibling();
+        }
+        let mut cursor = node.walk();
+        let modifiers = node
+            .named_children(&mut cursor)
+            .find(|one| one.kind() == "modifiers");
+        if let Some(modifiers) = modifiers {
+            found.push_str(self.text(modifiers));
+        }
+        found
+    }
+
+    fn is_public(&self, node: Node<'_>, name: &str, signature: &str) -> bool {
+        match self.language {
+            Language::Python => {
+                !name.starts_with('_') && !self.classes.iter().any(|one| one.starts_with('_'))
+            }
+            Language::Go => name.starts_with(char::is_uppercase),
+            Language::Rust => signature.starts_with("pub") && !signature.starts_with("pub("),
+            Language::Java => signature.starts_with("public") || signature.contains("public"),
+            Language::Javascript | Language::Typescript | Language::Tsx => {
+                let exported = |one: Node<'_>| one.kind() == "export_statement";
+                let class = node.parent().and_then(|one| one.parent());
+                let in_exported = class.and_then(|one| one.parent()).is_some_and(exported);
+                let is_hidden = signature.starts_with("private") || name.starts_with('#');
+                node.parent().is_some_and(exported) || in_exported && !is_hidden
+            }
+        }
+    }
+
+    fn parameters(&self, node: Node<'_>) -> Vec<String> {
+        let Some(list) = node.child_by_field_name("parameters") else {
+            return Vec::new();
+        };
+        let mut cursor = list.walk();
+        let names = list.named_children(&mut cursor).filter_map(|one| {
+            let name = ["name", "pattern"]
+                .iter()
+                .find_map(|field| one.child_by_field_name(field));
+            let name = name.or_else(|| one.named_child(0)).unwrap_or(one);
+            let text = self.text(name);
+            let is_name = text.chars().all(|c| c.is_alphanumeric() || c == '_');
+            is_name.then(|| text.to_owned())
+        });
+        names
+            .filter(|name| !matches!(&**name, "self" | "cls" | "this"))
+            .collect()
+    }
+
+    fn documentation(&self, node: Node<'_>, body: Option<Node<'_>>) -> Option<String> {
+        if self.language == Language::Python {
+            let first = body?.named_child(0)?;
+            let text = first
+                .named_child(0)
+                .filter(|_| first.kind() == "expression_statement")?;
+            return (text.kind() == "string").then(|| {
+                self.text(text)
+                    .trim_matches(['"', '\'', 'r'])
+                    .trim()
+                    .to_owned()
+            });
+        }
+        let mut at = node;
+        if let Some(parent) = node.parent().filter(|one| one.kind() == "export_statement") {
+            at = parent;
+        }
+        let mut lines = Vec::new();
+        let mut next = at.start_position().row;
+        let mut before = at.prev_sibling();
+        while let Some(one) = before {
+            match one.kind() {
+                "attribute_item" => next = one.start_position().row,
+                "comment" | "line_comment" | "block_comment" => {
+                    let text = self.text(one);
+                    // A comment further up is about something else.
+                    if one.end_position().row + 1 < next || text.starts_with("//!") {
+                        break;
+                    }
+                    next = one.start_position().row;
+                    lines.push(text.to_owned());
+                }
+                _ => break,
+            }
+            before = one.prev_sibling();
+        }
+        lines.reverse();
+        (!lines.is_empty()).then(|| lines.join("\n"))
+    }
+
+    fn registration(&mut self, node: Node<'_>) {
+        let callee = ["function", "name"]
+            .iter()
+            .find_map(|field| node.child_by_field_name(field));
+        let Some(callee) = callee.map(|one| self.text(one)) else {
+            return;
+        };
+        let last = callee.rsplit(['.', ':']).next().unwrap_or(callee);
+        if !matches!(
+            last,
+            "tool" | "registerTool" | "addTool" | "AddTool" | "NewTool"
+        ) {
+            return;
+        }
+        let first = node
+            .child_by_field_name("arguments")
+            .and_then(|list| list.named_child(0));
+        if let Some(first) = first.filter(|one| one.kind().contains("string")) {
+            let name = self.text(first).trim_matches(['"', '\'', '`']).to_owned();
+            self.found.tools.insert(name);
+        }
+    }
+
+    fn host(&mut self, node: Node<'_>) {
+        let text = self.text(node).to_owned();
+        for scheme in ["https://", "http://"] {
+            let Some((_, rest)) = text.split_once(scheme) else {
+                continue;
+            };
+            let end = rest
+                .find(|c: char| !(c.is_ascii_alphanumeric() || c == '.' || c == '-'))
+                .unwrap_or(rest.len());
+            let host = &rest[..end];
+            let is_local = host.starts_with("localhost") || host.starts_with("127.");
+            let is_example = host.ends_with("example.com") || host.ends_with(".example");
+            if host.contains('.') && !is_local && !is_example {
+                self.found.hosts.insert(host.to_ascii_lowercase());
+            }
+        }
+    }
+}
+
+#[derive(Default)]
+struct Shape {
+    branches: u32,
+    deepest: u32,
+}
+
+fn measure(node: Node<'_>, depth: u32, shape: &mut Shape) {
+    let is_branch = BRANCHES.contains(&node.kind());
+    let is_chained = node.kind() == "elif_clause"
+        || node.parent().is_some_and(|one| one.kind() == "else_clause");
+    let nests =
+        is_branch && !is_chained && !node.kind().ends_with("case") && node.kind() != "match_arm";
+    let depth = depth + u32::from(nests);
+    if is_branch {
+        shape.branches += 1;
+        shape.deepest = shape.deepest.max(depth);
+    }
+    if matches!(node.kind(), "boolean_operator")
+        || node.kind() == "binary_expression"
+            && node
+                .child_by_field_name("operator")
+                .is_some_and(|one| matches!(one.kind(), "&&" | "||"))
+    {
+        shape.branches += 1;
+    }
+    let mut cursor = node.walk();
+    let children: Vec<Node<'_>> = node.named_children(&mut cursor).collect();
+    for child in children {
+        // A function inside is one of its own.
+        if !FUNCTIONS.contains(&child.kind()) {
+            measure(child, depth, shape);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(language: Language, text: &str, expected: &str) {
+        let found = Outline::of(language, text.as_bytes());
+        let items: Vec<String> = found
+            .items
+            .iter()
+            .map(|item| {
+                format!(
+                    "{}({}) {} {} {}{}",
+                    item.name,
+                    item.parameters.join(","),
+                    item.complexity,
+                    item.nesting,
+                    if item.is_public { "public" } else { "private" },
+                    if item.documentation.is_some() {
+                        " documented"
+                    } else {
+                        ""
+                    },
+                )
+            })
+            .collect();
+        assert_eq!(items.join("; "), expected, "{text}");
+    }
+
+    #[test]
+    fn functions_are_measured_in_each_language() {
+        check(
+            Language::Python,
+            "def f(a, b: int):\n    \"\"\"Says.\"\"\"\n    if a and b:\n        for c in b:\n            pass\n",
+            "f(a,b) 4 2 public documented",
+        );
+        check(
+            Language::Typescript,
+            "/** Says. */\nexport function f(a: string) { if (a) { return 1 } else if (a) { return 2 } }",
+            "f(a) 3 1 public documented",
+        );
+        check(
+            Language::Go,
+            "package p\n// F says.\nfunc F(a int) { for { } }",
+            "F(a) 2 1 public documented",
+        );
+        check(
+            Language::Rust,
+            "/// Says.\n#[must_use]\npub fn f(a: u8) -> u8 { match a { 0 => 1, _ => 2 } }",
+            "f(a) 3 0 public documented",
+        );
+        check(
+            Language::Java,
+            "class A { /** Says. */ public int f(int a) { return a > 0 ? 1 : 2; } }",
+            "A() 1 0 private; A.f(a) 2 1 public documented",
+        );
+    }
+
+    #[test]
+    fn tools_and_hosts_are_named() {
+        let text = b"server.registerTool('book', {}, f); fetch('https://api.hotel.test/x');";
+        let found = Outline::of(Language::Typescript, text);
+        assert!(found.tools.contains("book"));
+        assert!(found.hosts.contains("api.hotel.test"));
+    }
+}
