@@ -46,6 +46,7 @@ pub(crate) fn folds() -> Folds {
         .with::<airside_gateway::limits::Quotas>()
         .with::<airside_gateway::approval::Approvals>()
         .with::<airside_codereview::lot::Lots>()
+        .with::<airside_evals::history::Evaluations>()
         .with::<airside_codereview::lot::Regimes>()
 }
 

@@ -1,8 +1,13 @@
 //! `airside eval …`.
 
+mod guard;
+mod linted;
+mod mutants;
 mod run;
 mod serve;
+pub(crate) mod status;
 mod suite;
+mod watch;
 
 use airside_evals::recordings::{self, Agreement, Difference};
 use serde_json::json;
@@ -23,6 +28,11 @@ pub(crate) fn run(args: &cli::Eval, out: &mut Out) -> Result<(), Failure> {
         cli::Eval::Stale(args) => run::stale(args, out),
         cli::Eval::Report(args) => run::report(args, out),
         cli::Eval::Serve(args) => serve::run(args, out),
+        cli::Eval::Status(args) => status::run(args, out),
+        cli::Eval::Watch(args) => watch::run(args, out),
+        cli::Eval::Mutate(args) => mutants::run(args, out),
+        cli::Eval::Lint(args) => linted::run(args, out),
+        cli::Eval::Guard(args) => guard::run(args, out),
         cli::Eval::Grade(args) => grade(args, out),
     }
 }

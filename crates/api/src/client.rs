@@ -264,6 +264,24 @@ impl Client {
         read(&collect(body).await?)
     }
 
+    /// Returns what is known of evaluations.
+    pub async fn evals(&self, tenant: &TenantId) -> Result<serde_json::Value, Error> {
+        let path = format!("/v1/evals?tenant={tenant}");
+        self.ask(Method::GET, &path).await
+    }
+
+    /// Records what a run gave.
+    pub async fn record_eval(
+        &self,
+        tenant: &TenantId,
+        results: &serde_json::Value,
+    ) -> Result<serde_json::Value, Error> {
+        let path = format!("/v1/evals?tenant={tenant}");
+        let text = wire::to_line(results);
+        let body = self.send(Method::POST, &path, text.into()).await?;
+        read(&collect(body).await?)
+    }
+
     /// Returns how the tools of all servers stand.
     pub async fn contracts(&self) -> Result<Vec<wire::ContractRow>, Error> {
         let all: wire::Contracts = self.ask(Method::GET, "/v1/contracts").await?;

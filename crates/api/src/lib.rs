@@ -18,6 +18,7 @@ pub mod client;
 mod config;
 mod contracts;
 mod conversations;
+mod evals;
 mod fault;
 pub mod findings;
 pub mod limits;

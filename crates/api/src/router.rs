@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     Access, Delivery, Needs, Persons, Pushed, Reach, Receipt, Role, alpinebits, approvals,
-    contracts, conversations,
+    contracts, conversations, evals,
     fault::{self, Answer},
     findings, limits, opera, payments, persons, review,
     role::{Holder, require},
@@ -77,6 +77,17 @@ pub trait Node: Send + Sync {
         tenant: TenantId,
         reach: Reach,
         request: Bytes,
+    ) -> BoxFuture<'_, Result<serde_json::Value, Fault>>;
+
+    /// Returns what is known of evaluations.
+    fn evals(&self, tenant: TenantId) -> BoxFuture<'_, Result<serde_json::Value, Fault>>;
+
+    /// Records what a run of `by` gave.
+    fn record_eval(
+        &self,
+        tenant: TenantId,
+        by: String,
+        results: Bytes,
     ) -> BoxFuture<'_, Result<serde_json::Value, Fault>>;
 
     /// Takes what OPERA pushes.
@@ -207,6 +218,9 @@ fn table() -> Vec<Route> {
     table.extend(of_contracts(viewer, auditor, operator));
     table.extend(of_persons(auditor, operator));
     table.extend(of_review(auditor, operator));
+    let record = post(evals::record).layer(DefaultBodyLimit::max(evals::MAX_BODY_BYTES));
+    table.push(route(Method::GET, "/v1/evals", viewer, get(evals::list)));
+    table.push(route(Method::POST, "/v1/evals", operator, record));
     let deliver =
         post(alpinebits::receive).layer(DefaultBodyLimit::max(alpinebits::MAX_BODY_BYTES));
     table.push(route(

@@ -18,20 +18,41 @@ use crate::{
     state::{Change, diff},
     tool::Tool,
     trace::{Answer, Arguments, Breach, Call, End, Step, Trace, Turn, Usage},
+    view::{Deed, Observed},
 };
 
 /// Tools that a conversation may use.
 pub trait Toolbox: Send + Sync {
-    /// Calls a tool.
+    /// Calls a tool, for a user who has said `words`.
     ///
     /// # Errors
     ///
     /// Why nothing is known about the call: the server or the way to it failed.
     fn call<'a>(
         &'a self,
+        words: &'a str,
         tool: &'a str,
         arguments: &'a Value,
     ) -> BoxFuture<'a, Result<Answer, String>>;
+
+    /// Has a person agree, as in the view of a tool, to what the last result asks
+    /// consent for, and calls `tool` for that.
+    ///
+    /// # Errors
+    ///
+    /// As [`Toolbox::call`], and where nothing asks for consent.
+    fn agree<'a>(&'a self, tool: &'a str) -> BoxFuture<'a, Result<Call, String>>;
+
+    /// Does `deeds` in the view of the last tool that has one. Returns what the view
+    /// called, and what was noticed about it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Toolbox::call`], and where there is no view or nothing to show it with.
+    fn view<'a>(
+        &'a self,
+        deeds: &'a [Deed],
+    ) -> BoxFuture<'a, Result<(Vec<Call>, Observed), String>>;
 
     /// Returns what the systems behind the tools hold now; none where nothing shows it.
     ///
@@ -99,15 +120,28 @@ pub trait Purse: Sync {
     fn spend(&self, tokens: u64, usd: f64);
 }
 
+/// What the user does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act<'a> {
+    /// Says something to the model.
+    Ask(&'a str),
+    /// Agrees, in the view, to what was shown last: the tool that confirms.
+    Agree(&'a str),
+    /// Does this in the view that was shown last.
+    View(&'a [Deed]),
+}
+
+/// Most calls that a model may make at once.
+const MAX_CALLS: usize = 64;
 /// Mistakes in calls that are told to the model.
 const SLIPS: u32 = 1;
 
 impl Conversation<'_> {
-    /// Has the conversation, in which the user says `asks` one after the other.
-    pub async fn run(&self, asks: &[&str]) -> Trace {
+    /// Has the conversation, in which the user does `acts` one after the other.
+    pub async fn run(&self, acts: &[Act<'_>]) -> Trace {
         let started = self.clock.monotonic();
         let mut trace = Trace::default();
-        let held = tokio::time::timeout(self.limits.wall, self.turns(asks, &mut trace)).await;
+        let held = tokio::time::timeout(self.limits.wall, self.turns(acts, &mut trace)).await;
         match held {
             Ok(Ok(())) => {}
             Ok(Err(end)) => trace.end = end,
@@ -118,18 +152,25 @@ impl Conversation<'_> {
         trace
     }
 
-    async fn turns(&self, asks: &[&str], trace: &mut Trace) -> Result<(), End> {
+    async fn turns(&self, acts: &[Act<'_>], trace: &mut Trace) -> Result<(), End> {
         let first = self.state().await?;
         let mut before = first.clone();
         let mut messages = Vec::new();
-        let mut slips = 0;
-        for ask in asks {
-            messages.push(Message::User((*ask).to_owned()));
-            trace.turns.push(Turn {
-                asked: (*ask).to_owned(),
-                ..Turn::default()
-            });
-            let ended = self.turn(&mut messages, trace, &mut slips).await;
+        let mut words = Words::default();
+        for act in acts {
+            trace.turns.push(Turn::default());
+            let ended = match act {
+                Act::Ask(ask) => {
+                    messages.push(Message::User((*ask).to_owned()));
+                    words.said(ask);
+                    if let Some(turn) = trace.turns.last_mut() {
+                        (*ask).clone_into(&mut turn.asked);
+                    }
+                    self.turn(&mut messages, trace, &mut words).await
+                }
+                Act::Agree(tool) => self.agreement(tool, trace).await,
+                Act::View(deeds) => self.visit(deeds, trace).await,
+            };
             let after = self.state().await?;
             if let Some(turn) = trace.turns.last_mut() {
                 turn.changes = changes(before.as_ref(), after.as_ref());
@@ -146,11 +187,30 @@ impl Conversation<'_> {
         state.map_err(|why| End::Invalid(format!("the state cannot be read: {why}")))
     }
 
+    async fn agreement(&self, tool: &str, trace: &mut Trace) -> Result<(), End> {
+        let call = self.toolbox.agree(tool).await;
+        let call = call.map_err(End::Invalid)?;
+        if let Some(turn) = trace.turns.last_mut() {
+            turn.steps.push(Step::Bridged(call));
+        }
+        Ok(())
+    }
+
+    async fn visit(&self, deeds: &[Deed], trace: &mut Trace) -> Result<(), End> {
+        let visited = self.toolbox.view(deeds).await;
+        let (calls, seen) = visited.map_err(End::Invalid)?;
+        if let Some(turn) = trace.turns.last_mut() {
+            turn.steps.extend(calls.into_iter().map(Step::Bridged));
+            turn.view = Some(seen);
+        }
+        Ok(())
+    }
+
     async fn turn(
         &self,
         messages: &mut Vec<Message>,
         trace: &mut Trace,
-        slips: &mut u32,
+        words: &mut Words,
     ) -> Result<(), End> {
         for _ in 0..self.limits.steps {
             if let Some(what) = self.purse.over() {
@@ -187,7 +247,10 @@ impl Conversation<'_> {
                 });
                 return Ok(());
             }
-            let results = self.calls(&reply.calls, turn, slips).await?;
+            if reply.calls.len() > MAX_CALLS {
+                return Err(End::Broken(Breach::TooLarge));
+            }
+            let results = self.calls(&reply.calls, turn, words).await?;
             messages.push(Message::Model {
                 text: reply.text,
                 calls: reply.calls,
@@ -212,16 +275,16 @@ impl Conversation<'_> {
         &self,
         calls: &[ToolCall],
         turn: &mut Turn,
-        slips: &mut u32,
+        words: &mut Words,
     ) -> Result<Vec<ToolResult>, End> {
-        let answers = join_all(calls.iter().map(|call| self.call(call))).await;
+        let answers = join_all(calls.iter().map(|call| self.call(&words.text, call))).await;
         let mut results = Vec::new();
         let mut broken = None;
         for (call, answer) in calls.iter().zip(answers) {
             let (answer, slip) = answer.map_err(End::Invalid)?;
             if let Some(breach) = slip {
-                *slips += 1;
-                broken = broken.or((*slips > SLIPS).then_some(breach));
+                words.slips += 1;
+                broken = broken.or((words.slips > SLIPS).then_some(breach));
             }
             results.push(ToolResult {
                 id: call.id.clone(),
@@ -240,7 +303,7 @@ impl Conversation<'_> {
         }
     }
 
-    async fn call(&self, call: &ToolCall) -> Result<(Answer, Option<Breach>), String> {
+    async fn call(&self, words: &str, call: &ToolCall) -> Result<(Answer, Option<Breach>), String> {
         let mistake = |text: String, breach| {
             let answer = Answer {
                 text,
@@ -259,10 +322,28 @@ impl Conversation<'_> {
                 Breach::InvalidArguments,
             ),
             Arguments::Json(arguments) => {
-                let answer = self.toolbox.call(&call.name, arguments).await?;
+                let answer = self.toolbox.call(words, &call.name, arguments).await?;
                 Ok((answer, None))
             }
         }
+    }
+}
+
+/// What a conversation keeps besides its messages.
+#[derive(Debug, Default)]
+struct Words {
+    /// Everything that the user has said.
+    text: String,
+    /// Mistakes in calls so far.
+    slips: u32,
+}
+
+impl Words {
+    fn said(&mut self, ask: &str) {
+        if !self.text.is_empty() {
+            self.text.push('\n');
+        }
+        self.text.push_str(ask);
     }
 }
 

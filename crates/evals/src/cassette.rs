@@ -10,7 +10,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
-    io::{self, BufRead as _, Write as _},
+    io::{self, Write as _},
     path::{Path, PathBuf},
     sync::Mutex,
 };
@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{
+    lines,
     model::{Message, Model, ModelError, Reply, Request},
     state::diff,
 };
@@ -153,9 +154,10 @@ impl Player {
         let file = std::fs::File::open(&path).map_err(failed)?;
         let mut replies: HashMap<String, VecDeque<Reply>> = HashMap::new();
         let mut requests = Vec::new();
-        for line in io::BufReader::new(file).lines() {
-            let entry: Entry = serde_json::from_str(&line.map_err(failed)?)
-                .map_err(|error| failed(io::Error::other(error)))?;
+        let mut file = io::BufReader::new(file);
+        while let Some(line) = lines::next(&mut file).map_err(failed)? {
+            let entry: Entry =
+                serde_json::from_str(&line).map_err(|error| failed(io::Error::other(error)))?;
             replies.entry(entry.key).or_default().push_back(entry.reply);
             requests.push(entry.request);
         }

@@ -65,7 +65,7 @@ pub struct Grade {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reason {
     /// The kind: `missing`, `extra`, `order`, `arg`, `status`, `state`, `answer`,
-    /// `budget`, `broken`, `unfinished`, `capped` or `invalid`.
+    /// `budget`, `widget`, `broken`, `unfinished`, `capped` or `invalid`.
     pub code: Cow<'static, str>,
     /// Where: a tool, an argument, a place in the state, a text.
     pub at: String,

@@ -131,10 +131,11 @@ pub fn summarize(suite: &Suite, run: &Run, baseline: Option<&Run>, plan: &Plan) 
 /// The first trials of a case: later ones were chosen because of a failure.
 fn screened(run: &Run, case: &str, plan: &Plan) -> Tally {
     let mut tally = Tally::default();
-    let graded = run
-        .records
-        .iter()
-        .filter(|record| record.case == case)
+    let of_case = || run.records.iter().filter(|record| record.case == case);
+    let latest = of_case().next_back().map(|record| &record.fingerprint);
+    // Trials under what was shown before belong to the earlier result.
+    let graded = of_case()
+        .filter(|record| Some(&record.fingerprint) == latest)
         .filter(|record| matches!(record.verdict, Verdict::Pass | Verdict::Fail));
     for record in graded.take(usize::try_from(plan.screen).unwrap_or(usize::MAX)) {
         tally.add(record.verdict == Verdict::Pass);
@@ -180,9 +181,10 @@ fn overall(cases: &[CaseSummary], comparison: Option<&Comparison>) -> Verdict {
     let any = |verdict| cases.iter().any(|case| case.verdict == verdict);
     if any(Verdict::Fail) || comparison.is_some_and(|comparison| comparison.regressed) {
         Verdict::Fail
-    } else if any(Verdict::Invalid) || cases.is_empty() {
+    } else if any(Verdict::Invalid) {
         Verdict::Invalid
-    } else if any(Verdict::Inconclusive) {
+    } else if any(Verdict::Inconclusive) || cases.is_empty() {
+        // A limit was reached before the first conversation.
         Verdict::Inconclusive
     } else {
         Verdict::Pass

@@ -29,10 +29,10 @@ use serde_json::{Map, Value};
 pub use self::{
     fingerprint::{Fingerprint, stale},
     judge::judge,
-    kept::{Keeper, KeptError, Record, Run, load},
+    kept::{Keeper, KeptError, Record, Run, TRIALS, keep_tools, load, tools},
 };
 use crate::{
-    agent::{Conversation, Limits, Purse},
+    agent::{Act, Conversation, Limits, Purse},
     grade::Verdict,
     model::Model,
     stats::{Plan, Tally},
@@ -154,7 +154,7 @@ impl Job<'_> {
             if spent.over().is_some() {
                 break;
             }
-            let asks = asks(case, trial);
+            let acts = acts(case, trial);
             let lane = format!("{}#{trial}", case.id);
             let name: String = format!("{}-{}-{trial}", self.sandbox, case.id)
                 .chars()
@@ -173,7 +173,7 @@ impl Job<'_> {
                 clock: &*self.clock,
                 purse: spent,
             }
-            .run(&asks)
+            .run(&acts)
             .await;
             let grade = judge(self.suite, case, &trace, self.server.tools());
             match grade.verdict {
@@ -223,12 +223,12 @@ fn lock(keeper: &Mutex<Keeper>) -> std::sync::MutexGuard<'_, Keeper> {
 }
 
 /// What the user says in a trial: paraphrases take turns with the case's own words.
-fn asks(case: &Case, trial: u64) -> Vec<&str> {
+fn acts(case: &Case, trial: u64) -> Vec<Act<'_>> {
     let ways = u64::try_from(case.paraphrases.len()).unwrap_or(0) + 1;
     let way = usize::try_from(trial % ways).unwrap_or(0);
     match way.checked_sub(1).and_then(|way| case.paraphrases.get(way)) {
-        Some(paraphrase) => vec![paraphrase],
-        None => case.asks(),
+        Some(paraphrase) => vec![Act::Ask(paraphrase)],
+        None => case.acts(),
     }
 }
 

@@ -5,13 +5,16 @@
 //!
 //! * It speaks all three wire formats, streamed or not, with the same code that reads
 //!   them on the other side.
+//! * Tools of a script are served at `/mcp` beside the model.
 //! * What it answers depends on the request and the script alone, so it can be asked in
 //!   any order and by many at once.
+
+mod tools;
 
 use std::{
     collections::HashMap,
     convert::Infallible,
-    io,
+    io::{self, Read as _},
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
@@ -29,12 +32,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio::net::{TcpListener, TcpStream};
 
+pub use self::tools::Given;
 use crate::{
     matcher::{Matcher, Scope},
     model::{Api, Message, Reply, Request, ToolCall},
     trace::Arguments,
 };
 
+/// Largest script that is read, in bytes.
+const MAX_SCRIPT: u64 = 64 << 20;
 /// Largest request that is read.
 const MAX_REQUEST: usize = 32 << 20;
 /// Bytes of an answer that is too large on purpose.
@@ -46,6 +52,12 @@ const HUGE: usize = 10_000_000;
 pub struct Script {
     /// The first rule that fits the request answers it.
     pub rules: Vec<Rule>,
+    /// Definitions of tools, as `tools/list` shows them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<Value>,
+    /// What the tools return: the first that fits a call.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub results: Vec<Given>,
 }
 
 /// Why a script cannot be used.
@@ -76,7 +88,10 @@ impl Script {
             path: path.to_owned(),
             reason,
         };
-        let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+        let mut text = String::new();
+        let read = std::fs::File::open(path)
+            .and_then(|file| file.take(MAX_SCRIPT).read_to_string(&mut text));
+        read.map_err(|error| failed(error.to_string()))?;
         Self::parse(&text).map_err(failed)
     }
 
@@ -141,7 +156,7 @@ pub struct ScriptedCall {
     /// The tool.
     pub tool: String,
     /// Its arguments. A text `{{hotels[1].id}}` stands for a part of the last result
-    /// that is JSON.
+    /// that is JSON, `{{/ofr_[\\w-]+/}}` for what a regular expression finds first in it.
     #[serde(default)]
     pub args: Map<String, Value>,
     /// Text instead of arguments, for a model that writes no JSON.
@@ -181,6 +196,8 @@ struct Shared {
     script: Script,
     /// How often each rule has answered.
     used: Mutex<HashMap<usize, u32>>,
+    /// How often each result was given.
+    given: Mutex<HashMap<usize, u32>>,
     supervisor: Supervisor,
 }
 
@@ -198,6 +215,7 @@ pub fn serve(
     let shared = Arc::new(Shared {
         script,
         used: Mutex::default(),
+        given: Mutex::default(),
         supervisor: supervisor.clone(),
     });
     supervisor.spawn("scripted model", OnFailure::Stop, async move {
@@ -258,16 +276,13 @@ fn failure(status: StatusCode, code: &str) -> Response<Body> {
 
 async fn answer(request: HttpRequest<Incoming>, shared: &Shared) -> Response<Body> {
     let api = match request.uri().path() {
+        "/mcp" => return called(request, shared).await,
         "/v1/chat/completions" => Api::OpenaiChat,
         "/v1/responses" => Api::OpenaiResponses,
         "/v1/messages" => Api::Anthropic,
         _ => return failure(StatusCode::NOT_FOUND, "not_found"),
     };
-    let body = Limited::new(request.into_body(), MAX_REQUEST)
-        .collect()
-        .await;
-    let body = body.ok().map(http_body_util::Collected::to_bytes);
-    let body = body.and_then(|body| serde_json::from_slice::<Value>(&body).ok());
+    let body = read(request).await;
     let read = body
         .as_ref()
         .and_then(|body| Some((body, api.decode_request(body)?)));
@@ -281,24 +296,63 @@ async fn answer(request: HttpRequest<Incoming>, shared: &Shared) -> Response<Bod
     }
 }
 
-impl Shared {
-    fn choose(&self, request: &Request) -> Option<&Rule> {
-        let fitting = self.script.rules.iter().enumerate();
-        for (index, rule) in fitting.filter(|(_, rule)| rule.when.holds(request)) {
-            let Some(times) = rule.times else {
-                return Some(rule);
-            };
-            let mut used = self
-                .used
-                .lock()
-                .expect("no panic happens while the lock is held");
-            let used = used.entry(index).or_default();
-            if *used < times {
-                *used += 1;
-                return Some(rule);
-            }
+/// Reads a body of JSON.
+async fn read(request: HttpRequest<Incoming>) -> Option<Value> {
+    let body = Limited::new(request.into_body(), MAX_REQUEST);
+    let body = body.collect().await.ok()?.to_bytes();
+    serde_json::from_slice(&body).ok()
+}
+
+/// Answers as an MCP server.
+async fn called(request: HttpRequest<Incoming>, shared: &Shared) -> Response<Body> {
+    if request.method() != http::Method::POST {
+        return failure(StatusCode::METHOD_NOT_ALLOWED, "post_only");
+    }
+    let Some(message) = read(request).await else {
+        return failure(StatusCode::BAD_REQUEST, "invalid_request");
+    };
+    match tools::answer(shared, &message) {
+        Some(answer) => plain(StatusCode::OK, &answer),
+        None => {
+            let mut accepted = Response::new(full(""));
+            *accepted.status_mut() = StatusCode::ACCEPTED;
+            accepted
         }
-        None
+    }
+}
+
+/// Returns the first that fits and has not been used up.
+fn first<'a, T>(
+    all: &'a [T],
+    used: &Mutex<HashMap<usize, u32>>,
+    fits: impl Fn(&T) -> bool,
+    times: impl Fn(&T) -> Option<u32>,
+) -> Option<&'a T> {
+    for (index, one) in all.iter().enumerate().filter(|(_, one)| fits(one)) {
+        let Some(times) = times(one) else {
+            return Some(one);
+        };
+        let mut used = used
+            .lock()
+            .expect("no panic happens while the lock is held");
+        let used = used.entry(index).or_default();
+        if *used < times {
+            *used += 1;
+            return Some(one);
+        }
+    }
+    None
+}
+
+impl Shared {
+    fn given(&self, params: &Value) -> Option<&Given> {
+        let fits = |given: &Given| given.fits(params);
+        first(&self.script.results, &self.given, fits, |given| given.times)
+    }
+
+    fn choose(&self, request: &Request) -> Option<&Rule> {
+        let fits = |rule: &Rule| rule.when.holds(request);
+        first(&self.script.rules, &self.used, fits, |rule| rule.times)
     }
 }
 
@@ -350,8 +404,11 @@ impl When {
 
 impl Rule {
     fn reply(&self, request: &Request) -> Reply {
-        let result = last_result(request).and_then(|text| serde_json::from_str(text).ok());
-        let result: Value = result.unwrap_or_default();
+        let text = last_result(request).unwrap_or_default();
+        let result = Last {
+            text,
+            json: serde_json::from_str(text).unwrap_or_default(),
+        };
         let asked = request.messages.len();
         let call = |(index, call): (usize, &ScriptedCall)| ToolCall {
             id: format!("call_{asked}_{index}"),
@@ -387,9 +444,9 @@ impl Rule {
             Some(Fault::NotJson) => return Response::new(full("this is not JSON")),
             _ => {}
         }
-        let mut reply = self.reply(request);
+        let reply = self.reply(request);
         if self.fault == Some(Fault::Huge) {
-            reply.text = "x".repeat(HUGE);
+            return huge();
         }
         if self.fault == Some(Fault::WrongRole) {
             let text = api.encode_reply(&reply).to_string();
@@ -419,6 +476,14 @@ impl Rule {
     }
 }
 
+/// One event without an end, as far as anybody reads.
+fn huge() -> Response<Body> {
+    let mut response = Response::new(full(format!("data: {}", "x".repeat(HUGE))));
+    let kind = http::HeaderValue::from_static("text/event-stream");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
 /// Half of a stream, and then silence or the end.
 fn half(events: &str, silent: bool) -> Body {
     let mut end = events.len() / 2;
@@ -437,17 +502,39 @@ fn half(events: &str, silent: bool) -> Body {
     }
 }
 
+/// The last result of a tool.
+struct Last<'a> {
+    text: &'a str,
+    json: Value,
+}
+
+impl Last<'_> {
+    fn part(&self, path: &str) -> Value {
+        let pattern = path
+            .strip_prefix('/')
+            .and_then(|path| path.strip_suffix('/'));
+        match pattern {
+            Some(pattern) => {
+                let pattern = regex::Regex::new(pattern).ok();
+                let found = pattern.and_then(|pattern| pattern.find(self.text));
+                found.map_or(Value::Null, |found| found.as_str().into())
+            }
+            None => crate::path::find(&self.json, path)
+                .cloned()
+                .unwrap_or_default(),
+        }
+    }
+}
+
 /// Puts parts of the last result where a script refers to them.
-fn filled(value: &Value, result: &Value) -> Value {
+fn filled(value: &Value, result: &Last<'_>) -> Value {
     match value {
         Value::String(text) => {
             let path = text
                 .strip_prefix("{{")
                 .and_then(|text| text.strip_suffix("}}"));
             match path {
-                Some(path) => crate::path::find(result, path.trim())
-                    .cloned()
-                    .unwrap_or_default(),
+                Some(path) => result.part(path.trim()),
                 None => value.clone(),
             }
         }

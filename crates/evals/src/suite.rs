@@ -16,7 +16,7 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{expect::Expect, tool::Selector, yaml};
+use crate::{agent::Act, expect::Expect, tool::Selector, view::Deed, yaml};
 
 pub use check::{Problem, Problems};
 
@@ -194,7 +194,16 @@ pub struct Case {
 #[serde(deny_unknown_fields, default)]
 pub struct Turn {
     /// What the user asks.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub ask: String,
+    /// Instead of asking, the user agrees in the view to what was shown last: the tool
+    /// that confirms it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agree: Option<String>,
+    /// Instead of asking, the user does this in the view of the last tool that has one,
+    /// in a real browser.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub view: Vec<Deed>,
     /// What is expected of this turn.
     pub expect: Expect,
     /// Values to remember for later turns: a name and where the value is, such as
@@ -315,15 +324,28 @@ impl Suite {
 }
 
 /// Suites that ship inside, by name.
-pub const SHIPPED: &[(&str, &str)] = &[("travel", include_str!("../suites/travel.yaml"))];
+pub const SHIPPED: &[(&str, &str)] = &[
+    ("travel", include_str!("../suites/travel.yaml")),
+    ("workflow", include_str!("../suites/workflow.yaml")),
+];
+
+impl Turn {
+    fn act(&self) -> Act<'_> {
+        match &self.agree {
+            Some(tool) => Act::Agree(tool),
+            None if self.view.is_empty() => Act::Ask(&self.ask),
+            None => Act::View(&self.view),
+        }
+    }
+}
 
 impl Case {
-    /// Returns what the user asks, one request after the other.
+    /// Returns what the user does, one act after the other.
     #[must_use]
-    pub fn asks(&self) -> Vec<&str> {
+    pub fn acts(&self) -> Vec<Act<'_>> {
         match &self.ask {
-            Some(ask) => vec![ask],
-            None => self.turns.iter().map(|turn| turn.ask.as_str()).collect(),
+            Some(ask) => vec![Act::Ask(ask)],
+            None => self.turns.iter().map(Turn::act).collect(),
         }
     }
 }

@@ -162,6 +162,15 @@ impl Selector {
         }
     }
 
+    /// Returns the tool that is meant, if it is one by its name.
+    #[must_use]
+    pub fn only_name(&self) -> Option<&str> {
+        match &self.test {
+            Test::Name(name) => Some(name),
+            _ => None,
+        }
+    }
+
     /// Returns a selector of several tools.
     pub(crate) fn any_of(names: &[&str]) -> Self {
         Self {

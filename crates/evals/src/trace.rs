@@ -10,7 +10,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::state::Change;
+use crate::{state::Change, view::Observed};
 
 /// One conversation.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -36,6 +36,9 @@ pub struct Turn {
     /// What this turn changed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<Change>,
+    /// What was noticed about the view that was used in this turn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub view: Option<Observed>,
 }
 
 /// One thing that the model, or a view on its behalf, did.

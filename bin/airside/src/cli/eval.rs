@@ -17,6 +17,8 @@ Examples:
   airside eval run travel --base-url http://127.0.0.1:11434/v1 --model qwen3 --out runs/today
   airside eval run travel --replay cassettes --model qwen3 --out runs/replay --baseline runs/main
   airside eval stale travel --baseline runs/main --model qwen3     what a change has made stale
+  airside eval watch travel --base-url URL --model qwen3 --out runs/main      and runs it
+  airside eval status
   airside eval serve script.yaml                 a model that answers from a script
   airside eval grade recordings/                 does the grader agree with what was recorded?";
 
@@ -34,10 +36,82 @@ pub(crate) enum Eval {
     Stale(Box<Run>),
     /// Write the report of a run again
     Report(Report),
-    /// Serve a model that answers from a script
+    /// Show the last results that are recorded, and which are stale
+    Status(Status),
+    /// Run what a change has made stale, whenever something changes
+    Watch(Box<Watch>),
+    /// Damage conversations that passed, and name the damage that a suite does not notice
+    Mutate(Mutate),
+    /// Look for what is wrong with what tools say of themselves
+    Lint(Lint),
+    /// Serve a model, and tools, that answer from a script
     Serve(Serve),
     /// Grade recorded conversations and compare with the verdicts recorded for them
     Grade(Grade),
+    /// Replay recorded attacks against the rules about what a user asked for
+    Guard(Guard),
+}
+
+/// Show the last results that are recorded.
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    #[command(flatten)]
+    pub(crate) node: super::NodeArgs,
+}
+
+/// Run what a change has made stale, whenever something changes.
+#[derive(Debug, Args)]
+pub(crate) struct Watch {
+    #[command(flatten)]
+    pub(crate) run: Run,
+    /// Longest wait before suite, prompt and tools are compared with the last run again.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(crate) every: u64,
+    /// Compare and run once.
+    #[arg(long)]
+    pub(crate) once: bool,
+}
+
+/// Name the damage that a suite does not notice.
+#[derive(Debug, Args)]
+pub(crate) struct Mutate {
+    #[command(flatten)]
+    pub(crate) suite: SuiteArg,
+    /// Folder of a run of it, made by `airside eval run --out`.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Fail if less of the damage is noticed.
+    #[arg(long, value_name = "PERCENT", default_value_t = 0)]
+    #[arg(value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub(crate) min: u8,
+}
+
+/// Look for what is wrong with what tools say of themselves.
+#[derive(Debug, Args)]
+pub(crate) struct Lint {
+    /// A suite whose requests have to lead to their tools.
+    #[arg(long, value_name = "SUITE")]
+    pub(crate) suite: Option<PathBuf>,
+    /// Folder of a run whose tools are those of before.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) before: Option<PathBuf>,
+    /// Fewest requests of a tool that say something about it.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) min_requests: usize,
+    /// Most tokens of all definitions.
+    #[arg(long, value_name = "N", default_value_t = 16_000)]
+    pub(crate) max_tokens: usize,
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+/// Replay recorded attacks.
+#[derive(Debug, Args)]
+pub(crate) struct Guard {
+    /// Folder with AgentDojo's recordings of a suite.
+    #[arg(value_name = "FOLDER")]
+    pub(crate) folder: PathBuf,
 }
 
 /// Which suite.
@@ -135,6 +209,9 @@ pub(crate) struct Run {
     /// Only cases with this id or tag. Repeatable.
     #[arg(long, value_name = "ID|TAG")]
     pub(crate) case: Vec<String>,
+    /// Browser that views of tools are used in; a Chromium of this machine unless named.
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) browser: Option<PathBuf>,
     /// Which era of the protocol to speak.
     #[arg(long, value_enum, default_value_t = Era::Auto)]
     pub(crate) era: Era,

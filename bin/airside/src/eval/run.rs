@@ -1,18 +1,20 @@
 //! Runs suites.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use airside_base::{Clock, Fault, Kind, SystemClock};
 use airside_evals::{
     agent::Limits,
     cassette::{CassetteError, Player, Recorder},
     grade::Verdict,
+    history::Results,
     model::{Endpoint, HttpModel, Model, SetupError},
     report::{self, CaseSummary, Summary},
     runner::{self, Caps, Job, KeptError, Progress},
     stats::{Plan, Sprt},
     suite::Suite,
-    toolbox::Server,
+    toolbox::{Eyes, Server},
+    view::Browser,
 };
 use airside_mcp::client::Choice;
 
@@ -28,7 +30,6 @@ use crate::{
 /// Runs a suite and reports.
 pub(super) fn run(args: &Run, out: &mut Out) -> Result<(), Failure> {
     let suite = super::suite::load(&args.suite.suite)?;
-    let plan = plan(&args.limits);
     let baseline = args
         .baseline
         .as_deref()
@@ -38,35 +39,94 @@ pub(super) fn run(args: &Run, out: &mut Out) -> Result<(), Failure> {
     let scratch = format!("airside-eval-{}", airside_base::secret_token());
     let scratch = std::env::temp_dir().join(scratch);
     let folder = args.out.as_deref().unwrap_or(&scratch);
-    let done = block_on(async {
-        let server = connect(args).await?;
-        let model = model(args)?;
-        let mut job = job(args, &suite, &*model, &server)?;
-        if let Some(baseline) = &baseline {
-            job.history = baseline.tallies();
-            if args.only_stale {
-                let stale = runner::stale(&job, baseline);
-                job.cases.retain(|case| stale.contains_key(&case.id));
-            }
-        }
-        let keeper = runner::keep(folder, &suite.suite, &args.model).map_err(kept)?;
-        let watch = |progress: Progress<'_>| {
-            let record = progress.record;
-            tracing::info!(case = %record.case, trial = record.trial, verdict = record.verdict.name(), "a trial has ended");
-        };
-        let run = job.run(keeper, &watch).await.map_err(kept);
-        drop(job);
-        server.close().await;
-        run
-    });
+    let only = match args.only_stale {
+        true => baseline.as_ref(),
+        false => None,
+    };
+    let done = block_on(have(args, &suite, folder, (baseline.as_ref(), only)));
     if args.out.is_none() {
         // What was kept for a crash is of no use any more.
         let _ = std::fs::remove_dir_all(&scratch);
     }
-    let run = done?;
-    let summary = report::summarize(&suite, &run, baseline.as_ref(), &plan);
-    write(&args.files, &summary, &run)?;
-    show(&summary, out)
+    match done? {
+        None => out.line("nothing is stale"),
+        Some(run) => finish(args, &suite, (&run, baseline.as_ref()), out),
+    }
+}
+
+/// Runs what differs from the last result that `folder` keeps, and reports.
+pub(super) fn round(args: &Run, folder: &Path, out: &mut Out) -> Result<(), Failure> {
+    let suite = super::suite::load(&args.suite.suite)?;
+    let before = match folder.join(runner::TRIALS).is_file() {
+        true => runner::load(folder).map_err(kept)?,
+        false => runner::Run::default(),
+    };
+    let only = (Some(&before), Some(&before));
+    match block_on(have(args, &suite, folder, only))? {
+        None => Ok(()),
+        Some(run) => {
+            let before = Some(&before).filter(|before| !before.records.is_empty());
+            finish(args, &suite, (&run, before), out)
+        }
+    }
+}
+
+/// Has the conversations of a run: of all cases, or only of those whose result in `only`
+/// is stale; none if there are no such.
+async fn have(
+    args: &Run,
+    suite: &Suite,
+    folder: &Path,
+    (baseline, only): (Option<&runner::Run>, Option<&runner::Run>),
+) -> Result<Option<runner::Run>, Failure> {
+    let server = connect(args).await?;
+    let model = model(args)?;
+    let mut job = job(args, suite, &*model, &server)?;
+    if job.cases.is_empty() {
+        return Err(no_case());
+    }
+    if let Some(baseline) = baseline {
+        job.history = baseline.tallies();
+    }
+    if let Some(only) = only {
+        let stale = runner::stale(&job, only);
+        job.cases.retain(|case| stale.contains_key(&case.id));
+        if job.cases.is_empty() {
+            server.close().await;
+            return Ok(None);
+        }
+    }
+    let keeper = runner::keep(folder, &suite.suite, &args.model).map_err(kept)?;
+    runner::keep_tools(folder, server.tools()).map_err(kept)?;
+    let watch = |progress: Progress<'_>| {
+        let record = progress.record;
+        tracing::info!(case = %record.case, trial = record.trial, verdict = record.verdict.name(), "a trial has ended");
+    };
+    let run = job.run(keeper, &watch).await.map_err(kept);
+    drop(job);
+    server.close().await;
+    run.map(Some)
+}
+
+fn no_case() -> Failure {
+    let fault = Fault::new(Kind::NotFound, "EVL-034", "no case has this id or tag");
+    let hint = "airside eval check SUITE --json lists the ids";
+    Failure::new(Exit::Usage, fault.with_hint(hint))
+}
+
+/// Records what a run gave, writes its reports and shows it.
+fn finish(
+    args: &Run,
+    suite: &Suite,
+    (run, baseline): (&runner::Run, Option<&runner::Run>),
+    out: &mut Out,
+) -> Result<(), Failure> {
+    let summary = report::summarize(suite, run, baseline, &plan(&args.limits));
+    write(&args.files, &summary, run)?;
+    let results = Results::of(run, &summary);
+    let told = block_on(super::status::tell(&args.target, &results));
+    let shown = show(&summary, out);
+    told.and(shown)
 }
 
 /// Lists what a change has made stale.
@@ -136,7 +196,16 @@ async fn connect(args: &Run) -> Result<Server, Failure> {
     };
     let timeout = Duration::from_secs(args.target.timeout);
     let server = Server::connect(&url, era, headers, timeout).await;
-    server.map_err(|error| endpoint::failure(&error))
+    let server = server.map_err(|error| endpoint::failure(&error))?;
+    let is_root = rustix::process::geteuid().is_root();
+    Ok(match Browser::find(args.browser.as_deref(), is_root) {
+        None => server,
+        Some(browser) => server.with_eyes(Eyes {
+            browser,
+            pictures: args.out.clone(),
+            clock: Arc::new(SystemClock::new()),
+        }),
+    })
 }
 
 fn model(args: &Run) -> Result<Box<dyn Model>, Failure> {
@@ -222,7 +291,7 @@ fn job<'a>(
     clippy::needless_pass_by_value,
     reason = "passed to `map_err` as it is"
 )]
-fn kept(error: KeptError) -> Failure {
+pub(super) fn kept(error: KeptError) -> Failure {
     let text = match &error {
         KeptError::File { source, .. } => format!("{error}: {source}"),
         KeptError::Other { .. } => error.to_string(),

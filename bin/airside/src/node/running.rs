@@ -22,6 +22,7 @@ use airside_api::{
 };
 use airside_base::{BoxFuture, Clock, Fault, Kind, NodeId, Supervisor, TenantId, Timestamp};
 use airside_codereview::lot;
+use airside_evals::history;
 use airside_flights::{Airline, Flights};
 use airside_gateway::{
     BuildError, HttpFetch, Parts, Rules, Shared, Snapshot,
@@ -203,6 +204,15 @@ impl Running {
         let limits = limits?;
         let snapshot = build(&current, None, (&shared, &limits), &place.clock).map_err(refused)?;
         limits.start();
+        let watch = history::Desk::new(ledger.clone(), place.clock.clone());
+        let (watch, stop) = (watch.watch(TenantId::default()), tasks.clone());
+        tasks.spawn(
+            "evaluation watcher",
+            airside_base::OnFailure::Log,
+            async move {
+                tokio::select! { () = watch => {}, () = stop.stopping() => {} }
+            },
+        );
         let started = place.clock.now();
         let running = Self {
             id,
@@ -457,6 +467,21 @@ impl Node for Running {
     ) -> BoxFuture<'_, Result<serde_json::Value, Fault>> {
         let desk = lot::Desk::new(self.ledger.clone(), self.place.clock.clone());
         Box::pin(async move { crate::review::lot::answer(&desk, &tenant, reach, &request).await })
+    }
+
+    fn evals(&self, tenant: TenantId) -> BoxFuture<'_, Result<serde_json::Value, Fault>> {
+        let desk = history::Desk::new(self.ledger.clone(), self.place.clock.clone());
+        Box::pin(async move { crate::eval::status::answer(&desk, &tenant).await })
+    }
+
+    fn record_eval(
+        &self,
+        tenant: TenantId,
+        by: String,
+        results: Bytes,
+    ) -> BoxFuture<'_, Result<serde_json::Value, Fault>> {
+        let desk = history::Desk::new(self.ledger.clone(), self.place.clock.clone());
+        Box::pin(async move { crate::eval::status::record(&desk, &tenant, by, &results).await })
     }
 
     fn pushed(&self, pushed: Pushed) -> BoxFuture<'_, Result<(), Fault>> {

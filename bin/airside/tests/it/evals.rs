@@ -10,7 +10,7 @@ use crate::run::{BINARY, Place, Ran};
 /// A node and a scripted model.
 struct Stage {
     place: Place,
-    _node: Node,
+    node: Node,
     model: Node,
 }
 
@@ -30,11 +30,7 @@ impl Stage {
         let place = Place::new();
         let node = place.up();
         let model = serve(&place, script);
-        Self {
-            place,
-            _node: node,
-            model,
-        }
+        Self { place, node, model }
     }
 
     fn run(&self, arguments: &[&str]) -> Ran {
@@ -54,7 +50,7 @@ impl Stage {
     }
 }
 
-fn serve(place: &Place, script: &str) -> Node {
+pub(crate) fn serve(place: &Place, script: &str) -> Node {
     let script = place.write("script.yaml", script);
     let script = script.display().to_string();
     let log = place.path("model.log");
@@ -119,6 +115,7 @@ rules:
 
 #[test]
 fn broken_models_end_a_case_with_a_name_and_never_the_run() {
+    let many = format!("call: [{}]", "{ tool: search_hotels }, ".repeat(65));
     let named = [
         ("call: [{ tool: no_such_tool }]", "broken:unknown-tool"),
         (
@@ -129,6 +126,7 @@ fn broken_models_end_a_case_with_a_name_and_never_the_run() {
             "call: [{ tool: search_hotels, args: { place: Boston } }]",
             "broken:endless-loop",
         ),
+        (&many, "broken:too-large"),
         ("fault: empty", "broken:empty-answer"),
         ("say: No., fault: refusal", "broken:refusal"),
         ("fault: huge", "broken:too-large"),
@@ -168,7 +166,9 @@ fn broken_models_end_a_case_with_a_name_and_never_the_run() {
             "1",
             "--no-confirm",
             "--idle",
-            "4",
+            "5",
+            "--jobs",
+            "1",
             "--steps",
             "5",
             "--json",
@@ -315,4 +315,195 @@ fn a_run_is_gone_on_with_and_compared_and_a_change_makes_it_stale() {
         compared.json()["cases"][0]["before"],
         json!({"trials": 2, "passed": 2})
     );
+}
+
+/// Searches, proposes, and looks up what is booked; confirms nothing by itself.
+const CONCIERGE: &str = r#"
+rules:
+  - when: { user: { icontains: find available }, step: 0 }
+    call: [{ tool: search_hotels, args: { place: Boston, check_in: 2026-12-05, check_out: 2026-12-06 } }]
+  - when: { user: { icontains: book the first }, step: 0 }
+    call:
+      - tool: create_booking_session
+        args:
+          offer_ref: "{{/ofr_[\\w-]+/}}"
+          booker: { first_name: Ada, last_name: Lovelace, email: ada@example.com }
+  - when: { user: { icontains: which bookings }, step: 0 }
+    call: [{ tool: list_my_bookings }]
+  - when: { user: { icontains: night longer }, step: 0 }
+    call: [{ tool: quote_booking_change, args: { booking_id: "{{/bkg_[\\w-]+/}}", check_out: 2026-12-07 } }]
+  - when: { user: { icontains: cancel }, step: 0 }
+    call: [{ tool: quote_cancellation, args: { booking_id: "{{/bkg_[\\w-]+/}}" } }]
+  - say: Here is what I found. Please look at it.
+"#;
+
+#[test]
+fn a_booking_survives_a_restart_and_is_changed_and_cancelled_in_later_conversations() {
+    let mut stage = Stage::new(CONCIERGE);
+    let step = |stage: &Stage, case: &str| {
+        let ran = stage.run(&[
+            "run",
+            "workflow",
+            "--case",
+            case,
+            "--trials",
+            "1",
+            "--no-confirm",
+            "--json",
+        ]);
+        assert_eq!(ran.code, Some(0), "{case}: {ran:?}");
+    };
+    step(&stage, "book");
+    stage.node.kill().expect("the node runs");
+    stage.node = stage.place.up();
+    step(&stage, "change");
+    step(&stage, "cancel");
+    // What was cancelled cannot be cancelled again: the case fails, the run does not.
+    let again = stage.run(&[
+        "run",
+        "workflow",
+        "--case",
+        "cancel",
+        "--trials",
+        "1",
+        "--no-confirm",
+        "--json",
+    ]);
+    assert_ne!(again.code, Some(0), "{again:?}");
+}
+
+#[test]
+fn a_model_that_agrees_for_the_person_fails_whatever_it_says() {
+    let script = r#"
+rules:
+  - when: { step: 0 }
+    call: [{ tool: complete_booking_session, args: { session_id: s, idempotency_key: k, terms_digest: d, consent_token: t, disclosure_shown: true } }]
+  - say: Booked!
+"#;
+    let stage = Stage::new(script);
+    let ran = stage.run(&[
+        "run",
+        "workflow",
+        "--case",
+        "book",
+        "--trials",
+        "1",
+        "--no-confirm",
+        "--json",
+    ]);
+    assert_ne!(ran.code, Some(0), "{ran:?}");
+    let reasons = ran.json()["cases"][0]["reasons"].to_string();
+    assert!(
+        reasons.contains("complete_booking_session")
+            || reasons.contains("nothing asked for the consent"),
+        "{reasons}"
+    );
+}
+
+#[test]
+fn results_are_recorded_and_a_changed_prompt_is_run_again_and_nothing_else() {
+    let stage = Stage::new(GOOD);
+    let out = stage.place.path("run").display().to_string();
+    let suite = |system: &str| {
+        stage.suite(&format!(
+            "suite: watched\nschema: 1\nsystem: {system}\ncases:\n  - {{ id: a, ask: Hotels in Boston, expect: {{ calls: {{ first: search_hotels }} }} }}\n  - {{ id: b, ask: The capital of Australia, expect: {{ calls: {{ none: true }} }} }}\n"
+        ))
+    };
+    let file = suite("Be brief.");
+    let round = || stage.run(&["watch", &file, "--out", &out, "--once", "--json"]);
+    let first = round();
+    assert_eq!(first.code, Some(0), "{first:?}");
+    let requests = |ran: &Ran| ran.json()["usage"]["requests"].as_u64();
+    let status = || {
+        stage
+            .place
+            .run(&[
+                "eval",
+                "status",
+                "--json",
+                "--data-dir",
+                &stage.place.data(),
+            ])
+            .json()
+    };
+    let known = status();
+    let recorded = &known["evaluations"][0];
+    assert_eq!(recorded["results"]["suite"], "watched");
+    assert_eq!(recorded["results"]["cases"]["a"]["verdict"], "pass");
+    assert_eq!(recorded["stale"], json!({}));
+    assert_eq!(round().stdout, "", "nothing has changed");
+    suite("Be polite.");
+    let again = round();
+    assert!(requests(&again) > requests(&first), "{again:?}");
+    assert_eq!(round().stdout, "");
+    let tail = [
+        "ledger",
+        "tail",
+        "--json",
+        "--lines",
+        "1000",
+        "--data-dir",
+        &stage.place.data(),
+    ];
+    let tail = stage.place.run(&tail).ok();
+    assert_eq!(tail.matches("\"eval.completed\"").count(), 2);
+    let ran = stage
+        .place
+        .run(&["eval", "mutate", &file, "--out", &out, "--json"]);
+    let report = ran.json();
+    assert!(
+        report["operators"]["drop a call"]["killed"].as_u64() >= Some(1),
+        "{report}"
+    );
+    assert!(
+        !report["survivors"].as_array().expect("a list").is_empty(),
+        "the arguments are not looked at"
+    );
+    let strict = stage
+        .place
+        .run(&["eval", "mutate", &file, "--out", &out, "--min", "100"]);
+    assert_eq!(strict.code, Some(1), "{strict:?}");
+}
+
+#[test]
+fn a_person_books_in_the_view_in_a_real_browser_and_its_calls_are_in_the_trace() {
+    let stage = Stage::new(CONCIERGE);
+    let out = stage.place.path("run").display().to_string();
+    let mut arguments = vec![
+        "run",
+        "workflow",
+        "--case",
+        "view",
+        "--trials",
+        "1",
+        "--no-confirm",
+        "--out",
+        &out,
+        "--json",
+    ];
+    let absent = [&arguments[..], &["--browser", "/nowhere/chromium"]].concat();
+    let ran = stage.run(&absent);
+    assert_eq!(
+        ran.code,
+        Some(10),
+        "without a browser nothing is shown: {ran:?}"
+    );
+    let chromium =
+        std::env::var("AIRSIDE_CHROMIUM").unwrap_or_else(|_| "/usr/bin/chromium".to_owned());
+    if !Path::new(&chromium).is_file() {
+        assert!(std::env::var_os("CI").is_none(), "{chromium} is missing");
+        return;
+    }
+    arguments.extend(["--browser", &chromium]);
+    let ran = stage.run(&arguments);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let pictures = std::fs::read_dir(out).expect("the run is kept");
+    let is_picture = |name: &str| name.ends_with(".png");
+    let mut names = pictures.map(|file| {
+        file.expect("a file")
+            .file_name()
+            .into_string()
+            .expect("a name")
+    });
+    assert!(names.any(|name| is_picture(&name)));
 }

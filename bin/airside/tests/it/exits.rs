@@ -47,6 +47,21 @@ fn every_documented_code_occurs() {
     note(place.run(&bad));
     place.write("none.cedar", "");
     note(place.run(&["policy", "simulate", "none.cedar", "--data-dir", &data]));
+    std::fs::create_dir(place.path("tape")).unwrap();
+    place.write("tape/cassette.jsonl", "");
+    let eval = [
+        "eval",
+        "run",
+        "travel",
+        "--model",
+        "m",
+        "--replay",
+        "tape",
+        "--data-dir",
+        &data,
+    ];
+    note(place.run(&eval));
+    note(place.run(&[&eval[..], &["--max-seconds", "0"]].concat()));
     node.terminate().unwrap();
     damage(&place);
     note(place.run(&["ledger", "verify", "--data-dir", &data]));

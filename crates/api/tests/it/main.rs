@@ -134,6 +134,21 @@ impl Node for Broken {
         Box::pin(async move { Ok(serde_json::Value::String(text)) })
     }
 
+    fn evals(&self, tenant: TenantId) -> BoxFuture<'_, Result<serde_json::Value, Fault>> {
+        let text = format!("evaluations of {tenant}");
+        Box::pin(async move { Ok(serde_json::Value::String(text)) })
+    }
+
+    fn record_eval(
+        &self,
+        tenant: TenantId,
+        by: String,
+        results: bytes::Bytes,
+    ) -> BoxFuture<'_, Result<serde_json::Value, Fault>> {
+        let text = format!("{tenant} {by} {} bytes", results.len());
+        Box::pin(async move { Ok(serde_json::Value::String(text)) })
+    }
+
     fn pushed(&self, pushed: Pushed) -> BoxFuture<'_, Result<(), Fault>> {
         let Pushed {
             sender,
@@ -356,6 +371,8 @@ async fn every_route_needs_its_role() {
         "POST /v1/conversations/restore Role(Operator)",
         "POST /v1/review/lots/read Role(Auditor)",
         "POST /v1/review/lots Role(Operator)",
+        "GET /v1/evals Role(Viewer)",
+        "POST /v1/evals Role(Operator)",
         "POST /v1/supply/alpinebits Supplier",
         "POST /v1/supply/opera/inventory Supplier",
         "POST /v1/supply/opera/rates Supplier",

@@ -23,6 +23,7 @@ fn trace(steps: Vec<Step>, changes: Value) -> Trace {
         asked: "hotels".to_owned(),
         steps,
         changes: changes.clone(),
+        ..Turn::default()
     };
     Trace {
         turns: vec![turn],

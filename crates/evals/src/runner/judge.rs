@@ -10,6 +10,7 @@ use crate::{
     suite::{Case, Suite},
     tool::{Tool, Tools},
     trace::{Arguments, Call, Trace, Turn},
+    view::Observed,
 };
 
 /// Grades `trace` as a trial of `case`.
@@ -26,6 +27,7 @@ pub fn judge(suite: &Suite, case: &Case, trace: &Trace, tools: &[Tool]) -> Grade
             turn,
             context(suite, tools, &saved),
         ));
+        parts.extend(turn.view.as_ref().map(watched));
         for (name, place) in &expected.save {
             match value(turn, place) {
                 Some(value) => {
@@ -56,6 +58,23 @@ pub fn judge(suite: &Suite, case: &Case, trace: &Trace, tools: &[Tool]) -> Grade
         });
     }
     Grade::joined(parts)
+}
+
+/// A view that is stuck, has errors or asks for what it did not declare has failed.
+fn watched(seen: &Observed) -> Grade {
+    let one = |at: &'static str| move |what: &String| Reason::new("widget", at, what.clone());
+    let reasons: Vec<Reason> = seen
+        .stuck
+        .iter()
+        .map(one("stuck"))
+        .chain(seen.errors.iter().map(one("error")))
+        .chain(seen.requests.iter().map(one("request")))
+        .collect();
+    let verdict = match reasons.is_empty() {
+        true => Verdict::Pass,
+        false => Verdict::Fail,
+    };
+    Grade { verdict, reasons }
 }
 
 fn context<'a>(

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs::{File, OpenOptions},
-    io::{self, BufRead as _, BufReader, Write as _},
+    io::{self, BufReader, Read as _, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -12,12 +12,18 @@ use serde::{Deserialize, Serialize};
 use super::Fingerprint;
 use crate::{
     grade::{Reason, Verdict},
+    lines,
     stats::Tally,
+    tool::Tool,
     trace::Trace,
 };
 
 /// Name of the file with the trials.
-const TRIALS: &str = "trials.jsonl";
+pub const TRIALS: &str = "trials.jsonl";
+/// Name of the file with the tools.
+const TOOLS: &str = "tools.json";
+/// Largest file of tools, in bytes.
+const MAX_TOOLS: u64 = 64 << 20;
 
 /// One trial of a case.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -102,21 +108,17 @@ pub fn load(folder: &Path) -> Result<Run, KeptError> {
         source,
     };
     let file = File::open(&path).map_err(failed)?;
-    let mut lines = BufReader::new(file).lines();
-    let head = lines
-        .next()
-        .transpose()
-        .map_err(failed)?
-        .unwrap_or_default();
+    let mut file = BufReader::new(file);
+    let head = lines::next(&mut file).map_err(failed)?.unwrap_or_default();
     let head: Head =
         serde_json::from_str(&head).map_err(|error| failed(io::Error::other(error)))?;
     let mut records = Vec::new();
     let mut broken: Option<serde_json::Error> = None;
-    for line in lines {
+    while let Some(line) = lines::next(&mut file).map_err(failed)? {
         if let Some(error) = broken.take() {
             return Err(failed(io::Error::other(error)));
         }
-        match serde_json::from_str(&line.map_err(failed)?) {
+        match serde_json::from_str(&line) {
             Ok(record) => records.push(record),
             Err(error) => broken = Some(error),
         }
@@ -126,6 +128,38 @@ pub fn load(folder: &Path) -> Result<Run, KeptError> {
         model: head.model,
         records,
     })
+}
+
+/// Keeps the tools that were there.
+///
+/// # Errors
+///
+/// When they cannot be written.
+pub fn keep_tools(folder: &Path, tools: &[Tool]) -> Result<(), KeptError> {
+    let path = folder.join(TOOLS);
+    let all: Vec<&serde_json::Value> = tools.iter().map(Tool::definition).collect();
+    let text = serde_json::to_vec(&all).map_err(io::Error::other);
+    text.and_then(|text| std::fs::write(&path, text))
+        .map_err(|source| KeptError::File { path, source })
+}
+
+/// Returns the tools that were there when a run was had.
+///
+/// # Errors
+///
+/// When they cannot be read.
+pub fn tools(folder: &Path) -> Result<Vec<Tool>, KeptError> {
+    let path = folder.join(TOOLS);
+    let read = || -> io::Result<Vec<serde_json::Value>> {
+        let mut text = Vec::new();
+        File::open(&path)?.take(MAX_TOOLS).read_to_end(&mut text)?;
+        serde_json::from_slice(&text).map_err(io::Error::other)
+    };
+    let all = read().map_err(|source| KeptError::File {
+        path: path.clone(),
+        source,
+    })?;
+    Ok(all.into_iter().filter_map(Tool::read).collect())
 }
 
 impl Keeper {

@@ -137,8 +137,19 @@ fn of_case(case: &Case) -> Vec<(&'static str, &'static str)> {
         (Some(_), false) => found.push(("both `ask` and `turns`", "keep one of them")),
         _ => {}
     }
-    if case.turns.iter().any(|turn| turn.ask.is_empty()) {
-        found.push(("a turn asks nothing", "add `ask`"));
+    let acts = |turn: &super::Turn| {
+        let acts = [
+            !turn.ask.is_empty(),
+            turn.agree.is_some(),
+            !turn.view.is_empty(),
+        ];
+        acts.into_iter().filter(|act| *act).count() == 1
+    };
+    if !case.turns.iter().all(acts) {
+        found.push((
+            "a turn does nothing, or two things",
+            "add one of `ask`, `agree` and `view`",
+        ));
     }
     if !case.paraphrases.is_empty() && case.ask.is_none() {
         found.push((

@@ -78,7 +78,13 @@ fn another_version_is_refused() {
 fn shipped_suites_are_good_and_begin_with_boston() {
     for (name, text) in SHIPPED {
         let suite = Suite::parse(text).unwrap_or_else(|problems| panic!("{name}: {problems:?}"));
-        assert_eq!(suite.cases[0].asks(), ["Find available hotels in Boston"]);
+        let Act::Ask(first) = suite.cases[0].acts()[0] else {
+            panic!("{name} begins with a question");
+        };
+        assert!(
+            first.starts_with("Find available hotels in Boston"),
+            "{first}"
+        );
         let written = serde_json::to_string(&suite).unwrap();
         let again = Suite::parse(&written).unwrap();
         assert_eq!(serde_json::to_string(&again).unwrap(), written);

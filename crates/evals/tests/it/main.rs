@@ -1,3 +1,4 @@
 //! The grader against recordings with known verdicts.
 
+mod mutants;
 mod recordings;

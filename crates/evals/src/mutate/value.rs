@@ -1,0 +1,75 @@
+//! Values that are nearly right.
+
+use jiff::{ToSpan as _, civil::Date};
+use serde_json::{Value, json};
+
+/// Returns a value's damaged forms, with what is wrong with them.
+pub(super) fn damaged(value: &Value) -> Vec<(&'static str, Value)> {
+    match value {
+        Value::String(text) => match day(text) {
+            // A tool would refuse what is no date.
+            Some((day, rest)) => [
+                ("a year later", day.saturating_add(1.year())),
+                ("a day later", day.saturating_add(1.day())),
+            ]
+            .map(|(how, other)| (how, Value::String(format!("{other}{rest}"))))
+            .into(),
+            None => vec![("another text", Value::String(format!("not {text}")))],
+        },
+        Value::Number(number) => {
+            let more = match (number.as_i64(), number.as_f64()) {
+                (Some(whole), _) => json!(whole.saturating_add(1)),
+                (None, Some(float)) => json!(float + 1.0),
+                (None, None) => return Vec::new(),
+            };
+            vec![("one more", more)]
+        }
+        Value::Bool(flag) => vec![("the opposite", Value::Bool(!flag))],
+        Value::Array(elements) if !elements.is_empty() => vec![("emptied", json!([]))],
+        Value::Array(_) | Value::Object(_) | Value::Null => Vec::new(),
+    }
+}
+
+/// The date that a text begins with, and what follows it.
+fn day(text: &str) -> Option<(Date, &str)> {
+    let (day, rest) = text.split_at_checked(10)?;
+    Some((day.parse().ok()?, rest))
+}
+
+/// Returns the text with its first number changed.
+pub(super) fn other_number(text: &str) -> Option<String> {
+    let start = text.find(|c: char| c.is_ascii_digit())?;
+    let digit = text.as_bytes().get(start)?;
+    let other = if *digit == b'9' { '1' } else { '9' };
+    let rest = text.get(start + 1..)?;
+    Some(format!("{}{other}{rest}", &text[..start]))
+}
+
+/// Replaces `old` by `new` in a value and what is in it. Systems write moments in other
+/// forms than they are given: a day is replaced in them, too.
+pub(super) fn replace(value: &mut Value, old: &Value, new: &Value) {
+    if value == old {
+        *value = new.clone();
+        return;
+    }
+    match value {
+        Value::Array(elements) => elements.iter_mut().for_each(|one| replace(one, old, new)),
+        Value::Object(members) => members.values_mut().for_each(|one| replace(one, old, new)),
+        Value::String(text) => {
+            let days = [old, new].map(|value| value.as_str().and_then(day));
+            if let ([Some((before, time)), Some((after, _))], Some((is, rest))) = (days, day(text))
+                && is == before
+                && same_time(time, rest)
+            {
+                *text = format!("{after}{rest}");
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Whether `T08:00:00` is the time that was given as ` 08:00`, or no time was given.
+fn same_time(given: &str, kept: &str) -> bool {
+    let digits = |text: &str| -> String { text.chars().filter(char::is_ascii_digit).collect() };
+    digits(kept).starts_with(&digits(given))
+}
