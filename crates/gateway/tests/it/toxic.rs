@@ -171,7 +171,8 @@ async fn answer_that_looks_like_instructions_makes_the_session_careful() {
     person.answers(ATTACK);
     assert_eq!(person.verdict("met", "hotels_search").await, FINE);
     let asked = "book it for December 1";
-    assert_eq!(person.asked("met", "hotels_book", asked).await, FINE);
+    let booking = person.asked("met", "hotels_book", asked).await;
+    assert_eq!(booking, ASKED, "what the answer said may fit the words");
     let unasked = person
         .asked("met", "hotels_book", "what is the weather?")
         .await;
