@@ -49,7 +49,9 @@ fn row(entry: &Entry) -> [String; 7] {
         },
         _ => {
             let subject = cut(&printable(&entry.subject), 24);
-            format!("{} {subject}", printable(&entry.kind))
+            let tool = text("/of/tool").filter(|tool| !tool.is_empty());
+            let tool = tool.map(|tool| format!("/{tool}")).unwrap_or_default();
+            format!("{} {subject}{tool}", printable(&entry.kind))
         }
     };
     let outcome = match entry.kind.as_str() {
@@ -124,6 +126,8 @@ mod tests {
     fn other_entries_show_their_kind() {
         let shown = row(&entry("config.loaded", r#"{"digest":"ab"}"#));
         assert_eq!(shown[4], "config.loaded call 1");
+        let shown = row(&entry("contract.held", r#"{"of":{"tool":"find\u001b"}}"#));
+        assert_eq!(shown[4], "contract.held call 1/find\\u{1b}");
     }
 
     #[test]
