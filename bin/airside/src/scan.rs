@@ -3,7 +3,7 @@
 mod components;
 mod live;
 mod mcp;
-mod sarif;
+pub(crate) mod sarif;
 
 use crate::{
     cli::scan::{Scan, What},

@@ -5,14 +5,19 @@
 //! * A recording is found by the digest of the request in its canonical form: model,
 //!   messages, definitions of tools, parameters, and the trial. Ids of calls, which
 //!   providers draw, are numbered.
+//! * What is recorded stays on disk: a player holds where each answer stands.
 //! * Playing back opens no connection. A request that was not recorded is an error that
 //!   says how it differs from the nearest one that was.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
-    io::{self, Write as _},
+    fs::File,
+    io::{self, BufReader, Seek as _, SeekFrom, Write as _},
     path::{Path, PathBuf},
-    sync::Mutex,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use airside_base::BoxFuture;
@@ -31,6 +36,9 @@ const FILE: &str = "cassette.jsonl";
 /// Differences that a miss names.
 const MAX_SHOWN: usize = 5;
 
+/// Misses that are compared with everything that is recorded.
+const MAX_COMPARED: usize = 50;
+
 /// One recorded answer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Entry {
@@ -43,8 +51,19 @@ struct Entry {
 /// Plays recorded answers back.
 #[derive(Debug)]
 pub struct Player {
-    replies: Mutex<HashMap<String, VecDeque<Reply>>>,
-    requests: Vec<Value>,
+    path: PathBuf,
+    /// Where the answers to a request stand, in the order in which they were given.
+    places: Mutex<HashMap<Digest, VecDeque<u64>>>,
+    missed: AtomicUsize,
+}
+
+/// A digest of a request and its lane.
+type Digest = [u8; 32];
+
+/// The part of an entry that it is found by.
+#[derive(Deserialize)]
+struct Keyed {
+    key: String,
 }
 
 /// Records what a model answers.
@@ -126,17 +145,22 @@ pub(crate) fn fingerprint(value: &Value) -> String {
             other => other.clone(),
         }
     }
-    let text = sorted(value).to_string();
-    let digest = digest(&SHA256, text.as_bytes());
-    digest
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex(digest(&SHA256, sorted(value).to_string().as_bytes()).as_ref())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn key(request: &Value, lane: &str) -> String {
     fingerprint(&json!([request, lane]))
+}
+
+/// What a key is found by: keys of a file may be any text.
+fn found_by(key: &str) -> Digest {
+    let mut found_by = Digest::default();
+    found_by.copy_from_slice(digest(&SHA256, key.as_bytes()).as_ref());
+    found_by
 }
 
 impl Player {
@@ -151,27 +175,57 @@ impl Player {
             path: path.clone(),
             source,
         };
-        let file = std::fs::File::open(&path).map_err(failed)?;
-        let mut replies: HashMap<String, VecDeque<Reply>> = HashMap::new();
-        let mut requests = Vec::new();
-        let mut file = io::BufReader::new(file);
+        let mut file = BufReader::new(File::open(&path).map_err(failed)?);
+        let mut places: HashMap<Digest, VecDeque<u64>> = HashMap::new();
+        let mut place = 0;
         while let Some(line) = lines::next(&mut file).map_err(failed)? {
-            let entry: Entry =
+            let entry: Keyed =
                 serde_json::from_str(&line).map_err(|error| failed(io::Error::other(error)))?;
-            replies.entry(entry.key).or_default().push_back(entry.reply);
-            requests.push(entry.request);
+            let of_key = places.entry(found_by(&entry.key)).or_default();
+            of_key.push_back(place);
+            place = file.stream_position().map_err(failed)?;
         }
         Ok(Self {
-            replies: Mutex::new(replies),
-            requests,
+            path,
+            places: Mutex::new(places),
+            missed: AtomicUsize::new(0),
         })
+    }
+
+    /// Reads the answer at a place.
+    fn reply(&self, place: u64) -> io::Result<Reply> {
+        let mut file = BufReader::new(File::open(&self.path)?);
+        file.seek(SeekFrom::Start(place))?;
+        let line = lines::next(&mut file)?.unwrap_or_default();
+        let entry: Entry = serde_json::from_str(&line).map_err(io::Error::other)?;
+        Ok(entry.reply)
+    }
+
+    /// Returns the fewest differences from a recorded request; none if nothing is
+    /// recorded.
+    fn nearest(&self, request: &Value) -> io::Result<Option<Vec<crate::state::Change>>> {
+        let mut file = BufReader::new(File::open(&self.path)?);
+        let mut nearest: Option<Vec<_>> = None;
+        while let Some(line) = lines::next(&mut file)? {
+            let entry: Entry = serde_json::from_str(&line).map_err(io::Error::other)?;
+            let differences = diff(&entry.request, request);
+            let fewest = nearest.as_ref().map_or(usize::MAX, Vec::len);
+            if differences.len() < fewest {
+                nearest = Some(differences);
+            }
+        }
+        Ok(nearest)
     }
 
     /// Says how a request differs from the nearest recorded one.
     fn miss(&self, request: &Value) -> String {
-        let differences = self.requests.iter().map(|recorded| diff(recorded, request));
-        let Some(nearest) = differences.min_by_key(Vec::len) else {
-            return "nothing is recorded".to_owned();
+        if self.missed.fetch_add(1, Ordering::Relaxed) >= MAX_COMPARED {
+            return format!("as {MAX_COMPARED} requests before it, which say how they differ");
+        }
+        let nearest = match self.nearest(request) {
+            Ok(Some(nearest)) => nearest,
+            Ok(None) => return "nothing is recorded".to_owned(),
+            Err(error) => return format!("and the cassette cannot be read: {error}"),
         };
         if nearest.is_empty() {
             return "it is recorded for another trial only, or was played already".to_owned();
@@ -198,14 +252,21 @@ impl Model for Player {
         Box::pin(async move {
             let request = canonical(request);
             let key = key(&request, lane);
-            let reply = {
-                let mut replies = self
-                    .replies
+            let place = {
+                let mut places = self
+                    .places
                     .lock()
                     .expect("no panic happens while the lock is held");
-                replies.get_mut(&key).and_then(VecDeque::pop_front)
+                places
+                    .get_mut(&found_by(&key))
+                    .and_then(VecDeque::pop_front)
             };
-            reply.ok_or_else(|| ModelError::NotRecorded(self.miss(&request)))
+            match place {
+                Some(place) => self.reply(place).map_err(|error| {
+                    ModelError::NotRecorded(format!("the cassette cannot be read: {error}"))
+                }),
+                None => Err(ModelError::NotRecorded(self.miss(&request))),
+            }
         })
     }
 }

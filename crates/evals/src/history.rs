@@ -233,7 +233,7 @@ impl Shown {
             model: fingerprint.model.clone(),
             system: fingerprint.system.clone(),
             server: fingerprint.server.clone(),
-            tools: fingerprint.tools.clone(),
+            tools: (*fingerprint.tools).clone(),
         }
     }
 }

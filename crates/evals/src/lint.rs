@@ -12,6 +12,7 @@ mod lexical;
 
 use std::collections::BTreeMap;
 
+use airside_base::{Rule, Severity};
 use serde::Serialize;
 
 use self::lexical::{Index, similarity, words};
@@ -64,6 +65,96 @@ pub struct Finding {
     pub tool: String,
     /// What is wrong.
     pub message: String,
+    /// What tells it from others of the same rule and tool: an argument, another tool.
+    #[serde(skip)]
+    pub about: String,
+}
+
+/// The rules, with what to do about what they find.
+pub const RULES: [Rule; 10] = [
+    Rule::new(
+        "no-description",
+        Severity::High,
+        "A tool has no description",
+        "Say in one sentence what the tool does, for whom and when.",
+    ),
+    Rule::new(
+        "short-description",
+        Severity::Medium,
+        "A description says next to nothing",
+        "Say in one sentence what the tool does, for whom and when.",
+    ),
+    Rule::new(
+        "no-annotations",
+        Severity::Medium,
+        "A tool does not say whether it writes",
+        "Add annotations.readOnlyHint and, for writes, annotations.destructiveHint.",
+    ),
+    Rule::new(
+        "no-output-schema",
+        Severity::Low,
+        "A result has no schema",
+        "Add outputSchema, so that clients can check what comes back.",
+    ),
+    Rule::new(
+        "argument",
+        Severity::Low,
+        "An argument is not described",
+        "Say what the argument means, in which unit or format.",
+    ),
+    Rule::new(
+        "silent-write",
+        Severity::Medium,
+        "A tool writes, and no word of its text says so",
+        "Use a verb that tells what the tool changes.",
+    ),
+    Rule::new(
+        "near-duplicate",
+        Severity::Medium,
+        "Two descriptions are hard to tell apart",
+        "Say in each what the other does not do.",
+    ),
+    Rule::new(
+        "tokens",
+        Severity::Medium,
+        "All definitions together are large",
+        "Shorten descriptions and schemas, or show fewer tools.",
+    ),
+    Rule::new(
+        "cross-match",
+        Severity::Medium,
+        "A description is another tool's old one",
+        "Run the cases of both tools; put the descriptions where they belong.",
+    ),
+    Rule::new(
+        "recall",
+        Severity::High,
+        "Requests no longer lead to a tool by its words",
+        "Run the cases of the tool before the new description is used.",
+    ),
+];
+
+impl Finding {
+    fn about(mut self, about: &str) -> Self {
+        self.about = about.to_owned();
+        self
+    }
+
+    /// Returns the finding as scans have it.
+    #[must_use]
+    pub fn scanned(&self) -> airside_base::Finding {
+        let severity = match self.weight {
+            Weight::Note => Severity::Low,
+            Weight::Warning => Severity::Medium,
+            Weight::Error => Severity::High,
+        };
+        let subject = match self.tool.as_str() {
+            "" => "tools",
+            tool => tool,
+        };
+        let message = format!("{} (lexical, not model behaviour)", self.message);
+        airside_base::Finding::new(self.rule, severity, subject, message, &self.about)
+    }
 }
 
 /// What a user says, and the tool that is meant.
@@ -143,6 +234,7 @@ fn finding(rule: &'static str, weight: Weight, tool: &str, message: String) -> F
         weight,
         tool: tool.to_owned(),
         message,
+        about: String::new(),
     }
 }
 
@@ -171,18 +263,6 @@ fn of_tool(tool: &Tool) -> Vec<Finding> {
     if definition.get("outputSchema").is_none() {
         add("no-output-schema", Weight::Note, "its result has no schema");
     }
-    if let Some(properties) = definition
-        .pointer("/inputSchema/properties")
-        .and_then(|all| all.as_object())
-    {
-        for (name, schema) in properties {
-            let says = ["description", "title", "enum", "$ref"];
-            if !says.iter().any(|member| schema.get(member).is_some()) {
-                let message = format!("its argument `{name}` is not described");
-                add("argument", Weight::Note, &message);
-            }
-        }
-    }
     let said = words(&format!("{} {description}", tool.name()));
     let says_so = WRITES
         .iter()
@@ -193,6 +273,22 @@ fn of_tool(tool: &Tool) -> Vec<Finding> {
             Weight::Warning,
             "it writes, and no word of its text says so",
         );
+    }
+    found.extend(arguments(tool));
+    found
+}
+
+/// Arguments that say nothing about themselves.
+fn arguments(tool: &Tool) -> Vec<Finding> {
+    let properties = tool.definition().pointer("/inputSchema/properties");
+    let properties = properties.and_then(|all| all.as_object());
+    let mut found = Vec::new();
+    for (name, schema) in properties.into_iter().flatten() {
+        let says = ["description", "title", "enum", "$ref"];
+        if !says.iter().any(|member| schema.get(member).is_some()) {
+            let message = format!("its argument `{name}` is not described");
+            found.push(finding("argument", Weight::Note, tool.name(), message).about(name));
+        }
     }
     found
 }
@@ -209,12 +305,8 @@ fn near(tools: &[Tool]) -> Vec<Finding> {
                     "its description is nearly that of `{}` ({near:.2})",
                     other.name()
                 );
-                found.push(finding(
-                    "near-duplicate",
-                    Weight::Warning,
-                    tool.name(),
-                    message,
-                ));
+                let one = finding("near-duplicate", Weight::Warning, tool.name(), message);
+                found.push(one.about(other.name()));
             }
         }
     }
@@ -243,12 +335,8 @@ fn crossed(tools: &[Tool], before: &[Tool]) -> Vec<Finding> {
                 "its description is nearer to the old one of `{}` than to its own",
                 before[best].name()
             );
-            found.push(finding(
-                "cross-match",
-                Weight::Warning,
-                tool.name(),
-                message,
-            ));
+            let one = finding("cross-match", Weight::Warning, tool.name(), message);
+            found.push(one.about(before[best].name()));
         }
     }
     found

@@ -8,14 +8,14 @@
 
 mod value;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::{
     grade::Verdict,
-    runner::{Run, judge},
+    runner::{KeptError, Record, judge},
     state::Change,
     suite::Suite,
     tool::Tool,
@@ -96,24 +96,40 @@ impl Report {
     }
 }
 
-/// Damages the first passing conversation of each case of `run`.
-#[must_use]
-pub fn mutate(suite: &Suite, run: &Run, tools: &[Tool]) -> Report {
+/// Damages the first passing conversation of each case among `records`.
+///
+/// # Errors
+///
+/// The first error of `records`.
+pub fn mutate(
+    suite: &Suite,
+    records: impl IntoIterator<Item = Result<Record, KeptError>>,
+    tools: &[Tool],
+) -> Result<Report, KeptError> {
     let mut report = Report::default();
-    for case in &suite.cases {
-        let passes = |record: &&crate::runner::Record| {
-            record.case == case.id && record.verdict == Verdict::Pass
-        };
-        let Some(record) = run.records.iter().find(passes) else {
-            report.without.push(case.id.clone());
+    let mut had = HashSet::new();
+    for record in records {
+        let record = record?;
+        let Some(place) = suite.cases.iter().position(|case| case.id == record.case) else {
             continue;
         };
+        if record.verdict != Verdict::Pass || !had.insert(place) {
+            continue;
+        }
+        let case = &suite.cases[place];
         for mutant in mutants(&record.trace, tools) {
             let grade = judge(suite, case, &mutant.trace, tools);
             report.add(&case.id, &mutant, grade.verdict != Verdict::Pass);
         }
     }
-    report
+    let place = |id: &str| suite.cases.iter().position(|case| case.id == id);
+    report.survivors.sort_by_key(|one| place(&one.case));
+    for (place, case) in suite.cases.iter().enumerate() {
+        if !had.contains(&place) {
+            report.without.push(case.id.clone());
+        }
+    }
+    Ok(report)
 }
 
 /// Where a call stands.

@@ -13,7 +13,11 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-pub use self::{html::html, junit::junit, matrix::Matrix};
+pub use self::{
+    html::{HtmlError, html},
+    junit::junit,
+    matrix::Matrix,
+};
 use crate::{
     grade::{Reason, Verdict},
     runner::Run,
@@ -113,7 +117,7 @@ pub fn summarize(suite: &Suite, run: &Run, baseline: Option<&Run>, plan: &Plan) 
     let mut usage = Usage::default();
     run.records
         .iter()
-        .for_each(|record| usage.add(&record.trace.usage));
+        .for_each(|record| usage.add(&record.usage));
     let all: Vec<Tally> = cases.iter().map(|case| case.tally).collect();
     Summary {
         suite: run.suite.clone(),

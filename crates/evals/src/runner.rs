@@ -6,6 +6,8 @@
 //!   chosen, so a run that is interrupted goes on where it was.
 //! * Limits of money, tokens and time stop a run before its next request to the model;
 //!   cases that were not settled by then are inconclusive.
+//! * A run holds what came of its trials; their conversations are on disk as soon as
+//!   they have ended.
 //! * A case keeps the fingerprint of everything that decides what it asks and sees.
 
 mod fingerprint;
@@ -29,7 +31,7 @@ use serde_json::{Map, Value};
 pub use self::{
     fingerprint::{Fingerprint, stale},
     judge::judge,
-    kept::{Keeper, KeptError, Record, Run, TRIALS, keep_tools, load, tools},
+    kept::{Keeper, KeptError, Outcome, Record, Records, Run, TRIALS, keep_tools, load, tools},
 };
 use crate::{
     agent::{Act, Conversation, Limits, Purse},
@@ -119,7 +121,7 @@ impl Job<'_> {
             tokens: AtomicU64::new(0),
         };
         for record in keeper.records() {
-            let usage = &record.trace.usage;
+            let usage = &record.usage;
             spent.spend(usage.tokens_in + usage.tokens_out, usage.usd);
         }
         let keeper = Mutex::new(keeper);

@@ -102,6 +102,9 @@ pub(crate) struct Lint {
     /// Most tokens of all definitions.
     #[arg(long, value_name = "N", default_value_t = 16_000)]
     pub(crate) max_tokens: usize,
+    /// Print the findings as SARIF 2.1.0.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) sarif: bool,
     #[command(flatten)]
     pub(crate) target: Target,
 }

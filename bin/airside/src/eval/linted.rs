@@ -2,7 +2,7 @@
 
 use airside_base::{Fault, Kind};
 use airside_evals::{
-    lint::{Finding, Limits, Weight, lint, requests},
+    lint::{Finding, Limits, RULES, Weight, lint, requests},
     runner,
     toolbox::Server,
 };
@@ -12,6 +12,7 @@ use crate::{
     endpoint,
     failure::{Exit, Failure},
     output::{Align, Out, table},
+    scan::sarif,
     target::block_on,
     text::printable,
 };
@@ -45,9 +46,13 @@ pub(super) fn run(args: &Lint, out: &mut Out) -> Result<(), Failure> {
     };
     let mut found = lint(&tools, before.as_deref(), &asked, &limits);
     found.sort_by(|a, b| (b.weight, a.rule, &a.tool).cmp(&(a.weight, b.rule, &b.tool)));
-    match out.is_json() {
-        true => out.json_pretty(&found)?,
-        false => show(&found, out)?,
+    match (args.sarif, out.is_json()) {
+        (true, _) => {
+            let scanned: Vec<_> = found.iter().map(Finding::scanned).collect();
+            out.json_pretty(&sarif::document(&scanned, &RULES))?;
+        }
+        (false, true) => out.json_pretty(&found)?,
+        (false, false) => show(&found, out)?,
     }
     let errors = found
         .iter()

@@ -16,9 +16,9 @@ use crate::{
 /// Damages the conversations of a run and reports.
 pub(super) fn run(args: &Mutate, out: &mut Out) -> Result<(), Failure> {
     let suite = super::suite::load(&args.suite.suite)?;
-    let run = runner::load(&args.out).map_err(super::run::kept)?;
+    let records = runner::Records::open(&args.out).map_err(super::run::kept)?;
     let tools = runner::tools(&args.out).map_err(super::run::kept)?;
-    let report = mutate(&suite, &run, &tools);
+    let report = mutate(&suite, records, &tools).map_err(super::run::kept)?;
     match out.is_json() {
         true => out.json_pretty(&report)?,
         false => show(&report, out)?,

@@ -9,7 +9,7 @@ use airside_evals::{
     grade::Verdict,
     history::Results,
     model::{Endpoint, HttpModel, Model, SetupError},
-    report::{self, CaseSummary, Summary},
+    report::{self, CaseSummary, HtmlError, Summary},
     runner::{self, Caps, Job, KeptError, Progress},
     stats::{Plan, Sprt},
     suite::Suite,
@@ -44,14 +44,15 @@ pub(super) fn run(args: &Run, out: &mut Out) -> Result<(), Failure> {
         false => None,
     };
     let done = block_on(have(args, &suite, folder, (baseline.as_ref(), only)));
+    let told = done.and_then(|run| match run {
+        None => out.line("nothing is stale"),
+        Some(run) => finish(args, &suite, (&run, folder), baseline.as_ref(), out),
+    });
     if args.out.is_none() {
         // What was kept for a crash is of no use any more.
         let _ = std::fs::remove_dir_all(&scratch);
     }
-    match done? {
-        None => out.line("nothing is stale"),
-        Some(run) => finish(args, &suite, (&run, baseline.as_ref()), out),
-    }
+    told
 }
 
 /// Runs what differs from the last result that `folder` keeps, and reports.
@@ -66,7 +67,7 @@ pub(super) fn round(args: &Run, folder: &Path, out: &mut Out) -> Result<(), Fail
         None => Ok(()),
         Some(run) => {
             let before = Some(&before).filter(|before| !before.records.is_empty());
-            finish(args, &suite, (&run, before), out)
+            finish(args, &suite, (&run, folder), before, out)
         }
     }
 }
@@ -118,11 +119,12 @@ fn no_case() -> Failure {
 fn finish(
     args: &Run,
     suite: &Suite,
-    (run, baseline): (&runner::Run, Option<&runner::Run>),
+    (run, folder): (&runner::Run, &Path),
+    baseline: Option<&runner::Run>,
     out: &mut Out,
 ) -> Result<(), Failure> {
     let summary = report::summarize(suite, run, baseline, &plan(&args.limits));
-    write(&args.files, &summary, run)?;
+    write(&args.files, &summary, folder)?;
     let results = Results::of(run, &summary);
     let told = block_on(super::status::tell(&args.target, &results));
     let shown = show(&summary, out);
@@ -176,7 +178,7 @@ pub(super) fn report(args: &Report, out: &mut Out) -> Result<(), Failure> {
         .transpose()
         .map_err(kept)?;
     let summary = report::summarize(&suite, &run, baseline.as_ref(), &Plan::default());
-    write(&args.files, &summary, &run)?;
+    write(&args.files, &summary, &args.out)?;
     show(&summary, out)
 }
 
@@ -328,20 +330,30 @@ fn setup(error: SetupError) -> Failure {
     )
 }
 
-fn write(files: &Files, summary: &Summary, run: &runner::Run) -> Result<(), Failure> {
-    let put = |path: &Option<std::path::PathBuf>, text: &dyn Fn() -> String| match path {
-        None => Ok(()),
-        Some(path) => std::fs::write(path, text()).map_err(|error| {
-            let text = format!("cannot write {}: {error}", path.display());
-            let fault = Fault::new(Kind::Unavailable, "EVL-016", text);
-            Failure::new(
-                Exit::Failed,
-                fault.with_hint("check the folder and its permissions"),
-            )
-        }),
+/// Writes the reports that are asked for, of the run in `folder`.
+fn write(files: &Files, summary: &Summary, folder: &Path) -> Result<(), Failure> {
+    let failed = |path: &Path, error: &std::io::Error| {
+        let text = format!("cannot write {}: {error}", path.display());
+        let fault = Fault::new(Kind::Unavailable, "EVL-016", text);
+        Failure::new(
+            Exit::Failed,
+            fault.with_hint("check the folder and its permissions"),
+        )
     };
-    put(&files.junit, &|| report::junit(summary))?;
-    put(&files.html, &|| report::html(summary, run))
+    if let Some(path) = &files.junit {
+        std::fs::write(path, report::junit(summary)).map_err(|error| failed(path, &error))?;
+    }
+    if let Some(path) = &files.html {
+        let records = runner::Records::open(folder).map_err(kept)?;
+        let file = std::fs::File::create(path).map_err(|error| failed(path, &error))?;
+        let mut file = std::io::BufWriter::new(file);
+        let written = report::html(summary, records, &mut file);
+        written.map_err(|error| match error {
+            HtmlError::Write(error) => failed(path, &error),
+            HtmlError::Read(error) => kept(error),
+        })?;
+    }
+    Ok(())
 }
 
 fn show(summary: &Summary, out: &mut Out) -> Result<(), Failure> {

@@ -232,6 +232,45 @@ fn recordings_are_played_back_and_a_miss_names_what_differs() {
 }
 
 #[test]
+fn what_is_wrong_with_words_of_tools_is_told_to_code_hosts() {
+    let script = r#"
+tools:
+  - { name: find, description: Finds hotels that are free in a place., inputSchema: { type: object, properties: { place: { type: string }, nights: { type: integer } } } }
+  - { name: nameless, inputSchema: { type: object } }
+"#;
+    let place = Place::new();
+    let model = serve(&place, script);
+    let tools = model.url().join("/mcp").expect("an address").to_string();
+    let lint = |more: &[&str]| place.run(&[&["eval", "lint", "--url", &tools], more].concat());
+    let ran = lint(&["--sarif"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let document = ran.json();
+    let run = &document["runs"][0];
+    let results = run["results"].as_array().expect("results");
+    let of = |rule: &str| -> Vec<&Value> {
+        let is = |one: &&Value| one["ruleId"] == rule;
+        results.iter().filter(is).collect()
+    };
+    let described = &of("no-description")[..];
+    let [one] = described else {
+        panic!("{document}")
+    };
+    assert_eq!(one["level"], "error");
+    assert!(text(&one["message"]["text"]).starts_with("nameless: "));
+    let rule = usize::try_from(one["ruleIndex"].as_u64().expect("an index")).expect("small");
+    assert_eq!(run["tool"]["driver"]["rules"][rule]["id"], "no-description");
+    let prints: std::collections::BTreeSet<String> = of("argument")
+        .iter()
+        .map(|one| one["partialFingerprints"]["airside/v1"].to_string())
+        .collect();
+    assert_eq!(prints.len(), 2, "each argument is a finding of its own");
+    let known = run["tool"]["driver"]["rules"].as_array().expect("rules");
+    for one in lint(&["--json"]).json().as_array().expect("findings") {
+        assert!(known.iter().any(|rule| rule["id"] == one["rule"]), "{one}");
+    }
+}
+
+#[test]
 fn limits_stop_a_run_before_its_next_request() {
     let stage = Stage::new(GOOD);
     let ran = stage.run(&[

@@ -52,19 +52,15 @@ fn report(checks: &str) -> Report {
         "suite: s\nschema: 1\nstate: {{probe: [{{name: bookings, tool: list}}]}}\ncases:\n- id: book\n  ask: hi\n  expect: {checks}\n"
     );
     let suite = Suite::parse(&text).unwrap();
-    let run = Run {
-        suite: "s".to_owned(),
-        model: "m".to_owned(),
-        records: vec![crate::runner::Record {
-            case: "book".to_owned(),
-            trial: 0,
-            verdict: Verdict::Pass,
-            reasons: Vec::new(),
-            fingerprint: crate::runner::Fingerprint::default(),
-            trace: booked(),
-        }],
+    let record = crate::runner::Record {
+        case: "book".to_owned(),
+        trial: 0,
+        verdict: Verdict::Pass,
+        reasons: Vec::new(),
+        fingerprint: crate::runner::Fingerprint::default(),
+        trace: booked(),
     };
-    mutate(&suite, &run, &tools())
+    mutate(&suite, [Ok(record)], &tools()).unwrap()
 }
 
 #[test]
@@ -96,6 +92,6 @@ fn a_case_that_never_passed_is_named() {
         "suite: s\nschema: 1\ncases:\n- id: a\n  ask: hi\n  expect: {calls: {none: true}}\n",
     )
     .unwrap();
-    let report = mutate(&suite, &Run::default(), &tools());
+    let report = mutate(&suite, [], &tools()).unwrap();
     assert_eq!(report.without, ["a"]);
 }

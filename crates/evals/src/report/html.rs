@@ -1,10 +1,18 @@
 //! One HTML page without scripts or foreign resources.
+//!
+//! # Invariants
+//!
+//! * It is written conversation by conversation, so that it needs no more memory for
+//!   many of them.
 
-use std::fmt::Write as _;
+use std::{
+    fmt::Write as _,
+    io::{self, Write},
+};
 
 use super::{CaseSummary, Summary, junit::escape};
 use crate::{
-    runner::{Record, Run},
+    runner::{KeptError, Record},
     stats::Interval,
     trace::{Arguments, Call, Step},
 };
@@ -19,9 +27,27 @@ details{margin:.3rem 0}summary{cursor:pointer}pre{white-space:pre-wrap;overflow-
 /// Longest text of one step that is shown, in characters.
 const MAX_TEXT: usize = 4000;
 
-/// Returns the run as a page.
-#[must_use]
-pub fn html(summary: &Summary, run: &Run) -> String {
+/// Why a page cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum HtmlError {
+    /// The page cannot be written.
+    #[error("the page cannot be written")]
+    Write(#[from] io::Error),
+    /// The conversations cannot be read.
+    #[error(transparent)]
+    Read(#[from] KeptError),
+}
+
+/// Writes a run with its conversations as a page.
+///
+/// # Errors
+///
+/// [`HtmlError`].
+pub fn html(
+    summary: &Summary,
+    records: impl IntoIterator<Item = Result<Record, KeptError>>,
+    to: &mut impl Write,
+) -> Result<(), HtmlError> {
     let mut page = String::new();
     let title = escape(&format!("{} with {}", summary.suite, summary.model));
     let _ = write!(
@@ -34,11 +60,14 @@ pub fn html(summary: &Summary, run: &Run) -> String {
     cases(&mut page, summary);
     matrix(&mut page, summary);
     page.push_str("<h2>Conversations</h2>");
-    for record in &run.records {
-        conversation(&mut page, record);
+    for record in records {
+        to.write_all(page.as_bytes())?;
+        page.clear();
+        conversation(&mut page, &record?);
     }
     page.push_str("</body></html>\n");
-    page
+    to.write_all(page.as_bytes())?;
+    Ok(to.flush()?)
 }
 
 fn percent(share: f64) -> String {

@@ -30,7 +30,7 @@ impl Matrix {
                 true => vec![&case.expect],
                 false => of_turns.collect(),
             };
-            for (expect, turn) in expectations.into_iter().zip(&record.trace.turns) {
+            for (expect, called) in expectations.into_iter().zip(&record.first) {
                 let Some(calls) = &expect.calls else { continue };
                 let first = calls.first.as_ref().map(Selector::shown);
                 let least = calls.at_least.first().map(|spec| spec.tool.shown());
@@ -38,8 +38,7 @@ impl Matrix {
                 let Some(expected) = first.or(least).or(none) else {
                     continue;
                 };
-                let called = turn.calls().next().map_or(NONE, |call| &call.tool);
-                matrix.add(&expected, called);
+                matrix.add(&expected, called.as_deref().unwrap_or(NONE));
             }
         }
         matrix

@@ -1,6 +1,6 @@
 //! What decides the result of a case, as digests: which results a change makes stale.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -20,7 +20,7 @@ pub struct Fingerprint {
     /// What the server says that it is.
     pub server: String,
     /// Each tool that the model is shown: its full definition and its place.
-    pub tools: BTreeMap<String, String>,
+    pub tools: Arc<BTreeMap<String, String>>,
 }
 
 impl Fingerprint {
@@ -44,7 +44,7 @@ impl Fingerprint {
                 suite.state
             ])),
             server: fingerprint(job.server.version()),
-            tools: tools.iter().enumerate().map(tool).collect(),
+            tools: Arc::new(tools.iter().enumerate().map(tool).collect()),
         }
     }
 
@@ -63,7 +63,7 @@ impl Fingerprint {
                 changes.push(what.to_owned());
             }
         }
-        for (tool, now) in &self.tools {
+        for (tool, now) in self.tools.iter() {
             match earlier.tools.get(tool) {
                 None => changes.push(format!("new tool {tool}")),
                 Some(before) if before != now => changes.push(format!("tool {tool}")),

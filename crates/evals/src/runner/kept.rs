@@ -1,10 +1,16 @@
 //! Runs on disk: one line for each trial, so that nothing had is had twice.
+//!
+//! # Invariants
+//!
+//! * Conversations stay on disk: what a run holds of a trial ([`Outcome`]) does not grow
+//!   with what was said in it, and all trials share one list of tools.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     fs::{File, OpenOptions},
     io::{self, BufReader, Read as _, Write as _},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use serde::{Deserialize, Serialize};
@@ -15,7 +21,7 @@ use crate::{
     lines,
     stats::Tally,
     tool::Tool,
-    trace::Trace,
+    trace::{Trace, Turn, Usage},
 };
 
 /// Name of the file with the trials.
@@ -42,15 +48,55 @@ pub struct Record {
     pub trace: Trace,
 }
 
+/// What is remembered of a trial whose conversation is on disk.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// The case.
+    pub case: String,
+    /// The trial, from 0.
+    pub trial: u64,
+    /// What it was judged to be.
+    pub verdict: Verdict,
+    /// Why.
+    pub reasons: Vec<Reason>,
+    /// What decided it.
+    pub fingerprint: Fingerprint,
+    /// What it cost.
+    pub usage: Usage,
+    /// The tool that was called first in each turn.
+    pub first: Vec<Option<String>>,
+}
+
+impl Outcome {
+    /// Returns what is remembered of `record`.
+    #[must_use]
+    pub fn of(record: Record) -> Self {
+        let first = |turn: &Turn| turn.calls().next().map(|call| call.tool.clone());
+        Self {
+            first: record.trace.turns.iter().map(first).collect(),
+            usage: record.trace.usage,
+            case: record.case,
+            trial: record.trial,
+            verdict: record.verdict,
+            reasons: record.reasons,
+            fingerprint: record.fingerprint,
+        }
+    }
+}
+
+/// Lists of tools that trials share.
+type Lists = HashSet<Arc<BTreeMap<String, String>>>;
+
 /// All trials of a run.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Run {
     /// The suite.
     pub suite: String,
     /// The model.
     pub model: String,
     /// The trials, in the order in which they ended.
-    pub records: Vec<Record>,
+    pub records: Vec<Outcome>,
+    lists: Lists,
 }
 
 /// The first line of a run.
@@ -96,38 +142,82 @@ pub struct Keeper {
     run: Run,
 }
 
-/// Reads a run. A last line that was cut off by a crash is passed over.
+/// The trials of a run, read one after the other. A last line that was cut off by a
+/// crash is passed over.
+#[derive(Debug)]
+pub struct Records {
+    path: PathBuf,
+    file: BufReader<File>,
+    head: Head,
+    ahead: Option<String>,
+}
+
+impl Records {
+    /// Opens the run in `folder`.
+    ///
+    /// # Errors
+    ///
+    /// When it is not there or not a run.
+    pub fn open(folder: &Path) -> Result<Self, KeptError> {
+        let path = folder.join(TRIALS);
+        let open = || -> io::Result<_> {
+            let mut file = BufReader::new(File::open(&path)?);
+            let head = lines::next(&mut file)?.unwrap_or_default();
+            let head = serde_json::from_str(&head).map_err(io::Error::other)?;
+            let ahead = lines::next(&mut file)?;
+            Ok((file, head, ahead))
+        };
+        match open() {
+            Ok((file, head, ahead)) => Ok(Self {
+                path,
+                file,
+                head,
+                ahead,
+            }),
+            Err(source) => Err(KeptError::File { path, source }),
+        }
+    }
+
+    fn read(&mut self) -> io::Result<Option<Record>> {
+        let Some(line) = self.ahead.take() else {
+            return Ok(None);
+        };
+        self.ahead = lines::next(&mut self.file)?;
+        match serde_json::from_str(&line) {
+            Ok(record) => Ok(Some(record)),
+            Err(_) if self.ahead.is_none() => Ok(None),
+            Err(error) => Err(io::Error::other(error)),
+        }
+    }
+}
+
+impl Iterator for Records {
+    type Item = Result<Record, KeptError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let read = self.read().map_err(|source| {
+            self.ahead = None;
+            KeptError::File {
+                path: self.path.clone(),
+                source,
+            }
+        });
+        read.transpose()
+    }
+}
+
+/// Reads what is remembered of a run.
 ///
 /// # Errors
 ///
 /// When it is not there or not a run.
 pub fn load(folder: &Path) -> Result<Run, KeptError> {
-    let path = folder.join(TRIALS);
-    let failed = |source| KeptError::File {
-        path: path.clone(),
-        source,
-    };
-    let file = File::open(&path).map_err(failed)?;
-    let mut file = BufReader::new(file);
-    let head = lines::next(&mut file).map_err(failed)?.unwrap_or_default();
-    let head: Head =
-        serde_json::from_str(&head).map_err(|error| failed(io::Error::other(error)))?;
-    let mut records = Vec::new();
-    let mut broken: Option<serde_json::Error> = None;
-    while let Some(line) = lines::next(&mut file).map_err(failed)? {
-        if let Some(error) = broken.take() {
-            return Err(failed(io::Error::other(error)));
-        }
-        match serde_json::from_str(&line) {
-            Ok(record) => records.push(record),
-            Err(error) => broken = Some(error),
-        }
+    let records = Records::open(folder)?;
+    let mut run = Run::new(&records.head.suite, &records.head.model);
+    for record in records {
+        run.add(record?);
     }
-    Ok(Run {
-        suite: head.suite,
-        model: head.model,
-        records,
-    })
+    Ok(run)
 }
 
 /// Keeps the tools that were there.
@@ -170,19 +260,17 @@ impl Keeper {
             path: path.clone(),
             source,
         };
-        let run = match path.is_file() {
-            true => load(folder)?,
-            false => Run {
-                suite: suite.to_owned(),
-                model: model.to_owned(),
-                records: Vec::new(),
-            },
+        let before = match path.is_file() {
+            true => Some(Records::open(folder)?),
+            false => None,
         };
-        if run.suite != suite || run.model != model {
+        if let Some(Records { head, .. }) = &before
+            && (head.suite != suite || head.model != model)
+        {
             return Err(KeptError::Other {
                 path: folder.to_owned(),
-                suite: run.suite,
-                model: run.model,
+                suite: head.suite.clone(),
+                model: head.model.clone(),
             });
         }
         std::fs::create_dir_all(folder).map_err(failed)?;
@@ -190,13 +278,16 @@ impl Keeper {
         let whole = folder.join(format!("{TRIALS}.new"));
         let mut file = File::create(&whole).map_err(failed)?;
         let head = Head {
-            suite: run.suite.clone(),
-            model: run.model.clone(),
+            suite: suite.to_owned(),
+            model: model.to_owned(),
             format: FORMAT,
         };
         write_line(&mut file, &head).map_err(failed)?;
-        for record in &run.records {
-            write_line(&mut file, record).map_err(failed)?;
+        let mut run = Run::new(suite, model);
+        for record in before.into_iter().flatten() {
+            let record = record?;
+            write_line(&mut file, &record).map_err(failed)?;
+            run.add(record);
         }
         file.sync_all().map_err(failed)?;
         std::fs::rename(&whole, &path).map_err(failed)?;
@@ -208,7 +299,7 @@ impl Keeper {
     }
 
     /// Returns the trials so far.
-    pub(super) fn records(&self) -> &[Record] {
+    pub(super) fn records(&self) -> &[Outcome] {
         &self.run.records
     }
 
@@ -235,7 +326,7 @@ impl Keeper {
             path: self.path.clone(),
             source,
         })?;
-        self.run.records.push(record);
+        self.run.add(record);
         Ok(())
     }
 
@@ -252,6 +343,29 @@ fn write_line(file: &mut File, value: &impl Serialize) -> io::Result<()> {
 }
 
 impl Run {
+    /// Returns a run without trials.
+    #[must_use]
+    pub fn new(suite: &str, model: &str) -> Self {
+        Self {
+            suite: suite.to_owned(),
+            model: model.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// Remembers one more trial.
+    pub fn add(&mut self, record: Record) {
+        let mut outcome = Outcome::of(record);
+        let tools = &mut outcome.fingerprint.tools;
+        match self.lists.get(tools) {
+            Some(shared) => *tools = shared.clone(),
+            None => {
+                self.lists.insert(tools.clone());
+            }
+        }
+        self.records.push(outcome);
+    }
+
     /// Returns how often each case passed, under its latest fingerprint.
     #[must_use]
     pub fn tallies(&self) -> BTreeMap<String, Tally> {
