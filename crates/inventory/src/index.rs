@@ -9,13 +9,10 @@
 //! * Alias groups are made here, once, so that everything else speaks of one
 //!   vulnerability where several databases speak of several records.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::OnceLock,
-};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aws_lc_rs::digest::{SHA256, digest};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     advisory::Advisory,
@@ -26,7 +23,7 @@ use crate::{
 };
 
 /// First bytes of an index. Changes with its shape.
-const MAGIC: &[u8; 8] = b"AIRIDX03";
+const MAGIC: &[u8; 8] = b"AIRIDX04";
 const DIGEST_BYTES: usize = 32;
 const PACKAGE_BYTES: usize = 16;
 const NAME_BYTES: usize = 12;
@@ -45,6 +42,8 @@ struct Header {
     names: u64,
     offsets: u64,
     cves: u64,
+    speakers: u64,
+    spoken: u64,
     statements: u64,
     blob: u64,
 }
@@ -139,7 +138,7 @@ impl Builder {
             blob.extend(serde_json::to_vec(advisory).unwrap_or_default());
             offsets.push(blob.len() as u64);
         }
-        let statements = serde_json::to_vec(&self.statements).unwrap_or_default();
+        let said = Said::of(&self.statements);
         let mut cves: Vec<_> = self.known.into_iter().collect();
         cves.sort_by_key(|(key, _)| *key);
         let header = Header {
@@ -151,18 +150,13 @@ impl Builder {
             names: names.len() as u64,
             offsets: offsets.len() as u64,
             cves: cves.len() as u64,
-            statements: statements.len() as u64,
+            speakers: said.names.len() as u64,
+            spoken: said.offsets.len() as u64,
+            statements: said.texts.len() as u64,
             blob: blob.len() as u64,
         };
         let header = serde_json::to_vec(&header).unwrap_or_default();
-        let body = body(
-            &header,
-            &packages,
-            &names,
-            &offsets,
-            &cves,
-            &[&statements, &blob],
-        );
+        let body = body(&header, &packages, &names, &offsets, &cves, &said, &blob);
         let mut bytes = Vec::with_capacity(body.len() + MAGIC.len() + DIGEST_BYTES);
         bytes.extend(MAGIC);
         bytes.extend(digest(&SHA256, &body).as_ref());
@@ -178,7 +172,8 @@ fn body(
     names: &BTreeMap<u64, u32>,
     offsets: &[u64],
     cves: &[(u64, Known)],
-    texts: &[&[u8]],
+    said: &Said,
+    blob: &[u8],
 ) -> Vec<u8> {
     let mut body = Vec::new();
     body.extend((header.len() as u64).to_le_bytes());
@@ -204,10 +199,42 @@ fn body(
     for (key, known) in cves {
         known.write(*key, &mut body);
     }
-    for text in texts {
-        body.extend(*text);
+    for (key, number) in &said.names {
+        body.extend(key.to_le_bytes());
+        body.extend(number.to_le_bytes());
     }
+    for offset in &said.offsets {
+        body.extend(offset.to_le_bytes());
+    }
+    body.extend(&said.texts);
+    body.extend(blob);
     body
+}
+
+/// Statements of VEX, to be found by the ids they speak of.
+struct Said {
+    names: BTreeSet<(u64, u32)>,
+    offsets: Vec<u64>,
+    texts: Vec<u8>,
+}
+
+impl Said {
+    fn of(statements: &[Statement]) -> Self {
+        let mut said = Self {
+            names: BTreeSet::new(),
+            offsets: vec![0],
+            texts: Vec::new(),
+        };
+        for (number, statement) in (0_u32..).zip(statements) {
+            let names = statement.aliases.iter().chain([&statement.vulnerability]);
+            said.names
+                .extend(names.map(|name| (hash(name.as_bytes()), number)));
+            said.texts
+                .extend(serde_json::to_vec(statement).unwrap_or_default());
+            said.offsets.push(said.texts.len() as u64);
+        }
+        said
+    }
 }
 
 /// Gives every advisory the id of its alias group.
@@ -286,9 +313,9 @@ pub struct Index {
     offsets: usize,
     cves: usize,
     blob: usize,
+    speakers: usize,
+    spoken: usize,
     said: usize,
-    /// Read when the first is asked for: most starts need none.
-    statements: OnceLock<Vec<Statement>>,
     digest: String,
 }
 
@@ -326,6 +353,8 @@ impl Index {
         let names = part(header.names, NAME_BYTES).ok_or_else(shape)?;
         let offsets = part(header.offsets, 8).ok_or_else(shape)?;
         let cves = part(header.cves, RECORD_BYTES).ok_or_else(shape)?;
+        let speakers = part(header.speakers, NAME_BYTES).ok_or_else(shape)?;
+        let spoken = part(header.spoken, 8).ok_or_else(shape)?;
         let said = part(header.statements, 1).ok_or_else(shape)?;
         let blob = part(header.blob, 1).ok_or_else(shape)?;
         if at != bytes.len() {
@@ -341,8 +370,9 @@ impl Index {
             offsets,
             cves,
             blob,
+            speakers,
+            spoken,
             said,
-            statements: OnceLock::new(),
             digest,
         })
     }
@@ -389,13 +419,40 @@ impl Index {
         self.header.ecosystems.contains_key(&*ecosystem.osv())
     }
 
-    /// Returns the statements of VEX.
+    /// Returns the number of statements of VEX.
     #[must_use]
-    pub fn statements(&self) -> &[Statement] {
-        self.statements.get_or_init(|| {
-            // The digest was right, so these are the bytes that were written.
-            serde_json::from_slice(&self.bytes[self.said..self.blob]).unwrap_or_default()
-        })
+    pub fn statements(&self) -> usize {
+        usize::try_from(self.header.spoken).unwrap_or(1).max(1) - 1
+    }
+
+    /// Returns the statements of VEX about a vulnerability under any of `ids`, in
+    /// their fixed order.
+    #[must_use]
+    pub fn said_of(&self, ids: &[String]) -> Vec<Statement> {
+        let count = usize::try_from(self.header.speakers).unwrap_or(0);
+        let mut numbers = BTreeSet::new();
+        for id in ids {
+            let key = hash(id.as_bytes());
+            let Some(hit) = self.search(self.speakers, NAME_BYTES, count, key) else {
+                continue;
+            };
+            // Many may speak of one: those with the same key lie side by side.
+            let same = |at: &usize| {
+                let inside = (self.speakers..self.spoken).contains(at);
+                inside && u64_at(&self.bytes, *at) == Some(key)
+            };
+            let before = (1..).map_while(|n| hit.checked_sub(n * NAME_BYTES));
+            let after = (0..).map(|n| hit + n * NAME_BYTES);
+            let all = before.take_while(same).chain(after.take_while(same));
+            numbers.extend(all.filter_map(|at| u32_at(&self.bytes, at + 8)));
+        }
+        numbers
+            .into_iter()
+            .filter_map(|number| self.record(self.spoken, self.said, number))
+            .filter(|said: &Statement| {
+                ids.contains(&said.vulnerability) || said.aliases.iter().any(|a| ids.contains(a))
+            })
+            .collect()
     }
 
     /// Returns the advisories that name a package, informational and withdrawn ones
@@ -447,10 +504,15 @@ impl Index {
     }
 
     fn advisory(&self, number: u32) -> Option<Advisory> {
-        let at = self.offsets + 8 * number as usize;
+        self.record(self.offsets, self.blob, number)
+    }
+
+    /// Reads one record of the texts at `texts`, cut where `offsets` says.
+    fn record<T: DeserializeOwned>(&self, offsets: usize, texts: usize, number: u32) -> Option<T> {
+        let at = offsets + 8 * number as usize;
         let start = usize::try_from(u64_at(&self.bytes, at)?).ok()?;
         let end = usize::try_from(u64_at(&self.bytes, at + 8)?).ok()?;
-        let json = self.bytes.get(self.blob + start..self.blob + end)?;
+        let json = self.bytes.get(texts + start..texts + end)?;
         serde_json::from_slice(json).ok()
     }
 

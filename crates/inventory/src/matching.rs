@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     advisory::{Advisory, Says},
-    component::{Component, Ecosystem, Inventory, Origin, Scope},
+    component::{Component, Ecosystem, Inventory, Origin, Scope, purl},
     index::Index,
     version::{Scheme, Version},
     vex::{self, Statement},
@@ -143,13 +143,32 @@ impl Assessment {
     }
 }
 
-/// Assesses components against one index. What it looked up once it keeps.
+/// Assesses components against one index. What it looked up, and what it said of a
+/// component, it keeps: many servers are made of the same parts.
 #[derive(Debug)]
 pub struct Matcher<'a> {
     index: &'a Index,
     trusted: Vec<String>,
-    said: Option<HashMap<String, Vec<usize>>>,
     packages: HashMap<(Ecosystem, String), Arc<Vec<Advisory>>>,
+    verdicts: HashMap<Identity<'a>, Option<Arc<Verdict>>>,
+}
+
+/// What a verdict depends on: the component, and the product it is a part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Identity<'a> {
+    ecosystem: &'a Ecosystem,
+    name: &'a str,
+    version: Option<&'a str>,
+    origin: Origin,
+    product: Option<&'a str>,
+}
+
+/// What is said of a component, wherever it lies; its places are not filled in.
+#[derive(Debug, Default)]
+struct Verdict {
+    matches: Vec<Match>,
+    notices: Vec<Notice>,
+    unassessed: Option<String>,
 }
 
 impl<'a> Matcher<'a> {
@@ -160,29 +179,38 @@ impl<'a> Matcher<'a> {
         Self {
             index,
             trusted,
-            said: None,
             packages: HashMap::new(),
+            verdicts: HashMap::new(),
         }
     }
 
     /// Assesses every component of `inventory`.
-    pub fn assess(&mut self, inventory: &Inventory) -> Assessment {
-        let located = locate(&inventory.components);
-        let mut assessment = Assessment {
-            components: located.len(),
-            ..Assessment::default()
-        };
-        for (component, origin) in located {
-            self.one(
-                component,
-                origin,
-                inventory.product.as_deref(),
-                &mut assessment,
-            );
+    pub fn assess(&mut self, inventory: &'a Inventory) -> Assessment {
+        let mut sorted: Vec<(Identity<'a>, &Component)> = inventory
+            .components
+            .iter()
+            .map(|component| (Identity::of(component, inventory), component))
+            .collect();
+        // Stable, so that places stay in the order they were read in.
+        sorted.sort_by_key(|(identity, _)| *identity);
+        let mut assessment = Assessment::default();
+        for same in sorted.chunk_by(|(a, _), (b, _)| a == b) {
+            assessment.components += 1;
+            let identity = same[0].0;
+            let verdict = match self.verdicts.get(&identity) {
+                Some(known) => known.clone(),
+                None => {
+                    let said = self.judge(identity);
+                    self.verdicts.insert(identity, said.clone());
+                    said
+                }
+            };
+            if let Some(verdict) = verdict {
+                verdict.at(&locate(identity, same), &mut assessment);
+            }
         }
         assessment.matches.sort_by(|a, b| {
-            let key = |m: &Match| (m.component.purl.clone(), m.vulnerability.clone());
-            key(a).cmp(&key(b))
+            (&a.component.purl, &a.vulnerability).cmp(&(&b.component.purl, &b.vulnerability))
         });
         assessment.notices.sort();
         assessment.notices.dedup();
@@ -200,27 +228,29 @@ impl<'a> Matcher<'a> {
         found
     }
 
-    fn one(
-        &mut self,
-        component: Located,
-        origin: Origin,
-        product: Option<&str>,
-        into: &mut Assessment,
-    ) {
+    /// Returns what is to be said of a component: nothing, where no advisory concerns
+    /// it and that is known to mean something.
+    fn judge(&mut self, identity: Identity<'_>) -> Option<Arc<Verdict>> {
+        let mut verdict = Verdict::default();
+        let component = locate(identity, &[]);
         let advisories = self.advisories(&component.ecosystem, &component.name);
-        let blind = blindness(self.index, &component, origin, !advisories.is_empty());
-        let Some(version) = component.version.clone() else {
-            let reason = "no exact version is named".to_owned();
-            into.unassessed.push(Unassessed { component, reason });
-            return;
+        let blind = blindness(
+            self.index,
+            &component,
+            identity.origin,
+            !advisories.is_empty(),
+        );
+        let Some(version) = &component.version else {
+            verdict.unassessed = Some("no exact version is named".to_owned());
+            return Some(Arc::new(verdict));
         };
-        let read = Scheme::of(&component.ecosystem).and_then(|s| s.read(&version).ok());
+        let read = Scheme::of(&component.ecosystem).and_then(|s| s.read(version).ok());
         let mut groups: BTreeMap<&str, Vec<(&Advisory, Says)>> = BTreeMap::new();
         for advisory in advisories.iter().filter(|a| a.withdrawn.is_none()) {
-            let says = says(advisory, &component, &version, read.as_ref());
+            let says = says(advisory, &component, version, read.as_ref());
             if let Some(sort) = &advisory.informational {
                 if matches!(says, Says::Affected { .. }) {
-                    into.notices.push(Notice {
+                    verdict.notices.push(Notice {
                         component: component.clone(),
                         id: advisory.id.clone(),
                         sort: sort.clone(),
@@ -237,32 +267,24 @@ impl<'a> Matcher<'a> {
         let mut affected = false;
         for (group, said) in groups {
             if let Some(mut found) = joined(group, &said, &component) {
-                self.apply_vex(&mut found, product);
+                self.apply_vex(&mut found, identity.product);
                 affected |= found.standing == Standing::Affected;
-                into.matches.push(found);
+                verdict.matches.push(found);
             }
         }
         // An affected version is a finding wherever it comes from; that others found
         // nothing means little when the number does not identify the code.
-        if let (Some(reason), false) = (blind, affected) {
-            into.unassessed.push(Unassessed { component, reason });
-        }
+        verdict.unassessed = blind.filter(|_| !affected);
+        let silent = verdict.matches.is_empty()
+            && verdict.notices.is_empty()
+            && verdict.unassessed.is_none();
+        (!silent).then(|| Arc::new(verdict))
     }
 
-    fn apply_vex(&mut self, found: &mut Match, product: Option<&str>) {
+    fn apply_vex(&self, found: &mut Match, product: Option<&str>) {
         if found.standing != Standing::Affected {
             return;
         }
-        let index = self.index;
-        let said = self.said.get_or_insert_with(|| {
-            let mut said: HashMap<String, Vec<usize>> = HashMap::new();
-            for (number, statement) in index.statements().iter().enumerate() {
-                for id in statement.aliases.iter().chain([&statement.vulnerability]) {
-                    said.entry(id.clone()).or_default().push(number);
-                }
-            }
-            said
-        });
         let component = Component {
             version: found.component.version.clone(),
             ..Component::new(
@@ -272,19 +294,44 @@ impl<'a> Matcher<'a> {
                 "",
             )
         };
-        let numbers: BTreeSet<usize> = found
-            .ids
-            .iter()
-            .filter_map(|id| said.get(id))
-            .flatten()
-            .copied()
-            .collect();
-        for number in numbers {
-            let statement = &index.statements()[number];
+        for statement in self.index.said_of(&found.ids) {
             if statement.is_about(&component, product) {
-                heed(found, statement, &self.trusted);
+                heed(found, &statement, &self.trusted);
             }
         }
+    }
+}
+
+impl<'a> Identity<'a> {
+    fn of(component: &'a Component, inventory: &'a Inventory) -> Self {
+        let (ecosystem, name, version) = component.identity();
+        Self {
+            ecosystem,
+            name,
+            version,
+            origin: component.origin,
+            product: inventory.product.as_deref(),
+        }
+    }
+}
+
+impl Verdict {
+    /// Says it of `component`.
+    fn at(&self, component: &Located, into: &mut Assessment) {
+        into.matches.extend(self.matches.iter().map(|found| Match {
+            component: component.clone(),
+            ..found.clone()
+        }));
+        into.notices
+            .extend(self.notices.iter().map(|notice| Notice {
+                component: component.clone(),
+                ..notice.clone()
+            }));
+        into.unassessed
+            .extend(self.unassessed.iter().map(|reason| Unassessed {
+                component: component.clone(),
+                reason: reason.clone(),
+            }));
     }
 }
 
@@ -413,47 +460,53 @@ fn joined(group: &str, said: &[(&Advisory, Says)], component: &Located) -> Optio
 
 /// Sorts versions by the rule of their ecosystem and drops repetitions.
 pub(crate) fn sort_versions(ecosystem: &Ecosystem, versions: &mut Vec<String>) {
+    if versions.len() < 2 {
+        return;
+    }
     let scheme = Scheme::of(ecosystem);
-    let read = |text: &String| scheme.and_then(|scheme| scheme.read(text).ok());
-    versions.sort_by(|a, b| match (read(a), read(b)) {
-        (Some(x), Some(y)) => x.compare(&y).unwrap_or(std::cmp::Ordering::Equal),
+    let mut read: Vec<(Option<Version>, String)> = versions
+        .drain(..)
+        .map(|text| (scheme.and_then(|scheme| scheme.read(&text).ok()), text))
+        .collect();
+    read.sort_by(|(x, a), (y, b)| match (x, y) {
+        (Some(x), Some(y)) => x.compare(y).unwrap_or(std::cmp::Ordering::Equal),
         (Some(_), None) => std::cmp::Ordering::Less,
         (None, Some(_)) => std::cmp::Ordering::Greater,
         (None, None) => a.cmp(b),
     });
+    versions.extend(read.into_iter().map(|(_, text)| text));
     versions.dedup();
 }
 
-/// Joins the places of each component.
-fn locate(components: &[Component]) -> Vec<(Located, Origin)> {
-    let mut order: BTreeMap<(&Ecosystem, &str, Option<&str>, Origin), Located> = BTreeMap::new();
-    for component in components {
-        let (ecosystem, name, version) = component.identity();
-        let entry = order
-            .entry((ecosystem, name, version, component.origin))
-            .or_insert_with(|| Located {
-                purl: component.purl(),
-                ecosystem: ecosystem.clone(),
-                name: name.to_owned(),
-                version: component.version.clone(),
-                scope: component.scope,
-                places: Vec::new(),
-                accepted: Vec::new(),
-            });
-        entry.scope = nearer(entry.scope, component.scope);
-        if entry.places.len() < MAX_PLACES {
-            entry.places.push(component.place.clone());
+/// Joins the places of one component.
+fn locate(identity: Identity<'_>, named: &[(Identity<'_>, &Component)]) -> Located {
+    let Identity {
+        ecosystem,
+        name,
+        version,
+        ..
+    } = identity;
+    let mut located = Located {
+        purl: purl(ecosystem, name, version),
+        ecosystem: ecosystem.clone(),
+        name: name.to_owned(),
+        version: version.map(str::to_owned),
+        scope: named.first().map_or(Scope::Unstated, |(_, c)| c.scope),
+        places: Vec::new(),
+        accepted: Vec::new(),
+    };
+    for (_, component) in named {
+        located.scope = nearer(located.scope, component.scope);
+        if located.places.len() < MAX_PLACES {
+            located.places.push(component.place.clone());
         }
         for range in &component.accepted {
-            if !entry.accepted.contains(range) {
-                entry.accepted.push(range.clone());
+            if !located.accepted.contains(range) {
+                located.accepted.push(range.clone());
             }
         }
     }
-    order
-        .into_iter()
-        .map(|((_, _, _, origin), located)| (located, origin))
-        .collect()
+    located
 }
 
 /// Of two uses the one that matters more: what runs before what only builds.

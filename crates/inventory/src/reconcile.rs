@@ -104,8 +104,9 @@ pub fn reconcile(
         };
         round.run(&priors, &mut matcher, &mut events);
     }
+    let configured: BTreeSet<&str> = targets.iter().map(|t| t.server.as_str()).collect();
     for server in state.servers.keys() {
-        if !targets.iter().any(|target| target.server == *server) {
+        if !configured.contains(server.as_str()) {
             events.push(Event::Retired {
                 server: server.clone(),
             });
@@ -184,8 +185,8 @@ struct Round<'a> {
     now: Timestamp,
 }
 
-impl Round<'_> {
-    fn run(&self, priors: &[&Finding], matcher: &mut Matcher<'_>, events: &mut Vec<Event>) {
+impl<'a> Round<'a> {
+    fn run(&self, priors: &[&'a Finding], matcher: &mut Matcher<'a>, events: &mut Vec<Event>) {
         let assessment = matcher.assess(&self.target.inventory);
         self.observe(assessment.unassessed.len(), events);
         let mut present: BTreeMap<String, Vec<Match>> = BTreeMap::new();
@@ -209,7 +210,10 @@ impl Round<'_> {
         let by_id: BTreeMap<&str, &Finding> =
             priors.iter().map(|f| (f.judged.id.as_str(), *f)).collect();
         for (id, found) in &present {
-            events.extend(self.judge(id, found, by_id.get(id.as_str()).copied()));
+            let prior = by_id.get(id.as_str()).copied();
+            // An alias may have opened it under another id: what was known of it counts.
+            let prior = prior.or_else(|| alias(found, priors));
+            events.extend(self.judge(id, found, prior));
         }
         let blind: BTreeSet<&str> = assessment
             .unassessed
@@ -292,9 +296,6 @@ impl Round<'_> {
     /// Returns the entry for a vulnerability that is there, if it says something new.
     fn judge(&self, id: &str, found: &[Match], prior: Option<&Finding>) -> Option<Event> {
         let first = found.first()?;
-        // Aliases of a finding that has another id now: what was known of it counts.
-        let merged = prior.is_none().then(|| self.alias(first)).flatten();
-        let prior = prior.or(merged);
         let known = self.index.known(first.ids.iter().map(String::as_str));
         let decision = decide(derive::inputs(
             first,
@@ -362,19 +363,6 @@ impl Round<'_> {
         Some(Event::Changed(Box::new(judged)))
     }
 
-    /// Returns the finding of the same package that an alias of this vulnerability
-    /// opened under another id.
-    fn alias(&self, found: &Match) -> Option<&Finding> {
-        let package = purl(&found.component.ecosystem, &found.component.name, None);
-        self.state.findings.values().find(|finding| {
-            finding.judged.server == self.target.server
-                && finding.judged.package == package
-                && finding.closed.is_none()
-                && found.ids.contains(&finding.judged.vulnerability)
-                && finding.judged.vulnerability != found.vulnerability
-        })
-    }
-
     /// Returns why a finding that does not show any more has ended, if it has.
     fn ended(&self, finding: &Finding) -> Option<(Closed, String)> {
         let judged = &finding.judged;
@@ -426,6 +414,20 @@ impl Round<'_> {
         };
         Some((Closed::Fixed, evidence))
     }
+}
+
+/// Returns the finding of the same server and package that an alias of this
+/// vulnerability opened under another id.
+fn alias<'a>(found: &[Match], of_server: &[&'a Finding]) -> Option<&'a Finding> {
+    let found = found.first()?;
+    let package = purl(&found.component.ecosystem, &found.component.name, None);
+    let mut all = of_server.iter().copied();
+    all.find(|finding| {
+        finding.judged.package == package
+            && finding.closed.is_none()
+            && found.ids.contains(&finding.judged.vulnerability)
+            && finding.judged.vulnerability != found.vulnerability
+    })
 }
 
 /// Returns what is new about a finding, in words.
