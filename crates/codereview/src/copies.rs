@@ -89,6 +89,8 @@ pub struct Copies {
     pub duplicated: usize,
     /// Tokens of all files.
     pub tokens: usize,
+    /// How many pairs of tokens were compared, which grows as the tokens do.
+    pub compared: u64,
 }
 
 /// The tokens of files of one family of languages.
@@ -182,9 +184,7 @@ pub fn find(sources: &[Source], options: Options) -> Copies {
     }
     for files in &families {
         let corpus = Corpus { files };
-        let (classes, duplicated) = within(&corpus, sources, options);
-        copies.classes.extend(classes);
-        copies.duplicated += duplicated;
+        within(&corpus, sources, options, &mut copies);
     }
     let weight = |class: &Class| class.tokens * class.places.len();
     copies
@@ -193,19 +193,24 @@ pub fn find(sources: &[Source], options: Options) -> Copies {
     copies
 }
 
-fn within(corpus: &Corpus<'_>, sources: &[Source], options: Options) -> (Vec<Class>, usize) {
+/// Adds what one family of languages has to `copies`.
+fn within(corpus: &Corpus<'_>, sources: &[Source], options: Options, copies: &mut Copies) {
     let exact = sweep::exact(corpus, &seed::exact(corpus, options.tokens), options.tokens);
+    copies.compared += exact.compared;
     let exact: Vec<Pair> = exact
+        .pairs
         .into_par_iter()
         .filter(|pair| corpus.is_tall(pair.one, options.lines))
         .collect();
     let least = options.renamed_tokens;
     let renamed = sweep::renamed(corpus, &seed::renamed(corpus, least), least);
+    copies.compared += renamed.compared;
     let renamed: Vec<Pair> = renamed
+        .pairs
         .into_par_iter()
         .filter(|pair| corpus.is_tall(pair.one, options.lines))
         .collect();
-    let duplicated = count_lines(corpus, &exact);
+    copies.duplicated += count_lines(corpus, &exact);
     let mut cover = Cover::new(corpus);
     let mut classes = gather(corpus, &exact, Likeness::Exact, &mut cover);
     classes.extend(gather(corpus, &renamed, Likeness::Renamed, &mut cover));
@@ -226,7 +231,7 @@ fn within(corpus: &Corpus<'_>, sources: &[Source], options: Options) -> (Vec<Cla
             content: format!("{:016x}{:016x}", content.0, content.1),
         }
     };
-    (classes.into_iter().map(name).collect(), duplicated)
+    copies.classes.extend(classes.into_iter().map(name));
 }
 
 fn count_lines(corpus: &Corpus<'_>, pairs: &[Pair]) -> usize {

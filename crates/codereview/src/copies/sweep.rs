@@ -3,7 +3,7 @@
 //! # Invariants
 //!
 //! * On a diagonal nothing is compared twice: a seed inside the last match is skipped, and
-//!   no match is extended to the left beyond it.
+//!   no match is extended to the left beyond it. What was compared is counted.
 
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
@@ -13,12 +13,20 @@ use super::{Corpus, Pair, Span, lex, seed::Seed};
 /// Names that a renamed copy replaces at least; below that it is a table.
 const NAMES: usize = 8;
 
+/// What a sweep gives.
+#[derive(Debug, Default)]
+pub(super) struct Swept {
+    pub(super) pairs: Vec<Pair>,
+    /// How many pairs of tokens were compared.
+    pub(super) compared: u64,
+}
+
 /// Returns the exact matches of `least` tokens and more.
-pub(super) fn exact(corpus: &Corpus<'_>, seeds: &[Seed], least: usize) -> Vec<Pair> {
+pub(super) fn exact(corpus: &Corpus<'_>, seeds: &[Seed], least: usize) -> Swept {
     on_diagonals(seeds, |diagonal| {
         let first = diagonal[0];
         let (one, other) = (corpus.codes(first.one), corpus.codes(first.other));
-        let (mut pairs, mut done) = (Vec::new(), 0_usize);
+        let (mut swept, mut done) = (Swept::default(), 0_usize);
         for seed in diagonal {
             let at = seed.at as usize;
             if at < done {
@@ -35,18 +43,25 @@ pub(super) fn exact(corpus: &Corpus<'_>, seeds: &[Seed], least: usize) -> Vec<Pa
                 end += 1;
             }
             done = end.max(done);
-            pairs.extend(cut(seed, start, end - start, least));
+            swept.compared += (end - start) as u64 + 2;
+            swept.pairs.extend(cut(seed, start, end - start, least));
         }
-        pairs
+        swept
     })
 }
 
-fn on_diagonals(seeds: &[Seed], sweep: impl Fn(&[Seed]) -> Vec<Pair> + Sync + Send) -> Vec<Pair> {
+fn on_diagonals(seeds: &[Seed], sweep: impl Fn(&[Seed]) -> Swept + Sync + Send) -> Swept {
     let same = |one: &Seed, other: &Seed| {
         (one.one, one.other, one.diagonal) == (other.one, other.other, other.diagonal)
     };
     let diagonals: Vec<&[Seed]> = seeds.chunk_by(same).collect();
-    diagonals.into_par_iter().flat_map_iter(sweep).collect()
+    let swept: Vec<Swept> = diagonals.into_par_iter().map(sweep).collect();
+    let mut all = Swept::default();
+    for one in swept {
+        all.pairs.extend(one.pairs);
+        all.compared += one.compared;
+    }
+    all
 }
 
 /// Makes a pair of a match. One of a file with itself is cut to whole periods.
@@ -71,11 +86,11 @@ fn cut(seed: &Seed, start: usize, len: usize, least: usize) -> Option<Pair> {
 }
 
 /// Returns the matches of `least` tokens and more that differ by a one-to-one renaming.
-pub(super) fn renamed(corpus: &Corpus<'_>, seeds: &[Seed], least: usize) -> Vec<Pair> {
+pub(super) fn renamed(corpus: &Corpus<'_>, seeds: &[Seed], least: usize) -> Swept {
     on_diagonals(seeds, |diagonal| {
         let first = diagonal[0];
         let (one, other) = (corpus.codes(first.one), corpus.codes(first.other));
-        let (mut pairs, mut done) = (Vec::new(), 0_usize);
+        let (mut swept, mut done) = (Swept::default(), 0_usize);
         for seed in diagonal {
             let at = seed.at as usize;
             if at < done {
@@ -92,11 +107,12 @@ pub(super) fn renamed(corpus: &Corpus<'_>, seeds: &[Seed], least: usize) -> Vec<
                 end += 1;
             }
             done = end.max(done);
+            swept.compared += (end - start) as u64 + 2;
             for (from, to) in runs((one, other), seed.diagonal, (start, end), least) {
-                pairs.extend(cut(seed, from, to - from, least));
+                swept.pairs.extend(cut(seed, from, to - from, least));
             }
         }
-        pairs
+        swept
     })
 }
 

@@ -163,25 +163,65 @@ fn class_names_all_places_and_not_chains() {
     assert_eq!(copies.duplicated, 5 * 18);
 }
 
-#[test]
-fn repetitive_input_takes_time_in_proportion() {
-    // 20,000 equal lines, and 1,000 equal files. What the naive extension of every seed
-    // does to them takes hours.
-    let line = "value = other.call(first, second) + 1\n";
-    let one = source("one.py", Language::Python, &line.repeat(20_000));
-    let copies = find(&[one], Options::default());
-    assert!(!copies.classes.is_empty());
-    let text = function(5).join("\n").repeat(3);
-    let many: Vec<Source> = (0..1000)
-        .map(|n| source(&format!("{n}.py"), Language::Python, &text))
-        .collect();
-    let copies = find(&many, Options::default());
+/// How many comparisons a token costs in `size` of what `make` makes.
+fn cost(size: usize, make: impl Fn(usize) -> Vec<Source>) -> (f64, Copies) {
+    let copies = find(&make(size), Options::default());
+    (copies.compared as f64 / copies.tokens as f64, copies)
+}
+
+/// Checks that four times as much costs four times as many comparisons, about.
+fn check_proportion(name: &str, size: usize, make: impl Fn(usize) -> Vec<Source>) -> Copies {
+    let ((few, _), (many, copies)) = (cost(size / 4, &make), cost(size, &make));
     assert!(
-        copies
-            .classes
-            .iter()
-            .any(|class| class.places.len() == 1000)
+        many <= few * 1.25 && many <= 6.0,
+        "{name}: {few} comparisons a token, {many} of four times as many"
     );
+    copies
+}
+
+#[test]
+fn repetitive_input_costs_in_proportion() {
+    // What the naive extension of every seed does to these takes hours.
+    let one = |text: String| vec![source("one.py", Language::Python, &text)];
+    let copies = check_proportion("equal lines", 20_000, |lines| {
+        one("value = other.call(first, second) + 1\n".repeat(lines))
+    });
+    assert!(!copies.classes.is_empty());
+    check_proportion("one token", 100_000, |tokens| one("a\n".repeat(tokens)));
+    check_proportion("two lines by the rule of Fibonacci", 8_000, |lines| {
+        let (mut text, mut next) = ("a = b(c)\n".to_owned(), "d.e = f[1]\n".to_owned());
+        while text.lines().count() < lines {
+            let longer = format!("{next}{text}");
+            text = std::mem::replace(&mut next, longer);
+        }
+        one(text)
+    });
+    check_proportion("equal lines but for a number", 20_000, |lines| {
+        one((0..lines)
+            .map(|n| format!("value = other.call(first, {n}) + 1\n"))
+            .collect())
+    });
+    let text = function(5).join("\n").repeat(3);
+    let copies = check_proportion("equal files", 1000, |files| {
+        let path = |n: usize| format!("{n}.py");
+        (0..files)
+            .map(|n| source(&path(n), Language::Python, &text))
+            .collect()
+    });
+    let is_full = |class: &Class| class.places.len() == 1000;
+    assert!(copies.classes.iter().any(is_full));
+    check_proportion("equal files but for a line in the middle", 1000, |files| {
+        let text = |n: usize| {
+            let mut lines = function(5);
+            lines.extend(function(6));
+            lines.insert(n % 30 + 1, format!("    own{n} = {n}"));
+            lines.join("\n")
+        };
+        let path = |n: usize| format!("{n}.py");
+        (0..files)
+            .map(|n| source(&path(n), Language::Python, &text(n)))
+            .collect()
+    });
 }
 
 #[test]
