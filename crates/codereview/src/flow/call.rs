@@ -107,7 +107,9 @@ impl Frame<'_> {
     ) -> Value {
         let path = callee.path.as_deref().unwrap_or("");
         self.closures_in(values, callee);
-        let is_known = !path.is_empty() && !path.starts_with(['?', '@']) && path.contains('.');
+        let is_known = path.contains('.') && !path.starts_with(['?', '@', '.']);
+        // What a class inherits from one that is not known may be anywhere.
+        let is_known = is_known && !path.starts_with("self.");
         if !is_known && let Some(id) = self.program.guess(last) {
             return self.apply(id, call, values, names).guessed();
         }

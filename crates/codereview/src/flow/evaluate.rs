@@ -97,7 +97,9 @@ pub(super) fn function(program: &Program<'_>, id: FunctionId) -> Outcome {
             _ => None,
         };
         let is_self = at == 0 && name.is_some_and(|name| matches!(&**name, "self" | "cls"));
-        if !entry::is_clean_kind(parameter.kind.as_deref()) && !is_self {
+        if is_self {
+            value = Value::at(Arc::from("self"));
+        } else if !entry::is_clean_kind(parameter.kind.as_deref()) {
             value.taints.push(Taint {
                 origin: Origin::Parameter(at as u16),
                 is_guessed: false,
