@@ -13,6 +13,7 @@
 mod agentdojo;
 mod bfcl;
 mod bfcl_accepted;
+pub mod import;
 mod tau;
 
 use std::{
@@ -82,6 +83,12 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
+    /// The checks have no form in files.
+    #[error("the checks of {} cannot be written as a suite", .path.display())]
+    Unwritten {
+        /// The folder.
+        path: PathBuf,
+    },
 }
 
 impl Error {
@@ -91,7 +98,7 @@ impl Error {
         let reason = match self {
             Self::Read { source, .. } => format!("{self}: {source}"),
             Self::Form { source, .. } | Self::Check { source, .. } => format!("{self}: {source}"),
-            Self::Task { .. } | Self::Unknown { .. } => self.to_string(),
+            Self::Task { .. } | Self::Unknown { .. } | Self::Unwritten { .. } => self.to_string(),
         };
         Fault::new(Kind::Invalid, "EVL-003", reason)
             .with_hint("name a folder with the files that `airside explain EVL-003` lists")

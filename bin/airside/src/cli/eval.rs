@@ -20,6 +20,7 @@ Examples:
   airside eval watch travel --base-url URL --model qwen3 --out runs/main      and runs it
   airside eval status
   airside eval serve script.yaml                 a model that answers from a script
+  airside eval import recordings/ > suite.json   tasks and checks of others as a suite
   airside eval grade recordings/                 does the grader agree with what was recorded?";
 
 /// Test what a model does with the tools.
@@ -48,6 +49,8 @@ pub(crate) enum Eval {
     Serve(Serve),
     /// Grade recorded conversations and compare with the verdicts recorded for them
     Grade(Grade),
+    /// Turn recorded tasks with their checks into a suite
+    Import(Import),
     /// Replay recorded attacks against the rules about what a user asked for
     Guard(Guard),
 }
@@ -132,6 +135,21 @@ pub(crate) struct Grade {
     /// function-calling leaderboard, told by its files.
     #[arg(value_name = "FOLDER")]
     pub(crate) folder: PathBuf,
+}
+
+/// Turn recorded tasks with their checks into a suite.
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// Folder of recordings: AgentDojo's travel suite, or tau and tau2 airline, told by
+    /// its files.
+    #[arg(value_name = "FOLDER")]
+    pub(crate) folder: PathBuf,
+    /// Name of the suite.
+    #[arg(long, value_name = "NAME", default_value = "imported")]
+    pub(crate) name: String,
+    /// Tool that shows the state behind the others: called with a `part` of it.
+    #[arg(long, value_name = "TOOL", default_value = "state")]
+    pub(crate) state_tool: String,
 }
 
 /// Serve a model that answers from a script.

@@ -1,4 +1,5 @@
 //! The grader against recordings with known verdicts.
 
+mod imports;
 mod mutants;
 mod recordings;
