@@ -236,6 +236,21 @@ impl Sequencer {
     /// Writes one group; returns how many have been answered. After an error the drafts
     /// that nobody waits for are in the backlog and everybody who waits has been told.
     async fn write_group(&mut self) -> Result<usize, StoreError> {
+        // Told last: whoever lost a race then finds what has won it.
+        let mut refused = Vec::new();
+        let written = self.write_accepted(&mut refused).await;
+        for (request, reason) in refused {
+            self.queue.settle(std::iter::once(&request));
+            let _ = answer(request, Err(reason));
+        }
+        written
+    }
+
+    /// Writes what the store accepts of one group and puts the rest into `refused`.
+    async fn write_accepted(
+        &mut self,
+        refused: &mut Vec<(Request, AppendError)>,
+    ) -> Result<usize, StoreError> {
         if let Err(error) = self.resolve_doubts().await {
             self.refuse_waiting(Vec::new(), &error);
             return Err(error);
@@ -270,13 +285,19 @@ impl Sequencer {
                     }
                     return Ok(answered);
                 }
-                Err(StoreError::Refused(refused)) => {
+                Err(StoreError::Refused(refusals)) => {
                     let mut reasons: HashMap<usize, AppendError> = HashMap::new();
-                    for (index, refusal) in refused {
+                    for (index, refusal) in refusals {
                         reasons.entry(index).or_insert_with(|| refusal.into());
                     }
                     self.tips.clear();
-                    let kept = self.dismiss(group.requests, |index| reasons.remove(&index));
+                    let mut kept = Vec::with_capacity(group.requests.len());
+                    for (index, request) in group.requests.into_iter().enumerate() {
+                        match reasons.remove(&index) {
+                            Some(reason) => refused.push((request, reason)),
+                            None => kept.push(request),
+                        }
+                    }
                     group = self.again(kept);
                 }
                 // Nothing was written, and drafts do not depend on what they follow.

@@ -186,6 +186,27 @@ async fn one_lost_race_does_not_fail_the_group() {
 }
 
 #[tokio::test]
+async fn whoever_loses_a_race_finds_what_won_it() {
+    let (stores, _folder) = stores();
+    for store in stores {
+        let rig = Rig::on(store).await;
+        let table = Table::<Holds>::new(rig.ledger.clone());
+        for round in 0..40 {
+            let key = format!("h{round}");
+            let race = || async {
+                let outcome = table.append(None, vec![changed(&key, "Sea", 1)]).await;
+                let found = table.find(&tenant("a"), &key).await.unwrap();
+                assert!(found.is_some(), "{outcome:?}");
+                usize::from(outcome.is_ok())
+            };
+            let (one, other) = tokio::join!(race(), race());
+            assert_eq!(one + other, 1, "round {round}");
+        }
+        rig.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn documents_are_found_by_their_columns() {
     let (stores, _folder) = stores();
     for store in stores {
