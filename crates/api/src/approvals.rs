@@ -4,14 +4,15 @@ use airside_base::{TenantId, Timestamp};
 use axum::{
     Extension,
     body::Body,
-    extract::{Query, State as Extract, rejection::QueryRejection},
+    extract::State as Extract,
     response::{IntoResponse as _, Response},
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
     State,
-    fault::{self, Answer},
+    asked::{self, Asked},
+    fault::Answer,
     role::Actor,
     router::json,
 };
@@ -87,14 +88,7 @@ pub struct Decide {
     pub reason: Option<String>,
 }
 
-pub(crate) async fn list(
-    Extract(state): Extract<State>,
-    asked: Result<Query<Wanted>, QueryRejection>,
-) -> Response {
-    let wanted = match asked {
-        Ok(Query(wanted)) => wanted,
-        Err(rejected) => return fault::bad_query(&rejected.body_text()).into_response(),
-    };
+pub(crate) async fn list(Extract(state): Extract<State>, Asked(wanted): Asked<Wanted>) -> Response {
     match state.node.approvals(wanted.tenant, wanted.all).await {
         Ok(approvals) => json(&Approvals { approvals }),
         Err(refused) => Answer(refused).into_response(),
@@ -105,16 +99,7 @@ pub(crate) async fn decide(
     Extract(state): Extract<State>,
     Extension(Actor(by)): Extension<Actor>,
     body: Body,
-) -> Response {
-    let Ok(bytes) = axum::body::to_bytes(body, MAX_BODY).await else {
-        return fault::bad_body("it is too large").into_response();
-    };
-    let decide: Decide = match serde_json::from_slice(&bytes) {
-        Ok(decide) => decide,
-        Err(error) => return fault::bad_body(&error.to_string()).into_response(),
-    };
-    match state.node.decide_approval(decide, by).await {
-        Ok(approval) => json(&approval),
-        Err(refused) => Answer(refused).into_response(),
-    }
+) -> Result<Response, Answer> {
+    let decide: Decide = asked::document(body, MAX_BODY).await?;
+    Ok(asked::answer(state.node.decide_approval(decide, by).await))
 }

@@ -1,14 +1,10 @@
 //! Contracts of tools: what servers say of them, and what a person decides.
 
-use axum::{
-    Extension,
-    body::Body,
-    extract::{Query, State as Extract, rejection::QueryRejection},
-    response::{IntoResponse as _, Response},
-};
+use axum::{Extension, body::Body, extract::State as Extract, response::Response};
 
 use crate::{
     State,
+    asked::{self, Asked},
     fault::{self, Answer},
     role::Actor,
     router::json,
@@ -26,38 +22,24 @@ pub(crate) async fn list(Extract(state): Extract<State>) -> Response {
 
 pub(crate) async fn show(
     Extract(state): Extract<State>,
-    asked: Result<Query<wire::ContractOf>, QueryRejection>,
+    Asked(of): Asked<wire::ContractOf>,
 ) -> Response {
-    let of = match asked {
-        Ok(Query(of)) => of,
-        Err(rejected) => return fault::bad_query(&rejected.body_text()).into_response(),
-    };
-    match state.node.contract(&of) {
-        Ok(contract) => json(&contract),
-        Err(refused) => Answer(refused).into_response(),
-    }
+    asked::answer(state.node.contract(&of))
 }
 
 pub(crate) async fn decide(
     Extract(state): Extract<State>,
     Extension(Actor(by)): Extension<Actor>,
     body: Body,
-) -> Response {
-    let Ok(bytes) = axum::body::to_bytes(body, MAX_BODY).await else {
-        return fault::bad_body("it is too large").into_response();
-    };
-    let decision: wire::ContractDecision = match serde_json::from_slice(&bytes) {
-        Ok(decision) => decision,
-        Err(error) => return fault::bad_body(&error.to_string()).into_response(),
-    };
+) -> Result<Response, Answer> {
+    let decision: wire::ContractDecision = asked::document(body, MAX_BODY).await?;
     let named = decision.digest.as_ref().is_some_and(|digest| {
         digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit())
     });
     if decision.verdict != wire::ContractVerdict::Quarantine && !named {
-        return fault::no_digest().into_response();
+        return Err(fault::no_digest());
     }
-    match state.node.decide_contract(decision, by).await {
-        Ok(contract) => json(&contract),
-        Err(refused) => Answer(refused).into_response(),
-    }
+    Ok(asked::answer(
+        state.node.decide_contract(decision, by).await,
+    ))
 }

@@ -1,18 +1,12 @@
 //! What persons decide about findings of the inventory.
 
-use axum::{
-    Extension,
-    body::Body,
-    extract::State as Extract,
-    response::{IntoResponse as _, Response},
-};
+use axum::{Extension, body::Body, extract::State as Extract, response::Response};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    State,
+    State, asked,
     fault::{self, Answer},
     role::Actor,
-    router::json,
 };
 
 /// Largest body.
@@ -57,21 +51,15 @@ pub(crate) async fn decide(
     Extract(state): Extract<State>,
     Extension(Actor(by)): Extension<Actor>,
     body: Body,
-) -> Response {
-    let Ok(bytes) = axum::body::to_bytes(body, MAX_BODY).await else {
-        return fault::bad_body("it is too large").into_response();
-    };
-    let decide: Decide = match serde_json::from_slice(&bytes) {
-        Ok(decide) => decide,
-        Err(error) => return fault::bad_body(&error.to_string()).into_response(),
-    };
+) -> Result<Response, Answer> {
+    let decide: Decide = asked::document(body, MAX_BODY).await?;
     let reason = decide.reason.trim();
     if reason.is_empty() || reason.len() > MAX_REASON || reason.chars().any(char::is_control) {
         let problem = "`reason` is one line of at most 1,000 bytes";
-        return fault::bad_body(problem).into_response();
+        return Err(fault::bad_body(problem));
     }
-    match state.node.decide_finding(decide, by).await {
-        Ok(()) => json(&serde_json::json!({ "decided": true })),
-        Err(refused) => Answer(refused).into_response(),
-    }
+    let told = state.node.decide_finding(decide, by).await;
+    Ok(asked::answer(
+        told.map(|()| serde_json::json!({ "decided": true })),
+    ))
 }

@@ -14,6 +14,7 @@
 
 mod alpinebits;
 pub mod approvals;
+mod asked;
 pub mod client;
 mod config;
 mod contracts;

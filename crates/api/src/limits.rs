@@ -1,14 +1,11 @@
 //! How far callers are in their limits.
 
-use axum::{
-    body::Body,
-    extract::{Query, State as Extract, rejection::QueryRejection},
-    response::{IntoResponse as _, Response},
-};
+use axum::{body::Body, extract::State as Extract, response::Response};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     State,
+    asked::{self, Asked},
     fault::{self, Answer},
     router::json,
 };
@@ -72,31 +69,19 @@ const fn most() -> usize {
     100
 }
 
-pub(crate) async fn list(
-    Extract(state): Extract<State>,
-    asked: Result<Query<Wanted>, QueryRejection>,
-) -> Response {
-    match asked {
-        Ok(Query(wanted)) => json(&state.node.limits(wanted.most.min(MAX_KEYS))),
-        Err(rejected) => fault::bad_query(&rejected.body_text()).into_response(),
-    }
+pub(crate) async fn list(Extract(state): Extract<State>, Asked(wanted): Asked<Wanted>) -> Response {
+    json(&state.node.limits(wanted.most.min(MAX_KEYS)))
 }
 
-pub(crate) async fn reset(Extract(state): Extract<State>, body: Body) -> Response {
-    let Ok(bytes) = axum::body::to_bytes(body, MAX_BODY).await else {
-        return fault::bad_body("it is too large").into_response();
-    };
-    let reset: Reset = match serde_json::from_slice(&bytes) {
-        Ok(reset) => reset,
-        Err(error) => return fault::bad_body(&error.to_string()).into_response(),
-    };
+pub(crate) async fn reset(Extract(state): Extract<State>, body: Body) -> Result<Response, Answer> {
+    let reset: Reset = asked::document(body, MAX_BODY).await?;
     let reason = reset.reason.trim();
     if reason.is_empty() || reason.len() > MAX_REASON || reason.chars().any(char::is_control) {
         let problem = "`reason` is one line of at most 1,000 bytes";
-        return fault::bad_body(problem).into_response();
+        return Err(fault::bad_body(problem));
     }
-    match state.node.reset_limit(reset).await {
-        Ok(()) => json(&serde_json::json!({ "reset": true })),
-        Err(refused) => Answer(refused).into_response(),
-    }
+    let told = state.node.reset_limit(reset).await;
+    Ok(asked::answer(
+        told.map(|()| serde_json::json!({ "reset": true })),
+    ))
 }

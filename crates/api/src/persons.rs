@@ -18,7 +18,7 @@ use airside_ledger::{
 };
 use axum::{
     body::Body,
-    extract::{Query, State as Extract, rejection::QueryRejection},
+    extract::State as Extract,
     response::{IntoResponse as _, Response},
 };
 use bytes::Bytes;
@@ -29,6 +29,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     State,
+    asked::Asked,
     fault::{self, Answer},
     router::json,
     wire,
@@ -61,14 +62,7 @@ pub(crate) struct Erase {
     purposes: String,
 }
 
-pub(crate) async fn erase(
-    Extract(state): Extract<State>,
-    asked: Result<Query<Erase>, QueryRejection>,
-) -> Response {
-    let asked = match asked {
-        Ok(Query(asked)) => asked,
-        Err(rejected) => return fault::bad_query(&rejected.body_text()).into_response(),
-    };
+pub(crate) async fn erase(Extract(state): Extract<State>, Asked(asked): Asked<Erase>) -> Response {
     let purposes: Result<BTreeSet<Purpose>, _> =
         asked.purposes.split(',').map(str::parse).collect();
     let Ok(purposes) = purposes else {
@@ -103,12 +97,8 @@ pub(crate) struct Export {
 
 pub(crate) async fn export(
     Extract(state): Extract<State>,
-    asked: Result<Query<Export>, QueryRejection>,
+    Asked(asked): Asked<Export>,
 ) -> Response {
-    let asked = match asked {
-        Ok(Query(asked)) => asked,
-        Err(rejected) => return fault::bad_query(&rejected.body_text()).into_response(),
-    };
     let (sender, receiver) = mpsc::channel::<io::Result<Bytes>>(PARTS);
     let (ledger, persons) = (state.ledger.clone(), state.persons.clone());
     let supervisor = state.supervisor.clone();

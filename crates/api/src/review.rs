@@ -2,17 +2,13 @@
 //! hands it on.
 
 use airside_base::TenantId;
-use axum::{
-    body::Body,
-    extract::{Query, State as Extract, rejection::QueryRejection},
-    response::{IntoResponse as _, Response},
-};
+use axum::{body::Body, extract::State as Extract, response::Response};
 use serde::Deserialize;
 
 use crate::{
     State,
-    fault::{self, Answer},
-    router::json,
+    asked::{self, Asked},
+    fault::Answer,
 };
 
 /// Largest body: the changes of one lot.
@@ -39,18 +35,11 @@ pub enum Reach {
 pub(crate) async fn ask(
     reach: Reach,
     Extract(state): Extract<State>,
-    asked: Result<Query<Scope>, QueryRejection>,
+    Asked(scope): Asked<Scope>,
     body: Body,
-) -> Response {
-    let scope = match asked {
-        Ok(Query(scope)) => scope,
-        Err(rejected) => return fault::bad_query(&rejected.body_text()).into_response(),
-    };
-    let Ok(bytes) = axum::body::to_bytes(body, MAX_BODY_BYTES).await else {
-        return fault::bad_body("it is too large").into_response();
-    };
-    match state.node.review(scope.tenant, reach, bytes).await {
-        Ok(answer) => json(&answer),
-        Err(refused) => Answer(refused).into_response(),
-    }
+) -> Result<Response, Answer> {
+    let bytes = asked::bytes(body, MAX_BODY_BYTES).await?;
+    Ok(asked::answer(
+        state.node.review(scope.tenant, reach, bytes).await,
+    ))
 }

@@ -6,7 +6,7 @@ use airside_base::{BoxFuture, Fault, Supervisor, TenantId};
 use airside_ledger::{Ledger, Query as LedgerQuery, proof};
 use axum::{
     Extension, Router,
-    extract::{DefaultBodyLimit, Query, Request, State as Extract, rejection::QueryRejection},
+    extract::{DefaultBodyLimit, Request, State as Extract},
     middleware::from_fn,
     response::{IntoResponse as _, Response},
     routing::{MethodRouter, delete, get, patch, post},
@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     Access, Delivery, Needs, Persons, Pushed, Reach, Receipt, Role, alpinebits, approvals,
+    asked::{self, Asked},
     contracts, conversations, evals,
     fault::{self, Answer},
     findings, limits, opera, payments, persons, review,
@@ -319,10 +320,7 @@ async fn status(Extract(state): Extract<State>) -> Response {
 }
 
 async fn reload(Extract(state): Extract<State>) -> Response {
-    match state.node.reload().await {
-        Ok(reloaded) => json(&reloaded),
-        Err(refused) => Answer(refused).into_response(),
-    }
+    asked::answer(state.node.reload().await)
 }
 
 /// Which chain.
@@ -350,13 +348,7 @@ fn default_limit() -> usize {
     100
 }
 
-type Asked = Result<Query<Chain>, QueryRejection>;
-
-async fn head(Extract(state): Extract<State>, asked: Asked) -> Response {
-    let chain = match chain(asked) {
-        Ok(chain) => chain,
-        Err(refused) => return refused.into_response(),
-    };
+async fn head(Extract(state): Extract<State>, Asked(chain): Asked<Chain>) -> Response {
     if let Err(error) = state.ledger.flush().await {
         return Answer(error.fault()).into_response();
     }
@@ -370,11 +362,7 @@ async fn head(Extract(state): Extract<State>, asked: Asked) -> Response {
     }
 }
 
-async fn entries(Extract(state): Extract<State>, asked: Asked) -> Response {
-    let chain = match chain(asked) {
-        Ok(chain) => chain,
-        Err(refused) => return refused.into_response(),
-    };
+async fn entries(Extract(state): Extract<State>, Asked(chain): Asked<Chain>) -> Response {
     let mut query = LedgerQuery::new(chain.tenant)
         .after(chain.after)
         .limit(chain.limit.clamp(1, MAX_PAGE));
@@ -407,14 +395,7 @@ struct Wanted {
     since: Option<u64>,
 }
 
-async fn prove(
-    Extract(state): Extract<State>,
-    asked: Result<Query<Wanted>, QueryRejection>,
-) -> Response {
-    let wanted = match asked {
-        Ok(Query(wanted)) => wanted,
-        Err(rejected) => return fault::bad_query(&rejected.body_text()).into_response(),
-    };
+async fn prove(Extract(state): Extract<State>, Asked(wanted): Asked<Wanted>) -> Response {
     let Wanted { tenant, seq, since } = wanted;
     match proof::prove(&state.ledger, &tenant, seq, since).await {
         Ok(proof) => json(&proof),
@@ -422,22 +403,12 @@ async fn prove(
     }
 }
 
-async fn follow(Extract(state): Extract<State>, asked: Asked) -> Response {
-    match chain(asked) {
-        Ok(chain) => stream::follow(&state, chain.tenant, chain.after),
-        Err(refused) => refused.into_response(),
-    }
+async fn follow(Extract(state): Extract<State>, Asked(chain): Asked<Chain>) -> Response {
+    stream::follow(&state, chain.tenant, chain.after)
 }
 
 async fn verify(Extract(state): Extract<State>) -> Response {
     stream::verify(&state)
-}
-
-fn chain(asked: Asked) -> Result<Chain, Answer> {
-    match asked {
-        Ok(Query(chain)) => Ok(chain),
-        Err(rejected) => Err(fault::bad_query(&rejected.body_text())),
-    }
 }
 
 pub(crate) fn json(value: &impl Serialize) -> Response {

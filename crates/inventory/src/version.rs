@@ -7,6 +7,26 @@
 //! * No number of a version is turned into a machine integer: `1.99999999999999999999`
 //!   is a version like any other.
 
+/// Makes versions equal whose order is equal: `1.0` and `1` may be written in two ways.
+macro_rules! equal_as_ordered {
+    () => {
+        impl PartialOrd for Version {
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                Some(self.cmp(other))
+            }
+        }
+
+        impl PartialEq for Version {
+            fn eq(&self, other: &Self) -> bool {
+                self.cmp(other).is_eq()
+            }
+        }
+
+        impl Eq for Version {}
+    };
+}
+use equal_as_ordered;
+
 mod dpkg;
 mod maven;
 mod rpm;
