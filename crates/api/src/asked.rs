@@ -46,6 +46,19 @@ pub(crate) async fn document<T: DeserializeOwned>(body: Body, most: usize) -> Re
     serde_json::from_slice(&bytes).map_err(|error| fault::bad_body(&error.to_string()))
 }
 
+/// Longest reason, in bytes.
+const MAX_REASON: usize = 1_000;
+
+/// Checks why somebody does something: it is recorded in clear and for ever.
+pub(crate) fn reason(text: &str) -> Result<(), Answer> {
+    let text = text.trim();
+    if text.is_empty() || text.len() > MAX_REASON || text.chars().any(char::is_control) {
+        let problem = "`reason` is one line of at most 1,000 bytes";
+        return Err(fault::bad_body(problem));
+    }
+    Ok(())
+}
+
 /// Answers what the node has said.
 pub(crate) fn answer<T: Serialize>(told: Result<T, Fault>) -> Response {
     match told {

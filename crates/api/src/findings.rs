@@ -3,16 +3,10 @@
 use axum::{Extension, body::Body, extract::State as Extract, response::Response};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    State, asked,
-    fault::{self, Answer},
-    role::Actor,
-};
+use crate::{State, asked, fault::Answer, role::Actor};
 
 /// Largest body.
 const MAX_BODY: usize = 16 << 10;
-/// Longest reason, in bytes.
-const MAX_REASON: usize = 1_000;
 
 /// A decision about a finding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,11 +47,7 @@ pub(crate) async fn decide(
     body: Body,
 ) -> Result<Response, Answer> {
     let decide: Decide = asked::document(body, MAX_BODY).await?;
-    let reason = decide.reason.trim();
-    if reason.is_empty() || reason.len() > MAX_REASON || reason.chars().any(char::is_control) {
-        let problem = "`reason` is one line of at most 1,000 bytes";
-        return Err(fault::bad_body(problem));
-    }
+    asked::reason(&decide.reason)?;
     let told = state.node.decide_finding(decide, by).await;
     Ok(asked::answer(
         told.map(|()| serde_json::json!({ "decided": true })),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     State,
     asked::{self, Asked},
-    fault::{self, Answer},
+    fault::Answer,
     router::json,
 };
 
@@ -14,8 +14,6 @@ use crate::{
 const MAX_KEYS: usize = 1_000;
 /// Largest body.
 const MAX_BODY: usize = 16 << 10;
-/// Longest reason, in bytes.
-const MAX_REASON: usize = 1_000;
 
 /// How far the keys are that are nearest to their limits.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,11 +73,7 @@ pub(crate) async fn list(Extract(state): Extract<State>, Asked(wanted): Asked<Wa
 
 pub(crate) async fn reset(Extract(state): Extract<State>, body: Body) -> Result<Response, Answer> {
     let reset: Reset = asked::document(body, MAX_BODY).await?;
-    let reason = reset.reason.trim();
-    if reason.is_empty() || reason.len() > MAX_REASON || reason.chars().any(char::is_control) {
-        let problem = "`reason` is one line of at most 1,000 bytes";
-        return Err(fault::bad_body(problem));
-    }
+    asked::reason(&reset.reason)?;
     let told = state.node.reset_limit(reset).await;
     Ok(asked::answer(
         told.map(|()| serde_json::json!({ "reset": true })),
