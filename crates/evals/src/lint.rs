@@ -328,9 +328,9 @@ fn crossed(tools: &[Tool], before: &[Tool]) -> Vec<Finding> {
         if text == old[own] || text.is_empty() {
             continue;
         }
-        let near = |index: usize| similarity(&text, &old[index], &old);
-        let best = (0..before.len()).max_by(|a, b| near(*a).total_cmp(&near(*b)));
-        if let Some(best) = best.filter(|best| near(*best) > near(own)) {
+        let near: Vec<f64> = old.iter().map(|one| similarity(&text, one, &old)).collect();
+        let best = (0..old.len()).max_by(|a, b| near[*a].total_cmp(&near[*b]));
+        if let Some(best) = best.filter(|best| near[*best] > near[own]) {
             let message = format!(
                 "its description is nearer to the old one of `{}` than to its own",
                 before[best].name()

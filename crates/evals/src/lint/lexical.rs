@@ -1,6 +1,6 @@
 //! Words, and which text they lead to (BM25, Robertson and Zaragoza 2009).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// How soon further occurrences of a word count less.
 const K1: f64 = 1.2;
@@ -144,19 +144,12 @@ fn weights(texts: &[Vec<String>]) -> HashMap<String, f64> {
 /// The cosine of two texts, words weighted by how much they tell `all` apart.
 pub(super) fn similarity(one: &[String], other: &[String], all: &[Vec<String>]) -> f64 {
     let weights = weights(all);
-    let vector = |words: &[String]| {
-        let mut vector: HashMap<String, f64> = HashMap::new();
-        for word in words {
-            *vector.entry(word.clone()).or_insert(0.0) += weights.get(word).copied().unwrap_or(1.0);
-        }
-        vector
-    };
-    let (one, other) = (vector(one), vector(other));
+    let (one, other) = (vector(one, &weights), vector(other, &weights));
     let dot: f64 = one
         .iter()
         .filter_map(|(word, weight)| Some(weight * other.get(word)?))
         .sum();
-    let length = |vector: &HashMap<String, f64>| {
+    let length = |vector: &BTreeMap<&String, f64>| {
         let squares: f64 = vector.values().map(|weight| weight * weight).sum();
         squares.sqrt()
     };
@@ -164,4 +157,13 @@ pub(super) fn similarity(one: &[String], other: &[String], all: &[Vec<String>]) 
         0.0 => 0.0,
         lengths => dot / lengths,
     }
+}
+
+/// A text's words and their weights, in one order, as sums of floats depend on it.
+fn vector<'a>(words: &'a [String], weights: &HashMap<String, f64>) -> BTreeMap<&'a String, f64> {
+    let mut vector = BTreeMap::new();
+    for word in words {
+        *vector.entry(word).or_insert(0.0) += weights.get(word).copied().unwrap_or(1.0);
+    }
+    vector
 }
