@@ -37,12 +37,12 @@ static PHONES: LazyLock<Regex> = LazyLock::new(|| {
 /// Calls `hit` with all personal data in `text`.
 pub(crate) fn find(text: &str, mut hit: impl FnMut(&'static Rule, Range<usize>)) {
     let bytes = text.as_bytes();
-    if memchr(b'@', bytes) {
+    if memchr::memchr(b'@', bytes).is_some() {
         for found in ADDRESSES.find_iter(bytes) {
             hit(&EMAIL, found.range());
         }
     }
-    if memchr(b'+', bytes) {
+    if memchr::memchr(b'+', bytes).is_some() {
         for found in PHONES.find_iter(bytes) {
             let before = bytes[..found.start()].last();
             let after = bytes.get(found.end());
@@ -64,13 +64,9 @@ pub(crate) fn find(text: &str, mut hit: impl FnMut(&'static Rule, Range<usize>))
             None => start + 1,
         };
     }
-    if memchr(b'<', bytes) {
+    if memchr::memchr(b'<', bytes).is_some() {
         passports(bytes, &mut hit);
     }
-}
-
-fn memchr(byte: u8, bytes: &[u8]) -> bool {
-    bytes.contains(&byte)
 }
 
 /// Returns the IBAN that begins at `at` and is not part of a word.

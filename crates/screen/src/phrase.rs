@@ -5,15 +5,21 @@
 //! * Rules are written from classes of attacks, not from single texts. What one class
 //!   shares with ordinary descriptions weighs less than [`THRESHOLD`] and counts only
 //!   beside another class.
-//! * A pattern is tried only where one of its words occurs, which one automaton finds for
-//!   all of them; patterns cannot go back, so their cost is linear.
+//! * A pattern is tried only around its words, which one automaton finds for all of them,
+//!   and as far as it can reach; patterns cannot go back, so their cost is linear.
 
 mod table;
+mod words;
 
-use std::{ops::Range, sync::LazyLock};
+use std::{collections::BTreeMap, ops::Range, sync::LazyLock};
 
-use aho_corasick::AhoCorasick;
-use regex::bytes::{Regex, RegexBuilder};
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use regex_automata::{
+    Input,
+    meta::{Builder, Config, Regex},
+    util::syntax,
+};
+use regex_syntax::hir::Hir;
 
 pub(crate) use self::table::RULES;
 use self::table::{PHRASES, Phrase};
@@ -61,69 +67,128 @@ struct Compiled {
     finder: AhoCorasick,
     /// For each word of the finder, the phrases that need it.
     needed_by: Vec<u128>,
-    patterns: Vec<Regex>,
+    patterns: Vec<Pattern>,
+}
+
+struct Pattern {
+    regex: Regex,
+    /// Bytes of the longest text that matches; none if there is no such text.
+    reach: Option<usize>,
 }
 
 static COMPILED: LazyLock<Compiled> = LazyLock::new(|| {
     const { assert!(PHRASES.len() <= 128, "one bit for each phrase") };
-    let mut words: Vec<&str> = Vec::new();
-    let mut needed_by: Vec<u128> = Vec::new();
+    let mut needed_by: BTreeMap<Vec<u8>, u128> = BTreeMap::new();
     for (index, phrase) in PHRASES.iter().enumerate() {
-        for word in phrase.words() {
-            let at = words
-                .iter()
-                .position(|known| *known == word)
-                .unwrap_or_else(|| {
-                    words.push(word);
-                    needed_by.push(0);
-                    words.len() - 1
-                });
-            needed_by[at] |= 1 << index;
+        for word in words::of(&parsed(phrase, false)).expect("a test looks for them") {
+            *needed_by.entry(word).or_default() |= 1 << index;
         }
     }
+    let (words, needed_by): (Vec<_>, Vec<_>) = needed_by.into_iter().unzip();
+    // One step for each byte, whatever the words, for some space.
     let finder = AhoCorasick::builder()
         .ascii_case_insensitive(true)
+        .kind(Some(AhoCorasickKind::DFA))
         .build(words)
         .expect("few constants");
     Compiled {
         finder,
         needed_by,
-        patterns: PHRASES.iter().map(compile).collect(),
+        patterns: PHRASES.iter().map(Pattern::of).collect(),
     }
 });
 
-fn compile(phrase: &Phrase) -> Regex {
-    let mut pattern = phrase.pattern.to_owned();
+/// Returns `pattern` with its parts written out.
+fn parts(pattern: &str) -> String {
+    let mut pattern = pattern.to_owned();
     for (name, part) in PARTS {
         pattern = pattern.replace(name, part);
     }
-    RegexBuilder::new(&pattern)
+    pattern
+}
+
+fn parsed(phrase: &Phrase, any_case: bool) -> Hir {
+    let notation = syntax::Config::new()
         .unicode(false)
-        .case_insensitive(true)
-        .dot_matches_new_line(true)
-        .build()
-        .expect("a constant that a test compiles")
+        .utf8(false)
+        .case_insensitive(any_case)
+        .dot_matches_new_line(true);
+    syntax::parse_with(&parts(phrase.pattern), &notation).expect("a constant that a test compiles")
+}
+
+impl Pattern {
+    fn of(phrase: &Phrase) -> Self {
+        let parsed = parsed(phrase, true);
+        Self {
+            reach: parsed.properties().maximum_len(),
+            regex: Builder::new()
+                .configure(Config::new().utf8_empty(false))
+                .build_from_hir(&parsed)
+                .expect("a constant that a test compiles"),
+        }
+    }
+
+    /// Returns where in `bytes` a text may lie that matches at `word`.
+    fn around(&self, word: &Range<usize>, bytes: &[u8]) -> Range<usize> {
+        match self.reach {
+            Some(reach) => {
+                word.start.saturating_sub(reach)..word.end.saturating_add(reach).min(bytes.len())
+            }
+            None => 0..bytes.len(),
+        }
+    }
+
+    fn find(&self, bytes: &[u8], part: Range<usize>) -> Option<Range<usize>> {
+        let found = self.regex.find(Input::new(bytes).range(part))?;
+        Some(found.range())
+    }
 }
 
 /// Calls `hit` with the first place of every phrase in `text`.
 pub(crate) fn find(text: &str, mut hit: impl FnMut(&'static Rule, u8, Range<usize>)) {
     let compiled = &*COMPILED;
     let bytes = text.as_bytes();
-    let mut tried = 0_u128;
+    let mut tell = |index: usize, part: &Range<usize>| {
+        let found = compiled.patterns[index].find(bytes, part.clone());
+        if let Some(at) = &found {
+            let phrase = &PHRASES[index];
+            hit(phrase.rule, phrase.weight, chars(text, at.clone()));
+        }
+        found.is_some()
+    };
+    // Parts that run into each other are read once, as one.
+    let mut parts: [Range<usize>; PHRASES.len()] = std::array::from_fn(|_| 0..0);
+    let (mut begun, mut told) = (0_u128, 0_u128);
     // Overlapping, since one word may stand within another.
-    for found in compiled.finder.find_overlapping_iter(bytes) {
-        let needed = compiled.needed_by[found.pattern().as_usize()] & !tried;
-        tried |= needed;
-        let mut rest = needed;
-        while rest != 0 {
-            let index = rest.trailing_zeros() as usize;
-            rest &= rest - 1;
-            if let Some(at) = compiled.patterns[index].find(bytes) {
-                let phrase = &PHRASES[index];
-                hit(phrase.rule, phrase.weight, chars(text, at.range()));
+    for word in compiled.finder.find_overlapping_iter(bytes) {
+        for index in bits(compiled.needed_by[word.pattern().as_usize()] & !told) {
+            let next = compiled.patterns[index].around(&word.range(), bytes);
+            let part = &mut parts[index];
+            if begun & 1 << index == 0 {
+                begun |= 1 << index;
+                *part = next;
+            } else if next.start <= part.end {
+                part.end = part.end.max(next.end);
+                part.start = part.start.min(next.start);
+            } else if tell(index, part) {
+                told |= 1 << index;
+            } else {
+                *part = next;
             }
         }
     }
+    for index in bits(begun & !told) {
+        tell(index, &parts[index]);
+    }
+}
+
+fn bits(mut rest: u128) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let index = rest.trailing_zeros() as usize;
+        let some = rest != 0;
+        rest &= rest.wrapping_sub(1);
+        some.then_some(index)
+    })
 }
 
 /// Widens `span` to whole characters.

@@ -67,13 +67,6 @@ impl<'a> View<'a> {
         }
     }
 
-    fn at(&self, index: usize) -> (u32, u32) {
-        match &self.origins {
-            Some(origins) => origins[index],
-            None => (narrow(index), narrow(index + 1)),
-        }
-    }
-
     fn over(&self, part: Range<usize>) -> (u32, u32) {
         let origin = self.origin(part);
         (narrow(origin.start), narrow(origin.end))
@@ -94,6 +87,18 @@ impl Builder {
     fn put(&mut self, character: char, from: (u32, u32)) {
         self.text.push(character);
         self.origins.resize(self.text.len(), from);
+    }
+
+    /// Takes over a part of `view` as it is.
+    fn copy(&mut self, view: &View<'_>, part: Range<usize>) {
+        self.text.push_str(&view.text[part.clone()]);
+        match &view.origins {
+            Some(origins) => self.origins.extend_from_slice(&origins[part]),
+            None => {
+                let places = part.map(|at| (narrow(at), narrow(at + 1)));
+                self.origins.extend(places);
+            }
+        }
     }
 
     fn view(self) -> View<'static> {
@@ -189,11 +194,22 @@ fn folded(view: &View<'_>) -> Option<View<'static>> {
     if view.text.is_ascii() {
         return None;
     }
+    let text = &*view.text;
     let mut builder = Builder::default();
-    builder.text.reserve(view.text.len());
-    for (at, character) in view.text.char_indices() {
-        let from = view.over(at..at + character.len_utf8());
-        fold(character, |part| builder.put(part, from));
+    builder.text.reserve(text.len());
+    builder.origins.reserve(text.len());
+    let mut at = 0;
+    while let Some(character) = text[at..].chars().next() {
+        if character.is_ascii() {
+            let run = text[at..].bytes().take_while(u8::is_ascii).count();
+            builder.copy(view, at..at + run);
+            at += run;
+        } else {
+            let end = at + character.len_utf8();
+            let from = view.over(at..end);
+            fold(character, |part| builder.put(part, from));
+            at = end;
+        }
     }
     Some(builder.view())
 }
@@ -205,14 +221,10 @@ fn unescaped(view: &View<'_>) -> Option<View<'static>> {
     let mut builder = Builder::default();
     let mut at = 0;
     let mut found = false;
-    let copy = |builder: &mut Builder, range: Range<usize>| {
-        let start = range.start;
-        builder.text.push_str(&text[range.clone()]);
-        builder.origins.extend(range.map(|index| view.at(index)));
-        debug_assert!(start <= builder.text.len() || builder.origins.len() == builder.text.len());
-    };
+    builder.text.reserve(text.len());
+    builder.origins.reserve(text.len());
     loop {
-        copy(&mut builder, at..next);
+        builder.copy(view, at..next);
         at = next;
         match escape(&text[at..]) {
             Some((characters, len)) => {
@@ -224,7 +236,7 @@ fn unescaped(view: &View<'_>) -> Option<View<'static>> {
                 found = true;
             }
             None => {
-                copy(&mut builder, at..at + 1);
+                builder.copy(view, at..at + 1);
                 at += 1;
             }
         }
@@ -233,15 +245,12 @@ fn unescaped(view: &View<'_>) -> Option<View<'static>> {
             None => break,
         }
     }
-    copy(&mut builder, at..text.len());
+    builder.copy(view, at..text.len());
     found.then(|| builder.view())
 }
 
 fn find_escape(bytes: &[u8], from: usize) -> Option<usize> {
-    let rest = bytes.get(from..)?;
-    let found = rest
-        .iter()
-        .position(|byte| matches!(byte, b'%' | b'&' | b'\\'))?;
+    let found = memchr::memchr3(b'%', b'&', b'\\', bytes.get(from..)?)?;
     Some(from + found)
 }
 
