@@ -20,7 +20,7 @@ use airside_identity::Caller;
 use airside_mcp::Call;
 use airside_policy::{
     Action, Argument, ArgumentKind, Asked, Circumstances, Intent, MAX_WORDS_BYTES, Principal, Risk,
-    Standing, Target, ToolTraits, Unreadable, Value,
+    Spoken, Standing, Target, ToolTraits, Unreadable, Value,
 };
 
 pub(crate) use self::taint::{Session, Taint};
@@ -288,7 +288,7 @@ impl Grounds {
         at: Timestamp,
     ) -> Result<Self, Unreadable> {
         let mut grounds = Self::bare(rules, at);
-        let Asking { call, route, .. } = asking;
+        let Asking { call, route } = asking;
         if call.method() != "tools/call" {
             return Ok(grounds);
         }
@@ -312,7 +312,7 @@ impl Grounds {
             }
         }
         if !route.facts.read_only {
-            grounds.intent = intent(call, route, given);
+            grounds.intent = intent(asking, given, at);
         }
         Ok(grounds)
     }
@@ -421,7 +421,8 @@ impl Grounds {
 }
 
 /// Whether the user's words ask for a call, where the client passes them on.
-fn intent(call: &Call, route: &Route, arguments: &str) -> Intent {
+fn intent(asking: Asking<'_>, arguments: &str, now: Timestamp) -> Intent {
+    let Asking { call, route } = asking;
     let meta = call.meta_span().map(|span| &call.bytes()[span]);
     let words = meta
         .and_then(|meta| std::str::from_utf8(meta).ok())
@@ -437,7 +438,7 @@ fn intent(call: &Call, route: &Route, arguments: &str) -> Intent {
     let arguments = serde_json::from_str(arguments);
     match (raw::string(words), arguments) {
         (Some(words), Ok(arguments)) => Intent::of(
-            &words,
+            &Spoken::new(&words, Some(now)),
             route.name.as_deref().unwrap_or_default(),
             &arguments,
         ),

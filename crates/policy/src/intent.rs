@@ -1,18 +1,29 @@
 //! Whether the user's own words ask for what a call does.
 //!
 //! A client may pass on what its user wrote. Then a call that changes something is
-//! *anchored* if its verb is among these words and if every address, web address and
-//! day in its arguments is too. What a document says to do seldom is. Whoever writes the
-//! document can guess at the user's words, so this is a reason to ask, not a boundary.
+//! *anchored* if its deed is among these words and if where it leads is too: every
+//! address, web address and account, and every day. What a document says to do seldom
+//! is. Whoever writes the document can guess at the user's words, so this is a reason to
+//! ask, not a boundary.
 //!
 //! # Invariants
 //!
 //! * Pure and bounded: words beyond [`MAX_WORDS_BYTES`] and values beyond
 //!   [`MAX_VALUES`] are not looked at, and what was not looked at is not anchored.
+//! * What is not understood (another language, a deed without a known name) is not
+//!   anchored: it is asked about, never let through.
+//! * Nothing here knows a tool, a server or a text: only what names, words, days and
+//!   addresses look like.
 
-use std::collections::HashSet;
+mod day;
+mod deed;
+mod target;
 
+use airside_base::Timestamp;
+use jiff::tz::TimeZone;
 use serde_json::Value;
+
+use self::day::Days;
 
 /// Longest words of a user that are looked at, in bytes.
 pub const MAX_WORDS_BYTES: usize = 16 * 1024;
@@ -29,6 +40,78 @@ pub enum Intent {
     Anchored,
     /// They do not.
     Unanchored,
+}
+
+/// What of a call the user's words do not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Gap {
+    /// There is more than is looked at.
+    TooMuch,
+    /// What the tool does.
+    Deed,
+    /// An address, an account or a number that it goes to.
+    Address,
+    /// A web address.
+    Link,
+    /// A day.
+    Day,
+}
+
+impl Gap {
+    /// Returns the name used in reports.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::TooMuch => "too much to look at",
+            Self::Deed => "what it does",
+            Self::Address => "an address",
+            Self::Link => "a web address",
+            Self::Day => "a day",
+        }
+    }
+}
+
+/// The words of a user, read once for all calls that follow them.
+#[derive(Debug)]
+pub struct Spoken {
+    /// In lower case; none if there are more than are looked at.
+    lower: Option<String>,
+    days: Days,
+}
+
+impl Spoken {
+    /// Reads `words`, said at `now`. Where nobody knows when (a recording), words like
+    /// `tomorrow` name any day, and only if no day is named otherwise.
+    #[must_use]
+    pub fn new(words: &str, now: Option<Timestamp>) -> Self {
+        let lower = (words.len() <= MAX_WORDS_BYTES).then(|| words.to_lowercase());
+        let read = lower.as_deref().map(Word::all).unwrap_or_default();
+        let today = now.map(|now| TimeZone::UTC.to_datetime(now).date());
+        let days = Days::read(&read, today);
+        Self { lower, days }
+    }
+
+    /// Returns what of a call of `tool` with `arguments` these words do not have.
+    #[must_use]
+    pub fn gap(&self, tool: &str, arguments: &Value) -> Option<Gap> {
+        let Some(lower) = &self.lower else {
+            return Some(Gap::TooMuch);
+        };
+        // Whatever it looks at on whichever day, it changes nothing there.
+        let looks = deed::only_looks(tool);
+        if !looks && !deed::is_asked_for(&Word::all(lower), tool) {
+            return Some(Gap::Deed);
+        }
+        let mut values = Vec::new();
+        if !collect(arguments, &mut values) {
+            return Some(Gap::TooMuch);
+        }
+        if let Some(gap) = target::gap(lower, &values) {
+            return Some(gap);
+        }
+        let unsaid = |one: &Argued<'_>| !self.days.allow(one.member, &one.text.to_lowercase());
+        (!looks && values.iter().any(unsaid)).then_some(Gap::Day)
+    }
 }
 
 impl Intent {
@@ -51,99 +134,75 @@ impl Intent {
             .unwrap_or_default()
     }
 
-    /// Judges a call of `tool` with `arguments` by the `words` of its user.
+    /// Judges a call of `tool` with `arguments` by the words of its user.
     #[must_use]
-    pub fn of(words: &str, tool: &str, arguments: &Value) -> Self {
-        if words.len() > MAX_WORDS_BYTES {
-            return Self::Unanchored;
-        }
-        let lower = words.to_lowercase();
-        let tokens: HashSet<&str> = tokens(&lower).collect();
-        let mut left = MAX_VALUES;
-        match asks_for(&tokens, tool) && values_are_in(&lower, &tokens, arguments, &mut left) {
-            true => Self::Anchored,
-            false => Self::Unanchored,
+    pub fn of(spoken: &Spoken, tool: &str, arguments: &Value) -> Self {
+        match spoken.gap(tool, arguments) {
+            None => Self::Anchored,
+            Some(_) => Self::Unanchored,
         }
     }
 }
 
-/// Words that ask for the same thing.
-const VERBS: [&[&str]; 7] = [
-    &[
-        "create", "add", "make", "new", "schedule", "plan", "set", "insert", "put", "save", "write",
-    ],
-    &[
-        "book",
-        "reserve",
-        "reservation",
-        "booking",
-        "hold",
-        "arrange",
-        "stay",
-        "rent",
-    ],
-    &[
-        "cancel", "delete", "remove", "drop", "clear", "revoke", "end",
-    ],
-    &[
-        "send", "mail", "email", "message", "text", "share", "forward", "reply", "post", "invite",
-        "tell", "notify", "inform", "ask", "report",
-    ],
-    &[
-        "update",
-        "change",
-        "modify",
-        "edit",
-        "move",
-        "reschedule",
-        "rename",
-        "correct",
-        "adjust",
-        "replace",
-    ],
-    &[
-        "pay", "transfer", "buy", "purchase", "order", "refund", "charge", "settle", "complete",
-        "confirm", "finish",
-    ],
-    &[
-        "upload", "append", "submit", "register", "publish", "attach", "upgrade", "exchange",
-    ],
-];
-
-fn tokens(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| !c.is_alphanumeric())
-        .filter(|token| !token.is_empty())
+/// A text among the arguments, with the name of the member that holds it or its list.
+struct Argued<'a> {
+    member: &'a str,
+    text: &'a str,
 }
 
-/// Whether a word of the user has the meaning of a verb in the tool's name. A tool
-/// whose name has no verb that is known is asked for by any word of its name.
-fn asks_for(words: &HashSet<&str>, tool: &str) -> bool {
-    let spaced = spaced(tool);
-    let name: Vec<&str> = tokens(&spaced).collect();
-    let kinds: Vec<_> = VERBS
-        .iter()
-        .filter(|kind| {
-            name.iter()
-                .any(|part| kind.iter().any(|verb| is_form(part, verb)))
-        })
-        .collect();
-    let says = |verb: &str| words.iter().any(|word| is_form(word, verb));
-    match kinds.is_empty() {
-        true => name.iter().any(|part| says(part)),
-        false => kinds.iter().any(|kind| kind.iter().any(|verb| says(verb))),
-    }
-}
-
-/// `cancelBooking` and `cancel-booking` as `cancel booking`, in lower case.
-fn spaced(name: &str) -> String {
-    let mut out = String::with_capacity(name.len() + 8);
-    for c in name.chars() {
-        if c.is_uppercase() {
-            out.push(' ');
+/// Collects all texts; false if there are too many values.
+fn collect<'a>(value: &'a Value, into: &mut Vec<Argued<'a>>) -> bool {
+    let mut left = MAX_VALUES;
+    let mut open = vec![(value, "")];
+    while let Some((value, member)) = open.pop() {
+        if left == 0 {
+            return false;
         }
-        out.extend(c.to_lowercase());
+        left -= 1;
+        match value {
+            Value::String(text) => into.push(Argued { member, text }),
+            Value::Array(items) => open.extend(items.iter().map(|item| (item, member))),
+            Value::Object(members) => {
+                open.extend(members.iter().map(|(name, value)| (value, name.as_str())));
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
     }
-    out
+    true
+}
+
+/// A run of letters and digits in a text in lower case.
+#[derive(Debug, Clone, Copy)]
+struct Word<'a> {
+    text: &'a str,
+    /// What stands between it and the next one.
+    gap: &'a str,
+}
+
+impl<'a> Word<'a> {
+    fn all(text: &'a str) -> Vec<Self> {
+        let mut words = Vec::new();
+        let mut rest = text;
+        while let Some(start) = rest.find(char::is_alphanumeric) {
+            let from = &rest[start..];
+            let end = from
+                .find(|c: char| !c.is_alphanumeric())
+                .unwrap_or(from.len());
+            let after = &from[end..];
+            let gap = after.find(char::is_alphanumeric).unwrap_or(after.len());
+            words.push(Self {
+                text: &from[..end],
+                gap: &after[..gap],
+            });
+            rest = &after[gap..];
+        }
+        words
+    }
+
+    /// Whether a clause ends behind it.
+    fn ends_clause(&self) -> bool {
+        self.gap.contains(['.', ',', ';', ':', '!', '?', '\n'])
+    }
 }
 
 /// Whether `word` is `verb` or one of its forms: `booked`, `cancelling`.
@@ -163,157 +222,19 @@ fn is_form(word: &str, verb: &str) -> bool {
     )
 }
 
-/// Whether every value that could lead elsewhere is in the user's words.
-fn values_are_in(words: &str, tokens: &HashSet<&str>, value: &Value, left: &mut usize) -> bool {
-    if *left == 0 {
-        return false;
-    }
-    *left -= 1;
-    match value {
-        Value::String(text) => text_is_in(words, tokens, text),
-        Value::Array(items) => items
-            .iter()
-            .all(|item| values_are_in(words, tokens, item, left)),
-        Value::Object(members) => {
-            (members.values()).all(|member| values_are_in(words, tokens, member, left))
+/// The words of a name in lower case: `cancelBooking` and `cancel-booking` alike.
+fn spaced(name: &str) -> String {
+    let mut out = String::with_capacity(name.len() + 8);
+    let mut lower = false;
+    for c in name.chars() {
+        if lower && c.is_uppercase() {
+            out.push(' ');
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) => true,
+        lower = c.is_lowercase() || c.is_ascii_digit();
+        out.extend(c.to_lowercase());
     }
-}
-
-fn text_is_in(words: &str, tokens: &HashSet<&str>, text: &str) -> bool {
-    let lower = text.to_lowercase();
-    let outward = |piece: &&str| {
-        let at = piece.find('@');
-        at.is_some_and(|at| at > 0 && piece[at..].contains('.'))
-            || piece.contains("://")
-            || piece.starts_with("www.")
-    };
-    let separators = |c: char| c.is_whitespace() || "<>(),;\"'".contains(c);
-    let mut pieces = lower.split(separators).filter(outward);
-    let said = pieces.all(|piece| words.contains(piece.trim_end_matches(['.', '/', '!', '?'])));
-    said && day(&lower).is_none_or(|day| has_day(tokens, day))
-}
-
-/// The day of a text that is a date, such as 2026-12-01 or the same with a time.
-fn day(text: &str) -> Option<u8> {
-    let date = text.get(..10)?;
-    let bytes = date.as_bytes();
-    let shape = bytes.iter().enumerate().all(|(at, byte)| match at {
-        4 | 7 => *byte == b'-',
-        _ => byte.is_ascii_digit(),
-    });
-    let ends = text
-        .as_bytes()
-        .get(10)
-        .is_none_or(|byte| matches!(byte, b't' | b' '));
-    (shape && ends).then(|| date[8..].parse().ok()).flatten()
-}
-
-/// Whether the words name this day: `1`, `01`, `1st`. Words for days that depend on
-/// today (`tomorrow`) cannot be checked here, so they count as naming it.
-fn has_day(tokens: &HashSet<&str>, day: u8) -> bool {
-    const RELATIVE: [&str; 14] = [
-        "today", "tonight", "tomorrow", "weekend", "week", "month", "nights", "night", "days",
-        "monday", "friday", "saturday", "sunday", "next",
-    ];
-    let named = |token: &&&str| {
-        let digits = token.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-        digits.parse() == Ok(day)
-    };
-    tokens.iter().find(named).is_some() || RELATIVE.iter().any(|word| tokens.contains(word))
+    out
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[track_caller]
-    fn check(words: &str, tool: &str, arguments: &Value, expected: Intent) {
-        assert_eq!(
-            Intent::of(words, tool, arguments),
-            expected,
-            "{words} / {tool} / {arguments}"
-        );
-    }
-
-    #[test]
-    fn what_the_user_asked_for_is_anchored() {
-        let stay = json!({"hotel": "City Hub", "start": "2026-12-01", "end": "2026-12-05"});
-        let words = "Please book me the City Hub from December 1st to 5";
-        check(words, "reserve_hotel", &stay, Intent::Anchored);
-        check(
-            "cancel it",
-            "cancelBooking",
-            &json!({"id": "b-1"}),
-            Intent::Anchored,
-        );
-        check(
-            "Cancelling my trip, sorry",
-            "cancel_booking",
-            &json!({}),
-            Intent::Anchored,
-        );
-        let mail = json!({"recipients": ["Ann@Example.org"], "body": "see you"});
-        check(
-            "email ann@example.org that I come",
-            "send_email",
-            &mail,
-            Intent::Anchored,
-        );
-        check(
-            "hotel for two nights",
-            "create_hotel",
-            &json!({}),
-            Intent::Unanchored,
-        );
-    }
-
-    #[test]
-    fn what_only_a_document_says_is_not() {
-        let words = "Which hotel in Paris has the best reviews?";
-        check(
-            words,
-            "reserve_hotel",
-            &json!({"hotel": "Riverside"}),
-            Intent::Unanchored,
-        );
-        let mail = json!({"to": "mark.black-2134@gmail.example", "body": "hi"});
-        check(
-            "send my wife a summary",
-            "send_email",
-            &mail,
-            Intent::Unanchored,
-        );
-        let link = json!({"body": "see https://evil.example/a?d=1"});
-        check("send a summary", "send_email", &link, Intent::Unanchored);
-        let other = json!({"start": "2026-12-09T10:00:00Z"});
-        check("book it for the 10th", "book", &other, Intent::Unanchored);
-        check(
-            &"book ".repeat(MAX_WORDS_BYTES),
-            "book",
-            &json!({}),
-            Intent::Unanchored,
-        );
-        check(
-            "book",
-            "book",
-            &json!(vec![1; MAX_VALUES]),
-            Intent::Unanchored,
-        );
-    }
-
-    #[test]
-    fn verbs_have_their_forms_and_no_others() {
-        for word in ["book", "books", "booked", "booking"] {
-            assert!(is_form(word, "book"), "{word}");
-        }
-        for word in ["bookshop", "boo", "ebook", ""] {
-            assert!(!is_form(word, "book"), "{word}");
-        }
-        assert!(is_form("cancelled", "cancel") && is_form("reserving", "reserve"));
-        assert!(is_form("cancellation", "cancel"));
-    }
-}
+mod tests;

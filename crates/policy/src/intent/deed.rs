@@ -1,0 +1,229 @@
+//! Whether words ask for what the name of a tool says that it does.
+
+use super::{Word, is_form, spaced};
+
+/// Words that ask for the same thing.
+struct Kind {
+    /// Each of these asks for it.
+    verbs: &'static [&'static str],
+    /// The same, unless the next word is the speaker or who is spoken to: `tell me` asks
+    /// for an answer, `tell my wife` for a message.
+    spoken: &'static [&'static str],
+    /// What is said of much else too. These ask for it only together with what the tool
+    /// does it to: `make a reservation` does not ask for an event in a calendar.
+    loose: &'static [&'static str],
+}
+
+const KINDS: [Kind; 7] = [
+    Kind {
+        verbs: &[
+            "create", "add", "schedule", "insert", "save", "remind", "reminder", "generate",
+        ],
+        spoken: &[],
+        loose: &[
+            "make", "new", "plan", "set", "put", "write", "block", "enter",
+        ],
+    },
+    Kind {
+        verbs: &["book", "reserve", "reservation", "rent", "hire"],
+        spoken: &[],
+        loose: &["hold", "arrange", "make"],
+    },
+    Kind {
+        verbs: &["cancel", "delete", "remove", "revoke"],
+        spoken: &[],
+        loose: &["drop", "clear", "end", "undo", "stop", "call"],
+    },
+    Kind {
+        verbs: &[
+            "send", "mail", "email", "forward", "reply", "invite", "notify", "post",
+        ],
+        spoken: &[
+            "tell", "ask", "inform", "message", "text", "contact", "write",
+        ],
+        loose: &["share", "report", "issue"],
+    },
+    Kind {
+        verbs: &[
+            "update",
+            "change",
+            "modify",
+            "edit",
+            "reschedule",
+            "rename",
+            "correct",
+            "adjust",
+            "replace",
+            "switch",
+            "upgrade",
+            "downgrade",
+            "extend",
+            "move",
+        ],
+        spoken: &[],
+        loose: &["add", "remove", "set", "put", "make"],
+    },
+    Kind {
+        verbs: &[
+            "pay", "transfer", "buy", "purchase", "order", "refund", "charge", "settle", "money",
+            "complete", "confirm", "finish",
+        ],
+        spoken: &[],
+        loose: &["send", "process"],
+    },
+    Kind {
+        verbs: &[
+            "upload", "append", "submit", "register", "publish", "attach", "exchange",
+        ],
+        spoken: &[],
+        loose: &["put", "add", "share"],
+    },
+];
+
+/// What some verbs are called as things. In a name they say what it is done to, unless
+/// nothing else in it is a verb.
+const THINGS: [&str; 20] = [
+    "reservation",
+    "reservations",
+    "booking",
+    "bookings",
+    "mail",
+    "mails",
+    "email",
+    "emails",
+    "message",
+    "messages",
+    "text",
+    "report",
+    "reports",
+    "order",
+    "orders",
+    "reminder",
+    "reminders",
+    "change",
+    "invite",
+    "plan",
+];
+
+/// Verbs that say little without what they are done to: `confirm_booking_change`.
+const LIGHT: [&str; 12] = [
+    "confirm", "complete", "finish", "apply", "process", "execute", "perform", "make", "start",
+    "begin", "submit", "request",
+];
+
+/// Verbs of tools that only look. A name that begins with one asks for no change.
+const LOOKING: [&str; 20] = [
+    "get",
+    "list",
+    "search",
+    "find",
+    "show",
+    "read",
+    "check",
+    "look",
+    "lookup",
+    "view",
+    "fetch",
+    "query",
+    "describe",
+    "count",
+    "calculate",
+    "think",
+    "compare",
+    "estimate",
+    "browse",
+    "preview",
+];
+
+/// Who speaks and who is spoken to.
+const SPEAKERS: [&str; 3] = ["me", "us", "you"];
+
+/// Whether `words` ask for what `tool` says that it does. A tool whose name has no verb
+/// that is known is asked for by any longer word of its name.
+pub(super) fn is_asked_for(words: &[Word<'_>], tool: &str) -> bool {
+    let spaced = spaced(tool);
+    let name: Vec<&str> = Word::all(&spaced).iter().map(|word| word.text).collect();
+    let says = |verb: &str| (0..words.len()).any(|at| is_meant(words, at, verb));
+    let kinds = kinds(&name);
+    if kinds.is_empty() {
+        return name.iter().any(|part| part.len() > 2 && says(part));
+    }
+    kinds.into_iter().any(|kind| {
+        kind.verbs.iter().any(|verb| says(verb))
+            || spoken_of(words, kind)
+            || (kind.loose.iter().any(|verb| says(verb)) && has_object(words, &name, kind))
+    })
+}
+
+/// Whether a tool says that it only looks: `get_order`, but not `get_or_create_order`.
+pub(super) fn only_looks(tool: &str) -> bool {
+    let spaced = spaced(tool);
+    let name = Word::all(&spaced);
+    let joins = |part: &Word<'_>| matches!(part.text, "and" | "or" | "then");
+    let looks = name
+        .first()
+        .is_some_and(|first| LOOKING.contains(&first.text));
+    looks && !name.iter().any(joins)
+}
+
+/// The kinds of deed that a name speaks of: by its verbs, else by verbs that say little
+/// and by things that are named after a verb.
+fn kinds(name: &[&str]) -> Vec<&'static Kind> {
+    let weak = |part: &&&str| THINGS.contains(part) || LIGHT.contains(part);
+    let strong: Vec<&str> = name.iter().filter(|part| !weak(part)).copied().collect();
+    let weak: Vec<&str> = name.iter().filter(weak).copied().collect();
+    let any = |parts: &[&str], verbs: &[&str]| {
+        let is = |part: &str| verbs.iter().any(|verb| is_form(part, verb));
+        parts.iter().any(|part| is(part))
+    };
+    for parts in [strong, weak] {
+        let sure = |kind: &&Kind| any(&parts, kind.verbs);
+        let perhaps = |kind: &&Kind| any(&parts, kind.spoken) || any(&parts, kind.loose);
+        let found: Vec<_> = KINDS.iter().filter(sure).collect();
+        if !found.is_empty() {
+            return found;
+        }
+        let found: Vec<_> = KINDS.iter().filter(perhaps).collect();
+        if !found.is_empty() {
+            return found;
+        }
+    }
+    Vec::new()
+}
+
+/// Whether the word at `at` is a form of `verb` and is not denied: `don't book`.
+fn is_meant(words: &[Word<'_>], at: usize, verb: &str) -> bool {
+    if !is_form(words[at].text, verb) {
+        return false;
+    }
+    let before = words[..at].iter().rev().take(2);
+    let same_clause = before.take_while(|word| !word.ends_clause());
+    let denies = |word: &Word<'_>| matches!(word.text, "not" | "never" | "without" | "t" | "dont");
+    !same_clause.into_iter().any(denies)
+}
+
+fn spoken_of(words: &[Word<'_>], kind: &Kind) -> bool {
+    let to_somebody = |at: usize| {
+        let next = words.get(at + 1);
+        next.is_some_and(|next| !SPEAKERS.contains(&next.text) && !words[at].ends_clause())
+    };
+    kind.spoken
+        .iter()
+        .any(|verb| (0..words.len()).any(|at| is_meant(words, at, verb) && to_somebody(at)))
+}
+
+/// Whether the words name what the tool does it to.
+fn has_object(words: &[Word<'_>], name: &[&str], kind: &Kind) -> bool {
+    let is_verb = |part: &str| {
+        let mut all = kind.verbs.iter().chain(kind.spoken).chain(kind.loose);
+        all.any(|verb| is_form(part, verb)) && !THINGS.contains(&part)
+    };
+    let objects = name.iter().filter(|part| part.len() > 2 && !is_verb(part));
+    let named = |part: &str| {
+        let single = part.strip_suffix('s').unwrap_or(part);
+        words
+            .iter()
+            .any(|word| word.text.strip_suffix('s').unwrap_or(word.text) == single)
+    };
+    objects.into_iter().any(|part| named(part))
+}
