@@ -27,5 +27,5 @@ mod value;
 mod view;
 
 pub use rule::{Group, Groups, Hit, RULES, Rule, THRESHOLD};
-pub use text::text;
+pub use text::{prepare, text};
 pub use value::{Found, arguments, definition};

@@ -34,6 +34,12 @@ static PHONES: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(&format!("(?-u){pattern}")).expect("a constant")
 });
 
+/// Compiles what is looked for.
+pub(crate) fn prepare() {
+    LazyLock::force(&ADDRESSES);
+    LazyLock::force(&PHONES);
+}
+
 /// Calls `hit` with all personal data in `text`.
 pub(crate) fn find(text: &str, mut hit: impl FnMut(&'static Rule, Range<usize>)) {
     let bytes = text.as_bytes();

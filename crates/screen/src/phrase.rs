@@ -144,6 +144,11 @@ impl Pattern {
     }
 }
 
+/// Compiles what is looked for.
+pub(crate) fn prepare() {
+    LazyLock::force(&COMPILED);
+}
+
 /// Calls `hit` with the first place of every phrase in `text`.
 pub(crate) fn find(text: &str, mut hit: impl FnMut(&'static Rule, u8, Range<usize>)) {
     let compiled = &*COMPILED;

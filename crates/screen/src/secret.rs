@@ -157,6 +157,13 @@ static ASSIGNMENTS: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(&format!("(?i-u){pattern}")).expect("a constant")
 });
 
+/// Compiles what is looked for.
+pub(crate) fn prepare() {
+    LazyLock::force(&FINDER);
+    LazyLock::force(&PASSWORDS);
+    LazyLock::force(&ASSIGNMENTS);
+}
+
 /// Calls `hit` with every credential in `text`.
 pub(crate) fn find(text: &str, mut hit: impl FnMut(&'static Rule, Range<usize>)) {
     let bytes = text.as_bytes();

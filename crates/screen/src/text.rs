@@ -42,6 +42,14 @@ pub fn text(text: &str, groups: Groups, about_cards: &dyn Fn() -> About) -> Vec<
     reader.finish()
 }
 
+/// Compiles all rules now, which the first text would wait for otherwise: tens of
+/// milliseconds.
+pub fn prepare() {
+    phrase::prepare();
+    secret::prepare();
+    personal::prepare();
+}
+
 struct Reader<'a> {
     groups: Groups,
     about_cards: &'a dyn Fn() -> About,

@@ -204,6 +204,12 @@ impl Running {
         let limits = limits?;
         let snapshot = build(&current, None, (&shared, &limits), &place.clock).map_err(refused)?;
         limits.start();
+        // Else the first call would wait for it; if there is no thread for it, it does.
+        let _ = tasks.spawn_thread(
+            "screen",
+            airside_base::OnFailure::Log,
+            airside_screen::prepare,
+        );
         let watch = history::Desk::new(ledger.clone(), place.clock.clone());
         let (watch, stop) = (watch.watch(TenantId::default()), tasks.clone());
         tasks.spawn(
