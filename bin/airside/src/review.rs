@@ -9,13 +9,13 @@ use airside_codereview::{
     finding::{Certainty, Finding, Report},
     house::House,
     render,
-    review::{Request, Stage, run as review},
+    review::{Part, Request, Stage, run as review},
     rules::Rules,
 };
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
-    cli::review::{FailOn, Review, ReviewCommand, ReviewFormat, What},
+    cli::review::{FailOn, Only, Review, ReviewCommand, ReviewFormat, What},
     failure::{Exit, Failure},
     output::{Align, Out, table},
     text::printable,
@@ -55,6 +55,10 @@ fn read(what: &What, base: Option<&str>) -> Result<Report, Failure> {
     let mut request = Request::new(&what.path);
     request.base = base.map(str::to_owned);
     request.house = house(what)?;
+    request.only = what.only.map(|only| match only {
+        Only::Weaknesses => Part::Weaknesses,
+        Only::Copies => Part::Copies,
+    });
     // Drawn on standard error, and only if that is a terminal.
     let bar = ProgressBar::new_spinner().with_style(
         ProgressStyle::with_template("{spinner} {msg} {elapsed}")

@@ -168,6 +168,15 @@ fn family(language: Language) -> usize {
     }
 }
 
+/// Returns how many lines `sources` have.
+#[must_use]
+pub fn lines(sources: &[Source]) -> usize {
+    let lines = sources
+        .par_iter()
+        .map(|source| memchr::memchr_iter(b'\n', &source.text).count());
+    lines.sum()
+}
+
 /// Finds the copies in `sources`.
 #[must_use]
 pub fn find(sources: &[Source], options: Options) -> Copies {
@@ -176,10 +185,12 @@ pub fn find(sources: &[Source], options: Options) -> Copies {
         .par_iter()
         .map(|source| lex::lex(source.language, &source.text))
         .collect();
-    let mut copies = Copies::default();
+    let mut copies = Copies {
+        lines: lines(sources),
+        ..Copies::default()
+    };
     for (at, tokens) in lexed.into_iter().enumerate() {
         copies.tokens += tokens.codes.len();
-        copies.lines += memchr::memchr_iter(b'\n', &sources[at].text).count();
         families[family(sources[at].language)].push((at, tokens));
     }
     for files in &families {

@@ -19,10 +19,12 @@ mod program;
 mod report;
 pub(crate) mod value;
 
-pub(crate) use report::scan;
+pub(crate) use report::{Scan, scan};
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use proptest::prelude::*;
 
     use super::scan;
@@ -30,6 +32,8 @@ mod tests {
         rules::Rules,
         source::{Language, Skip, Source},
     };
+
+    static RULES: LazyLock<Rules> = LazyLock::new(Rules::builtin);
 
     /// Beginnings and ends of everything, in no order that makes sense.
     const WORDS: [&str; 40] = [
@@ -54,10 +58,9 @@ mod tests {
         fn no_text_stops_the_scan(
             words in proptest::collection::vec(proptest::sample::select(&WORDS[..]), 0..300),
         ) {
-            let rules = Rules::default();
             let text = words.concat();
             for language in Language::ALL {
-                scan(&[source(language, text.clone())], &rules);
+                scan(&[source(language, text.clone())], &RULES);
             }
         }
     }
@@ -67,14 +70,14 @@ mod tests {
         let branches =
             (0..20_000).map(|n| format!("    v{n} = a\n    if v{n}:\n        v{n} = 1\n"));
         let text = format!("def f(a):\n{}", branches.collect::<String>());
-        let found = scan(&[source(Language::Python, text)], &Rules::default());
+        let found = scan(&[source(Language::Python, text)], &RULES);
         assert_eq!(found.skipped, [(Skip::TooSlow, "a".to_owned())]);
     }
 
     #[test]
     fn tree_that_is_too_deep_is_left_out_and_told() {
         let text = format!("f({}a{})", "h(".repeat(5_000), ")".repeat(5_000));
-        let found = scan(&[source(Language::Javascript, text)], &Rules::default());
+        let found = scan(&[source(Language::Javascript, text)], &RULES);
         assert_eq!(found.skipped, [(Skip::Syntax, "a".to_owned())]);
     }
 }

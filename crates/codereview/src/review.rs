@@ -16,6 +16,15 @@ use crate::{
     source::{self, Limits, Tree},
 };
 
+/// What a review looks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// What the rules name.
+    Weaknesses,
+    /// Duplicated code.
+    Copies,
+}
+
 /// What is reviewed.
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -29,6 +38,8 @@ pub struct Request {
     pub copies: copies::Options,
     /// What the house asks of changes.
     pub house: House,
+    /// The only thing to look for, or everything.
+    pub only: Option<Part>,
 }
 
 impl Request {
@@ -41,7 +52,12 @@ impl Request {
             limits: Limits::default(),
             copies: copies::Options::default(),
             house: House::default(),
+            only: None,
         }
+    }
+
+    fn asks_for(&self, part: Part) -> bool {
+        self.only.is_none_or(|only| only == part)
     }
 }
 
@@ -82,16 +98,26 @@ pub fn run(
         None => None,
     };
     progress(Stage::Rules);
-    let scan = flow::scan(&sources, rules);
+    let scan = match request.asks_for(Part::Weaknesses) {
+        true => flow::scan(&sources, rules),
+        false => flow::Scan::default(),
+    };
     for (why, path) in &scan.skipped {
         skipped.add(*why, path);
     }
     progress(Stage::Copies);
-    let copies = copies::find(&sources, request.copies);
+    let copies = match request.asks_for(Part::Copies) {
+        true => copies::find(&sources, request.copies),
+        false => copies::Copies {
+            lines: copies::lines(&sources),
+            ..copies::Copies::default()
+        },
+    };
     let mut drafts: Vec<Draft> = duplicates::drafts(&copies, change.as_ref());
     drafts.extend(scan.drafts);
     let subject = change
         .as_ref()
+        .filter(|_| request.only.is_none())
         .map(|change| Subject::new(change, &sources, &papers, &request.house));
     drafts.extend(subject.iter().flat_map(Subject::drafts));
     drafts.sort_by(|one, other| (&one.place, &one.rule).cmp(&(&other.place, &other.rule)));

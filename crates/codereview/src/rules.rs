@@ -11,6 +11,8 @@ mod spec;
 
 use airside_base::Severity;
 use ast_grep_config::RuleCore;
+use ast_grep_core::Matcher as _;
+use memchr::memmem::Finder;
 use rustc_hash::FxHashMap;
 
 use crate::{finding::Certainty, flow::value::Clean, source::Language};
@@ -28,6 +30,16 @@ pub struct Rules {
     pub(crate) cleaners: FxHashMap<Language, FxHashMap<String, Vec<Cleaner>>>,
     /// Classes, in the order of their bits.
     pub(crate) classes: Vec<String>,
+    /// Patterns by language.
+    pub(crate) patterns: FxHashMap<Language, Patterns>,
+}
+
+/// The patterns of one language.
+#[derive(Default)]
+pub(crate) struct Patterns {
+    pub(crate) all: Vec<Pattern>,
+    /// By kind of node, the places of those that may match one.
+    pub(crate) by_kind: Vec<Vec<u16>>,
 }
 
 /// One rule.
@@ -42,10 +54,9 @@ pub(crate) struct Rule {
     pub(crate) help: Option<String>,
     pub(crate) public: Option<Certainty>,
     pub(crate) unknown: Option<Certainty>,
-    pub(crate) patterns: Vec<Pattern>,
     pub(crate) certainty: Certainty,
-    pub(crate) words: Vec<String>,
-    pub(crate) without: Vec<String>,
+    pub(crate) words: Vec<Finder<'static>>,
+    pub(crate) without: Vec<Finder<'static>>,
     pub(crate) in_tests: bool,
     pub(crate) invalid: Vec<String>,
     pub(crate) valid: Vec<String>,
@@ -53,8 +64,33 @@ pub(crate) struct Rule {
 
 /// A pattern in one language.
 pub(crate) struct Pattern {
-    pub(crate) language: Language,
+    pub(crate) rule: usize,
     pub(crate) matcher: RuleCore,
+}
+
+impl Patterns {
+    fn add(&mut self, rule: usize, matcher: RuleCore) -> Result<(), String> {
+        let kinds = matcher
+            .potential_kinds()
+            .ok_or("it names no kind of node to look at")?;
+        let at = u16::try_from(self.all.len()).map_err(|_| "there are too many rules")?;
+        for kind in &kinds {
+            if self.by_kind.len() <= kind {
+                self.by_kind.resize_with(kind + 1, Vec::new);
+            }
+            self.by_kind[kind].push(at);
+        }
+        self.all.push(Pattern { rule, matcher });
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Patterns {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Patterns")
+            .field("all", &self.all.len())
+            .finish_non_exhaustive()
+    }
 }
 
 /// A call that values must not arrive at.
@@ -130,6 +166,11 @@ impl Rules {
                 rule.message.as_str(),
             )
         })
+    }
+
+    /// Returns whether any rule follows values through `language`.
+    pub(crate) fn follows(&self, language: Language) -> bool {
+        self.sinks.contains_key(&language)
     }
 
     pub(crate) fn sinks_of(&self, language: Language, last: &str) -> &[Sink] {

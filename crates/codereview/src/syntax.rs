@@ -65,11 +65,14 @@ pub(crate) fn parse(language: Language, text: &[u8]) -> Result<Document, Skip> {
     }
 }
 
+/// Returns whether a tree is deeper than [`MOST_DEPTH`]. What holds fewer nodes than it may
+/// be deep is not walked, which is nearly all of a usual tree.
 fn is_deep(tree: &tree_sitter::Tree) -> bool {
     let mut cursor = tree.walk();
     let mut depth = 0_usize;
     loop {
-        if cursor.goto_first_child() {
+        let may_be_deep = depth + cursor.node().descendant_count() > MOST_DEPTH;
+        if may_be_deep && cursor.goto_first_child() {
             depth += 1;
             if depth > MOST_DEPTH {
                 return true;
@@ -82,5 +85,24 @@ fn is_deep(tree: &tree_sitter::Tree) -> bool {
             }
             depth -= 1;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(brackets: usize, is_left_out: bool) {
+        let text = format!("x = {}1{}\n", "[".repeat(brackets), "]".repeat(brackets));
+        let parsed = parse(Language::Python, text.as_bytes());
+        assert_eq!(parsed.is_err(), is_left_out, "{brackets} brackets");
+    }
+
+    #[test]
+    fn depth_is_bounded_to_the_node() {
+        // A module, a statement, an assignment, and what is inside.
+        check(MOST_DEPTH - 4, false);
+        check(MOST_DEPTH + 1, true);
+        check(20_000, true);
     }
 }

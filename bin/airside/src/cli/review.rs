@@ -50,6 +50,9 @@ pub(crate) struct What {
     /// not find.
     #[arg(long, value_name = "FILE")]
     pub(crate) rules: Vec<PathBuf>,
+    /// Look for nothing else: not for what a change owes either.
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub(crate) only: Option<Only>,
     /// File of findings that are known: only others count. It may hold exceptions with a
     /// reason, an owner and an end.
     #[arg(long, value_name = "FILE")]
@@ -57,6 +60,15 @@ pub(crate) struct What {
     /// Write what --fail-on names to the file of known findings.
     #[arg(long, requires = "baseline")]
     pub(crate) write_baseline: bool,
+}
+
+/// What alone a review looks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Only {
+    /// What the rules name.
+    Weaknesses,
+    /// Duplicated code.
+    Copies,
 }
 
 /// How to print what a review finds.

@@ -1,43 +1,86 @@
 //! Rules that look at the shape of the syntax alone, by ast-grep's engine.
+//!
+//! # Invariants
+//!
+//! * A file is looked at only if it holds a word of a rule; of a tree each node is visited
+//!   once, whatever the number of rules.
 
-use ast_grep_core::{Node, tree_sitter::StrDoc};
+use ast_grep_core::{Node, matcher::MatcherExt as _, tree_sitter::StrDoc};
 use ast_grep_language::SupportLang;
 
 use crate::{
     copies::Place,
     finding::{Certainty, Draft, Step},
-    rules::{Rule, Rules},
+    rules::{Patterns, Rule, Rules},
     source::Source,
     syntax::Document,
 };
 
 /// Matches of one rule that are kept for one file.
-const MOST: usize = 100;
+const MOST: u8 = 100;
 
-/// Returns what the patterns of `rules` find in `document`.
-pub(super) fn find(source: &Source, document: &Document, rules: &Rules) -> Vec<Draft> {
-    let text = &document.src;
-    let mut drafts = Vec::new();
-    let wanted: Vec<(&Rule, &crate::rules::Pattern)> = rules
-        .rules
-        .iter()
-        .filter(|rule| rule.in_tests || !source.is_test())
-        .flat_map(|rule| rule.patterns.iter().map(move |pattern| (rule, pattern)))
-        .filter(|(_, pattern)| pattern.language == source.language)
-        .filter(|(rule, _)| rule.words.iter().any(|word| text.contains(&**word)))
-        .filter(|(rule, _)| !rule.without.iter().any(|word| text.contains(&**word)))
-        .collect();
-    if wanted.is_empty() {
-        return drafts;
+/// The patterns that may be in one file.
+pub(super) struct Wanted<'r> {
+    patterns: Option<&'r Patterns>,
+    /// How many matches of each pattern are still kept.
+    left: Vec<u8>,
+}
+
+impl<'r> Wanted<'r> {
+    /// Returns the patterns of `rules` whose words are in `source`.
+    pub(super) fn of(source: &Source, rules: &'r Rules) -> Self {
+        let patterns = rules.patterns.get(&source.language);
+        let (text, in_tests) = (&source.text, source.is_test());
+        let may_match = |rule: &Rule| {
+            (rule.in_tests || !in_tests)
+                && rule.words.iter().any(|word| word.find(text).is_some())
+                && !rule.without.iter().any(|word| word.find(text).is_some())
+        };
+        let all = patterns.iter().flat_map(|patterns| patterns.all.iter());
+        let left = all.map(|one| match may_match(&rules.rules[one.rule]) {
+            true => MOST,
+            false => 0,
+        });
+        let left: Vec<u8> = left.collect();
+        let is_any = left.iter().any(|left| *left > 0);
+        Self {
+            patterns: patterns.filter(|_| is_any),
+            left,
+        }
     }
-    let tree = ast_grep_core::AstGrep::doc(document.clone());
-    let root = tree.root();
-    for (rule, pattern) in wanted {
-        let found = root.find_all(&pattern.matcher).take(MOST);
-        let drawn = found.map(|node| draft(source, rule, &node));
-        drafts.extend(drawn.filter(|one| rule.in_tests || !source.is_test_at(one.place.from)));
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.patterns.is_none()
     }
-    drafts
+
+    /// Returns what they find in `document`.
+    pub(super) fn find(mut self, source: &Source, document: Document, rules: &Rules) -> Vec<Draft> {
+        let mut drafts = Vec::new();
+        let Some(patterns) = self.patterns else {
+            return drafts;
+        };
+        let tree = ast_grep_core::AstGrep::doc(document);
+        for node in tree.root().dfs() {
+            let kind = usize::from(node.kind_id());
+            for at in patterns.by_kind.get(kind).into_iter().flatten() {
+                let pattern = &patterns.all[usize::from(*at)];
+                let left = &mut self.left[usize::from(*at)];
+                if *left == 0 {
+                    continue;
+                }
+                let Some(found) = pattern.matcher.match_node(node.clone()) else {
+                    continue;
+                };
+                *left -= 1;
+                let rule = &rules.rules[pattern.rule];
+                let one = draft(source, rule, &found);
+                if rule.in_tests || !source.is_test_at(one.place.from) {
+                    drafts.push(one);
+                }
+            }
+        }
+        drafts
+    }
 }
 
 fn draft(source: &Source, rule: &Rule, node: &Node<'_, StrDoc<SupportLang>>) -> Draft {

@@ -32,12 +32,21 @@ pub(crate) struct Scan {
 
 /// Applies `rules` to `sources`.
 pub(crate) fn scan(sources: &[Source], rules: &Rules) -> Scan {
-    let read = |source: &Source| match syntax::parse(source.language, &source.text) {
-        Err(why) => Err((why, source.path.clone())),
-        Ok(document) => {
-            let drafts = pattern::find(source, &document, rules);
-            Ok((lower(&source.path, source.language, &document), drafts))
+    let read = |source: &Source| {
+        let wanted = pattern::Wanted::of(source, rules);
+        let is_followed = rules.follows(source.language);
+        if !is_followed && wanted.is_empty() {
+            // Nothing that any rule looks for can be in it: it is not parsed.
+            return Ok((Unit::default(), Vec::new()));
         }
+        let document = syntax::parse(source.language, &source.text)
+            .map_err(|why| (why, source.path.clone()))?;
+        let unit = match is_followed {
+            true => lower(&source.path, source.language, &document),
+            false => Unit::default(),
+        };
+        let drafts = wanted.find(source, document, rules);
+        Ok::<_, (Skip, String)>((unit, drafts))
     };
     let mut found = Scan::default();
     let mut units: Vec<Unit> = Vec::with_capacity(sources.len());

@@ -2,9 +2,10 @@
 
 use airside_base::{Fault, Kind};
 use ast_grep_config::{DeserializeEnv, SerializableRuleCore};
+use memchr::memmem::Finder;
 
 use super::{
-    Cleaner, Path, Pattern, Rule, Rules, Sink, builtin,
+    Cleaner, Path, Rule, Rules, Sink, builtin,
     spec::{self, File},
 };
 use crate::{
@@ -181,10 +182,9 @@ impl Rules {
             help: file.help,
             public: None,
             unknown: None,
-            patterns: Vec::new(),
             certainty: file.certainty.unwrap_or(Certainty::Pattern),
-            words: file.words,
-            without: file.without,
+            words: finders(&file.words),
+            without: finders(&file.without),
             in_tests: file.in_tests,
             invalid: file.invalid,
             valid: file.valid,
@@ -204,15 +204,15 @@ impl Rules {
                 utils: file.utils,
                 transform: None,
             };
+            let at = self.rules.len();
             for language in &rule.languages {
                 let environment = DeserializeEnv::new(syntax::grammar(*language));
                 let matcher = core
                     .get_matcher(environment)
                     .map_err(|error| chain(&error))?;
-                rule.patterns.push(Pattern {
-                    language: *language,
-                    matcher,
-                });
+                let patterns = self.patterns.entry(*language).or_default();
+                let added = patterns.add(at, matcher);
+                added.map_err(|reason| format!("{}: {reason}", rule.id))?;
             }
         }
         self.rules.push(rule);
@@ -251,6 +251,11 @@ impl Rules {
             }
         }
     }
+}
+
+fn finders(words: &[String]) -> Vec<Finder<'static>> {
+    let words = words.iter();
+    words.map(|word| Finder::new(word).into_owned()).collect()
 }
 
 /// Returns an error with all its causes.

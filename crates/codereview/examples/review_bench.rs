@@ -1,0 +1,228 @@
+//! What a review costs, and how far other programs agree with it: `scripts/bench review`.
+//!
+//! * `patterns TREE RULES [PLACES]`, `taint TREE`, `copies TREE`: one run of one part; prints
+//!   one JSON object. PLACES gets what was found, `rule TAB path TAB line`.
+//! * `same PLACES OTHER`: how much of what another engine found (semgrep's JSON) is in PLACES.
+//! * `rules RULES`: prints the rules as another engine reads them (semgrep).
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program for people"
+)]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    process::ExitCode,
+};
+
+use airside_codereview::{
+    finding::Report,
+    review::{self, Part, Request},
+    rules::Rules,
+};
+use serde::Deserialize;
+use serde_json::json;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match arguments.as_slice() {
+        ["rules", rules] => translate(Path::new(rules)),
+        ["patterns", tree, rules] => patterns(tree, Path::new(rules), None),
+        ["patterns", tree, rules, places] => {
+            patterns(tree, Path::new(rules), Some(Path::new(places)))
+        }
+        ["taint", tree] => run(tree, Part::Weaknesses, &Rules::builtin()).map(|report| {
+            print(&report, Rules::builtin().len());
+        }),
+        ["same", places, other] => same(Path::new(places), Path::new(other)),
+        ["copies", tree] => run(tree, Part::Copies, &Rules::default()).map(|report| {
+            print(&report, 0);
+        }),
+        _ => Err("review_bench patterns|taint|copies|rules|same …".to_owned()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            eprintln!("{reason}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+fn run(tree: &str, only: Part, rules: &Rules) -> Result<Report, String> {
+    let mut request = Request::new(Path::new(tree));
+    request.only = Some(only);
+    review::run(&request, rules, &|_| {}).map_err(|error| error.to_string())
+}
+
+fn patterns(tree: &str, path: &Path, places: Option<&Path>) -> Result<(), String> {
+    let mut rules = Rules::default();
+    let name = path.display().to_string();
+    let text = read(path)?;
+    rules
+        .extend(&name, &text)
+        .map_err(|error| error.to_string())?;
+    let report = run(tree, Part::Weaknesses, &rules)?;
+    print(&report, rules.len());
+    let Some(places) = places else {
+        return Ok(());
+    };
+    let rows = report.findings.iter().map(|one| {
+        let place = &one.place;
+        format!("{}\t{}\t{}\n", one.what.rule, place.path, place.from)
+    });
+    let rows: String = rows.collect();
+    fs::write(places, rows).map_err(|error| format!("{}: {error}", places.display()))
+}
+
+fn print(report: &Report, rules: usize) {
+    let left_out: BTreeMap<&str, usize> = report
+        .skipped
+        .count
+        .iter()
+        .map(|(why, count)| (why.as_str(), *count))
+        .collect();
+    println!(
+        "{}",
+        json!({
+            "files": report.files,
+            "lines": report.lines,
+            "rules": rules,
+            "findings": report.findings.len(),
+            "duplicated_lines": report.duplicated_lines,
+            "left_out": left_out,
+        })
+    );
+}
+
+/// What another engine found.
+#[derive(Deserialize)]
+struct Other {
+    results: Vec<Match>,
+}
+
+#[derive(Deserialize)]
+struct Match {
+    check_id: String,
+    path: String,
+    start: Start,
+}
+
+#[derive(Deserialize)]
+struct Start {
+    line: u32,
+}
+
+fn same(places: &Path, other: &Path) -> Result<(), String> {
+    let ours: BTreeSet<String> = read(places)?.lines().map(str::to_owned).collect();
+    let found: Other = serde_json::from_str(&read(other)?).map_err(|error| error.to_string())?;
+    let mut theirs = BTreeSet::new();
+    for one in found.results {
+        let rule = one.check_id.rsplit('.').next().unwrap_or(&one.check_id);
+        // Their paths begin with the tree's.
+        let path = ours_of(&one.path, "review-tree");
+        theirs.insert(format!("{rule}\t{path}\t{}", one.start.line));
+    }
+    println!(
+        "* patterns: {} places of ours, {} of the other engine, {} of both",
+        ours.len(),
+        theirs.len(),
+        ours.intersection(&theirs).count(),
+    );
+    for (text, only) in [
+        ("only ours", ours.difference(&theirs)),
+        ("only the other's", theirs.difference(&ours)),
+    ] {
+        let mut by_rule: BTreeMap<&str, usize> = BTreeMap::new();
+        for place in only {
+            let rule = place.split('\t').next().unwrap_or("");
+            *by_rule.entry(rule).or_default() += 1;
+        }
+        let mut by_rule: Vec<(&str, usize)> = by_rule.into_iter().collect();
+        by_rule.sort_by_key(|(rule, count)| (std::cmp::Reverse(*count), *rule));
+        let by_rule = by_rule
+            .iter()
+            .map(|(rule, count)| format!("{rule} {count}"));
+        println!("* {text}: {}", by_rule.collect::<Vec<_>>().join(", "));
+    }
+    Ok(())
+}
+
+/// Returns a path below the folder `tree`.
+fn ours_of<'p>(path: &'p str, tree: &str) -> &'p str {
+    let inside = path.split_once(tree).map(|(_, rest)| rest);
+    inside.map_or(path, |rest| rest.trim_start_matches('/'))
+}
+
+/// A rule without flow, as far as another engine has the same.
+#[derive(Deserialize)]
+struct Rule {
+    id: String,
+    languages: Vec<String>,
+    rule: Any,
+}
+
+#[derive(Deserialize)]
+struct Any {
+    any: Vec<Pattern>,
+}
+
+#[derive(Deserialize)]
+struct Pattern {
+    pattern: serde_json::Value,
+}
+
+impl Pattern {
+    /// Returns the pattern without what only one grammar needs around it.
+    fn bare(&self) -> String {
+        let text = self.pattern.as_str();
+        let text = text.or_else(|| self.pattern["context"].as_str());
+        let text = text.unwrap_or_default();
+        let inner = text
+            .strip_prefix("func t() { ")
+            .and_then(|text| text.strip_suffix(" }"));
+        dots(inner.unwrap_or(text))
+    }
+}
+
+fn translate(path: &Path) -> Result<(), String> {
+    let rules: Vec<Rule> =
+        ast_grep_config::from_multiple(&read(path)?).map_err(|error| error.to_string())?;
+    let rules = rules.iter().map(|rule| {
+        let patterns = rule.rule.any.iter();
+        let patterns: Vec<_> = patterns.map(|one| json!({"pattern": one.bare()})).collect();
+        let mut languages = rule.languages.clone();
+        languages.retain(|language| language != "tsx");
+        json!({
+            "id": rule.id,
+            "languages": languages,
+            "severity": "INFO",
+            "message": rule.id,
+            "pattern-either": patterns,
+        })
+    });
+    let rules: Vec<_> = rules.collect();
+    println!("{}", json!({ "rules": rules }));
+    Ok(())
+}
+
+/// Returns a pattern with `...` where it has `$$$NAME`.
+fn dots(pattern: &str) -> String {
+    let mut parts = pattern.split("$$$");
+    let mut text = parts.next().unwrap_or("").to_owned();
+    for part in parts {
+        text.push_str("...");
+        text.push_str(part.trim_start_matches(|c: char| c.is_ascii_uppercase()));
+    }
+    text
+}
