@@ -45,6 +45,7 @@ pub(crate) fn folds() -> Folds {
         .with::<airside_travel::Travellers>()
         .with::<airside_gateway::limits::Quotas>()
         .with::<airside_gateway::approval::Approvals>()
+        .with::<airside_inventory::mitigation::Mitigations>()
         .with::<airside_codereview::lot::Lots>()
         .with::<airside_evals::history::Evaluations>()
         .with::<airside_codereview::lot::Regimes>()

@@ -7,9 +7,11 @@
 //! * Nothing is served before the entry that names the configuration is durable.
 
 mod approvals;
+mod assemble;
 mod contracts;
 mod event;
 pub(crate) mod folder;
+mod guard;
 mod inventory;
 mod listen;
 mod running;
@@ -172,6 +174,9 @@ async fn live(
     persons.conversations.clone().start(node.id(), &tasks);
     serve_control(control, &node, (&ledger, persons), &tasks)?;
     inventory::start(&node, &ledger, &tasks);
+    if node.config().ledger.url_file.is_some() {
+        guard::follow(&node, &ledger, &tasks).await;
+    }
     match announce(&node, plan.snippets, out) {
         // Whoever started the node has read enough; it serves all the same.
         Err(failure) if failure.is_broken_pipe() => {}

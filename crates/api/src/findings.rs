@@ -25,6 +25,9 @@ pub struct Decide {
     /// `force-approval`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mitigation: Option<String>,
+    /// The tool that `block-tool` or `force-approval` is about, by its server's own name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool: Option<String>,
 }
 
 /// What can be decided about a finding.

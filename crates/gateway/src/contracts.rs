@@ -222,6 +222,11 @@ impl Server {
         self.changes.subscribe()
     }
 
+    /// Tells who listens that other tools can be called than before.
+    pub(crate) fn announce(&self) {
+        self.changes.send_modify(|count| *count += 1);
+    }
+
     /// Decides what callers of `class` are shown of `items`, in their order.
     pub(crate) fn settle(
         &self,

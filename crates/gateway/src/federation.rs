@@ -52,6 +52,7 @@ pub use self::{
 };
 use crate::{
     authorization::Taint,
+    barrier::Barriers,
     cache::Cache,
     catalog::Facts,
     contracts::{self, Contracts, Standing},
@@ -264,6 +265,7 @@ impl std::fmt::Debug for Shared {
 pub struct Endpoint {
     pub(crate) peers: Vec<Arc<Peer>>,
     pub(crate) shared: Arc<Shared>,
+    barriers: Arc<Barriers>,
     /// The same for the same servers, so that sessions survive a new configuration.
     pub(crate) key: u64,
 }
@@ -274,7 +276,31 @@ impl Endpoint {
     pub fn new(peers: Vec<Arc<Peer>>, shared: Arc<Shared>) -> Self {
         let names: Vec<_> = peers.iter().map(|peer| peer.id().as_str()).collect();
         let key = crate::cache::Key::of(&[names.join(",").as_bytes()]).prefix();
-        Self { peers, shared, key }
+        Self {
+            peers,
+            shared,
+            key,
+            barriers: Arc::default(),
+        }
+    }
+
+    /// Returns the same with what callers are kept from.
+    #[must_use]
+    pub(crate) fn behind(mut self, barriers: Arc<Barriers>) -> Self {
+        self.barriers = barriers;
+        self
+    }
+
+    /// Returns the servers that are asked where all are: those that callers are not kept
+    /// from.
+    pub(crate) fn asked(&self) -> impl Iterator<Item = &Arc<Peer>> {
+        let open = |peer: &&Arc<Peer>| !self.barriers.closes(peer.id());
+        self.peers.iter().filter(open)
+    }
+
+    /// Returns whether callers are kept from all its servers.
+    pub(crate) fn closed(&self) -> bool {
+        self.asked().next().is_none()
     }
 
     /// Returns what is known of the session that a request of `caller` names.

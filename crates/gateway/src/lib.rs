@@ -12,6 +12,7 @@
 mod access;
 pub mod approval;
 mod authorization;
+pub mod barrier;
 mod body;
 mod bridge;
 mod cache;

@@ -144,7 +144,7 @@ pub(crate) async fn fan_in(
     visit: &Visit,
 ) -> Result<Response<Body>, Error> {
     let wanted = Wanted::read(call);
-    let asked: Vec<_> = (endpoint.peers.iter())
+    let asked: Vec<_> = (endpoint.asked())
         .filter_map(|peer| Some((peer, wanted.of(peer.id())?)))
         .collect();
     let opened = join_all(asked.iter().map(|(peer, own)| async move {

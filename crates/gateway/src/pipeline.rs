@@ -237,6 +237,12 @@ impl Visitor {
             return Err(refused.with_id(id));
         }
 
+        // Is it kept from callers because something is wrong with its server?
+        if let Some(failure) = self.mount.barred(&method, &route) {
+            record.refused(&[], failure.fault().code(), failure.status());
+            return Err(refuse(failure));
+        }
+
         // Is it the tool that was accepted? No policy lets another one through.
         if let Some(failure) = contracts::refused(route.contract.as_deref(), &mut record) {
             record.refused(&[], failure.fault().code(), failure.status());
@@ -417,6 +423,7 @@ impl Visitor {
             Incoming::Notification(call) => call.method(),
             Incoming::Request(_) | Incoming::Response(_) | Incoming::Batch(_) => "notifications/",
         };
+        self.check_open(method)?;
         let permit = self.admit_to_endpoint(method)?;
         let mount = self.mount.clone();
         let visit = self.visit(Audience::everyone());
@@ -428,6 +435,7 @@ impl Visitor {
     async fn attend(self, verb: Verb) -> Result<Response<Body>, Refused> {
         let attended = match verb {
             Verb::Get => {
+                self.check_open("subscriptions/listen")?;
                 let permit = self.admit_to_endpoint("subscriptions/listen")?;
                 let (mount, stop) = (self.mount.clone(), self.stop.clone());
                 let reads = self.reads("", &permit.value().route);
@@ -445,6 +453,13 @@ impl Visitor {
             }
         };
         attended.map_err(|error| Refused::new(None, error.failure()))
+    }
+
+    /// Refuses what is for servers that callers are kept from, all of them. A session may
+    /// be ended all the same.
+    fn check_open(&self, method: &str) -> Result<(), Refused> {
+        let barred = self.mount.barred(method, &Route::anywhere());
+        barred.map_or(Ok(()), |failure| Err(Refused::new(None, failure)))
     }
 
     fn admit_to_endpoint(&self, method: &str) -> Result<Permit<Outbound>, Refused> {

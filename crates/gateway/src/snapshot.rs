@@ -18,11 +18,13 @@ use std::{
 
 use airside_base::{Clock, ServerId, TenantId};
 use airside_identity::{Attestation, Caller, Identity};
+use airside_mcp::Failure;
 use airside_policy::{Action, Contract, Engine, Permit, Policies, Principal, Refusal, Target};
 use rustls::ClientConfig;
 
 use crate::{
     authorization::{Grounds, Rules, principal},
+    barrier::{Barrier, Barriers},
     cache::Key,
     catalog::Facts,
     config::{self, Kind, Network, WhenFull},
@@ -60,6 +62,8 @@ pub struct Parts<'a> {
     pub policies: &'a Policies,
     /// What the operator says about tools.
     pub rules: &'a Arc<Rules>,
+    /// What callers are kept from.
+    pub barriers: &'a Arc<Barriers>,
     /// What is in use until now. Upstream servers whose configuration is the same
     /// are taken over, with their connections and child processes.
     pub previous: Option<&'a Snapshot>,
@@ -70,6 +74,14 @@ impl Parts<'_> {
         let known = &self.previous?.upstreams;
         let same = known.iter().find(|known| *known.id() == config.name)?;
         same.renewed(config, housekeeping(engine, self.rules))
+    }
+
+    /// Tells who listens to `peer` that other tools of it can be called than before.
+    fn announce(&self, peer: &Peer) {
+        let alike = |before: &Snapshot| self.barriers.are_alike(&before.barriers, peer.id());
+        if self.previous.is_some_and(|before| !alike(before)) {
+            peer.contracts().announce();
+        }
     }
 }
 
@@ -85,6 +97,7 @@ pub struct Snapshot {
     pub(crate) firewall: Option<Arc<Firewall>>,
     generation: u64,
     rules: Arc<Rules>,
+    barriers: Arc<Barriers>,
     mounts: HashMap<Box<str>, Arc<Mount>>,
     first: Option<Box<str>>,
     upstreams: Vec<Arc<Upstream>>,
@@ -98,6 +111,7 @@ pub(crate) struct Mount {
     /// One for each of its servers, in order.
     engines: Vec<Engine>,
     rules: Arc<Rules>,
+    barriers: Arc<Barriers>,
     reads_risk: bool,
     /// Of the snapshot: what was made by other rules is not for the same audience.
     generation: u64,
@@ -185,7 +199,9 @@ impl Snapshot {
             };
             let upstream = Arc::new(upstream);
             let rules = config.contracts.over(parts.contracts);
-            peers.push((Peer::new(upstream.clone(), shared, rules), engine));
+            let peer = Peer::new(upstream.clone(), shared, rules);
+            parts.announce(&peer);
+            peers.push((peer, engine));
             upstreams.push(upstream);
         }
         let mut snapshot = Self {
@@ -198,6 +214,7 @@ impl Snapshot {
             firewall: None,
             generation: GENERATIONS.fetch_add(1, Ordering::Relaxed),
             rules: parts.rules.clone(),
+            barriers: parts.barriers.clone(),
             mounts: HashMap::new(),
             first: parts
                 .endpoints
@@ -259,10 +276,11 @@ impl Snapshot {
         let engines: Vec<Engine> = engines;
         let mount = Mount {
             path: path.into(),
-            endpoint: Endpoint::new(peers, shared.clone()),
+            endpoint: Endpoint::new(peers, shared.clone()).behind(self.barriers.clone()),
             reads_risk: engines.iter().any(Engine::reads_risk),
             engines,
             rules: self.rules.clone(),
+            barriers: self.barriers.clone(),
             generation: self.generation,
         };
         self.mounts.insert(path.into(), Arc::new(mount));
@@ -327,6 +345,21 @@ impl Mount {
     pub(crate) fn spotlight(&self, server: Option<&ServerId>) -> Spotlight {
         let peer = server.and_then(|server| self.endpoint.peer(server.as_str()));
         peer.map_or(Spotlight::None, |peer| peer.upstream().spotlight())
+    }
+
+    /// Returns what callers are told who want `method` on what `route` leads to, if they
+    /// are kept from it.
+    pub(crate) fn barred(&self, method: &str, route: &Route) -> Option<Failure> {
+        let name = route.name.as_deref().unwrap_or_default();
+        let barrier = match &route.server {
+            Some(server) => self.barriers.find(server, method, name),
+            // Where all are asked, one that is open is enough.
+            None => self.endpoint.closed().then(|| {
+                let first = self.endpoint.peers.first()?;
+                self.barriers.find(first.id(), method, name)
+            })?,
+        };
+        barrier.map(Barrier::failure)
     }
 
     /// Returns which policies calls here are judged by.
@@ -402,7 +435,8 @@ impl Mount {
                 target: mount.rules.target(item.method, server, name, stands),
                 context: mount.rules.resting(),
             };
-            engine.is_some_and(|engine| engine.shows(&facts))
+            let barrier = (mount.barriers).find(item.server, item.method, item.name);
+            barrier.is_none() && engine.is_some_and(|engine| engine.shows(&facts))
         };
         Audience::of(class, Arc::new(sees))
     }

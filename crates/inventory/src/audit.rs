@@ -9,6 +9,7 @@ use airside_base::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    decision::sla::words,
     event::{Closed, Event},
     feeds::Feed,
     state::{Finding, State},
@@ -243,6 +244,7 @@ fn note(entered: &Entered, persons: &mut Vec<Done>, alerts: &mut Vec<Done>) {
             what,
             by,
             reason,
+            ..
         } if what.is_empty() => {
             persons.push(done(format!(
                 "{by} took the mitigation of {id} back: {reason}"
@@ -251,9 +253,14 @@ fn note(entered: &Entered, persons: &mut Vec<Done>, alerts: &mut Vec<Done>) {
         Event::Mitigated {
             id,
             what,
+            tool,
             by,
             reason,
-        } => persons.push(done(format!("{by} mitigated {id} ({what}): {reason}"))),
+            ..
+        } => {
+            let words = words(what, tool.as_deref());
+            persons.push(done(format!("{by} mitigated {id} ({words}): {reason}")));
+        }
         Event::Overdue { id, server, due } => {
             alerts.push(done(format!("{id} of {server} is overdue since {due:.0}")));
         }

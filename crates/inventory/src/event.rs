@@ -111,6 +111,12 @@ pub enum Event {
         id: String,
         /// What was done; empty when it was taken back.
         what: String,
+        /// The server; absent in entries of before, which hold nobody up.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        server: String,
+        /// The tool, where it is about one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tool: Option<String>,
         /// Who.
         by: String,
         /// Why.

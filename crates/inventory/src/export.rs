@@ -230,7 +230,8 @@ fn standing(finding: &Finding, at: Timestamp) -> String {
     if let Some(mitigation) = &finding.judged.clock.mitigation {
         words.push(format!(
             "mitigated ({}) by {}",
-            mitigation.what, mitigation.by
+            mitigation.words(),
+            mitigation.by
         ));
     }
     words.join("; ")

@@ -17,6 +17,7 @@ pub mod export;
 pub mod feeds;
 pub mod index;
 pub mod matching;
+pub mod mitigation;
 pub mod read;
 pub mod reconcile;
 pub mod remedy;

@@ -213,7 +213,10 @@ impl<'a> Round<'a> {
             let prior = by_id.get(id.as_str()).copied();
             // An alias may have opened it under another id: what was known of it counts.
             let prior = prior.or_else(|| alias(found, priors));
-            events.extend(self.judge(id, found, prior));
+            let event = self.judge(id, found, prior);
+            let carried = event.as_ref().and_then(|event| carried(event, prior));
+            events.extend(event);
+            events.extend(carried);
         }
         let blind: BTreeSet<&str> = assessment
             .unassessed
@@ -427,6 +430,23 @@ fn alias<'a>(found: &[Match], of_server: &[&'a Finding]) -> Option<&'a Finding> 
             && finding.closed.is_none()
             && found.ids.contains(&finding.judged.vulnerability)
             && finding.judged.vulnerability != found.vulnerability
+    })
+}
+
+/// Returns what keeps attackers from a finding that goes on under another id, as an entry
+/// about that one: what is in force is known by the id.
+fn carried(event: &Event, prior: Option<&Finding>) -> Option<Event> {
+    let Event::Opened(judged) = event else {
+        return None;
+    };
+    let mitigation = judged.clock.mitigation.as_ref()?;
+    Some(Event::Mitigated {
+        id: judged.id.clone(),
+        what: mitigation.what.clone(),
+        server: judged.server.clone(),
+        tool: mitigation.tool.clone(),
+        by: mitigation.by.clone(),
+        reason: format!("as for {}", prior?.judged.id),
     })
 }
 

@@ -15,7 +15,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     component::{Component, Gap},
-    decision::{derive::Setting, sla::end_of},
+    decision::{
+        derive::Setting,
+        sla::{end_of, words},
+    },
     event::{Closed, Event, Judged, Observed, Warning},
     feeds::Feed,
 };
@@ -159,12 +162,16 @@ impl State {
             Event::Changed(judged) => {
                 if let Some(finding) = self.findings.get_mut(&judged.id) {
                     finding.note(at, format!("changed: {}", judged.because));
+                    let clock = finding.judged.clock.clone();
                     finding.judged = *judged;
+                    let judged = &mut finding.judged.clock;
+                    *judged = clock.judged_again(judged);
                 }
             }
             Event::Closed { id, why, evidence } => {
                 if let Some(finding) = self.findings.get_mut(&id) {
                     finding.note(at, format!("closed: {}, {evidence}", why.words()));
+                    finding.judged.clock.end(at);
                     finding.closed = Some((at, why, evidence));
                 }
             }
@@ -196,16 +203,21 @@ impl State {
             Event::Mitigated {
                 id,
                 what,
+                tool,
                 by,
                 reason,
+                ..
             } => {
-                if let Some(finding) = self.findings.get_mut(&id) {
+                let open = |finding: &&mut Finding| finding.closed.is_none();
+                if let Some(finding) = self.findings.get_mut(&id).filter(open) {
                     if what.is_empty() {
                         finding.note(at, format!("mitigation taken back by {by}: {reason}"));
                         finding.judged.clock.expose(at);
                     } else {
-                        finding.note(at, format!("mitigated ({what}) by {by}: {reason}"));
-                        finding.judged.clock.mitigate(at, &what, &by);
+                        let tool = tool.as_deref();
+                        let words = words(&what, tool);
+                        finding.note(at, format!("mitigated ({words}) by {by}: {reason}"));
+                        finding.judged.clock.mitigate(at, &what, tool, &by);
                     }
                 }
             }

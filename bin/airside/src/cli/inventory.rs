@@ -62,7 +62,8 @@ Examples:
   airside vulns list --lane emergency --json
   airside vulns report --from 2026-10-01T00:00:00Z --to 2026-11-01T00:00:00Z
   airside vulns explain F-1f0c2a9b77d4
-  airside vulns mitigate F-1f0c2a9b77d4 --with block-tool --reason 'until 2.4 is out'
+  airside vulns mitigate F-1f0c2a9b77d4 --with block-tool --tool search --reason 'until 2.4'
+  airside vulns expose F-1f0c2a9b77d4 --reason '2.4 is out'
   airside vulns extend F-1f0c2a9b77d4 --until 2026-12-24 --reason 'vendor is late'
   airside vulns except F-1f0c2a9b77d4 --until 2027-03-31 --reason 'parser is not reachable'";
 
@@ -80,9 +81,9 @@ pub(crate) enum Vulns {
     Extend(Until),
     /// Take the risk on until a day
     Except(Until),
-    /// Say that attackers are kept away: stops the time of exposure, not the deadline
+    /// Keep attackers away at the gateway: stops the time of exposure, not the deadline
     Mitigate(Mitigate),
-    /// Say that attackers are no longer kept away
+    /// End what keeps attackers away
     Expose(Because),
 }
 
@@ -175,6 +176,9 @@ pub(crate) struct Mitigate {
     /// What was done.
     #[arg(long = "with", value_name = "WHAT")]
     pub(crate) what: Mitigation,
+    /// The tool that block-tool or force-approval is about, by its server's own name.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) tool: Option<String>,
 }
 
 /// What keeps attackers away.
@@ -184,9 +188,9 @@ pub(crate) enum Mitigation {
     BlockTool,
     /// The server cannot be called.
     QuarantineServer,
-    /// The server reaches nothing outside.
+    /// The server runs without a network.
     DenyEgress,
-    /// A person agrees to every call.
+    /// An operator agrees to every call.
     ForceApproval,
 }
 

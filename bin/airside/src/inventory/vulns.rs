@@ -24,18 +24,28 @@ pub(crate) fn run(args: &Vulns, out: &mut Out) -> Result<(), Failure> {
         Vulns::Explain(args) => explain(args, out),
         Vulns::Report(args) => report(args, out),
         Vulns::Extend(args) => {
-            let until = Some(args.until.to_string());
-            decide(&args.because, Verdict::Extend, until, None, out)
+            let wanted = Decide {
+                until: Some(args.until.to_string()),
+                ..asked(&args.because, Verdict::Extend)
+            };
+            decide(&wanted, &args.because, out)
         }
         Vulns::Except(args) => {
-            let until = Some(args.until.to_string());
-            decide(&args.because, Verdict::Except, until, None, out)
+            let wanted = Decide {
+                until: Some(args.until.to_string()),
+                ..asked(&args.because, Verdict::Except)
+            };
+            decide(&wanted, &args.because, out)
         }
         Vulns::Mitigate(args) => {
-            let what = Some(args.what.name().to_owned());
-            decide(&args.because, Verdict::Mitigate, None, what, out)
+            let wanted = Decide {
+                mitigation: Some(args.what.name().to_owned()),
+                tool: args.tool.clone(),
+                ..asked(&args.because, Verdict::Mitigate)
+            };
+            decide(&wanted, &args.because, out)
         }
-        Vulns::Expose(args) => decide(args, Verdict::Expose, None, None, out),
+        Vulns::Expose(args) => decide(&asked(args, Verdict::Expose), args, out),
     }
 }
 
@@ -147,7 +157,7 @@ fn standing(finding: &Finding, now: Timestamp) -> String {
         words.push(format!("accepted until {}", exception.until));
     }
     if let Some(mitigation) = &clock.mitigation {
-        words.push(format!("mitigated ({})", mitigation.what));
+        words.push(format!("mitigated ({})", mitigation.words()));
     }
     if words.is_empty() {
         words.push("open".to_owned());
@@ -234,22 +244,20 @@ fn lines(finding: &Finding, now: Timestamp) -> Vec<String> {
     lines
 }
 
-fn decide(
-    because: &Because,
-    verdict: Verdict,
-    until: Option<String>,
-    mitigation: Option<String>,
-    out: &mut Out,
-) -> Result<(), Failure> {
-    let decide = Decide {
+fn asked(because: &Because, verdict: Verdict) -> Decide {
+    Decide {
         finding: because.id.clone(),
         verdict,
         reason: because.reason.clone(),
-        until,
-        mitigation,
-    };
+        until: None,
+        mitigation: None,
+        tool: None,
+    }
+}
+
+fn decide(decide: &Decide, because: &Because, out: &mut Out) -> Result<(), Failure> {
     target::with_control(&because.node, async |client| {
-        Ok(client.decide_finding(&decide).await?)
+        Ok(client.decide_finding(decide).await?)
     })?;
     if out.is_json() {
         return out.json_pretty(&json!({ "decided": decide }));

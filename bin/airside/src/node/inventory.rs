@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use airside_api::findings::{Decide, Verdict};
+use airside_api::findings::Decide;
 use airside_base::{Clock, Fault, Kind, OnFailure, Supervisor, TenantId};
 use airside_inventory::{
     component,
@@ -16,13 +16,14 @@ use airside_inventory::{
     event::Event,
     feeds, read,
     reconcile::{Rules, Target, reconcile},
-    state::State,
+    state::{Finding, State},
 };
 use airside_ledger::{LeaseError, Ledger, View};
+use jiff::civil::Date;
 
 use crate::{
     config::{Config, inventory::Inventory},
-    node::running::Running,
+    node::{guard::Guard, running::Running},
 };
 
 /// Name of the server that this program is.
@@ -41,6 +42,7 @@ const INDEX: &str = "feeds.index";
 pub(super) struct Keeper {
     view: View<State>,
     ledger: Ledger,
+    guard: Guard,
     clock: Arc<dyn Clock>,
 }
 
@@ -82,6 +84,7 @@ async fn compare(
         node.keep_inventory(Keeper {
             view: view.map_err(|error| error.fault())?,
             ledger: ledger.clone(),
+            guard: node.guard.clone(),
             clock,
         });
     }
@@ -113,93 +116,66 @@ impl Keeper {
         });
         let stopped = |_| Fault::new(Kind::Internal, "INV-011", "the comparison was stopped");
         let events = events.await.map_err(stopped)??;
-        self.append(&events).await
+        self.append(&events).await?;
+        // What ended takes what was done against it along.
+        node.enforce().await
     }
 
     /// Appends and waits until the state holds it.
-    async fn append(&self, events: &[Event]) -> Result<(), Fault> {
+    pub(super) async fn append(&self, events: &[Event]) -> Result<(), Fault> {
         for some in events.chunks(64) {
             some.iter().for_each(alert);
-            let drafts = some.iter().map(Event::draft).collect::<Result<Vec<_>, _>>();
-            let drafts = drafts.map_err(|error| error.fault())?;
-            let receipt = self.ledger.append(drafts).await;
-            let receipt = receipt.map_err(|error| error.fault())?;
-            if let Some(last) = receipt.entries.last() {
-                self.view.clone().reached(last.seq).await;
+            if let Some(last) = self.guard.append(some).await? {
+                self.view.clone().reached(last).await;
             }
         }
         Ok(())
     }
 
-    /// Records what `by` decided about a finding.
-    pub(super) async fn decide(&self, decide: Decide, by: String) -> Result<(), Fault> {
-        let finding = self
-            .view
-            .read(|state| state.findings.get(&decide.finding).cloned());
-        let Some(finding) = finding.filter(|finding| finding.closed.is_none()) else {
-            let text = format!("there is no open finding `{}`", decide.finding);
-            let fault = Fault::new(Kind::NotFound, "INV-012", text);
-            return Err(fault.with_hint("`airside vulns list` lists them"));
-        };
-        let refused = |text: String| Fault::new(Kind::Invalid, "INV-013", text);
-        let day = || {
-            let text = decide.until.as_deref().unwrap_or_default();
-            text.parse().map_err(|_| {
-                refused("the last day has to be given, such as `2026-12-24`".to_owned())
+    /// Returns a finding that has not ended.
+    pub(super) fn open_finding(&self, id: &str) -> Result<Finding, Fault> {
+        let finding = self.view.read(|state| state.findings.get(id).cloned());
+        finding
+            .filter(|finding| finding.closed.is_none())
+            .ok_or_else(|| {
+                let text = format!("there is no open finding `{id}`");
+                let fault = Fault::new(Kind::NotFound, "INV-012", text);
+                fault.with_hint("`airside vulns list` lists them")
             })
-        };
-        let (id, reason) = (decide.finding.clone(), decide.reason.clone());
-        let now = self.clock.now();
-        let event = match decide.verdict {
-            Verdict::Extend => {
-                let to = day()?;
-                let mut clock = finding.judged.clock.clone();
-                let moved = clock.extend(now, &by, &reason, to);
-                moved.map_err(|error| refused(error.to_string()))?;
-                Event::Extended { id, by, reason, to }
-            }
-            Verdict::Except => {
-                let until = day()?;
-                if until < airside_inventory::state::day(now) {
-                    return Err(refused("an exception ends in the future".to_owned()));
-                }
-                Event::Excepted {
-                    id,
-                    by,
-                    reason,
-                    until,
-                }
-            }
-            Verdict::Mitigate => {
-                let what = decide.mitigation.unwrap_or_default();
-                let known = [
-                    "block-tool",
-                    "quarantine-server",
-                    "deny-egress",
-                    "force-approval",
-                ];
-                if !known.contains(&what.as_str()) {
-                    return Err(refused(format!(
-                        "a mitigation is one of {}",
-                        known.join(", ")
-                    )));
-                }
-                Event::Mitigated {
-                    id,
-                    what,
-                    by,
-                    reason,
-                }
-            }
-            Verdict::Expose => Event::Mitigated {
-                id,
-                what: String::new(),
-                by,
-                reason,
-            },
-        };
-        self.append(&[event]).await
     }
+
+    /// Records that `by` moves a deadline.
+    pub(super) async fn extend(&self, decide: Decide, by: String) -> Result<(), Fault> {
+        let finding = self.open_finding(&decide.finding)?;
+        let to = last_day(&decide)?;
+        let (id, reason) = (decide.finding, decide.reason);
+        let mut clock = finding.judged.clock;
+        let moved = clock.extend(self.clock.now(), &by, &reason, to);
+        moved.map_err(|error| refused(error.to_string()))?;
+        self.append(&[Event::Extended { id, by, reason, to }]).await
+    }
+
+    /// Records that `by` takes a risk on for a while.
+    pub(super) async fn except(&self, decide: Decide, by: String) -> Result<(), Fault> {
+        self.open_finding(&decide.finding)?;
+        let until = last_day(&decide)?;
+        if until < airside_inventory::state::day(self.clock.now()) {
+            return Err(refused("an exception ends in the future".to_owned()));
+        }
+        let excepted = Event::Excepted {
+            id: decide.finding,
+            by,
+            reason: decide.reason,
+            until,
+        };
+        self.append(&[excepted]).await
+    }
+}
+
+fn last_day(decide: &Decide) -> Result<Date, Fault> {
+    let text = decide.until.as_deref().unwrap_or_default();
+    text.parse()
+        .map_err(|_| refused("the last day has to be given, such as `2026-12-24`".to_owned()))
 }
 
 /// Logs what somebody has to look at, once: it is appended once.
@@ -223,6 +199,11 @@ fn alert(event: &Event) {
         }
         _ => {}
     }
+}
+
+/// A decision cannot be taken.
+pub(super) fn refused(text: String) -> Fault {
+    Fault::new(Kind::Invalid, "INV-013", text)
 }
 
 /// Nothing is compared on this node.

@@ -8,7 +8,6 @@
 //!   durably before the first call that it judges.
 
 use std::{
-    collections::BTreeMap,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
     sync::{Arc, Mutex, OnceLock},
@@ -18,18 +17,14 @@ use std::{
 use airside_api::{
     Callers, Delivery, Node, Persons, Pushed, Reach, Receipt,
     approvals::{Approval, Decide},
+    findings::Verdict,
     wire,
 };
 use airside_base::{BoxFuture, Clock, Fault, Kind, NodeId, Supervisor, TenantId, Timestamp};
 use airside_codereview::lot;
 use airside_evals::history;
 use airside_flights::{Airline, Flights};
-use airside_gateway::{
-    BuildError, HttpFetch, Parts, Rules, Shared, Snapshot,
-    approval::Desk,
-    firewall::Firewall,
-    limits::{self, Counters, Ground, Plan},
-};
+use airside_gateway::{HttpFetch, Shared, Snapshot, approval::Desk, limits::Counters};
 use airside_identity::{ApiKeyConfig, Digest, Identity, Outside};
 use airside_ledger::Ledger;
 use airside_mcp::Local;
@@ -49,18 +44,20 @@ use crate::{
     },
     failure::{Exit, Failure},
     node::{
-        approvals, contracts,
+        approvals,
+        assemble::open_limits,
+        contracts,
         event::Event,
+        guard::{self, Guard},
         inventory::{self, Keeper},
     },
-    target,
 };
 
 /// The caller that commands of this user are, on a node of `airside up`.
 const LOCAL: &str = "local";
 
 /// The built-in server of hotels.
-const TRAVEL: &str = "travel";
+pub(super) const TRAVEL: &str = "travel";
 /// By what its conversations are told from others. No upstream has a name with a colon.
 const TRAVEL_OWNER: &str = "builtin:travel";
 
@@ -147,27 +144,29 @@ pub(crate) struct Running {
     place: Place,
     ledger: Ledger,
     stock: Stock,
-    shared: Arc<Shared>,
-    limits: Arc<Counters>,
-    snapshot: Arc<ArcSwap<Snapshot>>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) limits: Arc<Counters>,
+    pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
+    /// What holds calls because of vulnerabilities.
+    pub(super) guard: Guard,
     current: Mutex<Current>,
     /// The inventory, once it has been folded.
     inventory: OnceLock<Keeper>,
     /// One reload at a time, so that entries and swaps have one order.
-    reloading: tokio::sync::Mutex<()>,
+    pub(super) reloading: tokio::sync::Mutex<()>,
 }
 
 /// The configuration in use and what was made of it.
 #[derive(Clone)]
-struct Current {
-    loaded: Arc<Loaded>,
-    identity: Identity,
+pub(super) struct Current {
+    pub(super) loaded: Arc<Loaded>,
+    pub(super) identity: Identity,
     callers: Callers,
-    travel: Arc<Travel>,
+    pub(super) travel: Arc<Travel>,
     /// Reads the messages of the payment provider.
     checkout: Option<Arc<Checkout>>,
-    flights: Arc<dyn Local>,
-    airline: Arc<dyn Local>,
+    pub(super) flights: Arc<dyn Local>,
+    pub(super) airline: Arc<dyn Local>,
     /// Who sells the rooms of the travel server.
     supply: Arc<dyn HotelSupply>,
     /// The same, where it is OPERA: it is pushed to.
@@ -202,7 +201,11 @@ impl Running {
         let current = current(loaded, None, &stock).map_err(refused)?;
         let limits = open_limits(&current.loaded.config, ledger, &place.clock, tasks).await;
         let limits = limits?;
-        let snapshot = build(&current, None, (&shared, &limits), &place.clock).map_err(refused)?;
+        let failed = |fault| Failure::new(Exit::Failed, fault);
+        let guard = Guard::load(ledger).await.map_err(failed)?;
+        let counted = (&shared, &limits);
+        let snapshot = guard::hold(&current, None, counted, &place.clock, &guard.all());
+        let snapshot = snapshot.map_err(refused)?;
         limits.start();
         // Else the first call would wait for it; if there is no thread for it, it does.
         let _ = tasks.spawn_thread(
@@ -229,6 +232,7 @@ impl Running {
             shared,
             limits,
             snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
+            guard,
             current: Mutex::new(current),
             inventory: OnceLock::new(),
             reloading: tokio::sync::Mutex::default(),
@@ -316,12 +320,9 @@ impl Running {
         }
         fixed(&before.loaded, &loaded)?;
         let next = current(loaded, Some(&before), &self.stock)?;
-        let snapshot = build(
-            &next,
-            Some(&self.snapshot.load()),
-            (&self.shared, &self.limits),
-            &self.place.clock,
-        )?;
+        let counted = (&self.shared, &self.limits);
+        let (previous, all) = (self.snapshot.load_full(), self.guard.all());
+        let snapshot = guard::hold(&next, Some(&previous), counted, &self.place.clock, &all)?;
         self.record(&[self.loaded_event(&next.loaded)]).await?;
         self.snapshot.store(Arc::new(snapshot));
         *self.lock() = next;
@@ -362,7 +363,7 @@ impl Running {
             .collect()
     }
 
-    fn current(&self) -> Current {
+    pub(super) fn current(&self) -> Current {
         self.lock().clone()
     }
 
@@ -428,9 +429,12 @@ impl Node for Running {
         by: String,
     ) -> BoxFuture<'_, Result<(), Fault>> {
         Box::pin(async move {
-            match self.inventory() {
-                Some(keeper) => keeper.decide(decide, by).await,
-                None => Err(inventory::absent()),
+            let keeper = || self.inventory().ok_or_else(inventory::absent);
+            match decide.verdict {
+                Verdict::Mitigate => self.mitigate(decide, by).await,
+                Verdict::Expose => self.expose(decide, by).await,
+                Verdict::Extend => keeper()?.extend(decide, by).await,
+                Verdict::Except => keeper()?.except(decide, by).await,
             }
         })
     }
@@ -655,74 +659,6 @@ fn travel_server(loaded: &Loaded, stock: &Stock) -> Result<(Travel, Option<Arc<O
     let exposure = Options::default().exposure;
     let travel = Travel::selling(opera.clone(), exposure, stock.clone());
     Ok((travel, Some(opera)))
-}
-
-fn build(
-    current: &Current,
-    previous: Option<&Snapshot>,
-    (shared, counters): (&Arc<Shared>, &Arc<Counters>),
-    clock: &Arc<dyn Clock>,
-) -> Result<Snapshot, Fault> {
-    let config = &current.loaded.config;
-    let rules = limits::compile(&config.limits, &config.limit);
-    let rules = rules.map_err(|error| Fault::new(Kind::Invalid, "CFG-035", error.to_string()))?;
-    let region = config.conversation.region.as_ref().map(ToString::to_string);
-    let parts = Parts {
-        listen: &config.listen,
-        upstreams: &config.upstream,
-        endpoints: &config.endpoint,
-        contracts: config.contracts,
-        recording: config.recording,
-        policies: &current.loaded.policies,
-        rules: &Arc::new(Rules::new(&config.tool, region.as_deref())),
-        previous,
-    };
-    let builtins = BTreeMap::from([
-        (TRAVEL.to_owned(), current.travel.clone() as Arc<dyn Local>),
-        ("flights".to_owned(), current.flights.clone()),
-        ("airline".to_owned(), current.airline.clone()),
-    ]);
-    let identity = current.identity.clone();
-    let snapshot = Snapshot::build(parts, identity, &builtins, shared, clock);
-    let snapshot = snapshot.map_err(|error| unusable(&error))?;
-    let threads = config.listen.thread_count();
-    let firewall = Firewall::new(&config.firewall, shared, threads);
-    let firewall = firewall.map_err(|error| error.fault())?;
-    let snapshot = snapshot.with_firewall(firewall);
-    Ok(snapshot.with_limits(Plan::new(rules, counters.clone())))
-}
-
-async fn open_limits(
-    config: &Config,
-    ledger: &Ledger,
-    clock: &Arc<dyn Clock>,
-    tasks: &Supervisor,
-) -> Result<Arc<Counters>, Failure> {
-    let store = config.limits.store.as_ref().map(|store| {
-        let url = target::read_secret(&store.url_file)?;
-        Ok::<_, Failure>(store.options(url))
-    });
-    let ground = Ground {
-        ledger: ledger.clone(),
-        clock: clock.clone(),
-        supervisor: tasks.clone(),
-    };
-    let opened = Counters::open(&config.limits, store.transpose()?.as_ref(), ground).await;
-    opened.map_err(|error| Failure::new(Exit::Failed, error.fault()))
-}
-
-fn unusable(error: &BuildError) -> Fault {
-    if let BuildError::Config(airside_gateway::config::Error::Auth(error)) = error {
-        return error.fault();
-    }
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    Fault::new(Kind::Invalid, "CFG-023", text)
-        .with_hint("correct the upstream that is named, then try again")
 }
 
 fn refused(fault: Fault) -> Failure {

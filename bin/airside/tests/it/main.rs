@@ -24,6 +24,8 @@ mod keys;
 #[cfg(test)]
 mod killed;
 mod limits;
+#[cfg(test)]
+mod mitigations;
 mod node;
 #[cfg(test)]
 mod nonsense;

@@ -153,12 +153,17 @@ fn findings_are_opened_tightened_decided_and_closed_by_the_inventory() {
             shop,
             "--with",
             "block-tool",
+            "--tool",
+            "search_hotels",
             "--reason",
             "now",
         ])
         .ok();
     let listed = world.run(&["vulns", "list", "--server", "shop"]).ok();
-    assert!(listed.contains("mitigated (block-tool)"), "{listed}");
+    assert!(
+        listed.contains("mitigated (block-tool search_hotels)"),
+        "{listed}"
+    );
     let unknown = world.run(&["vulns", "expose", "F-0", "--reason", "x"]);
     assert!(unknown.stderr.contains("[INV-012]"), "{unknown:?}");
 
@@ -195,7 +200,7 @@ fn reports_and_documents_come_from_the_ledger(world: &World, middle: &str) {
     for part in [
         "2 opened, 1 fixed (1 in time)",
         "mitigated F-",
-        "(block-tool): now",
+        "(block-tool search_hotels): now",
         "moved the deadline of F-",
         "every decision comes out the same",
     ] {

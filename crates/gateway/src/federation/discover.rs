@@ -35,7 +35,7 @@ pub(crate) struct Introductions {
 impl Introductions {
     /// Asks all servers.
     pub(crate) async fn gather(endpoint: &Endpoint) -> Result<Self, Error> {
-        let asked = endpoint.peers.iter().map(|peer| async move {
+        let asked = endpoint.asked().map(|peer| async move {
             let profile = timeout(FAN_OUT, peer.profile()).await.ok().flatten();
             (peer.id().clone(), profile)
         });

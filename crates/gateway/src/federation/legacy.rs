@@ -216,7 +216,7 @@ async fn for_all(
     match call.method() {
         "ping" => Ok(answer::result(id, "{}")),
         "logging/setLevel" => {
-            let set = join_all(endpoint.peers.iter().map(|peer| async move {
+            let set = join_all(endpoint.asked().map(|peer| async move {
                 let profile = peer.profile().await?;
                 if !profile.has("logging") {
                     return None;
@@ -340,7 +340,7 @@ pub(super) async fn deliver(
         // The servers have been told when their sessions were opened.
         if call.method() != "notifications/initialized" {
             for (server, _) in session.links().await {
-                if let Some(peer) = endpoint.peer(server.as_str()) {
+                if let Some(peer) = endpoint.asked().find(|peer| *peer.id() == server) {
                     pass(endpoint, peer, permit, bytes.clone(), visit, &session).await?;
                 }
             }
@@ -352,7 +352,9 @@ pub(super) async fn deliver(
     };
     let text = raw::text(bytes).map_err(|_| unknown())?;
     let (server, own) = rewrite::answered(text).ok_or_else(unknown)?;
-    let peer = endpoint.peer(&server).ok_or_else(unknown)?;
+    let mut asked = endpoint.asked();
+    let peer = asked.find(|peer| peer.id().as_str() == server);
+    let peer = peer.ok_or_else(unknown)?;
     pass(endpoint, peer, permit, own.into(), visit, &session).await
 }
 
@@ -395,7 +397,7 @@ pub(super) async fn stream(
     // An event id names the server that gave it; the others begin anew.
     let last = visit.headers.get(&header::LAST_EVENT_ID);
     let last = last.and_then(|id| id.to_str().ok()).and_then(names::untag);
-    let opened = join_all(endpoint.peers.iter().map(|peer| {
+    let opened = join_all(endpoint.asked().map(|peer| {
         let session = &session;
         async move {
             let last = last.filter(|(server, _)| *server == peer.id().as_str());

@@ -211,13 +211,14 @@ pub(super) async fn merged(
     session: Option<&Arc<Session>>,
 ) -> Result<Response<Body>, Error> {
     let asked: Vec<(&Arc<Peer>, Option<String>)> = match call.cursor() {
-        None => endpoint.peers.iter().map(|peer| (peer, None)).collect(),
+        None => endpoint.asked().map(|peer| (peer, None)).collect(),
         Some(text) => {
             let known = |server: &ServerId| endpoint.peer(server.as_str()).is_some();
             let next = Cursor::accept(list, text, known).map_err(|_| Error::Cursor)?;
             (next.into_iter())
                 .filter_map(|(server, cursor)| {
-                    Some((endpoint.peer(server.as_str())?, Some(cursor)))
+                    let peer = endpoint.asked().find(|peer| *peer.id() == server)?;
+                    Some((peer, Some(cursor)))
                 })
                 .collect()
         }

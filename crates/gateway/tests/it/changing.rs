@@ -151,6 +151,7 @@ async fn open(supervisor: &Supervisor, tools: &Path, key: &Minted) -> Url {
             recording: config::Recording::default(),
             policies: &Policies::load(&[source], &Settings::default()).unwrap(),
             rules: &Arc::default(),
+            barriers: &Arc::default(),
             previous: None,
         },
         Identity::new(&identity, &Outside::offline(clock.clone())).unwrap(),

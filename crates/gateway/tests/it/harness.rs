@@ -349,6 +349,7 @@ impl World {
                 recording: self.recording,
                 policies: &Policies::load(&[source], &settings).unwrap(),
                 rules: &Arc::new(Rules::new(&self.tools, Some("eu"))),
+                barriers: &Arc::default(),
                 previous,
             },
             self.identity(),

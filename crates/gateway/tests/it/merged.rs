@@ -64,6 +64,7 @@ async fn open(supervisor: &Supervisor) -> Url {
             recording: config::Recording::default(),
             policies: &Policies::load(&[source], &Settings::default()).unwrap(),
             rules: &Arc::default(),
+            barriers: &Arc::default(),
             previous: None,
         },
         Identity::new(&identity, &Outside::offline(clock.clone())).unwrap(),

@@ -38,6 +38,8 @@ fn entries() -> Vec<Entered> {
             Event::Mitigated {
                 id: "F-2".to_owned(),
                 what: "block-tool".to_owned(),
+                server: "hotels".to_owned(),
+                tool: None,
                 by: "ann".to_owned(),
                 reason: "until 2.4".to_owned(),
             },

@@ -51,10 +51,29 @@ pub struct Clock {
 pub struct Mitigation {
     /// What was done: `block-tool`, `quarantine-server`, `deny-egress`, `force-approval`.
     pub what: String,
+    /// The tool, where it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool: Option<String>,
     /// Who did it.
     pub by: String,
     /// Since when.
     pub since: Timestamp,
+}
+
+impl Mitigation {
+    /// Returns it in words.
+    #[must_use]
+    pub fn words(&self) -> String {
+        words(&self.what, self.tool.as_deref())
+    }
+}
+
+/// Returns a measure in words.
+pub(crate) fn words(what: &str, tool: Option<&str>) -> String {
+    match tool {
+        Some(tool) => format!("{what} {tool}"),
+        None => what.to_owned(),
+    }
 }
 
 /// A deadline that a person moved.
@@ -162,11 +181,12 @@ impl Clock {
     }
 
     /// Stops the time of exposure.
-    pub fn mitigate(&mut self, now: Timestamp, what: &str, by: &str) {
+    pub fn mitigate(&mut self, now: Timestamp, what: &str, tool: Option<&str>, by: &str) {
         self.exposed_s = self.exposed_s(now);
         self.exposed_since = None;
         self.mitigation = Some(Mitigation {
             what: what.to_owned(),
+            tool: tool.map(str::to_owned),
             by: by.to_owned(),
             since: now,
         });
@@ -176,6 +196,33 @@ impl Clock {
     pub fn expose(&mut self, now: Timestamp) {
         if self.mitigation.take().is_some() {
             self.exposed_since = Some(now);
+        }
+    }
+
+    /// Ends the time of exposure with the finding, and what was done against it.
+    pub fn end(&mut self, now: Timestamp) {
+        self.exposed_s = self.exposed_s(now);
+        self.exposed_since = None;
+        self.mitigation = None;
+    }
+
+    /// Returns the clock of a later judgement, `judged`, that may have been made without
+    /// knowing what persons decided meanwhile: what is theirs stays. An extension that it
+    /// did not know counts, unless what it knew brought the deadline nearer.
+    #[must_use]
+    pub fn judged_again(self, judged: &Self) -> Self {
+        let unknown = self.extensions.get(judged.extensions.len());
+        let due = match unknown {
+            Some(extension) if extension.from == judged.due => self.due,
+            _ => judged.due,
+        };
+        Self {
+            due,
+            mitigation: self.mitigation,
+            exposed_s: self.exposed_s,
+            exposed_since: self.exposed_since,
+            extensions: self.extensions,
+            ..judged.clone()
         }
     }
 

@@ -17,7 +17,7 @@ fn judged() -> Box<Judged> {
     let decision = decide(inputs());
     let started = "2026-11-23T12:00:00Z".parse().expect("a time");
     let mut clock = Clock::start(started, None, &decision);
-    clock.mitigate(started, "block-tool", "ann");
+    clock.mitigate(started, "block-tool", Some("search"), "ann");
     Box::new(Judged {
         id: "F-0123456789ab".to_owned(),
         server: "hotels".to_owned(),
@@ -136,6 +136,8 @@ fn of_findings() -> Vec<Event> {
         Event::Mitigated {
             id: id(),
             what: "block-tool".to_owned(),
+            server: "hotels".to_owned(),
+            tool: Some("search".to_owned()),
             by: by(),
             reason: reason(),
         },

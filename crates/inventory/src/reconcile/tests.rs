@@ -347,6 +347,8 @@ fn persons_extend_except_and_mitigate() {
         Event::Mitigated {
             id,
             what: "block-tool".to_owned(),
+            server: "hotels".to_owned(),
+            tool: None,
             by,
             reason,
         },

@@ -152,7 +152,7 @@ fn mitigation_stops_exposure_and_not_the_deadline() {
     let world = World::new();
     let mut clock = Clock::start(world.now(), None, &window(Some(14)));
     let before = clock.due;
-    clock.mitigate(world.pass_days(1), "block-tool", "ann");
+    clock.mitigate(world.pass_days(1), "block-tool", None, "ann");
     assert_eq!(clock.exposed_s(world.pass_days(5)), 86_400);
     assert_eq!(clock.due, before);
     clock.expose(world.now());
@@ -167,4 +167,40 @@ fn a_cap_that_has_passed_is_due_today() {
     late.until = Some(date(2026, 1, 1));
     let clock = Clock::start(world.now(), None, &late);
     assert_eq!(due(&clock), "2026-03-02T23:59:59Z");
+}
+
+#[test]
+fn what_persons_decided_meanwhile_outlives_a_judgement_that_did_not_know_it() {
+    let world = World::new();
+    let known = Clock::start(world.now(), None, &window(Some(14)));
+    let mut decided = known.clone();
+    let to = date(2026, 4, 1);
+    let later = world.pass_days(1);
+    decided.mitigate(later, "block-tool", Some("search"), "ann");
+    decided
+        .extend(later, "ann", "vendor ships in April", to)
+        .expect("extended");
+    let same = decided.clone().judged_again(&known);
+    assert_eq!(same, decided, "nothing that was decided is lost");
+    // What came nearer by new evidence stays near: an extension is no shield against it.
+    let mut tightened = known;
+    assert!(tightened.tighten(later, &window(Some(3))));
+    let both = decided.clone().judged_again(&tightened);
+    assert_eq!(due(&both), "2026-03-06T23:59:59Z");
+    assert_eq!(both.mitigation, decided.mitigation);
+    assert_eq!(both.extensions, decided.extensions);
+}
+
+#[test]
+fn the_end_of_a_finding_ends_exposure_and_mitigation() {
+    let world = World::new();
+    let mut clock = Clock::start(world.now(), None, &window(Some(14)));
+    clock.mitigate(world.pass_days(1), "block-tool", None, "ann");
+    clock.expose(world.pass_days(1));
+    clock.end(world.pass_days(2));
+    assert_eq!(clock.exposed_s(world.pass_days(30)), 3 * 86_400);
+    assert_eq!(clock.mitigation, None);
+    // Back without a fix that was seen: the time of exposure goes on from there.
+    let back = clock.reopened(world.now(), false, &window(Some(14)));
+    assert_eq!(back.exposed_s(world.pass_days(1)), 4 * 86_400);
 }
