@@ -49,6 +49,9 @@ pub(crate) fn folds() -> Folds {
         .with::<airside_codereview::lot::Lots>()
         .with::<airside_evals::history::Evaluations>()
         .with::<airside_codereview::lot::Regimes>()
+        .with::<airside_codereview::register::Findings>()
+        .with::<airside_codereview::register::Trees>()
+        .with::<airside_codereview::lesson::Lessons>()
 }
 
 /// Opens the archive at `url` for reading.

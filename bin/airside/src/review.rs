@@ -1,7 +1,12 @@
 //! `airside review …`.
 
 mod change;
-pub(crate) mod lot;
+mod findings;
+mod lessons;
+mod lot;
+pub(crate) mod office;
+
+use std::path::Path;
 
 use airside_base::{Clock as _, Fault, Kind, SystemClock};
 use airside_codereview::{
@@ -29,6 +34,11 @@ pub(crate) fn run(args: &Review, out: &mut Out) -> Result<(), Failure> {
     match &args.command {
         Some(ReviewCommand::Lot(lot)) => lot::run(lot, out),
         Some(ReviewCommand::Change(change)) => change::run(change, out),
+        Some(ReviewCommand::Findings(args)) => findings::list(args, out),
+        Some(ReviewCommand::Explain(args)) => findings::explain(args, out),
+        Some(ReviewCommand::Except(args)) => findings::except(args, out),
+        Some(ReviewCommand::Assign(args)) => findings::assign(args, out),
+        Some(ReviewCommand::Lessons(args)) => lessons::run(args, out),
         None => look(args, out),
     }
 }
@@ -36,9 +46,16 @@ pub(crate) fn run(args: &Review, out: &mut Out) -> Result<(), Failure> {
 fn look(args: &Review, out: &mut Out) -> Result<(), Failure> {
     let mut report = read(&args.what, args.base.as_deref())?;
     let compared = ratchet(&args.what, &args.fail_on, &mut report)?;
+    let told = match &args.repository {
+        Some(name) => Some(findings::compare(args, name, &mut report)?),
+        None => None,
+    };
     show(args, &report, out)?;
     if args.format == ReviewFormat::Table && !out.is_json() {
         tell(&args.what, &compared, out)?;
+        if let Some(told) = told {
+            out.line(&told)?;
+        }
     }
     judge(&args.fail_on, &report)
 }
@@ -73,7 +90,11 @@ fn read(what: &What, base: Option<&str>) -> Result<Report, Failure> {
 
 /// Returns what the house asks, from `.airside/review.toml` of the folder.
 fn house(what: &What) -> Result<House, Failure> {
-    let path = what.path.join(".airside/review.toml");
+    house_of(&what.path)
+}
+
+fn house_of(folder: &Path) -> Result<House, Failure> {
+    let path = folder.join(".airside/review.toml");
     if !path.is_file() {
         return Ok(House::default());
     }

@@ -20,7 +20,7 @@ use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
 
-use crate::{approvals, findings, limits, socket, wire};
+use crate::{Part, Reach, approvals, findings, limits, socket, wire};
 
 /// Largest answer that is not a stream, and longest line of a stream, in bytes.
 const MAX_ANSWER: usize = 64 << 20;
@@ -246,17 +246,20 @@ impl Client {
         read(&collect(body).await?)
     }
 
-    /// Asks for something about the lots of sampled review; with `only_reads` for
-    /// something that changes nothing.
+    /// Asks for something about a part of reviews, as far as `reach` goes.
     pub async fn review(
         &self,
         tenant: &TenantId,
+        (part, reach): (Part, Reach),
         request: &serde_json::Value,
-        only_reads: bool,
     ) -> Result<serde_json::Value, Error> {
-        let path = match only_reads {
-            true => "/v1/review/lots/read",
-            false => "/v1/review/lots",
+        let path = match (part, reach) {
+            (Part::Lots, Reach::Read) => "/v1/review/lots/read",
+            (Part::Lots, Reach::Change) => "/v1/review/lots",
+            (Part::Findings, Reach::Read) => "/v1/review/findings/read",
+            (Part::Findings, Reach::Change) => "/v1/review/findings",
+            (Part::Lessons, Reach::Read) => "/v1/review/lessons/read",
+            (Part::Lessons, Reach::Change) => "/v1/review/lessons",
         };
         let path = format!("{path}?tenant={tenant}");
         let text = wire::to_line(request);

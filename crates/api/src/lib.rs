@@ -39,7 +39,7 @@ pub use client::Client;
 pub use config::{Config, Grant, UpstreamKey};
 pub use opera::Pushed;
 pub use persons::Persons;
-pub use review::Reach;
+pub use review::{Part, Reach, Review};
 pub use role::{Access, Callers, Needs, Role};
 pub use router::{Endpoint, MAX_PAGE, Node, State, endpoints, router};
 pub use serve::{serve_socket, serve_tcp};

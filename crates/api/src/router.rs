@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
 use crate::{
-    Access, Delivery, Needs, Persons, Pushed, Reach, Receipt, Role, alpinebits, approvals,
+    Access, Delivery, Needs, Part, Persons, Pushed, Reach, Receipt, Review, Role, alpinebits,
+    approvals,
     asked::{self, Asked},
     contracts, conversations, evals,
     fault::{self, Answer},
@@ -72,11 +73,10 @@ pub trait Node: Send + Sync {
     /// Takes a message of a payment provider, with its signature.
     fn notice(&self, signature: String, body: Bytes) -> BoxFuture<'_, Result<(), Fault>>;
 
-    /// Does what is asked of the lots of sampled review, as far as `reach` goes.
+    /// Does what is asked about reviews of code.
     fn review(
         &self,
-        tenant: TenantId,
-        reach: Reach,
+        asked: Review,
         request: Bytes,
     ) -> BoxFuture<'_, Result<serde_json::Value, Fault>>;
 
@@ -281,17 +281,28 @@ fn of_persons(auditor: Needs, operator: Needs) -> Vec<Route> {
     ]
 }
 
-/// The lots of sampled review.
-fn of_review(auditor: Needs, operator: Needs) -> [Route; 2] {
-    let kinds = [
-        ("/v1/review/lots/read", auditor, Reach::Read),
-        ("/v1/review/lots", operator, Reach::Change),
+/// Lots of sampled review, findings of repositories, and lessons that are owed.
+fn of_review(auditor: Needs, operator: Needs) -> Vec<Route> {
+    let parts = [
+        ("/v1/review/lots/read", Part::Lots, Reach::Read),
+        ("/v1/review/lots", Part::Lots, Reach::Change),
+        ("/v1/review/findings/read", Part::Findings, Reach::Read),
+        ("/v1/review/findings", Part::Findings, Reach::Change),
+        ("/v1/review/lessons/read", Part::Lessons, Reach::Read),
+        ("/v1/review/lessons", Part::Lessons, Reach::Change),
     ];
-    kinds.map(|(path, needs, reach)| {
-        let ask = move |state: Extract<State>, asked, body| review::ask(reach, state, asked, body);
+    let of = |(path, part, reach)| {
+        let ask = move |state: Extract<State>, actor, asked, body| {
+            review::ask((part, reach), state, actor, asked, body)
+        };
         let ask = post(ask).layer(DefaultBodyLimit::max(review::MAX_BODY_BYTES));
+        let needs = match reach {
+            Reach::Read => auditor,
+            Reach::Change => operator,
+        };
         route(Method::POST, path, needs, ask)
-    })
+    };
+    parts.map(of).into()
 }
 
 /// Returns every route with what it needs.

@@ -80,6 +80,26 @@ impl Error {
     }
 }
 
+/// Returns the id of the present commit of the repository that `root` is in.
+///
+/// # Errors
+///
+/// See [`Error`].
+pub fn head(root: &Path) -> Result<String, Error> {
+    git::Repository::of(root)?.head()
+}
+
+/// Returns the commits since `base`, the newest first.
+///
+/// # Errors
+///
+/// See [`Error`].
+pub fn commits(root: &Path, base: &str) -> Result<Vec<Commit>, Error> {
+    let repository = git::Repository::of(root)?;
+    let base = repository.fork_point(base)?;
+    repository.commits(&base)
+}
+
 /// Returns the records of Agent Trace below `root`, if there are any of bearable size.
 fn trace(root: &Path) -> Option<String> {
     const MOST: u64 = 16 << 20;

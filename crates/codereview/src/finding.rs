@@ -2,6 +2,7 @@
 
 use std::{
     cmp::Ordering,
+    collections::BTreeSet,
     fmt,
     hash::{Hash as _, Hasher as _},
     str::FromStr,
@@ -122,6 +123,9 @@ pub struct Report {
     pub skipped: Skipped,
     /// What a person should know of the change; none without a base.
     pub brief: Option<Brief>,
+    /// Files that were read to the end, by path.
+    #[serde(skip)]
+    pub looked: BTreeSet<String>,
 }
 
 impl Report {

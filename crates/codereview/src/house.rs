@@ -32,6 +32,19 @@ pub struct House {
     pub forbidden: Vec<Forbidden>,
     /// Parts of paths that these checks leave alone.
     pub exempt: Vec<String>,
+    /// Who looks after findings in which files; the last that fits counts.
+    pub owners: Vec<Owner>,
+}
+
+/// Who looks after findings.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Owner {
+    /// Beginning of the paths; all of them unless given.
+    #[serde(default)]
+    pub below: String,
+    /// A team or a handle.
+    pub name: String,
 }
 
 /// A text that must not be added.
@@ -77,6 +90,7 @@ impl Default for House {
             sensitive: words.map(str::to_owned).to_vec(),
             forbidden: Vec::new(),
             exempt: Vec::new(),
+            owners: Vec::new(),
         }
     }
 }
@@ -87,6 +101,14 @@ impl House {
     pub fn is_sensitive(&self, path: &str) -> bool {
         let path = path.to_ascii_lowercase();
         self.sensitive.iter().any(|word| path.contains(&**word))
+    }
+
+    /// Returns who looks after findings in the file.
+    #[must_use]
+    pub fn owner_of(&self, path: &str) -> Option<&str> {
+        let mut fitting = self.owners.iter().rev();
+        let found = fitting.find(|owner| path.starts_with(&*owner.below));
+        found.map(|owner| &*owner.name)
     }
 
     /// Returns whether these checks leave the path alone.

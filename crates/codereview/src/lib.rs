@@ -13,9 +13,13 @@ mod checks;
 pub mod copies;
 pub mod finding;
 mod flow;
+#[cfg(test)]
+mod golden;
 pub mod house;
+pub mod lesson;
 pub mod lot;
 mod outline;
+pub mod register;
 pub mod render;
 pub mod review;
 pub mod rules;

@@ -17,7 +17,8 @@
 mod bound;
 mod desk;
 mod draw;
-mod event;
+pub(crate) mod event;
+mod outcome;
 mod statement;
 
 use std::{collections::BTreeSet, fmt, str::FromStr};
@@ -30,6 +31,7 @@ pub use bound::{Sample, Tables, WHOLE, too_many};
 pub use desk::Desk;
 pub use draw::{Identity, Key};
 pub use event::{Draw, Item, Lot, Lots, Mode, Regime, Regimes, Stratum};
+pub use outcome::Became;
 pub use statement::{Closing, Statement};
 
 /// Most changes in the random stratum of a lot.
@@ -238,6 +240,13 @@ pub struct Verdict {
     pub checklist: String,
 }
 
+/// Days until a lesson is due, unless somebody says otherwise.
+pub const LESSON_DAYS: u32 = 14;
+
+fn lesson_days() -> u32 {
+    LESSON_DAYS
+}
+
 /// What can be asked of the desk.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -292,6 +301,9 @@ pub enum Request {
         after: After,
         /// Where it is described.
         reference: String,
+        /// Days until the lesson is due that it owes.
+        #[serde(default = "lesson_days")]
+        lesson_days: u32,
     },
     /// Returns a lot.
     Show {
@@ -345,6 +357,8 @@ pub struct Shown {
     pub key: Option<String>,
     /// What became of changes later.
     pub outcomes: Vec<Outcome>,
+    /// The same up to now, in numbers and beside the bound; once something is drawn.
+    pub became: Option<Became>,
 }
 
 /// A change that has to be reviewed.
@@ -423,6 +437,9 @@ pub enum Error {
     /// The statement is refused.
     #[error("there is no statement: {0}")]
     Look(&'static str),
+    /// The lesson that an outcome owes cannot be written down.
+    #[error("a lesson is due after 1 to 366 days")]
+    Lesson,
     /// The ledger did not do it.
     #[error("cannot keep the lot")]
     Ledger(#[from] TableError),
@@ -454,6 +471,7 @@ impl Error {
             Self::Word { .. } => of(Kind::Invalid, "REV-006"),
             Self::Verdict(_) => of(Kind::Invalid, "REV-007"),
             Self::Look(_) => of(Kind::Conflict, "REV-008"),
+            Self::Lesson => of(Kind::Invalid, "REV-055"),
             Self::Ledger(error) => error.fault(),
             Self::Draft(error) => error.fault(),
             Self::Append(error) => error.fault(),

@@ -2,7 +2,10 @@
 
 mod duplicates;
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     brief,
@@ -102,7 +105,11 @@ pub fn run(
         true => flow::scan(&sources, rules),
         false => flow::Scan::default(),
     };
+    // Whoever asks for a part has not looked at the rest.
+    let read = sources.iter().filter(|_| request.only.is_none());
+    let mut looked: BTreeSet<String> = read.map(|one| one.path.clone()).collect();
     for (why, path) in &scan.skipped {
+        looked.remove(path);
         skipped.add(*why, path);
     }
     progress(Stage::Copies);
@@ -139,6 +146,7 @@ pub fn run(
         added_lines: change.as_ref().map(Change::added),
         skipped,
         brief: None,
+        looked,
     };
     report.sort();
     report.brief = subject.map(|subject| brief::brief(&subject, &report.findings));

@@ -1,5 +1,7 @@
 //! The command line of `airside review`.
 
+mod register;
+
 use std::path::PathBuf;
 
 use airside_base::Timestamp;
@@ -7,6 +9,9 @@ use airside_codereview::lot::{After, Class, Exclusion, Word};
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::{ChainArgs, NodeArgs};
+pub(crate) use register::{
+    Assign, Collect, Except, Explain, FindingsList, Lessons, LessonsCommand,
+};
 
 const REVIEW_HELP: &str = "\
 Reads Python, TypeScript, JavaScript, Go, Rust and Java below the folder, as far as ignore
@@ -18,7 +23,8 @@ Examples:
   airside review
   airside review src --base origin/main
   airside review --base origin/main --format markdown --fail-on likely --fail-on copies
-  airside review --format sarif > review.sarif";
+  airside review --format sarif > review.sarif
+  airside review --record --repository hotels";
 
 /// Review code, and sample what people review.
 #[derive(Debug, Args)]
@@ -38,6 +44,18 @@ pub(crate) struct Review {
     /// be repeated.
     #[arg(long, value_enum, value_name = "WHAT", default_value = "likely")]
     pub(crate) fail_on: Vec<FailOn>,
+    /// Name of the repository in the ledger: what is excepted there does not count.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) repository: Option<String>,
+    /// Write to the ledger what --fail-on names, and what of it is no longer there. For a
+    /// whole tree.
+    #[arg(long, requires = "repository", conflicts_with = "base")]
+    pub(crate) record: bool,
+    /// The version that is recorded; the present commit unless given.
+    #[arg(long, value_name = "COMMIT", requires = "record")]
+    pub(crate) revision: Option<String>,
+    #[command(flatten)]
+    pub(crate) place: LotPlace,
 }
 
 /// What is reviewed, and by what.
@@ -116,6 +134,16 @@ pub(crate) enum ReviewCommand {
     /// Sample merged changes for review by people, and state what that shows
     #[command(subcommand)]
     Lot(Lot),
+    /// List findings that are recorded, the worst first
+    Findings(FindingsList),
+    /// Explain one finding: its way, its owner, what happened
+    Explain(Explain),
+    /// Accept a finding until a day
+    Except(Except),
+    /// Name who looks after a finding
+    Assign(Assign),
+    /// List lessons that reverts, incidents and defects owe, and pay them
+    Lessons(Lessons),
 }
 
 const CHANGE_HELP: &str = "\
@@ -335,6 +363,9 @@ pub(crate) struct LotOutcome {
     /// Where it is described.
     #[arg(long, value_name = "TEXT")]
     pub(crate) reference: String,
+    /// Days until the lesson is due that this owes.
+    #[arg(long, value_name = "N", default_value_t = 14)]
+    pub(crate) lesson_days: u32,
     #[command(flatten)]
     pub(crate) place: LotPlace,
 }

@@ -15,13 +15,12 @@ use std::{
 };
 
 use airside_api::{
-    Callers, Delivery, Node, Persons, Pushed, Reach, Receipt,
+    Callers, Delivery, Node, Persons, Pushed, Receipt, Review,
     approvals::{Approval, Decide},
     findings::Verdict,
     wire,
 };
 use airside_base::{BoxFuture, Clock, Fault, Kind, NodeId, Supervisor, TenantId, Timestamp};
-use airside_codereview::lot;
 use airside_evals::history;
 use airside_flights::{Airline, Flights};
 use airside_gateway::{HttpFetch, Shared, Snapshot, approval::Desk, limits::Counters};
@@ -471,12 +470,13 @@ impl Node for Running {
 
     fn review(
         &self,
-        tenant: TenantId,
-        reach: Reach,
+        asked: Review,
         request: Bytes,
     ) -> BoxFuture<'_, Result<serde_json::Value, Fault>> {
-        let desk = lot::Desk::new(self.ledger.clone(), self.place.clock.clone());
-        Box::pin(async move { crate::review::lot::answer(&desk, &tenant, reach, &request).await })
+        let (ledger, clock) = (self.ledger.clone(), self.place.clock.clone());
+        Box::pin(
+            async move { crate::review::office::answer(ledger, clock, &asked, &request).await },
+        )
     }
 
     fn evals(&self, tenant: TenantId) -> BoxFuture<'_, Result<serde_json::Value, Fault>> {

@@ -2,7 +2,6 @@
 //!
 //! # Invariants
 //!
-//! * A running node does the work itself. The ledger is opened directly when none runs.
 //! * The key of a draw is read from a file of this user and written to no other place
 //!   than the ledger, when the lot is closed.
 
@@ -11,29 +10,25 @@ use std::{
     io::{Read as _, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::Path,
-    sync::Arc,
-    time::Duration,
 };
 
-use airside_api::{Reach, client};
-use airside_base::{Fault, Kind, Supervisor, SystemClock, TenantId, secret_token};
-use airside_codereview::lot::{Change, Desk, Error, Identity, Key, Plan, Request, Shown, Verdict};
+use airside_api::{Part, Reach};
+use airside_base::{Fault, Kind, secret_token};
+use airside_codereview::lot::{Change, Error, Identity, Key, Plan, Request, Shown, Verdict};
 use serde::de::DeserializeOwned;
 
+use super::office;
 use crate::{
     cli::review as cli,
     failure::{Exit, Failure},
     ledger::source,
     node::folder,
     output::{Align, Out, table},
-    target::{self, block_on},
     text::{cut, printable, printable_lines},
 };
 
 /// Largest file of changes, in bytes.
 const MAX_FILE: u64 = 24 << 20;
-/// Longest wait for the tasks of a ledger to end.
-const CLOSE: Duration = Duration::from_secs(10);
 
 /// Runs `airside review lot …`.
 pub(crate) fn run(args: &cli::Lot, out: &mut Out) -> Result<(), Failure> {
@@ -59,11 +54,16 @@ pub(crate) fn run(args: &cli::Lot, out: &mut Out) -> Result<(), Failure> {
                 change: args.change.clone(),
                 after: args.after,
                 reference: args.reference.clone(),
+                lesson_days: args.lesson_days,
             },
         ),
     };
     let all = matches!(request, Request::List);
-    let shown = block_on(ask(place, request))?;
+    let reach = match request.only_reads() {
+        true => Reach::Read,
+        false => Reach::Change,
+    };
+    let shown: Vec<Shown> = office::ask(place, (Part::Lots, reach), &request)?;
     if out.is_json() {
         return out.json_pretty(&shown);
     }
@@ -71,68 +71,6 @@ pub(crate) fn run(args: &cli::Lot, out: &mut Out) -> Result<(), Failure> {
         (false, Some(lot)) => show(lot, out),
         _ => list(&shown, out),
     }
-}
-
-async fn ask(place: &cli::LotPlace, request: Request) -> Result<Vec<Shown>, Failure> {
-    let (node, tenant) = (&place.node, &place.chain.tenant);
-    let secret = target::read_key(node.key_file.as_deref())?;
-    let client = target::control(node, secret, &Supervisor::new());
-    match client.status().await {
-        Ok(_) => {}
-        Err(client::Error::NotRunning { .. }) if node.control.is_none() => {
-            return here(&node.data_dir, tenant, request).await;
-        }
-        Err(error) => return Err(error.into()),
-    }
-    let text = serde_json::to_value(&request).expect("a request is JSON");
-    let answer = client.review(tenant, &text, request.only_reads()).await?;
-    serde_json::from_value(answer)
-        .map_err(|error| client::Error::Unreadable(error.to_string()).into())
-}
-
-/// Does what a request over the control API says.
-///
-/// # Errors
-///
-/// The fault that refuses it.
-pub(crate) async fn answer(
-    desk: &Desk,
-    tenant: &TenantId,
-    reach: Reach,
-    request: &[u8],
-) -> Result<serde_json::Value, Fault> {
-    let malformed = |error: serde_json::Error| {
-        let (line, column) = (error.line(), error.column());
-        let text = format!("the request is malformed at line {line}, column {column}");
-        Fault::new(Kind::Invalid, "REV-009", text)
-    };
-    let request: Request = serde_json::from_slice(request).map_err(malformed)?;
-    if reach == Reach::Read && !request.only_reads() {
-        return Err(Fault::new(
-            Kind::Forbidden,
-            "REV-010",
-            "this route only reads lots",
-        ));
-    }
-    let shown = desk.ask(tenant, request).await;
-    let shown = shown.map_err(|error| error.fault())?;
-    Ok(serde_json::to_value(shown).expect("what is shown is JSON"))
-}
-
-async fn here(folder: &Path, tenant: &TenantId, request: Request) -> Result<Vec<Shown>, Failure> {
-    let supervisor = Supervisor::new();
-    let ledger = if request.only_reads() {
-        let store = source::inspect(folder, None, &supervisor).await?;
-        source::open(store, &supervisor).await?
-    } else {
-        folder::prepare(folder)?;
-        source::own(folder, None, &supervisor).await?
-    };
-    let desk = Desk::new(ledger, Arc::new(SystemClock::new()));
-    let answer = desk.ask(tenant, request).await;
-    drop(desk);
-    supervisor.stop(CLOSE).await;
-    answer.map_err(|error| refused(&error))
 }
 
 fn refused(error: &Error) -> Failure {
@@ -282,8 +220,9 @@ fn show(lot: &Shown, out: &mut Out) -> Result<(), Failure> {
         out.line("")?;
         out.line(&items(lot))?;
     }
-    if !lot.outcomes.is_empty() {
-        out.line("\nwhat became of changes:")?;
+    if let Some(became) = lot.became.as_ref().filter(|_| !lot.outcomes.is_empty()) {
+        out.line("")?;
+        out.line(&became.text(lot.statement.as_ref()))?;
     }
     for outcome in &lot.outcomes {
         let (at, after, change) = (outcome.at, outcome.after, &outcome.change);

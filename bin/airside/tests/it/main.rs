@@ -40,6 +40,7 @@ mod proof;
 #[cfg(test)]
 mod race;
 mod review;
+mod review_register;
 mod run;
 mod scan;
 mod signals;

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use airside_api::{
-    Access, Callers, Client, Delivery, Grant, Needs, Node, Persons, Pushed, Reach, Receipt, Role,
+    Access, Callers, Client, Delivery, Grant, Needs, Node, Persons, Pushed, Receipt, Review, Role,
     State, UpstreamKey, approvals, client, endpoints, findings, limits, serve_socket, serve_tcp,
     socket, wire,
 };
@@ -126,11 +126,10 @@ impl Node for Broken {
 
     fn review(
         &self,
-        tenant: TenantId,
-        reach: Reach,
+        asked: Review,
         request: bytes::Bytes,
     ) -> BoxFuture<'_, Result<serde_json::Value, Fault>> {
-        let text = format!("{tenant} {reach:?} {} bytes", request.len());
+        let text = format!("{asked:?} {} bytes", request.len());
         Box::pin(async move { Ok(serde_json::Value::String(text)) })
     }
 
@@ -371,6 +370,10 @@ async fn every_route_needs_its_role() {
         "POST /v1/conversations/restore Role(Operator)",
         "POST /v1/review/lots/read Role(Auditor)",
         "POST /v1/review/lots Role(Operator)",
+        "POST /v1/review/findings/read Role(Auditor)",
+        "POST /v1/review/findings Role(Operator)",
+        "POST /v1/review/lessons/read Role(Auditor)",
+        "POST /v1/review/lessons Role(Operator)",
         "GET /v1/evals Role(Viewer)",
         "POST /v1/evals Role(Operator)",
         "POST /v1/supply/alpinebits Supplier",

@@ -122,6 +122,12 @@ impl Repository {
         Ok(text(&found).trim().to_owned())
     }
 
+    /// Returns the id of the present commit.
+    pub(super) fn head(&self) -> Result<String, Error> {
+        let found = self.run(&["rev-parse", "--verify", "HEAD^{commit}"], b"")?;
+        Ok(text(&found).trim().to_owned())
+    }
+
     /// Returns the ids of all blobs of `commit` below the scanned folder, by path.
     pub(super) fn tree(&self, commit: &str) -> Result<BTreeMap<String, String>, Error> {
         let listed = self.run(&["ls-tree", "-r", "-z", commit], b"")?;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use airside_base::Severity;
 
 use super::{Note, Subject};
-use crate::{finding::Draft, source::Paper};
+use crate::{finding::Draft, lesson, register, source::Paper};
 
 pub(super) fn drafts(subject: &Subject<'_>) -> Vec<Draft> {
     let mut notes = Vec::new();
@@ -285,40 +285,56 @@ fn rewritten(subject: &Subject<'_>, paper: &Paper, before: &[u8]) -> Option<Note
     })
 }
 
-/// A revert owes a lesson: a file that names the commit and what changes because of it.
+/// A revert owes a lesson: a file that names the commit and what follows from it.
 fn lessons(subject: &Subject<'_>) -> Vec<Note> {
+    let folder = &*subject.house.lessons;
+    let files: Vec<_> = subject
+        .papers
+        .iter()
+        .filter(|paper| paper.path.starts_with(folder))
+        .map(|paper| String::from_utf8_lossy(&paper.text))
+        .collect();
     let mut notes = Vec::new();
     for commit in &subject.change.commits {
-        let Some((_, rest)) = commit.message.split_once("This reverts commit ") else {
-            continue;
-        };
-        let id: String = rest.chars().take_while(char::is_ascii_hexdigit).collect();
-        let Some(short) = id.get(..7) else { continue };
-        let learned = subject.papers.iter().any(|paper| {
-            paper.path.starts_with(&*subject.house.lessons)
-                && memchr::memmem::find(&paper.text, short.as_bytes()).is_some()
-        });
-        if learned {
-            continue;
+        for id in lesson::reverted(&commit.message) {
+            let short = &id[..7];
+            let mut lacks = None;
+            let learned = files.iter().any(|text| {
+                let learned = lesson::learned(text, &id);
+                lacks = lacks.or(learned
+                    .as_ref()
+                    .err()
+                    .filter(|_| text.contains(short))
+                    .copied());
+                learned.is_ok()
+            });
+            if learned {
+                continue;
+            }
+            let why = lacks.map_or_else(
+                || format!("no file in {folder} names it"),
+                |lacks| format!("the file in {folder} that cites it {lacks}"),
+            );
+            let due = due(commit.time, subject.house.lesson_days);
+            notes.push(Note {
+                rule: "lesson-missing",
+                class: "decisions",
+                severity: Severity::Medium,
+                path: subject.first_path(),
+                lines: (1, 1),
+                message: format!(
+                    "commit {short} is reverted, and {why}; write down the rule, test or decision that follows{due}"
+                ),
+                what: id,
+            });
         }
-        let due = commit.time.map_or_else(String::new, |time| {
-            let seconds = i64::from(subject.house.lesson_days) * 86_400;
-            let date = jiff::Timestamp::from_second(time + seconds).ok();
-            let date = date.map(|date| date.strftime("%Y-%m-%d").to_string());
-            date.map_or_else(String::new, |date| format!(", due {date}"))
-        });
-        notes.push(Note {
-            rule: "lesson-missing",
-            class: "decisions",
-            severity: Severity::Medium,
-            path: subject.first_path(),
-            lines: (1, 1),
-            message: format!(
-                "commit {short} is reverted, and no file in {} names it with the rule, test or decision that follows{due}",
-                subject.house.lessons
-            ),
-            what: id,
-        });
     }
     notes
+}
+
+/// Returns the day on which a lesson is due that is owed since `time`.
+fn due(time: Option<i64>, days: u32) -> String {
+    let at = time.and_then(|time| time.checked_add(i64::from(days) * 86_400));
+    let at = at.and_then(|at| jiff::Timestamp::from_second(at).ok());
+    at.map_or_else(String::new, |at| format!(", due {}", register::day(at)))
 }

@@ -6,15 +6,18 @@ use std::{
 };
 
 use airside_base::{Clock, TenantId, Timestamp};
-use airside_ledger::{Batch, Draft, Kind, Ledger, Table, Versioned};
+use airside_ledger::{Batch, Draft, Kind, Ledger, Query, Table, TableError, Versioned};
 use serde::Serialize;
 
 use super::{
-    Change, Class, Error, Exclusion, Identity, Key, Lot, Lots, MAX_CHANGES, Mode, Outcome, Plan,
-    Regimes, Request, Shown, ShownItem, Stratum, Tables, Verdict, WHOLE, Word,
-    event::{CLOSED, DRAWN, Draw, Item, JUDGED, Judged, LISTED, OPENED, OUTCOME, Opened, VERSION},
+    Became, Change, Class, Closing, Error, Exclusion, Identity, Key, Lot, Lots, MAX_CHANGES, Mode,
+    Outcome, Plan, Regimes, Request, Shown, ShownItem, Stratum, Tables, Verdict, WHOLE, Word,
+    event::{
+        CLOSED, DRAWN, Draw, Item, JUDGED, Judged, LISTED, Listed, OPENED, OUTCOME, Opened, VERSION,
+    },
     statement::{limit, look, threshold},
 };
+use crate::lesson::{self, Cause, Debt, Lessons};
 
 /// Most bytes of any text that people give.
 const MAX_TEXT: usize = 2_000;
@@ -22,6 +25,8 @@ const MAX_TEXT: usize = 2_000;
 const PART: usize = 500;
 /// Lots read at once.
 const PAGE: usize = 500;
+/// Entries of a lot read at once; one lists up to [`PART`] changes.
+const LISTS: usize = 20;
 
 impl Plan {
     /// Returns the digest by which a changed plan is known.
@@ -57,6 +62,7 @@ pub struct Desk {
     ledger: Ledger,
     lots: Table<Lots>,
     regimes: Table<Regimes>,
+    lessons: Table<Lessons>,
     clock: Arc<dyn Clock>,
 }
 
@@ -73,6 +79,7 @@ impl Desk {
         Self {
             lots: Table::new(ledger.clone()),
             regimes: Table::new(ledger.clone()),
+            lessons: Table::new(ledger.clone()),
             ledger,
             clock,
         }
@@ -124,6 +131,7 @@ impl Desk {
                 change,
                 after,
                 reference,
+                lesson_days,
             } => {
                 let outcome = Outcome {
                     change,
@@ -131,14 +139,14 @@ impl Desk {
                     reference,
                     at: self.clock.now(),
                 };
-                self.outcome(tenant, &lot, outcome).await?;
+                self.outcome(tenant, &lot, outcome, lesson_days).await?;
                 lot
             }
             Request::Show { lot } => lot,
             Request::List => return self.list(tenant).await,
         };
         let found = self.find(tenant, &lot).await?;
-        Ok(vec![shown(&lot, found.document)])
+        Ok(vec![shown(&lot, found.document, self.clock.now())])
     }
 
     async fn find(&self, tenant: &TenantId, lot: &str) -> Result<Versioned<Lot>, Error> {
@@ -150,12 +158,13 @@ impl Desk {
 
     async fn list(&self, tenant: &TenantId) -> Result<Vec<Shown>, Error> {
         let mut all: Vec<Shown> = Vec::new();
+        let now = self.clock.now();
         loop {
             let after = all.last().map_or("", |last| &last.lot).to_owned();
             let page = self.lots.all(tenant, &after, PAGE).await?;
             let is_last = page.len() < PAGE;
             all.extend(page.into_iter().map(|found| {
-                let mut brief = shown(&found.key, found.document);
+                let mut brief = shown(&found.key, found.document, now);
                 brief.items.clear();
                 brief
             }));
@@ -231,11 +240,8 @@ impl Desk {
         let drawn = drawn(lot, key, beacon, (&changes, planted), now)?;
         let mut batch = Batch::new();
         for part in changes.chunks(PART) {
-            #[derive(Serialize)]
-            struct Listed<'a> {
-                changes: &'a [Change],
-            }
-            batch.push(entry(tenant, LISTED, name, &Listed { changes: part })?);
+            let changes = part.to_vec();
+            batch.push(entry(tenant, LISTED, name, &Listed { changes })?);
         }
         let draft = entry(tenant, DRAWN, name, &drawn)?;
         self.lots.change(&mut batch, Some(found), vec![draft])?;
@@ -279,8 +285,17 @@ impl Desk {
 
     async fn close(&self, tenant: &TenantId, name: &str, key: &Key) -> Result<(), Error> {
         let found = self.find(tenant, name).await?;
-        let closing = look(name, &found.document, key, self.clock.now())?;
+        let now = self.clock.now();
+        let closing = look(name, &found.document, key, now)?;
         let repository = closing.repository.clone();
+        // Before the look is written: if this stops halfway, closing again finds them.
+        let by = format!("lot {name}");
+        for debt in debts(name, &found.document, key, &closing) {
+            let mut batch = Batch::new();
+            if self.owe(tenant, &mut batch, debt, (&by, now)).await? {
+                self.ledger.commit(batch).await?;
+            }
+        }
         let regime = self.regimes.find(tenant, &repository).await?;
         let mut batch = Batch::new();
         let draft = entry(tenant, CLOSED, name, &closing)?;
@@ -290,26 +305,133 @@ impl Desk {
         Ok(())
     }
 
-    async fn outcome(&self, tenant: &TenantId, name: &str, outcome: Outcome) -> Result<(), Error> {
+    async fn outcome(
+        &self,
+        tenant: &TenantId,
+        name: &str,
+        outcome: Outcome,
+        lesson_days: u32,
+    ) -> Result<(), Error> {
         let found = self.find(tenant, name).await?;
         let lot = &found.document;
-        if outcome.reference.is_empty() || outcome.reference.len() > MAX_TEXT {
+        let reference = outcome.reference.trim();
+        if reference.is_empty() || reference.len() > MAX_TEXT {
             return Err(Error::Verdict(
                 "an outcome needs a reference to what describes it",
             ));
         }
-        let Some(draw) = &lot.draw else {
-            return Err(state(name, lot, "nothing is listed yet"));
-        };
-        let listed = draw.population.contains(&outcome.change)
-            || draw.items.iter().any(|item| item.id == outcome.change);
-        if !listed {
-            return Err(Error::Verdict("the change is not part of this lot"));
+        if !(1..=366).contains(&lesson_days) {
+            return Err(Error::Lesson);
         }
+        if lot.draw.is_none() {
+            return Err(state(name, lot, "nothing is listed yet"));
+        }
+        let Some(identity) = self.listed(tenant, name, lot, &outcome.change).await? else {
+            return Err(Error::Verdict("the change is not part of this lot"));
+        };
+        let debt = Debt {
+            repository: identity.repository,
+            change: identity.commit,
+            cause: Cause::of(outcome.after),
+            reference: reference.to_owned(),
+            days: lesson_days,
+        };
+        let (by, at) = (format!("lot {name}"), outcome.at);
         let draft = entry(tenant, OUTCOME, name, &outcome)?;
-        self.lots.append(Some(found), vec![draft]).await?;
+        let mut batch = Batch::new();
+        self.lots.change(&mut batch, Some(found), vec![draft])?;
+        self.owe(tenant, &mut batch, debt, (&by, at)).await?;
+        self.ledger.commit(batch).await?;
         Ok(())
     }
+
+    /// Adds to `batch` that a lesson is owed, unless that is known.
+    async fn owe(
+        &self,
+        tenant: &TenantId,
+        batch: &mut Batch,
+        debt: Debt,
+        (by, at): (&str, Timestamp),
+    ) -> Result<bool, Error> {
+        let key = lesson::id(&debt.repository, &debt.change, debt.cause);
+        let is_known = self.lessons.find(tenant, &key).await?.is_some();
+        if !is_known {
+            let draft = lesson::owe(tenant, debt, by, at)?;
+            self.lessons.change(batch, None, vec![draft])?;
+        }
+        Ok(!is_known)
+    }
+
+    /// Returns the change `id` of a lot that is drawn, whether or not it was.
+    async fn listed(
+        &self,
+        tenant: &TenantId,
+        name: &str,
+        lot: &Lot,
+        id: &str,
+    ) -> Result<Option<Identity>, Error> {
+        let items = lot.draw.iter().flat_map(|draw| &draw.items);
+        if let Some(item) = items.into_iter().find(|item| item.id == id) {
+            return Ok(Some(item.change.clone()));
+        }
+        let is_known = |draw: &Draw| draw.population.iter().any(|one| one == id);
+        if !lot.draw.as_ref().is_some_and(is_known) {
+            return Ok(None);
+        }
+        let mut after = 0;
+        loop {
+            let query = Query::new(tenant.clone()).subject(name).after(after);
+            let read = self.ledger.read(query.limit(LISTS)).await;
+            let page = read.map_err(TableError::Read)?;
+            let Some(last) = page.last() else {
+                return Ok(None);
+            };
+            after = last.seq;
+            for entry in page.iter().filter(|entry| entry.kind == LISTED) {
+                let Ok(listed) = serde_json::from_slice::<Listed>(&entry.body) else {
+                    continue;
+                };
+                let mut identities = listed.changes.into_iter().map(|change| change.identity);
+                if let Some(found) = identities.find(|one| one.id() == id) {
+                    return Ok(Some(found));
+                }
+            }
+        }
+    }
+}
+
+/// Returns the lessons that a look owes: one for each defect that reviewers found, whatever
+/// it is about, and one for a lot that does not pass.
+fn debts(name: &str, lot: &Lot, key: &Key, closing: &Closing) -> Vec<Debt> {
+    let draw = lot.draw.as_ref();
+    let defects = draw.into_iter().flat_map(|draw| {
+        let real = draw.items.iter().filter(|item| {
+            let tag = key.planted(&draw.beacon, &item.id);
+            item.class() >= Some(lot.plan.counts) && !draw.planted.contains(&tag)
+        });
+        real.map(|item| Debt {
+            repository: item.change.repository.clone(),
+            change: item.change.commit.clone(),
+            cause: Cause::Defect,
+            reference: evidence(item),
+            days: super::LESSON_DAYS,
+        })
+    });
+    let lot = (!closing.statement.passes).then(|| Debt {
+        repository: lot.plan.repository.clone(),
+        change: name.to_owned(),
+        cause: Cause::Lot,
+        reference: format!("lot {name} does not pass"),
+        days: super::LESSON_DAYS,
+    });
+    defects.chain(lot).collect()
+}
+
+fn evidence(item: &Item) -> String {
+    let verdict = item.verdict();
+    let text = verdict.and_then(|verdict| verdict.evidence.clone());
+    let line = text.unwrap_or_default().replace(char::is_control, " ");
+    line.chars().take(500).collect()
 }
 
 fn entry(tenant: &TenantId, kind: Kind, lot: &str, body: &impl Serialize) -> Result<Draft, Error> {
@@ -463,8 +585,9 @@ fn check_verdict(verdict: &Verdict) -> Result<(), Error> {
     }
 }
 
-fn shown(name: &str, lot: Lot) -> Shown {
+fn shown(name: &str, lot: Lot, now: Timestamp) -> Shown {
     let state = name_of(&lot).to_owned();
+    let became = Became::of(&lot, now);
     let mandatory = |item: &Item| item.stratum == Stratum::Mandatory;
     let draw = lot.draw.as_ref();
     let items: Vec<ShownItem> = draw
@@ -496,6 +619,7 @@ fn shown(name: &str, lot: Lot) -> Shown {
             .map(|closing| closing.statement.clone()),
         key: lot.closing.map(|closing| closing.key),
         outcomes: lot.outcomes,
+        became,
         plan: lot.plan,
     }
 }

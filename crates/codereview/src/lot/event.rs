@@ -13,7 +13,7 @@ use airside_base::Timestamp;
 use airside_ledger::{Column, Fact, Kind, Schema};
 use serde::{Deserialize, Serialize};
 
-use super::{Class, Closing, Identity, Outcome, Plan, Verdict};
+use super::{Change, Class, Closing, Identity, Outcome, Plan, Verdict};
 
 /// A lot began.
 pub(crate) const OPENED: Kind = Kind::new("review.lot_opened");
@@ -50,6 +50,12 @@ pub(crate) struct Opened {
     pub(crate) mode: Mode,
     pub(crate) areas: BTreeSet<String>,
     pub(crate) at: Timestamp,
+}
+
+/// A part of what a lot is drawn from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Listed {
+    pub(crate) changes: Vec<Change>,
 }
 
 /// The sample of a lot.

@@ -13,7 +13,7 @@ use airside_base::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Class, Error, Key, Lot, Mode, Sample, Stratum, Tables, Word,
+    Became, Class, Error, Key, Lot, Mode, Sample, Stratum, Tables, Word,
     event::{Draw, Item},
     too_many,
 };
@@ -58,6 +58,9 @@ pub struct Statement {
     pub allowing: Option<Allowing>,
     /// Whether the bound keeps the limit of the plan and no critical defect was found.
     pub passes: bool,
+    /// What had become of changes until the look; none in statements of before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub became: Option<Became>,
 }
 
 /// A bound that allows for imperfect reviewers.
@@ -131,6 +134,7 @@ pub(crate) fn look(name: &str, lot: &Lot, key: &Key, now: Timestamp) -> Result<C
         bound,
         allowing,
         passes: !count.critical && bound < limit.max(1),
+        became: Became::of(lot, now),
     };
     statement.text = text(name, lot, draw, &statement, key);
     Ok(Closing {
@@ -268,6 +272,10 @@ fn text(name: &str, lot: &Lot, draw: &Draw, s: &Statement, key: &Key) -> String 
             allowing.caught, allowing.planted, allowing.sensitivity, allowing.bound, s.population,
         ),
     });
+    if let Some(became) = &s.became {
+        text.push('\n');
+        text.push_str(&became.text(Some(s)));
+    }
     text.push_str(
         "\nNot covered: defects that these reviewers cannot see, interaction between changes, later \
          edits, changes left out by rule, and the mandatory stratum.",

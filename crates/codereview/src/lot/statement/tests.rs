@@ -3,6 +3,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use airside_base::{Clock as _, Supervisor, TenantId, VirtualClock};
 use airside_ledger::{Ledger, Options, stores::memory::Memory};
 
+use crate::lesson::{self, Cause};
 use crate::lot::{
     After, Change, Class, Desk, Error, Identity, Key, Mode, Plan, Request, Risk, Shown, Verdict,
     Word,
@@ -133,6 +134,15 @@ impl Office {
     async fn close(&self, lot: &str) -> Result<Shown, Error> {
         let (lot, key) = (lot.to_owned(), self.key.reveal());
         self.ask(Request::Close { lot, key }).await
+    }
+
+    async fn lessons(&self) -> Vec<lesson::Shown> {
+        let desk = lesson::Desk::new(self.ledger.clone(), self.clock.clone());
+        let list = lesson::Request::List {
+            repository: None,
+            paid: false,
+        };
+        desk.ask(&TenantId::default(), "owner", list).await.unwrap()
     }
 
     async fn end(self) {
@@ -362,10 +372,115 @@ async fn outcome_is_kept_beside_the_bound() {
         change: change.to_owned(),
         after: After::Revert,
         reference: "commit 12ab".to_owned(),
+        lesson_days: 3,
     };
     let shown = office.ask(outcome(&id)).await.unwrap();
     assert_eq!(shown.outcomes.len(), 1);
     assert!(office.ask(outcome("unknown")).await.is_err());
+    // It owes a lesson, by the commit, whether or not the change was drawn.
+    let owed = office.lessons().await;
+    assert_eq!(owed.len(), 1);
+    let debt = &owed[0].lesson.debt;
+    assert_eq!(
+        (debt.change.as_str(), debt.cause),
+        (&*format!("{:040x}", 5), Cause::Revert)
+    );
+    assert_eq!(owed[0].lesson.due.to_string(), "2026-12-05");
+    office.end().await;
+}
+
+/// Gives the verdict `no-defect` on everything and looks.
+async fn pass(office: &Office, lot: &str, shown: &Shown) -> Shown {
+    for item in &shown.items {
+        office.judge(lot, &item.id, Word::NoDefect, None).await;
+    }
+    office.close(lot).await.unwrap()
+}
+
+#[tokio::test]
+async fn outcomes_stand_beside_the_bound_in_the_statement() {
+    let office = Office::open().await;
+    office.begin("l").await;
+    let changes: Vec<Change> = (0..200).map(|n| office.change(n, Some(1))).collect();
+    let ids: Vec<String> = changes.iter().map(|one| one.identity.id()).collect();
+    let shown = office.drawn("l", changes, Vec::new()).await;
+    let drawn: BTreeSet<&String> = shown.items.iter().map(|item| &item.id).collect();
+    let (read, unread): (Vec<&String>, Vec<&String>) =
+        ids.iter().partition(|id| drawn.contains(id));
+    let outcome = async |change: &String, after: After| {
+        let outcome = Request::Outcome {
+            lot: "l".to_owned(),
+            change: change.clone(),
+            after,
+            reference: "INC-7".to_owned(),
+            lesson_days: 14,
+        };
+        office.ask(outcome).await.unwrap()
+    };
+    outcome(read[0], After::Hotfix).await;
+    outcome(unread[0], After::Revert).await;
+    // The same again, and another word for the same change.
+    outcome(unread[0], After::Revert).await;
+    outcome(unread[0], After::Incident).await;
+    let statement = pass(&office, "l", &shown).await.statement.unwrap();
+    let part = "1 revert, 1 hotfix, 1 incident, by change; 0 in the mandatory stratum, 1 drawn, \
+                1 unreviewed";
+    assert!(statement.text.contains(part), "{}", statement.text);
+    assert!(!statement.text.contains("More unreviewed changes"));
+    // What is recorded later is shown later; the statement stays.
+    let more = statement.bound - statement.counted;
+    for id in &unread[1..=more] {
+        outcome(id, After::Revert).await;
+    }
+    let later = office
+        .ask(Request::Show {
+            lot: "l".to_owned(),
+        })
+        .await
+        .unwrap();
+    assert_eq!(later.statement.as_ref(), Some(&statement));
+    let became = later.became.unwrap();
+    assert_eq!(became.unreviewed, more + 1);
+    assert!(became.contradicts(&statement));
+    assert!(
+        became
+            .text(Some(&statement))
+            .contains("More unreviewed changes")
+    );
+    office.end().await;
+}
+
+#[tokio::test]
+async fn defects_that_reviewers_find_and_lots_that_fail_owe_lessons() {
+    let office = Office::open().await;
+    office.begin("2026-11").await;
+    let changes: Vec<Change> = (0..60).map(|n| office.change(n, Some(1))).collect();
+    let planted = vec![office.change(5000, None).identity];
+    let known = planted[0].id();
+    let shown = office.drawn("2026-11", changes, planted).await;
+    let mut bad = String::new();
+    for (n, item) in shown.items.iter().enumerate() {
+        let real = item.id != known && bad.is_empty() && n < 5;
+        let (word, class) = match real || item.id == known {
+            true => (Word::Defect, Some(Class::Critical)),
+            false => (Word::NoDefect, None),
+        };
+        if real {
+            bad.clone_from(&item.change.commit);
+        }
+        office.judge("2026-11", &item.id, word, class).await;
+    }
+    office.close("2026-11").await.unwrap();
+    let mut owed: Vec<(Cause, String)> = office
+        .lessons()
+        .await
+        .into_iter()
+        .map(|one| (one.lesson.debt.cause, one.lesson.debt.change))
+        .collect();
+    owed.sort();
+    // Of the planted defect there is nothing to learn.
+    let expected = [(Cause::Defect, bad), (Cause::Lot, "2026-11".to_owned())];
+    assert_eq!(owed, expected);
     office.end().await;
 }
 
