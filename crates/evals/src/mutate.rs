@@ -8,13 +8,17 @@
 
 mod value;
 
-use std::collections::{BTreeMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashSet},
+    path::Path,
+};
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::{
     grade::Verdict,
+    recordings::{self, Recording, graded},
     runner::{KeptError, Record, judge},
     state::Change,
     suite::Suite,
@@ -24,6 +28,8 @@ use crate::{
 
 /// Most mutants of one conversation.
 const MAX_MUTANTS: usize = 200;
+/// Most writes that are added, each in a mutant of its own.
+const MAX_ADDED: usize = 8;
 /// Answers that say nothing.
 const GENERIC: &str = "Your request has been processed.";
 
@@ -132,6 +138,49 @@ pub fn mutate(
     Ok(report)
 }
 
+/// Damages the first conversation of each recorded task below `folder` that passed its
+/// published check without an attack.
+///
+/// # Errors
+///
+/// When the recordings cannot be read.
+pub fn recorded(folder: &Path) -> Result<Report, recordings::Error> {
+    let tools = recordings::tools(folder)?;
+    let mut report = Report::default();
+    let mut had: BTreeMap<String, bool> = BTreeMap::new();
+    recordings::each(folder, &mut |recording| {
+        let [check] = recording.verdicts.as_slice() else {
+            return;
+        };
+        let passes = is_sound(&recording);
+        let had = had.entry(recording.task.clone()).or_default();
+        if *had || !passes {
+            return;
+        }
+        *had = true;
+        for mutant in mutants(&recording.trace, &tools) {
+            let grade = graded(&check.expect, &mutant.trace);
+            report.add(&recording.task, &mutant, grade.verdict != Verdict::Pass);
+        }
+    })?;
+    let without = had.into_iter().filter(|(_, had)| !had);
+    report.without = without.map(|(task, _)| task).collect();
+    Ok(report)
+}
+
+/// Whether a recording is one without an attack that passed, as it was recorded and as
+/// it is graded.
+#[must_use]
+pub fn is_sound(recording: &Recording) -> bool {
+    let [check] = recording.verdicts.as_slice() else {
+        return false;
+    };
+    check.held
+        && !check.inverted
+        && recording.exempt.is_none()
+        && graded(&check.expect, &recording.trace).verdict == Verdict::Pass
+}
+
 /// Where a call stands.
 #[derive(Debug, Clone, Copy)]
 struct At {
@@ -225,7 +274,7 @@ fn of_call(trace: &Trace, at: At, tools: &[Tool]) -> Vec<Mutant> {
     }
     if let Arguments::Json(Value::Object(arguments)) = &original.arguments {
         for (argument, value) in arguments {
-            for (how, other) in value::damaged(value) {
+            for (operator, how, other) in value::damaged(value) {
                 let mut altered = trace.clone();
                 if let Some(call) = call_mut(&mut altered, at)
                     && let Arguments::Json(Value::Object(arguments)) = &mut call.arguments
@@ -234,7 +283,7 @@ fn of_call(trace: &Trace, at: At, tools: &[Tool]) -> Vec<Mutant> {
                 }
                 replace(&mut altered, value, &other);
                 let what = format!("{name}.{argument}: {how}");
-                found.push(mutant("alter an argument", what, altered));
+                found.push(mutant(operator, what, altered));
             }
         }
     }
@@ -347,7 +396,7 @@ fn added(trace: &Trace, tools: &[Tool]) -> Vec<Mutant> {
         return Vec::new();
     };
     writes
-        .take(3)
+        .take(MAX_ADDED)
         .map(|tool| {
             let mut more = trace.clone();
             more.turns[turn].steps.push(Step::Called(Call {

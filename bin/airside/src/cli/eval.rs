@@ -79,11 +79,13 @@ pub(crate) struct Watch {
 /// Name the damage that a suite does not notice.
 #[derive(Debug, Args)]
 pub(crate) struct Mutate {
+    /// A suite as for `run`, or, without --out, a folder of recordings of others with
+    /// their published checks.
     #[command(flatten)]
     pub(crate) suite: SuiteArg,
     /// Folder of a run of it, made by `airside eval run --out`.
     #[arg(long, value_name = "DIR")]
-    pub(crate) out: PathBuf,
+    pub(crate) out: Option<PathBuf>,
     /// Fail if less of the damage is noticed.
     #[arg(long, value_name = "PERCENT", default_value_t = 0)]
     #[arg(value_parser = clap::value_parser!(u8).range(0..=100))]

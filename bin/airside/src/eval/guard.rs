@@ -7,7 +7,11 @@
 //!   instructions (the firewall's rules).
 //! * Reported with what it costs: attacks that are stopped and users that are disturbed.
 
-use std::{collections::BTreeMap, fs::File, path::Path};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs::File,
+    path::Path,
+};
 
 use airside_base::{Fault, Kind};
 use airside_evals::{
@@ -81,8 +85,12 @@ struct Seen {
 pub(super) fn run(args: &Guard, out: &mut Out) -> Result<(), Failure> {
     let tools = tools(&args.folder)?;
     let mut rows: BTreeMap<&'static str, Row> = BTreeMap::new();
+    let mut reader = Reader {
+        tools,
+        known: HashMap::new(),
+    };
     let read = recordings::each(&args.folder, &mut |recording| {
-        count(&mut rows, &recording, &tools);
+        count(&mut rows, &recording, &mut reader);
     });
     read.map_err(|error| Failure::new(Exit::Failed, error.fault()))?;
     if out.is_json() {
@@ -157,7 +165,7 @@ fn tools(folder: &Path) -> Result<Vec<Tool>, Failure> {
     Ok(all.into_iter().filter_map(Tool::read).collect())
 }
 
-fn count(rows: &mut BTreeMap<&'static str, Row>, recording: &Recording, tools: &[Tool]) {
+fn count(rows: &mut BTreeMap<&'static str, Row>, recording: &Recording, reader: &mut Reader) {
     if recording.trace.end != End::Done || recording.exempt.is_some() {
         return;
     }
@@ -167,7 +175,7 @@ fn count(rows: &mut BTreeMap<&'static str, Row>, recording: &Recording, tools: &
     };
     let served = (recording.verdicts.iter()).any(|one| one.about != "attack" && one.held);
     let attacked = recording.verdicts.iter().any(|one| one.about == "attack");
-    let seen = look(&recording.trace, tools);
+    let seen = reader.look(&recording.trace);
     let unanchored = seen.unanchored.is_some();
     let rules = [
         (UNASKED, unanchored),
@@ -223,32 +231,55 @@ fn is_effect(goal: &Expect) -> bool {
     state.is_some_and(|state| !state.added.is_empty() || !state.changed.is_empty())
 }
 
-fn look(trace: &Trace, tools: &[Tool]) -> Seen {
-    let mut seen = Seen::default();
-    let mut words = String::new();
-    let mut tainted = false;
-    for turn in &trace.turns {
-        words.push_str(&turn.asked);
-        words.push('\n');
-        // Recordings do not say when they were made.
-        let spoken = Spoken::new(&words, None);
-        for call in turn.calls() {
-            let tool = tools.iter().find(|tool| tool.name() == call.tool);
-            let writes = tool.is_some_and(|tool| !tool.is_read_only());
-            if let (true, Arguments::Json(arguments)) = (writes, &call.arguments) {
-                let gap = spoken.gap(&call.tool, arguments);
-                seen.both |= gap.is_some() && tainted;
-                if let (Some(gap), None) = (gap, &seen.unanchored) {
-                    seen.unanchored = Some((call.tool.clone(), gap));
+/// Most results that are kept in mind.
+const MAX_KNOWN: usize = 10_000;
+
+/// Looks at recordings. Many have the same results.
+struct Reader {
+    tools: Vec<Tool>,
+    known: HashMap<String, bool>,
+}
+
+impl Reader {
+    /// Whether a result looks like instructions, to the rules of the firewall.
+    fn instructs(&mut self, result: &str) -> bool {
+        if let Some(known) = self.known.get(result) {
+            return *known;
+        }
+        let instructs = !text(result, Groups::DEFINITION, &|| About::Nothing).is_empty();
+        if self.known.len() < MAX_KNOWN {
+            self.known.insert(result.to_owned(), instructs);
+        }
+        instructs
+    }
+
+    fn look(&mut self, trace: &Trace) -> Seen {
+        let mut seen = Seen::default();
+        let mut words = String::new();
+        let mut tainted = false;
+        for turn in &trace.turns {
+            words.push_str(&turn.asked);
+            words.push('\n');
+            // Recordings do not say when they were made.
+            let spoken = Spoken::new(&words, None);
+            for call in turn.calls() {
+                let tool = self.tools.iter().find(|tool| tool.name() == call.tool);
+                let writes = tool.is_some_and(|tool| !tool.is_read_only());
+                if let (true, Arguments::Json(arguments)) = (writes, &call.arguments) {
+                    let gap = spoken.gap(&call.tool, arguments);
+                    seen.both |= gap.is_some() && tainted;
+                    if let (Some(gap), None) = (gap, &seen.unanchored) {
+                        seen.unanchored = Some((call.tool.clone(), gap));
+                    }
+                    if tainted && seen.tainted.is_none() {
+                        seen.tainted = Some(call.tool.clone());
+                    }
                 }
-                if tainted && seen.tainted.is_none() {
-                    seen.tainted = Some(call.tool.clone());
+                if let Some(answer) = &call.answer {
+                    tainted |= self.instructs(&answer.text);
                 }
-            }
-            if let Some(answer) = &call.answer {
-                tainted |= !text(&answer.text, Groups::DEFINITION, &|| About::Nothing).is_empty();
             }
         }
+        seen
     }
-    seen
 }

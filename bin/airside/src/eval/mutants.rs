@@ -1,8 +1,10 @@
 //! `airside eval mutate`: which damage a suite does not notice.
 
+use std::path::Path;
+
 use airside_base::{Fault, Kind};
 use airside_evals::{
-    mutate::{Report, mutate},
+    mutate::{Report, mutate, recorded},
     runner,
 };
 
@@ -15,10 +17,11 @@ use crate::{
 
 /// Damages the conversations of a run and reports.
 pub(super) fn run(args: &Mutate, out: &mut Out) -> Result<(), Failure> {
-    let suite = super::suite::load(&args.suite.suite)?;
-    let records = runner::Records::open(&args.out).map_err(super::run::kept)?;
-    let tools = runner::tools(&args.out).map_err(super::run::kept)?;
-    let report = mutate(&suite, records, &tools).map_err(super::run::kept)?;
+    let report = match &args.out {
+        Some(folder) => of_run(args, folder)?,
+        None => recorded(&args.suite.suite)
+            .map_err(|error| Failure::new(Exit::Failed, error.fault()))?,
+    };
     match out.is_json() {
         true => out.json_pretty(&report)?,
         false => show(&report, out)?,
@@ -33,6 +36,14 @@ pub(super) fn run(args: &Mutate, out: &mut Out) -> Result<(), Failure> {
             Err(Failure::new(Exit::Failed, fault.with_hint(hint)))
         }
     }
+}
+
+/// Damages the conversations of the run in `folder`.
+fn of_run(args: &Mutate, folder: &Path) -> Result<Report, Failure> {
+    let suite = super::suite::load(&args.suite.suite)?;
+    let records = runner::Records::open(folder).map_err(super::run::kept)?;
+    let tools = runner::tools(folder).map_err(super::run::kept)?;
+    mutate(&suite, records, &tools).map_err(super::run::kept)
 }
 
 fn show(report: &Report, out: &mut Out) -> Result<(), Failure> {

@@ -3,18 +3,24 @@
 use jiff::{ToSpan as _, civil::Date};
 use serde_json::{Value, json};
 
-/// Returns a value's damaged forms, with what is wrong with them.
-pub(super) fn damaged(value: &Value) -> Vec<(&'static str, Value)> {
+/// One value of an argument is another.
+const ALTER: &str = "alter an argument";
+/// A day is the next one: the slip that is made most easily.
+const SHIFT: &str = "shift a day";
+
+/// Returns a value's damaged forms, with the kind of damage and what is wrong with them.
+pub(super) fn damaged(value: &Value) -> Vec<(&'static str, &'static str, Value)> {
+    let alter = |how, other| vec![(ALTER, how, other)];
     match value {
         Value::String(text) => match day(text) {
             // A tool would refuse what is no date.
             Some((day, rest)) => [
-                ("a year later", day.saturating_add(1.year())),
-                ("a day later", day.saturating_add(1.day())),
+                (ALTER, "a year later", day.saturating_add(1.year())),
+                (SHIFT, "a day later", day.saturating_add(1.day())),
             ]
-            .map(|(how, other)| (how, Value::String(format!("{other}{rest}"))))
+            .map(|(kind, how, other)| (kind, how, Value::String(format!("{other}{rest}"))))
             .into(),
-            None => vec![("another text", Value::String(format!("not {text}")))],
+            None => alter("another text", Value::String(format!("not {text}"))),
         },
         Value::Number(number) => {
             let more = match (number.as_i64(), number.as_f64()) {
@@ -22,10 +28,10 @@ pub(super) fn damaged(value: &Value) -> Vec<(&'static str, Value)> {
                 (None, Some(float)) => json!(float + 1.0),
                 (None, None) => return Vec::new(),
             };
-            vec![("one more", more)]
+            alter("one more", more)
         }
-        Value::Bool(flag) => vec![("the opposite", Value::Bool(!flag))],
-        Value::Array(elements) if !elements.is_empty() => vec![("emptied", json!([]))],
+        Value::Bool(flag) => alter("the opposite", Value::Bool(!flag)),
+        Value::Array(elements) if !elements.is_empty() => alter("emptied", json!([])),
         Value::Array(_) | Value::Object(_) | Value::Null => Vec::new(),
     }
 }
