@@ -104,7 +104,7 @@ fn servers(state: &State, at: Option<Timestamp>, out: &mut Out) -> Result<(), Fa
                 printable(&server.version),
                 printable(&server.region),
                 format!("{:.0}", server.since),
-                server.components.len().to_string(),
+                airside_inventory::component::distinct(&server.components).to_string(),
                 server.unassessed.to_string(),
                 server.gaps.len().to_string(),
                 of.count().to_string(),

@@ -162,7 +162,7 @@ pub fn audit(entries: &[Entered], from: Timestamp, to: Timestamp) -> Audit {
         version: server.version.clone(),
         region: server.region.clone(),
         since: server.since,
-        components: server.components.len(),
+        components: crate::component::distinct(&server.components),
         unassessed: server.unassessed,
         gaps: server.gaps.len(),
         digest: server.digest.clone(),

@@ -6,7 +6,11 @@
 //!   where they are shown; nothing in this crate executes or expands them.
 //! * What could not be read is a [`Gap`], never left out in silence.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -98,20 +102,18 @@ impl Ecosystem {
     /// its os-release.
     #[must_use]
     pub fn of_distribution(id: &str, version: &str) -> Self {
-        let known = DISTRIBUTIONS.iter().find(|(known, _, _)| *known == id);
-        let name = known.map_or(id, |(_, osv, _)| *osv);
-        let release = match id {
-            "alpine" => {
-                let mut parts = version.splitn(3, '.');
-                match (parts.next(), parts.next()) {
-                    (Some(major), Some(minor)) => format!("v{major}.{minor}"),
-                    _ => version.to_owned(),
-                }
-            }
-            "debian" => version.split('.').next().unwrap_or_default().to_owned(),
-            _ => version.to_owned(),
+        // openSUSE has an `ID` for each of its sorts.
+        let id = if id.starts_with("opensuse") {
+            "opensuse"
+        } else {
+            id
         };
-        Self::linux(name, &release)
+        let release = release(id, version);
+        match DISTRIBUTIONS.iter().find(|(known, _, _)| *known == id) {
+            Some((_, name, _)) => Self::linux(name, &release),
+            None if release.is_empty() => Self::Other(bounded(id)),
+            None => Self::Other(bounded(&format!("{id}:{release}"))),
+        }
     }
 
     fn linux(distribution: &str, release: &str) -> Self {
@@ -233,6 +235,37 @@ impl From<String> for Ecosystem {
     }
 }
 
+/// Returns the release of a distribution as OSV writes it, given that or the
+/// `VERSION_ID` of its os-release.
+fn release(id: &str, version: &str) -> String {
+    let (major, rest) = version.split_once('.').unwrap_or((version, ""));
+    match id {
+        // One stream of packages, whatever the day of the image.
+        "wolfi" | "chainguard" => String::new(),
+        "alpine" if !rest.is_empty() && !version.starts_with('v') => {
+            let minor = rest.split(['.', '_']).next().unwrap_or_default();
+            format!("v{major}.{minor}")
+        }
+        "debian" | "almalinux" | "rocky" | "azurelinux" => major.to_owned(),
+        "ubuntu" if rest == "04" && major.parse().is_ok_and(|year: u32| year.is_multiple_of(2)) => {
+            format!("{version}:LTS")
+        }
+        "opensuse" if version.starts_with(|c: char| c.is_ascii_digit()) => {
+            if rest.is_empty() {
+                // A day: Tumbleweed has no releases.
+                "Tumbleweed".to_owned()
+            } else {
+                format!("Leap {version}")
+            }
+        }
+        "sles" if version.starts_with(|c: char| c.is_ascii_digit()) => match rest {
+            "" => format!("Linux Enterprise Server {major}"),
+            pack => format!("Linux Enterprise Server {major} SP{pack}"),
+        },
+        _ => version.to_owned(),
+    }
+}
+
 /// How a project came to use a component.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
@@ -332,6 +365,13 @@ impl Component {
     }
 }
 
+/// Counts components, those that several places name once.
+#[must_use]
+pub fn distinct(components: &[Component]) -> usize {
+    let all: BTreeSet<_> = components.iter().map(Component::identity).collect();
+    all.len()
+}
+
 /// Returns the package URL of a component (purl specification 1.0).
 #[must_use]
 pub fn purl(ecosystem: &Ecosystem, name: &str, version: Option<&str>) -> String {
@@ -424,9 +464,9 @@ impl Purl {
         if last.is_empty() {
             return None;
         }
-        let distro = qualifiers.get("distro").copied().unwrap_or_default();
+        let distro = decode(qualifiers.get("distro").copied().unwrap_or_default())?;
         let ecosystem =
-            Ecosystem::from_purl_type(&kind, space.first().map_or("", String::as_str), distro);
+            Ecosystem::from_purl_type(&kind, space.first().map_or("", String::as_str), &distro);
         let name = match &ecosystem {
             Ecosystem::Maven => format!("{}:{last}", space.join(".")),
             Ecosystem::Linux { .. } => qualifiers
@@ -606,6 +646,29 @@ mod tests {
     }
 
     #[test]
+    fn distributions_are_named_as_osv_does() {
+        for (id, version, name) in [
+            ("debian", "12", "Debian:12"),
+            ("debian", "", "Debian"),
+            ("ubuntu", "22.04", "Ubuntu:22.04:LTS"),
+            ("ubuntu", "23.10", "Ubuntu:23.10"),
+            ("ubuntu", "21.04", "Ubuntu:21.04"),
+            ("alpine", "3.19.1", "Alpine:v3.19"),
+            ("alpine", "3.22_alpha20250108", "Alpine:v3.22"),
+            ("wolfi", "20230201", "Wolfi"),
+            ("rocky", "9.4", "Rocky Linux:9"),
+            ("almalinux", "8.10", "AlmaLinux:8"),
+            ("opensuse-leap", "15.6", "openSUSE:Leap 15.6"),
+            ("opensuse-tumbleweed", "20250101", "openSUSE:Tumbleweed"),
+            ("sles", "15.5", "SUSE:Linux Enterprise Server 15 SP5"),
+            ("photon", "5.0", "Photon OS:5.0"),
+            ("nobody-knows", "1", "nobody-knows:1"),
+        ] {
+            assert_eq!(Ecosystem::of_distribution(id, version).osv(), name);
+        }
+    }
+
+    #[test]
     fn package_urls_escape_what_names_contain() {
         let hostile = Component::new(
             Ecosystem::Npm,
@@ -629,6 +692,10 @@ mod tests {
             (Ecosystem::Go, "github.com/a/b/v2"),
             (Ecosystem::of_distribution("debian", "12"), "openssl"),
             (Ecosystem::of_distribution("alpine", "3.19.1"), "musl"),
+            (Ecosystem::of_distribution("ubuntu", "24.04"), "openssl"),
+            (Ecosystem::of_distribution("opensuse-leap", "15.6"), "curl"),
+            (Ecosystem::of_distribution("sles", "15.5"), "curl"),
+            (Ecosystem::of_distribution("wolfi", "20230201"), "curl"),
         ] {
             let written = purl(&ecosystem, name, Some("1.2-r0"));
             let read = Purl::parse(&written).expect("our own URL");

@@ -1,4 +1,5 @@
-//! Reads what names components: lock files, build descriptions, SBOMs.
+//! Reads what names components: lock files, build descriptions, SBOMs, what is
+//! installed, compiled programs, images.
 //!
 //! # Invariants
 //!
@@ -10,19 +11,24 @@
 mod cargo;
 mod folder;
 mod golang;
+mod image;
+mod installed;
 mod java;
 mod mcp;
 mod npm;
 mod pnpm;
+mod program;
 mod python;
 mod sbom;
+mod survey;
+mod system;
 mod yarn;
 
 use std::path::Path;
 
 use crate::component::Inventory;
 
-pub use folder::{Problem, path};
+pub use folder::{Cache, Problem, path};
 
 /// Most bytes of a lock file.
 pub const MAX_LOCK_BYTES: u64 = 32 * 1024 * 1024;

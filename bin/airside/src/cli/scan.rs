@@ -10,14 +10,17 @@ use super::inventory::BillFormat;
 
 const SCAN_HELP: &str = "\
 Reads what names components below PATH, compares it with the feeds and decides what has to
-go when. Works without a node; nothing is started, fetched or resolved. The feeds are a
-folder of files as they are published or mirrored: OSV archives or records, KEV, EPSS,
+go when: lock files, SBOMs, configurations, installed packages (node_modules,
+site-packages), programs of Go and of Rust that say what they were built of, and images of
+containers as `docker save` and OCI tools write them. Works without a node; nothing is
+started, fetched or resolved. The feeds are a folder of files as they are published or mirrored: OSV archives or records, KEV, EPSS,
 vulnrichment, VEX. Their index is kept in the cache folder.
 
 Examples:
   airside scan --feeds /var/lib/feeds
   airside scan Cargo.lock --feeds feeds --reach public --tier essential --data card
   airside scan . --feeds feeds --fail-on emergency --json
+  airside scan shop.tar --feeds feeds --fail-incomplete
   airside scan . --feeds feeds --sarif > components.sarif
   airside scan . --feeds feeds --format cyclonedx > app.cdx.json";
 
@@ -86,7 +89,7 @@ pub(crate) struct ScanMcp {
 /// Where to look for components with vulnerabilities.
 #[derive(Debug, Args)]
 pub(crate) struct Components {
-    /// File or folder that names components.
+    /// File or folder that names components, program, or image in a tar archive.
     #[arg(value_name = "PATH", default_value = ".")]
     pub(crate) path: PathBuf,
     /// Folder of the feeds.

@@ -71,7 +71,8 @@ pub(crate) struct Server {
     /// Where it runs.
     #[serde(default)]
     pub(crate) region: String,
-    /// Files or folders that say what is deployed: lock files, SBOMs.
+    /// Files or folders that say what is deployed: lock files, SBOMs, installed packages,
+    /// programs, images in tar archives.
     pub(crate) sources: Vec<PathBuf>,
     /// What the business loses with it.
     pub(crate) tier: Option<Tier>,

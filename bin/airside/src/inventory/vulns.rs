@@ -97,7 +97,10 @@ fn list(args: &VulnsList, out: &mut Out) -> Result<(), Failure> {
 
 /// "No findings" only when everything was assessed.
 fn summary(state: &State, shown: usize) -> String {
-    let components: usize = state.servers.values().map(|s| s.components.len()).sum();
+    let servers = state.servers.values();
+    let components: usize = servers
+        .map(|s| airside_inventory::component::distinct(&s.components))
+        .sum();
     let unassessed: usize = state.servers.values().map(|s| s.unassessed).sum();
     let gaps: usize = state.servers.values().map(|s| s.gaps.len()).sum();
     let servers = state.servers.len();

@@ -3,7 +3,11 @@
 //! Started by a timer; each round reads what is deployed and what is known, and appends
 //! what is new. A round that finds nothing new appends nothing.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use airside_api::findings::Decide;
 use airside_base::{Clock, Fault, Kind, OnFailure, Supervisor, TenantId};
@@ -44,6 +48,8 @@ pub(super) struct Keeper {
     ledger: Ledger,
     guard: Guard,
     clock: Arc<dyn Clock>,
+    /// What was read of the sources of servers.
+    read: Arc<Mutex<read::Cache>>,
 }
 
 /// Keeps the state true while `tasks` run. The ledger is folded when feeds are
@@ -86,6 +92,7 @@ async fn compare(
             ledger: ledger.clone(),
             guard: node.guard.clone(),
             clock,
+            read: Arc::default(),
         });
     }
     match node.inventory() {
@@ -103,13 +110,16 @@ impl Keeper {
         }
         let state = self.view.read(State::clone);
         let now = self.clock.now();
-        let config = config.clone();
+        let (config, read) = (config.clone(), self.read.clone());
         let events = tokio::task::spawn_blocking(move || {
             let folder = config.inventory.feeds.clone().unwrap_or_default();
             let kept = config.data_dir.join(INDEX);
             let (index, refused) = feeds::renew(&folder, &kept)
                 .map_err(|error| Fault::new(Kind::Unavailable, "INV-001", error.to_string()))?;
-            let targets = targets(&config);
+            let targets = targets(
+                &config,
+                &mut read.lock().unwrap_or_else(PoisonError::into_inner),
+            );
             let mut rules = rules(&config.inventory);
             rules.refused = refused;
             Ok(reconcile(&state, &targets, &index, &rules, now))
@@ -229,14 +239,16 @@ fn rules(config: &Inventory) -> Rules {
 }
 
 /// Reads what every server is made of.
-fn targets(config: &Config) -> Vec<Target> {
+fn targets(config: &Config, kept: &mut read::Cache) -> Vec<Target> {
     let gateway = reach(config);
+    let sources = config.inventory.server.iter().flat_map(|s| &s.sources);
+    kept.keep(&sources.map(PathBuf::as_path).collect::<Vec<_>>());
     let mut targets = vec![own(&gateway)];
     for server in &config.inventory.server {
         let mut inventory = component::Inventory::default();
         let mut whole = true;
         for source in &server.sources {
-            match read::path(source) {
+            match kept.path(source) {
                 Ok(read) => inventory.merge(read),
                 Err(error) => {
                     whole = false;

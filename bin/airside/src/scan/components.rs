@@ -110,7 +110,7 @@ fn unreadable(error: &read::Problem) -> Failure {
     let fault = Fault::new(Kind::Invalid, "INV-002", error.to_string());
     let failure = Failure::new(
         Exit::Failed,
-        fault.with_hint("name a lock file, an SBOM, or a folder that holds some"),
+        fault.with_hint("name a lock file, an SBOM, a program, an image or a folder"),
     );
     match std::error::Error::source(error) {
         Some(cause) => failure.with_detail(format!("cause: {cause}")),

@@ -78,6 +78,90 @@ fn pipelines_fail_by_lane_and_by_what_was_not_assessed() {
     );
 }
 
+/// Makes an image of one layer, as `docker save` writes it.
+fn image(files: &[(&str, &str)]) -> Vec<u8> {
+    let tar = |files: &[(&str, &[u8])]| {
+        let mut builder = tar::Builder::new(Vec::new());
+        for (path, content) in files {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(content.len() as u64);
+            header.set_mode(0o644);
+            let added = builder.append_data(&mut header, path, *content);
+            added.expect("in memory");
+        }
+        builder.into_inner().expect("in memory")
+    };
+    let files: Vec<(&str, &[u8])> = files.iter().map(|(p, c)| (*p, c.as_bytes())).collect();
+    let layer = tar(&files);
+    tar(&[
+        (
+            "manifest.json",
+            br#"[{"Config":"c.json","RepoTags":["acme/shop:1"],"Layers":["l/layer.tar"]}]"#,
+        ),
+        ("c.json", br#"{"os":"linux","architecture":"amd64"}"#),
+        ("l/layer.tar", &layer),
+    ])
+}
+
+#[test]
+fn images_and_installed_packages_are_scanned() {
+    let place = place("1.0.0");
+    let openssl = OSV
+        .replace("GHSA-1", "DSA-1")
+        .replace("CVE-2026-1", "CVE-2026-2")
+        .replace("\"npm\"", "\"Debian:12\"")
+        .replace("left-pad", "openssl")
+        .replace("SEMVER", "ECOSYSTEM")
+        .replace("1.3.1", "3.0.14-1~deb12u1");
+    place.write("feeds/debian.ndjson", &openssl);
+    let installed = r#"{"name":"left-pad","version":"1.0.0"}"#;
+    let shop = image(&[
+        ("etc/os-release", "ID=debian\nVERSION_ID=\"12\"\n"),
+        (
+            "var/lib/dpkg/status",
+            "Package: libssl3\nStatus: install ok installed\nSource: openssl\nVersion: 3.0.11-1~deb12u2\n",
+        ),
+        ("app/node_modules/left-pad/package.json", installed),
+    ]);
+    std::fs::write(place.path("shop.tar"), shop).expect("written");
+    let report = place
+        .run(&[
+            "scan", "shop.tar", "--feeds", "feeds", "--index", "i", "--json",
+        ])
+        .json();
+    let found: Vec<_> = report["findings"]
+        .as_array()
+        .expect("findings")
+        .iter()
+        .map(|f| {
+            (
+                &f["found"]["vulnerability"],
+                &f["found"]["component"]["purl"],
+            )
+        })
+        .collect();
+    assert_eq!(
+        found,
+        [
+            (&"CVE-2026-1".into(), &"pkg:npm/left-pad@1.0.0".into()),
+            (
+                &"CVE-2026-2".into(),
+                &"pkg:deb/debian/openssl@3.0.11-1~deb12u2?distro=debian-12".into()
+            ),
+        ]
+    );
+    assert_eq!(report["summary"]["complete"], true, "{report}");
+    assert_eq!(report["product"], "pkg:oci/shop");
+    // The lock file of the project, and what is installed beside it.
+    std::fs::create_dir_all(place.path("app/node_modules/left-pad")).expect("a folder");
+    place.write("app/node_modules/left-pad/package.json", installed);
+    let report = scan(&place, &["--json"]).json();
+    assert_eq!(report["summary"]["components"], 1, "{report}");
+    assert_eq!(report["summary"]["findings"], 1);
+    let places = &report["findings"][0]["found"]["component"]["places"];
+    assert_eq!(places.as_array().map(Vec::len), Some(2), "{places}");
+}
+
 #[test]
 fn mistakes_are_named_with_a_hint() {
     let place = place("1.0.0");
