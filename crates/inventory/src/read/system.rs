@@ -149,17 +149,24 @@ impl Package {
 #[derive(Debug, Default)]
 struct Read {
     packages: Vec<Package>,
-    /// Files of its packages that somebody here might read.
+    /// Files of its packages that are not counted on their own.
     files: Vec<String>,
     problems: Vec<String>,
 }
 
 impl Read {
-    /// Keeps a file of a package, if it is one that would be read on its own.
+    /// Keeps a file of a package, if it is one that would be read on its own and lies
+    /// where only the distribution installs: what it patched there keeps its version.
+    /// Programs and trees elsewhere are what they say: packages of others bring them
+    /// too, of which no advisory of the distribution speaks.
     fn file(&mut self, path: &str) {
         let path = path.trim_start_matches('/').trim_start_matches("./");
-        // Whether it can be started is not said here: whatever might be.
-        if survey::Sort::of(path, true).is_some() {
+        let path = path.strip_prefix("usr/").unwrap_or(path);
+        let place = path.strip_prefix("lib").unwrap_or_default();
+        let place = place.strip_prefix("64").unwrap_or(place);
+        if place.starts_with("/python") && survey::Sort::of(path, false).is_some() {
+            // Since /usr was merged the list may name the link.
+            self.files.push(format!("usr/{path}"));
             self.files.push(path.to_owned());
         }
     }
@@ -232,13 +239,7 @@ impl System {
             for problem in read.problems {
                 into.gap(&place, problem);
             }
-            for file in read.files {
-                // Since /usr was merged the list may name the link.
-                if ["lib", "bin", "sbin"].iter().any(|f| file.starts_with(f)) {
-                    owned.insert(format!("usr/{file}"));
-                }
-                owned.insert(file);
-            }
+            owned.extend(read.files);
         }
         for (why, path) in &self.foreign {
             // Left behind by an upgrade of rpm, and no longer used.

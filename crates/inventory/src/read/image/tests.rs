@@ -351,7 +351,7 @@ fn paths_that_lead_out_of_the_image_are_left_out_and_told() {
 
 #[test]
 fn what_belongs_to_a_package_of_the_system_is_counted_once() {
-    let list = b"/.\n/usr\n/usr/lib/python3/dist-packages/six-1.16.0.egg-info\n/lib/tool.so\n";
+    let list = b"/.\n/usr\n/usr/lib/python3/dist-packages/six-1.16.0.egg-info\n/usr/lib/vendor/node_modules/left-pad/package.json\n";
     check(
         &[&[
             F("etc/os-release", DEBIAN),
@@ -364,12 +364,18 @@ fn what_belongs_to_a_package_of_the_system_is_counted_once() {
                 "usr/lib/python3/dist-packages/six-1.16.0.egg-info",
                 b"Name: six\nVersion: 1.16.0\n",
             ),
+            // Of a package that others publish: no advisory of the distribution speaks of it.
+            F(
+                "usr/lib/vendor/node_modules/left-pad/package.json",
+                br#"{"name":"left-pad","version":"1.0.0"}"#,
+            ),
             F(
                 "usr/local/lib/python3/site-packages/a-1.dist-info/METADATA",
                 b"Name: a\nVersion: 1\n",
             ),
         ]],
         &[
+            "npm left-pad 1.0.0 /usr/lib/vendor/node_modules/left-pad/package.json",
             "PyPI a 1 /usr/local/lib/python3/site-packages/a-1.dist-info/METADATA",
             "Debian:12 six 1.16.0-4 /var/lib/dpkg/status#python3-six",
         ],

@@ -70,20 +70,21 @@ fn images_without_a_package_manager_have_a_file_for_each_package() {
             ),
             (
                 "var/lib/dpkg/status.d/libc6.md5sums",
-                b"00ff  usr/sbin/ldconfig\n",
+                b"00ff  usr/sbin/ldconfig\n00ff  lib/python3/dist-packages/a.egg-info\n",
             ),
         ],
         &[
             "Debian:12 base-files 12.4 as base-files",
             "Debian:12 glibc 2.36-9 as libc6",
-            "owns usr/sbin/ldconfig",
+            "owns lib/python3/dist-packages/a.egg-info",
+            "owns usr/lib/python3/dist-packages/a.egg-info",
         ],
     );
 }
 
 #[test]
 fn packages_of_apk_are_named_by_origin() {
-    let installed = b"C:Q1abc=\nP:libcrypto3\nV:3.1.4-r2\nA:x86_64\no:openssl\np:so:libcrypto.so.3=3\nF:usr\nF:usr/lib\nR:libcrypto.so\na:0:0:755\n\n\
+    let installed = b"C:Q1abc=\nP:libcrypto3\nV:3.1.4-r2\nA:x86_64\no:openssl\np:so:libcrypto.so.3=3\nF:usr\nF:usr/lib/python3.12/site-packages/a-1.dist-info\nR:METADATA\na:0:0:755\nF:usr/bin\nR:tool\n\n\
         P:musl\nV:1.2.4-r2\n\nP:odd\n\n";
     check(
         &[
@@ -97,7 +98,8 @@ fn packages_of_apk_are_named_by_origin() {
             "Alpine:v3.19 musl 1.2.4-r2 as musl",
             "Alpine:v3.19 openssl 3.1.4-r2 as libcrypto3",
             "gap /lib/apk/db/installed: `odd` has no version",
-            "owns usr/lib/libcrypto.so",
+            "owns lib/python3.12/site-packages/a-1.dist-info/METADATA",
+            "owns usr/lib/python3.12/site-packages/a-1.dist-info/METADATA",
         ],
     );
 }
@@ -160,7 +162,12 @@ pub(crate) fn header(
     add(1116, 4, files.len(), &indexes);
     let names: Vec<u8> = files.iter().flat_map(|file| text(file)).collect();
     add(1117, 8, files.len(), &names);
-    add(1118, 8, 1, &text("/usr/bin/"));
+    add(
+        1118,
+        8,
+        1,
+        &text("/usr/lib64/python3.9/site-packages/a-1.dist-info/"),
+    );
     let mut blob = ((index.len() / 16) as u32).to_be_bytes().to_vec();
     blob.extend_from_slice(&(data.len() as u32).to_be_bytes());
     blob.extend(index);
@@ -202,7 +209,7 @@ fn packages_of_rpm_are_read_from_real_databases() {
                 "3.0.7-27.el9",
                 1,
                 "openssl-3.0.7-27.el9.src.rpm",
-                &["openssl"],
+                &["METADATA", "RECORD"],
             ),
             header("gpg-pubkey", "aa-bb", 0, "", &[]),
             // Over many pages.
@@ -224,7 +231,10 @@ fn packages_of_rpm_are_read_from_real_databases() {
             assert_eq!(packages.count(), 202, "{page_bytes}");
             let openssl = format!("{name} 1:3.0.7-27.el9 as openssl-libs");
             assert!(found.contains(&openssl), "{openssl} is missing");
-            assert!(found.contains(&"owns usr/bin/openssl".to_owned()));
+            let owns = "owns usr/lib64/python3.9/site-packages/a-1.dist-info/METADATA";
+            assert!(found.contains(&owns.to_owned()));
+            let owned = found.iter().filter(|line| line.starts_with("owns"));
+            assert_eq!(owned.count(), 2);
             assert!(!found.iter().any(|line| line.starts_with("gap")));
         }
     }
