@@ -20,6 +20,7 @@ mod draw;
 pub(crate) mod event;
 mod outcome;
 mod statement;
+mod strata;
 
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
@@ -305,6 +306,13 @@ pub enum Request {
         #[serde(default = "lesson_days")]
         lesson_days: u32,
     },
+    /// Sorts changes, merged or not: which are reviewed in any case, which can be drawn.
+    Sort {
+        /// Which lot.
+        lot: String,
+        /// The changes.
+        changes: Vec<Change>,
+    },
     /// Returns a lot.
     Show {
         /// Which lot.
@@ -318,7 +326,7 @@ impl Request {
     /// Returns whether it changes nothing.
     #[must_use]
     pub fn only_reads(&self) -> bool {
-        matches!(self, Self::Show { .. } | Self::List)
+        matches!(self, Self::Sort { .. } | Self::Show { .. } | Self::List)
     }
 }
 
@@ -359,6 +367,22 @@ pub struct Shown {
     pub outcomes: Vec<Outcome>,
     /// The same up to now, in numbers and beside the bound; once something is drawn.
     pub became: Option<Became>,
+    /// Changes that somebody asked about.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sorted: Vec<Sorted>,
+}
+
+/// Where a change would go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sorted {
+    /// Its id.
+    pub id: String,
+    /// Its commit.
+    pub commit: String,
+    /// Whether the plan leaves it out.
+    pub excluded: bool,
+    /// Why it is reviewed in any case; nothing if it can be drawn.
+    pub why: Vec<String>,
 }
 
 /// A change that has to be reviewed.
@@ -370,6 +394,9 @@ pub struct ShownItem {
     pub change: Identity,
     /// Whether every change like it is reviewed.
     pub mandatory: bool,
+    /// Why, if so.
+    #[serde(default)]
+    pub why: Vec<String>,
     /// Verdicts so far, the superseded ones too.
     pub verdicts: usize,
 }

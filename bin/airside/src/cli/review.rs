@@ -209,6 +209,8 @@ Examples:
 pub(crate) enum Lot {
     /// Write down the plan of a lot and commit to its key
     Open(LotOpen),
+    /// Tell which changes are reviewed in any case, before they are merged or later
+    Sort(LotSort),
     /// Draw the sample of a lot that has ended
     Draw(LotDraw),
     /// Record what a reviewer says of one change
@@ -266,6 +268,21 @@ pub(crate) struct LotOpen {
     /// Version of the checklist that reviewers follow.
     #[arg(long, value_name = "NAME", default_value = "1")]
     pub(crate) checklist: String,
+    #[command(flatten)]
+    pub(crate) place: LotPlace,
+}
+
+/// Tell which changes are reviewed in any case.
+#[derive(Debug, Args)]
+pub(crate) struct LotSort {
+    /// Name of the lot.
+    pub(crate) lot: String,
+    /// Changes, one JSON object a line, as `airside review change --format lot` prints them.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) changes: PathBuf,
+    /// Fail if one of them is reviewed in any case: a pipeline then asks for a person.
+    #[arg(long)]
+    pub(crate) fail_mandatory: bool,
     #[command(flatten)]
     pub(crate) place: LotPlace,
 }

@@ -381,6 +381,7 @@ pub(super) static PAGES: &[(&str, &str)] = &[
     page!("REV-056"),
     page!("REV-057"),
     page!("REV-058"),
+    page!("REV-059"),
     page!("TRV-001"),
     page!("TRV-002"),
     page!("TRV-003"),

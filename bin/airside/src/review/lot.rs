@@ -14,7 +14,9 @@ use std::{
 
 use airside_api::{Part, Reach};
 use airside_base::{Fault, Kind, secret_token};
-use airside_codereview::lot::{Change, Error, Identity, Key, Plan, Request, Shown, Verdict};
+use airside_codereview::lot::{
+    Change, Error, Identity, Key, Plan, Request, Shown, Sorted, Verdict,
+};
 use serde::de::DeserializeOwned;
 
 use super::office;
@@ -34,6 +36,7 @@ const MAX_FILE: u64 = 24 << 20;
 pub(crate) fn run(args: &cli::Lot, out: &mut Out) -> Result<(), Failure> {
     let (place, request) = match args {
         cli::Lot::Open(args) => (&args.place, open(args)?),
+        cli::Lot::Sort(args) => return sort(args, out),
         cli::Lot::Draw(args) => (&args.place, draw(args)?),
         cli::Lot::Verdict(args) => (&args.place, verdict(args)),
         cli::Lot::Close(args) => {
@@ -71,6 +74,45 @@ pub(crate) fn run(args: &cli::Lot, out: &mut Out) -> Result<(), Failure> {
         (false, Some(lot)) => show(lot, out),
         _ => list(&shown, out),
     }
+}
+
+/// Tells where changes go, and fails if one has to be reviewed and that is asked for.
+fn sort(args: &cli::LotSort, out: &mut Out) -> Result<(), Failure> {
+    let request = Request::Sort {
+        lot: args.lot.clone(),
+        changes: lines::<Change>(&args.changes)?,
+    };
+    let shown: Vec<Shown> = office::ask(&args.place, (Part::Lots, Reach::Read), &request)?;
+    let sorted: Vec<&Sorted> = shown.iter().flat_map(|lot| &lot.sorted).collect();
+    if out.is_json() {
+        out.json_pretty(&sorted)?;
+    } else {
+        let rows = sorted.iter().map(|one| {
+            let to = match (one.excluded, one.why.is_empty()) {
+                (true, _) => "left out",
+                (false, true) => "can be drawn",
+                (false, false) => "review before the merge",
+            };
+            vec![
+                one.id.clone(),
+                cut(&printable(&one.commit), 40),
+                to.to_owned(),
+                printable(&cut(&one.why.join(", "), 80)),
+            ]
+        });
+        let headings = ["CHANGE", "COMMIT", "TO DO", "WHY"];
+        let rows: Vec<Vec<String>> = rows.collect();
+        out.line(&table(&headings.map(|name| (name, Align::Left)), &rows))?;
+    }
+    let mandatory = |one: &&&Sorted| !one.excluded && !one.why.is_empty();
+    let count = sorted.iter().filter(mandatory).count();
+    if !args.fail_mandatory || count == 0 {
+        return Ok(());
+    }
+    let text = format!("{count} of {} changes have to be reviewed", sorted.len());
+    let fault = Fault::new(Kind::Forbidden, "REV-059", text);
+    let hint = "let a person review them before the merge, and record the verdict in the lot";
+    Err(Failure::new(Exit::Refused, fault.with_hint(hint)))
 }
 
 fn refused(error: &Error) -> Failure {
@@ -244,15 +286,15 @@ fn items(lot: &Shown) -> String {
                 0 => "to review",
                 _ => "reviewed",
             };
-            let stratum = if item.mandatory {
-                "mandatory"
-            } else {
-                "sample"
+            let stratum = match (item.mandatory, item.why.is_empty()) {
+                (true, true) => "mandatory".to_owned(),
+                (true, false) => printable(&cut(&item.why.join(", "), 60)),
+                (false, _) => "sample".to_owned(),
             };
             vec![
                 printable(&item.id),
                 cut(&printable(&item.change.commit), 40),
-                stratum.to_owned(),
+                stratum,
                 state.to_owned(),
             ]
         })

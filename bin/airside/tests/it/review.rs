@@ -75,8 +75,33 @@ fn identity(n: usize) -> Value {
     json!({"repository": "hotels", "commit": format!("{n:040x}"), "patch": format!("p{n}")})
 }
 
+/// Changes are sorted before they are merged: what is not known is reviewed.
+fn sorted(office: &Office<'_>) {
+    let of = |n: usize, risk: Value| {
+        json!({"identity": identity(n), "merged": now(), "risk": risk}).to_string()
+    };
+    let low = of(500, json!({"score": 3}));
+    let high = of(501, json!({"score": 80, "triggers": ["tool"]}));
+    let unknown = of(502, Value::Null);
+    let sort = |text: &str| {
+        office.place.write("pending.jsonl", text);
+        let sort = ["sort", "2026-11", "--changes", "pending.jsonl"];
+        office.lot(&[&sort[..], &["--fail-mandatory"]].concat())
+    };
+    assert_eq!(sort(&low).code, Some(0));
+    let refused = sort(&format!("{low}\n{high}\n{unknown}\n"));
+    assert_eq!(refused.code, Some(5), "{refused:?}");
+    assert!(refused.stderr.contains("REV-059"), "{refused:?}");
+    for part in ["score 80 of 50, tool", "no score", "can be drawn"] {
+        assert!(refused.stdout.contains(part), "{part}: {refused:?}");
+    }
+    let malformed = sort("{}");
+    assert!(malformed.stderr.contains("REV-009"), "{malformed:?}");
+}
+
 fn procedure(office: &Office<'_>) {
     office.drawn("2026-11", 30);
+    sorted(office);
     let drawn = office.report("2026-11");
     assert_eq!(drawn["population"], 30);
     assert_eq!(drawn["statement"], Value::Null);

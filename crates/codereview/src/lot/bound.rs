@@ -189,4 +189,4 @@ pub struct Sample {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

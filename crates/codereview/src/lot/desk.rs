@@ -1,21 +1,19 @@
 //! Does what is asked about lots, on the ledger.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use airside_base::{Clock, TenantId, Timestamp};
 use airside_ledger::{Batch, Draft, Kind, Ledger, Query, Table, TableError, Versioned};
 use serde::Serialize;
 
 use super::{
-    Became, Change, Class, Closing, Error, Exclusion, Identity, Key, Lot, Lots, MAX_CHANGES, Mode,
-    Outcome, Plan, Regimes, Request, Shown, ShownItem, Stratum, Tables, Verdict, WHOLE, Word,
+    Became, Change, Class, Closing, Error, Identity, Key, Lot, Lots, MAX_CHANGES, Mode, Outcome,
+    Plan, Regimes, Request, Shown, ShownItem, Sorted, Stratum, Verdict, WHOLE, Word,
     event::{
         CLOSED, DRAWN, Draw, Item, JUDGED, Judged, LISTED, Listed, OPENED, OUTCOME, Opened, VERSION,
     },
-    statement::{limit, look, threshold},
+    statement::look,
+    strata,
 };
 use crate::lesson::{self, Cause, Debt, Lessons};
 
@@ -142,6 +140,7 @@ impl Desk {
                 self.outcome(tenant, &lot, outcome, lesson_days).await?;
                 lot
             }
+            Request::Sort { lot, changes } => return self.sort(tenant, &lot, &changes).await,
             Request::Show { lot } => lot,
             Request::List => return self.list(tenant).await,
         };
@@ -172,6 +171,27 @@ impl Desk {
                 return Ok(all);
             }
         }
+    }
+
+    async fn sort(
+        &self,
+        tenant: &TenantId,
+        name: &str,
+        changes: &[Change],
+    ) -> Result<Vec<Shown>, Error> {
+        let lot = self.find(tenant, name).await?.document;
+        if changes.len() > MAX_CHANGES {
+            return Err(Error::TooMany);
+        }
+        let sorted = changes.iter().map(|change| Sorted {
+            id: change.identity.id(),
+            commit: change.identity.commit.clone(),
+            excluded: strata::is_excluded(&lot, change),
+            why: strata::reasons(&lot, change),
+        });
+        let sorted = sorted.collect();
+        let shown = shown(name, lot, self.clock.now());
+        Ok(vec![Shown { sorted, ..shown }])
     }
 
     async fn open(
@@ -236,8 +256,8 @@ impl Desk {
         if beacon.len() > MAX_TEXT {
             return Err(Error::Plan("the beacon is too long"));
         }
-        check_changes(lot, &changes, &planted)?;
-        let drawn = drawn(lot, key, beacon, (&changes, planted), now)?;
+        strata::check_changes(lot, &changes, &planted)?;
+        let drawn = strata::drawn(lot, key, beacon, (&changes, planted), now)?;
         let mut batch = Batch::new();
         for part in changes.chunks(PART) {
             let changes = part.to_vec();
@@ -454,114 +474,6 @@ fn state(name: &str, lot: &Lot, reason: &'static str) -> Error {
     }
 }
 
-fn check_changes(lot: &Lot, changes: &[Change], planted: &[Identity]) -> Result<(), Error> {
-    let mut seen = BTreeSet::new();
-    let refuse = |identity: &Identity, reason| {
-        let commit = identity.commit.chars().take(64).collect();
-        Err(Error::Change { commit, reason })
-    };
-    for change in changes {
-        let identity = &change.identity;
-        if identity.repository != lot.plan.repository {
-            return refuse(identity, "it is of another repository");
-        }
-        // Otherwise whoever chose the key could have known what it draws.
-        // Commits carry whole seconds.
-        if change.merged.as_second() < lot.opened.as_second() {
-            return refuse(identity, "it was merged before the lot was opened");
-        }
-        if change.merged >= lot.plan.until {
-            return refuse(identity, "it was merged after the end of the lot");
-        }
-        if !seen.insert(identity.id()) {
-            return refuse(identity, "it is listed twice");
-        }
-    }
-    for identity in planted {
-        if !seen.insert(identity.id()) {
-            return refuse(identity, "a planted change is not one of the lot");
-        }
-    }
-    Ok(())
-}
-
-fn is_mandatory(lot: &Lot, change: &Change) -> bool {
-    let touches = change.areas.iter().any(|area| lot.areas.contains(area));
-    // What could not be scored counts as risky.
-    let is_risky = change
-        .risk
-        .as_ref()
-        .is_none_or(|risk| risk.score >= threshold(lot) || !risk.triggers.is_empty());
-    touches || is_risky
-}
-
-fn drawn(
-    lot: &Lot,
-    key: &Key,
-    beacon: String,
-    (changes, planted): (&[Change], Vec<Identity>),
-    now: Timestamp,
-) -> Result<Draw, Error> {
-    let by_rule = |exclusion: Option<Exclusion>| {
-        exclusion.is_some_and(|exclusion| lot.plan.exclude.contains(&exclusion))
-    };
-    let (excluded, rest): (Vec<&Change>, Vec<&Change>) =
-        changes.iter().partition(|change| by_rule(change.exclusion));
-    let (mandatory, random): (Vec<&Change>, Vec<&Change>) = rest
-        .into_iter()
-        .partition(|change| is_mandatory(lot, change));
-    if random.len() > MAX_CHANGES || mandatory.len() + planted.len() > MAX_CHANGES {
-        return Err(Error::TooMany);
-    }
-    let mut by_id: BTreeMap<String, &Change> = BTreeMap::new();
-    by_id.extend(random.iter().map(|change| (change.identity.id(), *change)));
-    let population: Vec<String> = by_id.keys().cloned().collect();
-    let tables = Tables::up_to(population.len());
-    let size = tables.size(population.len(), limit(lot), lot.plan.accept, 0.05);
-    let mut identities: BTreeMap<String, Identity> = BTreeMap::new();
-    let mut tags = Vec::new();
-    for identity in planted {
-        tags.push(key.planted(&beacon, &identity.id()));
-        identities.insert(identity.id(), identity);
-    }
-    tags.sort_unstable();
-    for id in key.draw(&beacon, &population, size) {
-        let identity = by_id[&id].identity.clone();
-        identities.insert(id, identity);
-    }
-    let order = key.shuffle(&beacon, identities.keys().cloned().collect());
-    let sample = order.into_iter().map(|id| Item {
-        areas: by_id
-            .get(&id)
-            .map(|change| change.areas.clone())
-            .unwrap_or_default(),
-        change: identities[&id].clone(),
-        stratum: Stratum::Sample,
-        verdicts: Vec::new(),
-        id,
-    });
-    let all = mandatory.into_iter().map(|change| Item {
-        id: change.identity.id(),
-        change: change.identity.clone(),
-        areas: change.areas.clone(),
-        stratum: Stratum::Mandatory,
-        verdicts: Vec::new(),
-    });
-    let items = all.chain(sample).collect();
-    let wait = jiff::SignedDuration::from_hours(24 * i64::from(lot.plan.due_days));
-    Ok(Draw {
-        at: now,
-        plan_digest: lot.plan.digest(),
-        beacon,
-        population,
-        size,
-        excluded: excluded.len(),
-        items,
-        planted: tags,
-        due: now + wait,
-    })
-}
-
 fn check_verdict(verdict: &Verdict) -> Result<(), Error> {
     let texts = [&verdict.reviewer, &verdict.revision, &verdict.checklist];
     let fits = |text: &String| !text.trim().is_empty() && text.len() <= MAX_TEXT;
@@ -597,6 +509,7 @@ fn shown(name: &str, lot: Lot, now: Timestamp) -> Shown {
             id: item.id.clone(),
             change: item.change.clone(),
             mandatory: mandatory(item),
+            why: item.why.clone(),
             verdicts: item.verdicts.len(),
         })
         .collect();
@@ -620,6 +533,7 @@ fn shown(name: &str, lot: Lot, now: Timestamp) -> Shown {
         key: lot.closing.map(|closing| closing.key),
         outcomes: lot.outcomes,
         became,
+        sorted: Vec::new(),
         plan: lot.plan,
     }
 }

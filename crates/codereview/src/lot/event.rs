@@ -101,8 +101,11 @@ pub struct Item {
     /// Folders that it touches.
     #[serde(default)]
     pub areas: Vec<String>,
-    /// Why it is reviewed.
+    /// How it came here.
     pub stratum: Stratum,
+    /// What makes it mandatory.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub why: Vec<String>,
     /// Verdicts, the last of which counts.
     #[serde(default)]
     pub verdicts: Vec<Verdict>,

@@ -56,6 +56,18 @@ fn bounds_under_imperfect_review_are_the_published_ones() {
     }
 }
 
+/// Rivest's approximation of the size, `n (1 - e^(-3/b))`, for `b` defective ones.
+#[test]
+fn sizes_are_near_the_rule_of_thumb() {
+    for (population, limit) in [(500, 500), (1000, 200), (5000, 100)] {
+        let size = Tables::up_to(population).size(population, limit, 0, 0.05);
+        let defective = too_many(population, limit) as f64;
+        let about = population as f64 * (1.0 - (-3.0 / defective).exp());
+        let off = (size as f64 - about).abs() / about;
+        assert!(off < 0.03, "{population}, {limit}: {size}, about {about}");
+    }
+}
+
 #[test]
 fn sensitivity_is_the_bound_of_clopper_and_pearson() {
     let tables = Tables::up_to(100);
@@ -69,10 +81,10 @@ fn sensitivity_is_the_bound_of_clopper_and_pearson() {
 }
 
 /// Deterministic numbers for simulations (SplitMix64, Steele et al. 2014).
-struct Numbers(u64);
+pub(in crate::lot) struct Numbers(pub(in crate::lot) u64);
 
 impl Numbers {
-    fn next(&mut self) -> u64 {
+    pub(in crate::lot) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -80,11 +92,11 @@ impl Numbers {
         z ^ (z >> 31)
     }
 
-    fn below(&mut self, most: usize) -> usize {
+    pub(in crate::lot) fn below(&mut self, most: usize) -> usize {
         (self.next() % most as u64) as usize
     }
 
-    fn chance(&mut self, p: f64) -> bool {
+    pub(in crate::lot) fn chance(&mut self, p: f64) -> bool {
         (self.next() >> 11) as f64 / ((1_u64 << 53) as f64) < p
     }
 

@@ -492,3 +492,191 @@ fn unknown_words_are_refused() {
     }
     assert_eq!("cannot-tell".parse::<Word>().unwrap(), Word::CannotTell);
 }
+
+#[tokio::test]
+async fn lot_that_is_open_or_unknown_has_no_statement() {
+    let office = Office::open().await;
+    assert!(matches!(
+        office.close("l").await,
+        Err(Error::Missing { .. })
+    ));
+    office.begin("l").await;
+    let refused = office.close("l").await;
+    assert!(
+        matches!(refused, Err(Error::State { state: "open", .. })),
+        "{refused:?}"
+    );
+    let early = Request::Draw {
+        lot: "l".to_owned(),
+        key: office.key.reveal(),
+        beacon: String::new(),
+        changes: Vec::new(),
+        planted: Vec::new(),
+    };
+    let refused = office.ask(early).await;
+    assert!(
+        matches!(refused, Err(Error::State { .. })),
+        "before its end"
+    );
+    office.drawn("l", office.changes(20), Vec::new()).await;
+    let (lot, key) = ("l".to_owned(), airside_base::secret_token());
+    let refused = office.ask(Request::Close { lot, key }).await;
+    assert!(matches!(refused, Err(Error::Key)), "{refused:?}");
+    office.end().await;
+}
+
+impl Office {
+    /// Writes an entry past the desk, as a damaged or hostile writer would.
+    async fn force(&self, kind: airside_ledger::Kind, body: &serde_json::Value) {
+        let tenant = TenantId::default();
+        let draft = airside_ledger::Draft::new(tenant.clone(), kind, 1, "l", body).unwrap();
+        let table = airside_ledger::Table::<crate::lot::Lots>::new(self.ledger.clone());
+        let prior = table.find(&tenant, "l").await.unwrap();
+        table.append(prior, vec![draft]).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn words_that_nobody_knows_do_not_dilute_the_count() {
+    use crate::lot::event::{DRAWN, JUDGED};
+    let office = Office::open().await;
+    office.begin("l").await;
+    let changes: Vec<Change> = (0..30).map(|n| office.change(n, Some(1))).collect();
+    let shown = office.drawn("l", changes, Vec::new()).await;
+    let judged = |word: &str| {
+        serde_json::json!({
+            "change": shown.items[0].id,
+            "verdict": {
+                "word": word, "reviewer": "r", "minutes": 1, "revision": "r", "checklist": "v1",
+            },
+            "at": office.clock.now(),
+        })
+    };
+    office.force(JUDGED, &judged("lgtm")).await;
+    // A second draw does not replace the first.
+    office
+        .force(DRAWN, &serde_json::json!({ "at": office.clock.now() }))
+        .await;
+    for item in &shown.items[1..] {
+        office.judge("l", &item.id, Word::NoDefect, None).await;
+    }
+    assert!(
+        matches!(office.close("l").await, Err(Error::Look(_))),
+        "one is missing"
+    );
+    office.advance(11).await;
+    let statement = office.close("l").await.unwrap().statement.unwrap();
+    assert_eq!((statement.counted, statement.missing), (1, 1));
+    office.end().await;
+}
+
+#[tokio::test]
+async fn planted_defects_without_a_verdict_or_an_opinion_are_not_caught() {
+    let office = Office::open().await;
+    office.begin("l").await;
+    let changes: Vec<Change> = (0..60).map(|n| office.change(n, Some(1))).collect();
+    let planted: Vec<Identity> = (500..503)
+        .map(|n| office.change(n, None).identity)
+        .collect();
+    let ids: Vec<String> = planted.iter().map(Identity::id).collect();
+    let shown = office.drawn("l", changes, planted).await;
+    for item in &shown.items {
+        match ids.iter().position(|id| *id == item.id) {
+            Some(0) => {}
+            Some(1) => office.judge("l", &item.id, Word::CannotTell, None).await,
+            // Found, but not as bad as it is.
+            Some(_) => {
+                let minor = Some(Class::Minor);
+                office.judge("l", &item.id, Word::Defect, minor).await;
+            }
+            None => office.judge("l", &item.id, Word::NoDefect, None).await,
+        }
+    }
+    office.advance(11).await;
+    let statement = office.close("l").await.unwrap().statement.unwrap();
+    let allowing = statement.allowing.unwrap();
+    assert_eq!((allowing.planted, allowing.caught), (3, 0));
+    // Who catches nothing shows nothing: all that were drawn may be defective too.
+    assert_eq!((statement.counted, allowing.bound), (0, 60));
+    office.end().await;
+}
+
+#[tokio::test]
+async fn bound_above_the_limit_tightens_reviews_without_a_critical_defect() {
+    let office = Office::open().await;
+    office.begin("a").await;
+    let changes: Vec<Change> = (0..100).map(|n| office.change(n, Some(1))).collect();
+    let shown = office.drawn("a", changes, Vec::new()).await;
+    office
+        .judge("a", &shown.items[0].id, Word::Defect, Some(Class::Major))
+        .await;
+    for item in &shown.items[1..] {
+        office.judge("a", &item.id, Word::NoDefect, None).await;
+    }
+    let statement = office.close("a").await.unwrap().statement.unwrap();
+    assert!(!statement.passes, "{}", statement.text);
+    let next = office.begin("b").await;
+    assert_eq!(next.mode, Mode::Tightened);
+    office.end().await;
+}
+
+#[tokio::test]
+async fn nothing_but_counts_is_shown_before_the_look() {
+    let office = Office::open().await;
+    office.begin("l").await;
+    let shown = office.drawn("l", office.changes(60), Vec::new()).await;
+    let major = Some(Class::Major);
+    office
+        .judge("l", &shown.items[0].id, Word::Defect, major)
+        .await;
+    office
+        .judge("l", &shown.items[1].id, Word::NoDefect, None)
+        .await;
+    let shown = office
+        .ask(Request::Show {
+            lot: "l".to_owned(),
+        })
+        .await
+        .unwrap();
+    let mut told = serde_json::to_value(&shown).unwrap();
+    assert_eq!(told["items"][0]["verdicts"], 1);
+    // The plan says what counts.
+    told["plan"] = serde_json::Value::Null;
+    let told = told.to_string();
+    for word in ["major", "injection", "defect", "a.py:3", "bound"] {
+        assert!(!told.contains(word), "{word}: {told}");
+    }
+    office.end().await;
+}
+
+#[tokio::test]
+async fn verdict_is_superseded_and_never_edited() {
+    let office = Office::open().await;
+    office.begin("l").await;
+    let shown = office.drawn("l", office.changes(30), Vec::new()).await;
+    let id = &shown.items[0].id;
+    let say = |word: Word, supersede: bool| Request::Judge {
+        lot: "l".to_owned(),
+        change: id.clone(),
+        verdict: Box::new(Verdict {
+            word,
+            class: None,
+            sort: None,
+            evidence: None,
+            reviewer: "r1".to_owned(),
+            minutes: 9,
+            revision: "abc".to_owned(),
+            checklist: "v1".to_owned(),
+        }),
+        supersede,
+    };
+    assert!(
+        office.ask(say(Word::NoDefect, true)).await.is_err(),
+        "nothing is there"
+    );
+    office.ask(say(Word::NoDefect, false)).await.unwrap();
+    assert!(office.ask(say(Word::CannotTell, false)).await.is_err());
+    let shown = office.ask(say(Word::CannotTell, true)).await.unwrap();
+    assert_eq!(shown.items[0].verdicts, 2);
+    office.end().await;
+}
