@@ -8,6 +8,7 @@
 
 mod approvals;
 mod assemble;
+mod callers;
 mod contracts;
 mod event;
 pub(crate) mod folder;

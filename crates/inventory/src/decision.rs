@@ -12,6 +12,7 @@
 
 pub mod derive;
 pub mod lane;
+pub mod reach;
 pub mod sla;
 pub mod tables;
 

@@ -24,6 +24,9 @@ pub(crate) struct Inventory {
     /// Days after which a feed is stale.
     #[schemars(range(min = 1, max = 3650))]
     pub(crate) stale_after_days: u16,
+    /// Days after which somebody who called a server no longer counts as who reaches it.
+    #[schemars(range(min = 1, max = 3650))]
+    pub(crate) quiet_after_days: u16,
     /// Hours that a change runs outside production before its maintenance window.
     pub(crate) soak_hours: u16,
     /// Maintenance windows, each `[[inventory.window]]`, in UTC.
@@ -51,6 +54,7 @@ impl Default for Inventory {
             feeds: None,
             every_s: 300,
             stale_after_days: 7,
+            quiet_after_days: 30,
             soak_hours: 24,
             window: Vec::new(),
             trust_vex: Vec::new(),

@@ -4,7 +4,7 @@ use airside_api::findings::{Decide, Verdict};
 use airside_base::{Clock as _, Fault, Kind, SystemClock, Timestamp};
 use airside_inventory::{
     audit::{Audit, audit},
-    decision::lane::Lane,
+    decision::{lane::Lane, reach::Reached},
     state::{Finding, State, day},
 };
 use serde_json::json;
@@ -189,14 +189,16 @@ fn explain(args: &VulnsExplain, out: &mut Out) -> Result<(), Failure> {
         if number > 0 {
             out.line("")?;
         }
-        for line in lines(finding, now(args.at)) {
+        let server = state.servers.get(&finding.judged.server);
+        let reached = server.map(|server| &server.setting.reached);
+        for line in lines(finding, reached, now(args.at)) {
             out.line(&printable(&line))?;
         }
     }
     Ok(())
 }
 
-fn lines(finding: &Finding, now: Timestamp) -> Vec<String> {
+fn lines(finding: &Finding, reached: Option<&Reached>, now: Timestamp) -> Vec<String> {
     let judged = &finding.judged;
     let clock = &judged.clock;
     let mut lines = vec![
@@ -224,6 +226,12 @@ fn lines(finding: &Finding, now: Timestamp) -> Vec<String> {
         false => "  made by other rules than those of this program".to_owned(),
     });
     lines.push(format!("  feeds: {}", judged.feeds));
+    if let Some(reached) = reached.filter(|reached| !reached.is_unknown()) {
+        lines.push(format!(
+            "  its server, by recorded calls: {}",
+            reached.words()
+        ));
+    }
     lines.push("clock".to_owned());
     lines.push(format!("  started {:.0}", clock.started));
     if let Some(day) = clock.feed_day {

@@ -16,18 +16,19 @@ use airside_inventory::{
     decision::{
         derive::{Reach, Setting},
         lane::{Lane, Plan},
+        reach::{Calls, Reached},
     },
     event::Event,
     feeds, read,
     reconcile::{Rules, Target, reconcile},
-    state::{Finding, State},
+    state::{Finding, State, day},
 };
 use airside_ledger::{LeaseError, Ledger, View};
 use jiff::civil::Date;
 
 use crate::{
     config::{Config, inventory::Inventory},
-    node::{guard::Guard, running::Running},
+    node::{callers::Callers, guard::Guard, running::Running},
 };
 
 /// Name of the server that this program is.
@@ -56,11 +57,14 @@ pub(super) struct Keeper {
 /// configured first: a node without an inventory does not wait for it.
 pub(super) fn start(node: &Arc<Running>, ledger: &Ledger, tasks: &Supervisor) {
     let (node, ledger, stop) = (node.clone(), ledger.clone(), tasks.clone());
+    let clock = node.clock();
     tasks.spawn("inventory", OnFailure::Stop, async move {
+        let mut callers = Callers::new(&ledger);
         loop {
             let config = node.config();
-            if config.inventory.feeds.is_some()
-                && let Err(fault) = compare(&node, &ledger, &config, &stop).await
+            let compares = config.inventory.feeds.is_some();
+            if compares
+                && let Err(fault) = compare(&node, &mut callers, &ledger, &config, &stop).await
             {
                 tracing::error!(
                     code = fault.code(),
@@ -72,6 +76,8 @@ pub(super) fn start(node: &Arc<Running>, ledger: &Ledger, tasks: &Supervisor) {
             let pause = Duration::from_secs(config.inventory.every_s.clamp(1, 86_400));
             tokio::select! {
                 () = node.clock().sleep(pause) => {}
+                () = node.reloaded.notified() => {}
+                () = callers.news(&*clock), if compares => {}
                 () = stop.stopping() => return,
             }
         }
@@ -80,6 +86,7 @@ pub(super) fn start(node: &Arc<Running>, ledger: &Ledger, tasks: &Supervisor) {
 
 async fn compare(
     node: &Running,
+    callers: &mut Callers,
     ledger: &Ledger,
     config: &Config,
     tasks: &Supervisor,
@@ -96,13 +103,16 @@ async fn compare(
         });
     }
     match node.inventory() {
-        Some(keeper) => keeper.round(node, config).await,
+        Some(keeper) => {
+            callers.look().await.map_err(|error| error.fault())?;
+            keeper.round(node, callers.calls(), config).await
+        }
         None => Ok(()),
     }
 }
 
 impl Keeper {
-    async fn round(&self, node: &Running, config: &Config) -> Result<(), Fault> {
+    async fn round(&self, node: &Running, calls: &Calls, config: &Config) -> Result<(), Fault> {
         match self.ledger.lease(LEASE, node.id(), LEASE_TTL).await {
             Ok(_) => {}
             Err(LeaseError::Taken { .. }) => return Ok(()),
@@ -110,16 +120,20 @@ impl Keeper {
         }
         let state = self.view.read(State::clone);
         let now = self.clock.now();
-        let (config, read) = (config.clone(), self.read.clone());
+        let (config, calls, read) = (config.clone(), calls.clone(), self.read.clone());
         let events = tokio::task::spawn_blocking(move || {
             let folder = config.inventory.feeds.clone().unwrap_or_default();
             let kept = config.data_dir.join(INDEX);
             let (index, refused) = feeds::renew(&folder, &kept)
                 .map_err(|error| Fault::new(Kind::Unavailable, "INV-001", error.to_string()))?;
-            let targets = targets(
-                &config,
-                &mut read.lock().unwrap_or_else(PoisonError::into_inner),
-            );
+            let seen = Seen {
+                calls: &calls,
+                state: &state,
+                today: day(now),
+                window_days: config.inventory.quiet_after_days,
+            };
+            let mut read = read.lock().unwrap_or_else(PoisonError::into_inner);
+            let targets = targets(&config, &seen, &mut read);
             let mut rules = rules(&config.inventory);
             rules.refused = refused;
             Ok(reconcile(&state, &targets, &index, &rules, now))
@@ -169,7 +183,7 @@ impl Keeper {
     pub(super) async fn except(&self, decide: Decide, by: String) -> Result<(), Fault> {
         self.open_finding(&decide.finding)?;
         let until = last_day(&decide)?;
-        if until < airside_inventory::state::day(self.clock.now()) {
+        if until < day(self.clock.now()) {
             return Err(refused("an exception ends in the future".to_owned()));
         }
         let excepted = Event::Excepted {
@@ -238,12 +252,30 @@ fn rules(config: &Inventory) -> Rules {
     }
 }
 
+/// What recorded calls tell.
+struct Seen<'a> {
+    calls: &'a Calls,
+    state: &'a State,
+    today: Date,
+    window_days: u16,
+}
+
+impl Seen<'_> {
+    /// Returns who has reached what is known as `name`: `server`, or any server.
+    fn reached(&self, name: &str, server: Option<&str>) -> Reached {
+        let before = self.state.servers.get(name);
+        let before = before.map_or(Reached::default(), |known| known.setting.reached.clone());
+        self.calls
+            .reached(server, &before, self.today, self.window_days)
+    }
+}
+
 /// Reads what every server is made of.
-fn targets(config: &Config, kept: &mut read::Cache) -> Vec<Target> {
+fn targets(config: &Config, seen: &Seen<'_>, kept: &mut read::Cache) -> Vec<Target> {
     let gateway = reach(config);
     let sources = config.inventory.server.iter().flat_map(|s| &s.sources);
     kept.keep(&sources.map(PathBuf::as_path).collect::<Vec<_>>());
-    let mut targets = vec![own(&gateway)];
+    let mut targets = vec![own(&gateway, seen.reached(SELF, None))];
     for server in &config.inventory.server {
         let mut inventory = component::Inventory::default();
         let mut whole = true;
@@ -273,12 +305,15 @@ fn targets(config: &Config, kept: &mut read::Cache) -> Vec<Target> {
             ),
             _ => gateway.clone(),
         };
+        let name = server.upstream.to_string();
+        let reached = seen.reached(&name, Some(&name));
         targets.push(Target {
-            server: server.upstream.to_string(),
+            server: name,
             version: server.version.clone(),
             region: server.region.clone(),
             setting: Setting {
                 reach: Some(reach),
+                reached,
                 tier: server.tier,
                 data: server.data.clone(),
                 effect: server.effect,
@@ -293,11 +328,22 @@ fn targets(config: &Config, kept: &mut read::Cache) -> Vec<Target> {
     targets
 }
 
-/// Who can reach servers through this gateway: it lets nobody in who is not identified,
-/// except processes of this machine.
+/// Who can reach servers through this gateway, by its configuration: it lets nobody in who
+/// is not identified, except processes of this machine and, where that is configured,
+/// whoever comes from an address of a platform.
 fn reach(config: &Config) -> (Reach, String) {
     let address = config.listen.address;
-    if address.ip().is_loopback() {
+    let identity = &config.identity;
+    if let Some(range) = identity.ip_range.first() {
+        let source = format!(
+            "gateway: lets callers of `{}` in by their address",
+            range.name
+        );
+        (Reach::Public, source)
+    } else if let Some(proxy) = identity.proxy.addresses.first() {
+        let source = format!("gateway: a proxy at {proxy} passes on callers, who are identified");
+        (Reach::Identified, source)
+    } else if address.ip().is_loopback() {
         (Reach::Local, format!("gateway: listens on {address}"))
     } else {
         let source = format!("gateway: listens on {address}, callers are identified");
@@ -306,7 +352,7 @@ fn reach(config: &Config) -> (Reach, String) {
 }
 
 /// This program as a server of its own.
-fn own(gateway: &(Reach, String)) -> Target {
+fn own(gateway: &(Reach, String), reached: Reached) -> Target {
     use airside_inventory::decision::derive::{Data, Effect, Tier};
     let inventory = read::bytes(OWN_LOCK, "Cargo.lock").unwrap_or_default();
     Target {
@@ -315,6 +361,7 @@ fn own(gateway: &(Reach, String)) -> Target {
         region: String::new(),
         setting: Setting {
             reach: Some(gateway.clone()),
+            reached,
             tier: Some(Tier::Essential),
             data: vec![Data::Personal],
             effect: Some(Effect::Irreversible),

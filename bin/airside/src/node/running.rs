@@ -153,6 +153,8 @@ pub(crate) struct Running {
     inventory: OnceLock<Keeper>,
     /// One reload at a time, so that entries and swaps have one order.
     pub(super) reloading: tokio::sync::Mutex<()>,
+    /// Another configuration is in use.
+    pub(super) reloaded: tokio::sync::Notify,
 }
 
 /// The configuration in use and what was made of it.
@@ -235,6 +237,7 @@ impl Running {
             current: Mutex::new(current),
             inventory: OnceLock::new(),
             reloading: tokio::sync::Mutex::default(),
+            reloaded: tokio::sync::Notify::new(),
         };
         let begin = Event::Started {
             node: running.id().to_string(),
@@ -325,6 +328,7 @@ impl Running {
         self.record(&[self.loaded_event(&next.loaded)]).await?;
         self.snapshot.store(Arc::new(snapshot));
         *self.lock() = next;
+        self.reloaded.notify_one();
         Ok(wire::Reloaded {
             digest,
             changed: true,

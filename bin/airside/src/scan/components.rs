@@ -74,6 +74,7 @@ fn setting(args: &SettingArgs) -> Setting {
         autonomous: args.autonomous,
         heed_kev_due: args.heed_kev_due,
         contract_days: None,
+        ..Setting::default()
     }
 }
 

@@ -16,6 +16,8 @@ mod evals;
 mod evals_recorded;
 mod exits;
 #[cfg(test)]
+mod exposure;
+#[cfg(test)]
 mod firewall;
 #[cfg(test)]
 mod hotels;

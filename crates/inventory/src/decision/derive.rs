@@ -14,6 +14,7 @@ use crate::{
 
 use super::{
     Cap, Exposure, Input, Inputs,
+    reach::Reached,
     tables::{Mission, Safety, human},
 };
 
@@ -78,6 +79,9 @@ pub enum Effect {
 pub struct Setting {
     /// Who can reach it, and how that is known.
     pub reach: Option<(Reach, String)>,
+    /// Who has reached it, by recorded calls.
+    #[serde(default, skip_serializing_if = "Reached::is_unknown")]
+    pub reached: Reached,
     /// What the business loses with it.
     pub tier: Option<Tier>,
     /// What data it holds.
@@ -164,23 +168,40 @@ fn exploitation(found: &Match, known: &Known, kev_day: Option<Date>) -> Input<Ex
 }
 
 fn exposure(setting: &Setting) -> (Input<Exposure>, Input<bool>) {
-    match &setting.reach {
-        Some((reach, source)) => {
-            let value = match reach {
-                Reach::Public => Exposure::Open,
-                Reach::Identified => Exposure::Controlled,
-                Reach::Local => Exposure::Small,
-            };
-            let public = *reach == Reach::Public;
-            (
-                Input::stated(value, source.clone(), None),
-                Input::stated(public, source.clone(), None),
-            )
-        }
-        None => (
+    let told = setting.reach.as_ref();
+    let wider = setting
+        .reached
+        .widest()
+        .filter(|(_, reach)| told.is_none_or(|(told, _)| exposed(*reach) > exposed(*told)));
+    if let Some((caller, reach)) = wider {
+        let source = format!("recorded calls: {}", setting.reached.words());
+        let date = Some(caller.since);
+        return (
+            Input::stated(exposed(reach), source.clone(), date),
+            Input::stated(reach == Reach::Public, source, date),
+        );
+    }
+    let Some((reach, source)) = told else {
+        return (
             Input::assumed(Exposure::Controlled, "nobody said who can reach it"),
             Input::assumed(false, "nobody said who can reach it"),
-        ),
+        );
+    };
+    let mut source = source.clone();
+    if !setting.reached.is_unknown() {
+        source.push_str(&format!("; {}", setting.reached.words()));
+    }
+    (
+        Input::stated(exposed(*reach), source.clone(), None),
+        Input::stated(*reach == Reach::Public, source, None),
+    )
+}
+
+fn exposed(reach: Reach) -> Exposure {
+    match reach {
+        Reach::Public => Exposure::Open,
+        Reach::Identified => Exposure::Controlled,
+        Reach::Local => Exposure::Small,
     }
 }
 

@@ -8,6 +8,7 @@ use crate::{
     decision::{
         decide,
         derive::{Data, Effect, Reach, Tier},
+        reach::{Reached, Since},
         tests::inputs,
     },
     feeds::Kind as Sort,
@@ -54,6 +55,13 @@ fn of_servers() -> Vec<Event> {
             region: "eu".to_owned(),
             setting: Setting {
                 reach: Some((Reach::Public, "gateway".to_owned())),
+                reached: Reached {
+                    callers: vec![Since {
+                        kind: "token".to_owned(),
+                        since: last,
+                    }],
+                    quiet_since: Some(last),
+                },
                 tier: Some(Tier::Essential),
                 data: vec![Data::Card],
                 effect: Some(Effect::Write),

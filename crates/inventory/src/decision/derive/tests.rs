@@ -250,3 +250,63 @@ fn stale_feeds_mark_the_decision() {
     assert_eq!(got.stale, ["kev.json of 2026-11-01"]);
     assert_eq!(got.in_kev.date, Some(date(2026, 11, 1)));
 }
+
+#[test]
+fn recorded_calls_widen_the_exposure_and_never_narrow_it() {
+    use crate::decision::reach::{Reached, Since};
+    let check = |reach: Option<Reach>, kinds: &[&str], expected: &str| {
+        let since = date(2026, 11, 20);
+        let callers = kinds.iter().map(|kind| Since {
+            kind: (*kind).to_owned(),
+            since,
+        });
+        let setting = Setting {
+            reach: reach.map(|reach| (reach, "gateway".to_owned())),
+            reached: Reached {
+                callers: callers.collect(),
+                quiet_since: kinds.is_empty().then_some(since),
+            },
+            ..Setting::default()
+        };
+        let got = derive(&found(&[ALONE]), Known::default(), &setting);
+        let date = got.exposure.date.map_or(String::new(), |d| format!(" {d}"));
+        let got = format!(
+            "{} {} ({}{date})",
+            got.exposure.value.name(),
+            got.public.value,
+            got.exposure.source
+        );
+        assert_eq!(got, expected);
+    };
+    let local = Some(Reach::Local);
+    check(
+        local,
+        &["ip_range"],
+        "open true (recorded calls: called by public AI clients (by their address) since 2026-11-20 2026-11-20)",
+    );
+    check(
+        local,
+        &["token"],
+        "controlled false (recorded calls: called by clients with a token since 2026-11-20 2026-11-20)",
+    );
+    check(
+        local,
+        &["api_key"],
+        "small false (gateway; called by holders of a key since 2026-11-20)",
+    );
+    check(
+        Some(Reach::Public),
+        &["api_key"],
+        "open true (gateway; called by holders of a key since 2026-11-20)",
+    );
+    check(
+        Some(Reach::Public),
+        &[],
+        "open true (gateway; nobody has called it since 2026-11-20)",
+    );
+    check(
+        None,
+        &["api_key"],
+        "controlled false (nobody said who can reach it)",
+    );
+}
