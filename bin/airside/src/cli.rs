@@ -38,7 +38,8 @@ pub(crate) const DATA_DIR: &str = "airside-data";
 const AFTER_HELP: &str = "\
 Results go to standard output, everything else to standard error. Every command
 that prints results takes --json. Exit codes: 0 done, 1 failed, 2 usage, 3 configuration,
-4 no node, 5 refused by tool or policy, 6 ledger broken, 7 in use, 8 something differs.
+4 no node, 5 refused by tool or policy, 6 ledger broken, 7 in use, 8 something differs,
+9 limit of an evaluation reached, 10 evaluation shows nothing.
 
 Examples:
   airside up                                       a governed travel endpoint on this machine
