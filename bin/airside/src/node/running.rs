@@ -7,6 +7,8 @@
 //! * What calls were judged by is in the ledger: `config.loaded` names the digest,
 //!   durably before the first call that it judges.
 
+mod control;
+
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
@@ -14,13 +16,8 @@ use std::{
     time::Duration,
 };
 
-use airside_api::{
-    Callers, Delivery, Node, Persons, Pushed, Receipt, Review,
-    approvals::{Approval, Decide},
-    findings::Verdict,
-    wire,
-};
-use airside_base::{BoxFuture, Clock, Fault, Kind, NodeId, Supervisor, TenantId, Timestamp};
+use airside_api::{Callers, Persons, wire};
+use airside_base::{Clock, Fault, Kind, NodeId, Supervisor, TenantId, Timestamp};
 use airside_evals::history;
 use airside_flights::{Airline, Flights};
 use airside_gateway::{HttpFetch, Shared, Snapshot, approval::Desk, limits::Counters};
@@ -28,13 +25,12 @@ use airside_identity::{ApiKeyConfig, Digest, Identity, Outside};
 use airside_ledger::Ledger;
 use airside_mcp::Local;
 use airside_supply::{
-    intake::{Intake, Reply, Request},
-    opera::{self, Opera, Refused, Topic},
+    intake::Intake,
+    opera::{self, Opera},
     payment::Checkout,
 };
 use airside_travel::{HOLD, Options, Parts as Stock, Travel, supply::HotelSupply};
 use arc_swap::ArcSwap;
-use bytes::Bytes;
 
 use crate::{
     config::{
@@ -43,12 +39,10 @@ use crate::{
     },
     failure::{Exit, Failure},
     node::{
-        approvals,
         assemble::open_limits,
-        contracts,
         event::Event,
         guard::{self, Guard},
-        inventory::{self, Keeper},
+        inventory::Keeper,
     },
 };
 
@@ -374,196 +368,6 @@ impl Running {
         self.current
             .lock()
             .expect("no panic happens while the lock is held")
-    }
-}
-
-impl Node for Running {
-    fn status(&self) -> wire::Status {
-        let current = self.current();
-        let prices = current.travel.prices();
-        let upstreams = self.snapshot.load();
-        let upstreams = upstreams.upstreams().map(|upstream| wire::Upstream {
-            name: upstream.id.to_string(),
-            kind: upstream.kind.to_owned(),
-            state: upstream.breaker.as_str().to_owned(),
-        });
-        wire::Status {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            node: self.id().to_string(),
-            pid: std::process::id(),
-            started: self.started,
-            data_dir: current.loaded.config.data_dir.display().to_string(),
-            endpoints: self.endpoints(),
-            upstreams: upstreams.collect(),
-            control: self.place.control,
-            config_digest: current.loaded.digest.to_string(),
-            seal_key: self.place.seal_key.clone(),
-            writer_nice: self.ledger.writer_nice(),
-            prices: wire::Prices {
-                held: prices.held,
-                changed: prices.changed,
-            },
-        }
-    }
-
-    fn reload(&self) -> BoxFuture<'_, Result<wire::Reloaded, Fault>> {
-        Box::pin(self.replace())
-    }
-
-    fn approvals(
-        &self,
-        tenant: TenantId,
-        all: bool,
-    ) -> BoxFuture<'_, Result<Vec<Approval>, Fault>> {
-        Box::pin(approvals::list(self.desk(), tenant, all))
-    }
-
-    fn decide_approval(
-        &self,
-        decide: Decide,
-        by: String,
-    ) -> BoxFuture<'_, Result<Approval, Fault>> {
-        Box::pin(approvals::decide(self.desk(), decide, by))
-    }
-
-    fn decide_finding(
-        &self,
-        decide: airside_api::findings::Decide,
-        by: String,
-    ) -> BoxFuture<'_, Result<(), Fault>> {
-        Box::pin(async move {
-            let keeper = || self.inventory().ok_or_else(inventory::absent);
-            match decide.verdict {
-                Verdict::Mitigate => self.mitigate(decide, by).await,
-                Verdict::Expose => self.expose(decide, by).await,
-                Verdict::Extend => keeper()?.extend(decide, by).await,
-                Verdict::Except => keeper()?.except(decide, by).await,
-            }
-        })
-    }
-
-    fn limits(&self, most: usize) -> airside_api::limits::Limits {
-        let snapshot = self.snapshot.load();
-        let usage = snapshot.limits().map(|plan| plan.usage(most));
-        let keys = usage.unwrap_or_default().into_iter();
-        airside_api::limits::Limits {
-            store: self.limits.store().to_owned(),
-            keys: keys
-                .map(|usage| airside_api::limits::Usage {
-                    limit: usage.limit,
-                    kind: usage.kind.to_owned(),
-                    key: usage.key,
-                    used: usage.used,
-                    most: usage.most,
-                    reset_s: usage.reset_s,
-                })
-                .collect(),
-        }
-    }
-
-    fn reset_limit(&self, reset: airside_api::limits::Reset) -> BoxFuture<'_, Result<(), Fault>> {
-        Box::pin(async move {
-            let snapshot = self.snapshot.load_full();
-            let Some(plan) = snapshot.limits() else {
-                return Ok(());
-            };
-            let reason = reset.reason.trim();
-            plan.reset(&reset.limit, &reset.key, reason).await
-        })
-    }
-
-    fn review(
-        &self,
-        asked: Review,
-        request: Bytes,
-    ) -> BoxFuture<'_, Result<serde_json::Value, Fault>> {
-        let (ledger, clock) = (self.ledger.clone(), self.place.clock.clone());
-        Box::pin(
-            async move { crate::review::office::answer(ledger, clock, &asked, &request).await },
-        )
-    }
-
-    fn evals(&self, tenant: TenantId) -> BoxFuture<'_, Result<serde_json::Value, Fault>> {
-        let desk = history::Desk::new(self.ledger.clone(), self.place.clock.clone());
-        Box::pin(async move { crate::eval::status::answer(&desk, &tenant).await })
-    }
-
-    fn record_eval(
-        &self,
-        tenant: TenantId,
-        by: String,
-        results: Bytes,
-    ) -> BoxFuture<'_, Result<serde_json::Value, Fault>> {
-        let desk = history::Desk::new(self.ledger.clone(), self.place.clock.clone());
-        Box::pin(async move { crate::eval::status::record(&desk, &tenant, by, &results).await })
-    }
-
-    fn pushed(&self, pushed: Pushed) -> BoxFuture<'_, Result<(), Fault>> {
-        let opera = self.current().opera;
-        Box::pin(async move {
-            let (Some(opera), Some(topic)) = (opera, Topic::find(pushed.topic)) else {
-                return Err(Refused::NotHere.fault());
-            };
-            let sender = pushed.sender.as_deref();
-            let taken = opera.push(sender, topic, &pushed.body).await;
-            taken.map(drop).map_err(|refused| refused.fault())
-        })
-    }
-
-    fn contracts(&self) -> Vec<wire::ContractRow> {
-        contracts::all(self.shared.contracts())
-    }
-
-    fn contract(&self, of: &wire::ContractOf) -> Result<wire::Contract, Fault> {
-        contracts::one(self.shared.contracts(), of)
-    }
-
-    fn decide_contract(
-        &self,
-        decision: wire::ContractDecision,
-        by: String,
-    ) -> BoxFuture<'_, Result<wire::ContractRow, Fault>> {
-        Box::pin(contracts::decide(self.shared.contracts(), decision, by))
-    }
-
-    fn receive(&self, delivery: Delivery) -> BoxFuture<'_, Receipt> {
-        let intake = self.current().intake;
-        Box::pin(async move {
-            let request = Request {
-                sender: delivery.sender.as_deref(),
-                version: delivery.version.as_deref(),
-                action: delivery.action.as_deref(),
-                document: &delivery.document,
-            };
-            match intake.receive(request).await {
-                Reply::Document(xml) => Receipt::Document(xml),
-                Reply::Wrong(text) => Receipt::Wrong(text),
-                Reply::Later => Receipt::Later,
-            }
-        })
-    }
-
-    fn notice(&self, signature: String, body: Bytes) -> BoxFuture<'_, Result<(), Fault>> {
-        let Current {
-            travel, checkout, ..
-        } = self.current();
-        Box::pin(async move {
-            let Some(checkout) = checkout else {
-                let text = "no payment provider with webhooks is set up";
-                return Err(Fault::new(Kind::NotFound, "TRV-328", text)
-                    .with_hint("set travel.payments with provider = \"checkout\""));
-            };
-            let now = self.place.clock.now();
-            let notice = checkout.notice(&signature, &body, now);
-            match notice.map_err(|error| error.fault())? {
-                Some(notice) => {
-                    travel
-                        .payment_changed(&notice.tenant, &notice.payment)
-                        .await
-                }
-                None => Ok(()),
-            }
-        })
     }
 }
 
