@@ -14,7 +14,7 @@ use crate::{
     checks::{
         Changed, Subject,
         attribution::{self, Share},
-        decisions, documentation,
+        decisions, documentation, standards,
     },
     finding::{Certainty, Finding, Step},
     lot::Attribution,
@@ -48,10 +48,21 @@ pub struct Brief {
     pub triggers: Vec<String>,
     /// Folders that it touches.
     pub areas: Vec<String>,
+    /// Added lines of code, and of tests.
+    pub lines: Lines,
     /// By which the content of the change is known again after a rebase.
     pub patch: String,
     /// The commits, the newest first.
     pub commits: Vec<String>,
+}
+
+/// Added lines by what they are for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lines {
+    /// Of code.
+    pub code: usize,
+    /// Of tests.
+    pub tests: usize,
 }
 
 impl Brief {
@@ -73,6 +84,7 @@ pub(crate) fn brief(subject: &Subject<'_>, findings: &[Finding]) -> Brief {
             .map(|commit| commit.id.clone())
             .collect(),
         patch: patch(subject),
+        lines: standards::lines_of(subject),
         ..Brief::default()
     };
     for file in &subject.files {
@@ -176,11 +188,19 @@ fn contracts(file: &Changed<'_>, out: &mut Vec<Step>) {
             out.push(step(path, 1, format!("{sort} `{}` is gone", item.name)));
         }
     }
-    for tool in file.after.tools.difference(&file.before.tools) {
-        out.push(step(path, 1, format!("tool `{tool}` is new")));
+    for (name, tool) in &file.tools {
+        let what = match file.tools_before.get(name) {
+            None => format!("tool `{name}` is new"),
+            Some(old) if old.description != tool.description => {
+                format!("tool `{name}` is described otherwise")
+            }
+            Some(_) => continue,
+        };
+        out.push(step(path, tool.line, what));
     }
-    for tool in file.before.tools.difference(&file.after.tools) {
-        out.push(step(path, 1, format!("tool `{tool}` is gone")));
+    let gone = file.tools_before.keys();
+    for name in gone.filter(|name| !file.tools.contains_key(*name)) {
+        out.push(step(path, 1, format!("tool `{name}` is gone")));
     }
 }
 

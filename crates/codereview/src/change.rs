@@ -7,7 +7,7 @@
 //!   repository may name, and nothing is fetched.
 //! * Lines are compared here, with bounded work.
 
-mod diff;
+pub(crate) mod diff;
 mod git;
 
 use std::{

@@ -8,12 +8,16 @@
 pub(crate) mod attribution;
 pub(crate) mod decisions;
 pub(crate) mod documentation;
-mod standards;
+mod exports;
+pub(crate) mod standards;
+pub(crate) mod tools;
 
 use std::collections::BTreeMap;
 
 use airside_base::Severity;
 use rayon::prelude::*;
+
+use tools::Tool;
 
 use crate::{
     change::Change,
@@ -27,6 +31,8 @@ use crate::{
 /// A change with everything that the checks look at.
 pub(crate) struct Subject<'a> {
     pub(crate) change: &'a Change,
+    /// Every source file, changed or not.
+    pub(crate) sources: &'a [Source],
     pub(crate) papers: &'a [Paper],
     pub(crate) house: &'a House,
     /// Changed source files.
@@ -38,6 +44,9 @@ pub(crate) struct Changed<'a> {
     pub(crate) source: &'a Source,
     pub(crate) before: Outline,
     pub(crate) after: Outline,
+    /// Tools that calls and objects registered, and register now.
+    pub(crate) tools_before: BTreeMap<String, Tool>,
+    pub(crate) tools: BTreeMap<String, Tool>,
 }
 
 impl<'a> Subject<'a> {
@@ -56,10 +65,13 @@ impl<'a> Subject<'a> {
                 source,
                 before: Outline::of(source.language, before),
                 after: Outline::of(source.language, &source.text),
+                tools_before: tools::tools(source.language, before),
+                tools: tools::tools(source.language, &source.text),
             }
         });
         Self {
             change,
+            sources,
             papers,
             house,
             files: files.collect(),
@@ -88,6 +100,7 @@ impl<'a> Subject<'a> {
     pub(crate) fn drafts(&self) -> Vec<Draft> {
         let mut drafts = documentation::drafts(self);
         drafts.extend(standards::drafts(self));
+        drafts.extend(exports::drafts(self));
         drafts.extend(decisions::drafts(self));
         drafts.extend(attribution::drafts(self));
         drafts.retain(|draft| !self.house.is_exempt(&draft.place.path));
@@ -139,3 +152,6 @@ fn by_name(before: &Outline) -> BTreeMap<&str, &crate::outline::Item> {
     let items = before.items.iter();
     items.map(|item| (item.name.as_str(), item)).collect()
 }
+
+#[cfg(test)]
+mod tests;

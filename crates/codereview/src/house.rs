@@ -14,6 +14,18 @@ pub struct House {
     pub nesting: u32,
     /// Added lines of code from which on a change has to touch tests.
     pub tests_from_lines: usize,
+    /// Lines of tests that come with a hundred lines of code; 0 asks for none beyond the first.
+    pub tests_percent: usize,
+    /// Whether exports that nobody uses are told.
+    pub dead_exports: bool,
+    /// Files whose exports are for others: beginnings of names, or parts of paths with `/`.
+    pub exports: Vec<String>,
+    /// Words that mark work that is left behind.
+    pub debt: Vec<String>,
+    /// Dependencies that nobody has to be told about.
+    pub dependencies: Vec<String>,
+    /// Dependencies that are not wanted, with what to use instead.
+    pub unwanted: Vec<Unwanted>,
     /// Folder of recorded decisions, one Markdown file each.
     pub decisions: String,
     /// Folder of lessons learned, one Markdown file each.
@@ -60,6 +72,16 @@ pub struct Forbidden {
     pub below: String,
 }
 
+/// A dependency that must not be added.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Unwanted {
+    /// Its name, as manifests have it.
+    pub name: String,
+    /// What to use instead.
+    pub instead: String,
+}
+
 impl Default for House {
     fn default() -> Self {
         let words = [
@@ -76,11 +98,27 @@ impl Default for House {
             "token",
             "migration",
         ];
+        let entries = [
+            "index.",
+            "lib.rs",
+            "__init__.py",
+            "main.",
+            "mod.rs",
+            "/bin/",
+            "/examples/",
+        ];
+        let debt = ["TODO", "FIXME", "XXX", "HACK"];
         Self {
             function_lines: 100,
             complexity: 20,
             nesting: 5,
             tests_from_lines: 40,
+            tests_percent: 10,
+            dead_exports: true,
+            exports: entries.map(str::to_owned).to_vec(),
+            debt: debt.map(str::to_owned).to_vec(),
+            dependencies: Vec::new(),
+            unwanted: Vec::new(),
             decisions: "docs/adr".to_owned(),
             lessons: "docs/lessons".to_owned(),
             lesson_days: 14,

@@ -1,5 +1,5 @@
 //! What a file declares: functions with their size, shape and documentation, classes,
-//! tools, imports and hosts.
+//! imports and hosts.
 
 use std::collections::BTreeSet;
 
@@ -81,8 +81,6 @@ pub(crate) struct Item {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Outline {
     pub(crate) items: Vec<Item>,
-    /// Names of tools that calls register.
-    pub(crate) tools: BTreeSet<String>,
     pub(crate) imports: BTreeSet<String>,
     /// Hosts of addresses that are written out.
     pub(crate) hosts: BTreeSet<String>,
@@ -124,7 +122,6 @@ impl Reader<'_> {
             self.item(node);
         }
         match kind {
-            "call_expression" | "call" | "method_invocation" => self.registration(node),
             "import_statement"
             | "import_from_statement"
             | "import_declaration"
@@ -296,29 +293,6 @@ impl Reader<'_> {
         (!lines.is_empty()).then(|| lines.join("\n"))
     }
 
-    fn registration(&mut self, node: Node<'_>) {
-        let callee = ["function", "name"]
-            .iter()
-            .find_map(|field| node.child_by_field_name(field));
-        let Some(callee) = callee.map(|one| self.text(one)) else {
-            return;
-        };
-        let last = callee.rsplit(['.', ':']).next().unwrap_or(callee);
-        if !matches!(
-            last,
-            "tool" | "registerTool" | "addTool" | "AddTool" | "NewTool"
-        ) {
-            return;
-        }
-        let first = node
-            .child_by_field_name("arguments")
-            .and_then(|list| list.named_child(0));
-        if let Some(first) = first.filter(|one| one.kind().contains("string")) {
-            let name = self.text(first).trim_matches(['"', '\'', '`']).to_owned();
-            self.found.tools.insert(name);
-        }
-    }
-
     fn host(&mut self, node: Node<'_>) {
         let text = self.text(node).to_owned();
         for scheme in ["https://", "http://"] {
@@ -431,10 +405,9 @@ mod tests {
     }
 
     #[test]
-    fn tools_and_hosts_are_named() {
-        let text = b"server.registerTool('book', {}, f); fetch('https://api.hotel.test/x');";
+    fn hosts_are_named() {
+        let text = b"fetch('https://api.hotel.test/x');";
         let found = Outline::of(Language::Typescript, text);
-        assert!(found.tools.contains("book"));
         assert!(found.hosts.contains("api.hotel.test"));
     }
 }

@@ -210,6 +210,11 @@ pub fn change(report: &Report) -> String {
             false => format!(" ({})", plain(&brief.share.sources.join("; "))),
         },
     );
+    let _ = writeln!(
+        text,
+        "\n{} lines of code and {} lines of tests are added.",
+        brief.lines.code, brief.lines.tests,
+    );
     let sections = [
         ("Contracts", &brief.contracts),
         ("Data", &brief.data),

@@ -155,7 +155,14 @@ fn is_paper(path: &Path) -> bool {
         .unwrap_or("");
     matches!(
         name,
-        "package.json" | "pyproject.toml" | "Cargo.toml" | "go.mod" | "pom.xml" | "Dockerfile"
+        "package.json"
+            | "pyproject.toml"
+            | "Cargo.toml"
+            | "go.mod"
+            | "pom.xml"
+            | "Dockerfile"
+            | "build.gradle"
+            | "build.gradle.kts"
     ) || name.starts_with("requirements") && name.ends_with(".txt")
         || name.starts_with("docker-compose")
         || [".md", ".sql", ".proto"]

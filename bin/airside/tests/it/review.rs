@@ -511,6 +511,16 @@ fn house_has_rules_of_its_own() {
     for rule in ["forbidden", "debt-added", "not-disclosed"] {
         assert!(found.stdout.contains(rule), "{rule}: {found:?}");
     }
+    // The one that the page shows can be read.
+    let page = include_str!("../../../../docs/review.md");
+    let shown = page
+        .split("```toml\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next());
+    let shown = shown.expect("the page shows one");
+    write_below(&place, ".airside/review.toml", shown);
+    let read = place.run(&["review", "--base", "HEAD", "--fail-on", "none"]);
+    assert_eq!(read.code, Some(0), "{read:?}");
     write_below(&place, ".airside/review.toml", "disclosures = true\n");
     assert!(place.run(&["review"]).stderr.contains("REV-017"));
 }

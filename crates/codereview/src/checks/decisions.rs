@@ -20,9 +20,10 @@ pub(super) fn drafts(subject: &Subject<'_>) -> Vec<Draft> {
         };
         match &file.before {
             None => notes.extend(malformed(paper)),
-            Some(before) => notes.extend(rewritten(subject, paper, before)),
+            Some(before) => notes.extend(rewritten(paper, before)),
         }
     }
+    notes.extend(removed(subject));
     notes.extend(lessons(subject));
     notes.into_iter().map(Note::draft).collect()
 }
@@ -66,12 +67,19 @@ pub(crate) fn triggers(subject: &Subject<'_>) -> Vec<(String, String, u32)> {
         for item in tools.filter(|item| !known.contains_key(item.name.as_str())) {
             found.push((format!("the tool `{}`", item.name), path.clone(), item.from));
         }
-        for tool in file.after.tools.difference(&file.before.tools) {
-            let line = line_of(subject, file, tool);
-            found.push((format!("the tool `{tool}`"), path.clone(), line));
+        for (tool, of) in new_tools(file) {
+            found.push((format!("the tool `{tool}`"), path.clone(), of.line));
         }
     }
     found
+}
+
+/// Returns the tools that a file registers by calls and objects and did not before.
+pub(crate) fn new_tools<'f>(
+    file: &'f super::Changed<'_>,
+) -> impl Iterator<Item = (&'f String, &'f super::Tool)> {
+    let tools = file.tools.iter();
+    tools.filter(|(name, _)| !file.tools_before.contains_key(*name))
 }
 
 fn line_of(subject: &Subject<'_>, file: &super::Changed<'_>, text: &str) -> u32 {
@@ -81,56 +89,56 @@ fn line_of(subject: &Subject<'_>, file: &super::Changed<'_>, text: &str) -> u32 
         .map_or(1, |(number, _)| number)
 }
 
-/// Returns the dependencies that a change adds to a manifest, with their lines.
+/// Returns the dependencies that a change adds to a manifest, with their lines. A new
+/// version of what is there is no new dependency.
 pub(crate) fn dependencies(subject: &Subject<'_>, paper: &Paper) -> Vec<(u32, String)> {
     let name = paper.path.rsplit('/').next().unwrap_or("");
     let is_manifest = matches!(
         name,
-        "package.json" | "pyproject.toml" | "Cargo.toml" | "go.mod" | "pom.xml"
+        "package.json"
+            | "pyproject.toml"
+            | "Cargo.toml"
+            | "go.mod"
+            | "pom.xml"
+            | "build.gradle"
+            | "build.gradle.kts"
     ) || name.starts_with("requirements") && name.ends_with(".txt");
     if !is_manifest {
         return Vec::new();
     }
-    let before = subject
-        .change
-        .files
-        .get(&paper.path)
-        .and_then(|file| file.before.as_deref());
-    let known = before.map(String::from_utf8_lossy).unwrap_or_default();
-    let mut section = String::new();
-    let text = String::from_utf8_lossy(&paper.text).into_owned();
+    let Some(file) = subject.change.files.get(&paper.path) else {
+        return Vec::new();
+    };
+    let before = file.before.as_deref().unwrap_or(b"");
+    let before = String::from_utf8_lossy(before);
+    let known: BTreeSet<String> = named(name, &before).map(|(_, name)| name).collect();
+    let text = String::from_utf8_lossy(&paper.text);
     let added: BTreeSet<u32> = subject
         .added(&paper.path, &paper.text)
         .map(|(line, _)| line)
         .collect();
-    let mut found = Vec::new();
-    for (at, line) in text.lines().enumerate() {
+    named(name, &text)
+        .filter(|(line, name)| added.contains(line) && !known.contains(name))
+        .collect()
+}
+
+/// Returns the dependencies that a manifest names, with their lines.
+fn named<'t>(manifest: &'t str, text: &'t str) -> impl Iterator<Item = (u32, String)> + 't {
+    let mut section = String::new();
+    text.lines().enumerate().filter_map(move |(at, line)| {
         let line = line.trim();
-        if line.starts_with('[')
+        let begins = line.starts_with('[')
             || line.ends_with(": {")
             || line.ends_with("= [")
-            || line.ends_with("(")
-        {
+            || line.ends_with('(');
+        if begins {
             section = line.to_ascii_lowercase();
+        } else if line == "]" || line == "}" || line == ")" || line == "}," {
+            section.clear();
         }
-        let number = at as u32 + 1;
-        if !added.contains(&number) {
-            continue;
-        }
-        let Some(dependency) = dependency(name, &section, line) else {
-            continue;
-        };
-        // A new version of what is there is no new dependency.
-        let is_known = known.lines().any(|one| {
-            one.trim()
-                .trim_start_matches(['"', '\''])
-                .starts_with(&*dependency)
-        });
-        if !is_known {
-            found.push((number, dependency));
-        }
-    }
-    found
+        let found = dependency(manifest, &section, line)?;
+        Some((at as u32 + 1, found))
+    })
 }
 
 fn dependency(manifest: &str, section: &str, line: &str) -> Option<String> {
@@ -166,6 +174,22 @@ fn dependency(manifest: &str, section: &str, line: &str) -> Option<String> {
         "go.mod" => {
             let line = line.strip_prefix("require ").unwrap_or(line);
             bare(line).filter(|name| name.contains('.') && line.contains(" v"))
+        }
+        "build.gradle" | "build.gradle.kts" => {
+            let words = [
+                "implementation",
+                "api",
+                "compileOnly",
+                "runtimeOnly",
+                "testImplementation",
+            ];
+            let rest = words.iter().find_map(|word| line.strip_prefix(word))?;
+            let quoted = rest
+                .trim_start_matches(['(', ' '])
+                .strip_prefix(['\'', '"'])?;
+            let mut parts = quoted.split([':', '\'', '"']);
+            let (group, name) = (parts.next()?, parts.next()?);
+            (!name.is_empty()).then(|| format!("{group}:{name}"))
         }
         "pom.xml" => {
             let inner = line.strip_prefix("<artifactId>")?;
@@ -254,35 +278,71 @@ fn malformed(paper: &Paper) -> Option<Note> {
 }
 
 /// A decision that is merged stays as it is, but for its status.
-fn rewritten(subject: &Subject<'_>, paper: &Paper, before: &[u8]) -> Option<Note> {
-    let is_status = |line: &str| {
-        let line = line.to_lowercase();
-        line.trim().is_empty()
-            || ["accepted", "superseded", "deprecated", "rejected", "status"]
-                .iter()
-                .any(|word| line.contains(word))
-    };
-    let before = String::from_utf8_lossy(before);
-    let after = String::from_utf8_lossy(&paper.text);
-    let kept: BTreeSet<&str> = after.lines().collect();
-    let lost = before
-        .lines()
-        .any(|line| !is_status(line) && !kept.contains(line));
-    let mut added = subject.added(&paper.path, &paper.text);
-    let first = added
-        .find(|(_, line)| !is_status(line))
-        .map(|(number, _)| number);
-    let line = first.or_else(|| lost.then_some(1))?;
-    Some(Note {
+fn rewritten(paper: &Paper, before: &[u8]) -> Option<Note> {
+    let (before, after) = (
+        String::from_utf8_lossy(before),
+        String::from_utf8_lossy(&paper.text),
+    );
+    let (old, new) = (body(&before), body(&after));
+    let same = old.iter().zip(&new).take_while(|(a, b)| a.1 == b.1).count();
+    if same == old.len() && same == new.len() {
+        return None;
+    }
+    let line = new.get(same).or(new.last()).map_or(1, |(line, _)| *line);
+    let message = "a decision that was merged is rewritten; write a new one that supersedes it";
+    Some(immutable(&paper.path, line, message))
+}
+
+/// Merged decisions that are gone.
+fn removed(subject: &Subject<'_>) -> Vec<Note> {
+    let kept: BTreeSet<&str> = subject.papers.iter().map(|one| one.path.as_str()).collect();
+    let before = subject.change.before.iter();
+    let gone = before.filter(|path| is_decision(subject, path) && !kept.contains(path.as_str()));
+    let message =
+        "a decision that was merged is taken out; keep it, and write a new one that supersedes it";
+    gone.map(|path| immutable(path, 1, message)).collect()
+}
+
+fn immutable(path: &str, line: u32, message: &str) -> Note {
+    Note {
         rule: "decision-rewritten",
         class: "decisions",
         severity: Severity::Medium,
-        path: paper.path.clone(),
+        path: path.to_owned(),
         lines: (line, line),
-        message: "a decision that was merged is rewritten; write a new one that supersedes it"
-            .to_owned(),
-        what: paper.path.clone(),
-    })
+        message: message.to_owned(),
+        what: path.to_owned(),
+    }
+}
+
+/// Returns the lines of a decision that are not its status, with their numbers: neither what
+/// stands under the heading `Status`, nor lines of the head that say it.
+fn body(text: &str) -> Vec<(u32, &str)> {
+    const STATUS: [&str; 9] = [
+        "accepted",
+        "proposed",
+        "rejected",
+        "superseded",
+        "deprecated",
+        "draft",
+        "status:",
+        "date:",
+        "---",
+    ];
+    let (mut in_head, mut in_status) = (true, false);
+    let mut lines = Vec::new();
+    for (line, number) in text.lines().map(str::trim).zip(1_u32..) {
+        if line.starts_with("## ") {
+            in_head = false;
+            in_status = line.to_lowercase().contains("status");
+        }
+        let lower = line.to_lowercase();
+        let is_said = in_head && STATUS.iter().any(|word| lower.starts_with(word));
+        if !line.is_empty() && !in_status && !is_said {
+            lines.push((number, line));
+        }
+    }
+    lines
 }
 
 /// A revert owes a lesson: a file that names the commit and what follows from it.

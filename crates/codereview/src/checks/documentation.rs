@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use airside_base::Severity;
 
-use super::{Note, Subject, by_name};
+use super::{Note, Subject, Tool, by_name, decisions, tools};
 use crate::{finding::Draft, outline::Item, source::Source};
 
 /// Words that say nothing.
@@ -116,8 +116,76 @@ pub(super) fn drafts(subject: &Subject<'_>) -> Vec<Draft> {
             }
         }
     }
+    let files = subject.files.iter().filter(|file| !file.source.is_test());
+    for file in files {
+        for (name, tool) in decisions::new_tools(file) {
+            drafts.extend(of_tool(subject, &file.source.path, name, tool).map(Note::draft));
+        }
+    }
     drafts.extend(description(subject).map(Note::draft));
     drafts
+}
+
+/// Judges a tool that a call or an object registers.
+fn of_tool(subject: &Subject<'_>, path: &str, name: &str, tool: &Tool) -> Option<Note> {
+    let note = |rule, message| Note {
+        rule,
+        class: "documentation",
+        severity: Severity::Medium,
+        path: path.to_owned(),
+        lines: (tool.line, tool.line),
+        message,
+        what: name.to_owned(),
+    };
+    let Some(text) = &tool.description else {
+        let message = format!("nothing that is written out describes the tool `{name}`");
+        return Some(note("documentation-missing", message));
+    };
+    let item = Item {
+        name: name.to_owned(),
+        is_function: true,
+        is_public: true,
+        is_tool: true,
+        from: tool.line,
+        to: tool.line,
+        parameters: Vec::new(),
+        signature: String::new(),
+        documentation: None,
+        complexity: 1,
+        nesting: 0,
+    };
+    let (rule, message) = of_text(subject, &item, text)?;
+    Some(note(rule, message))
+}
+
+/// Returns what the documentation of an item does not say.
+fn of_text(subject: &Subject<'_>, item: &Item, text: &str) -> Option<(&'static str, String)> {
+    let needed = match item.is_tool {
+        true => subject.house.tool_words,
+        false => subject.house.documentation_words,
+    };
+    let said = content(text, item);
+    if said.len() < needed {
+        let message = format!(
+            "the documentation of `{}` says little more than its signature: {} words that are not in it, {needed} are wanted",
+            item.name,
+            said.len(),
+        );
+        return Some(("documentation-says-nothing", message));
+    }
+    let lacking = if item.is_tool {
+        lacking(text)
+    } else {
+        Vec::new()
+    };
+    (!lacking.is_empty()).then(|| {
+        let message = format!(
+            "the description of the tool `{}` does not say {}",
+            item.name,
+            lacking.join(", nor "),
+        );
+        ("tool-description-incomplete", message)
+    })
 }
 
 fn judge(subject: &Subject<'_>, source: &Source, item: &Item) -> Option<Note> {
@@ -147,42 +215,40 @@ fn judge(subject: &Subject<'_>, source: &Source, item: &Item) -> Option<Note> {
         message,
         what: item.name.clone(),
     };
-    let Some(text) = &item.documentation else {
+    let described = item.is_tool.then(|| mark_of(source, item)).flatten();
+    let Some(text) = described.or_else(|| item.documentation.clone()) else {
         let message = format!(
             "`{}` is new and public, and nothing says what it does",
             item.name
         );
         return (!is_small).then(|| note("documentation-missing", Severity::Low, message));
     };
-    let needed = match item.is_tool {
-        true => subject.house.tool_words,
-        false => subject.house.documentation_words,
+    let (rule, message) = of_text(subject, item, &text)?;
+    let severity = match rule {
+        "tool-description-incomplete" => Severity::Medium,
+        _ => Severity::Low,
     };
-    let said = content(text, item);
-    if said.len() < needed {
-        let message = format!(
-            "the documentation of `{}` says little more than its signature: {} words that are not in it, {needed} are wanted",
-            item.name,
-            said.len(),
-        );
-        return Some(note("documentation-says-nothing", Severity::Low, message));
-    }
-    if item.is_tool {
-        let lacking = lacking(text);
-        if !lacking.is_empty() {
-            let message = format!(
-                "the description of the tool `{}` does not say {}",
-                item.name,
-                lacking.join(", nor "),
-            );
-            return Some(note(
-                "tool-description-incomplete",
-                Severity::Medium,
-                message,
-            ));
-        }
-    }
-    None
+    Some(note(rule, severity, message))
+}
+
+/// Returns the description that a decorator or an attribute of a tool holds.
+fn mark_of(source: &Source, item: &Item) -> Option<String> {
+    /// Lines above a definition that can belong to it.
+    const MOST: usize = 30;
+    let text = String::from_utf8_lossy(&source.text);
+    let lines: Vec<&str> = text.lines().take(item.from as usize).collect();
+    let above = lines.iter().rev().take(MOST);
+    let mut block: Vec<&str> = above
+        .take_while(|line| !line.trim().is_empty())
+        .copied()
+        .collect();
+    block.reverse();
+    let is_mark = |line: &&str| {
+        let line = line.trim_start();
+        line.starts_with('@') || line.starts_with("#[")
+    };
+    let first = block.iter().position(is_mark)?;
+    tools::described(&block[first..].join(" "))
 }
 
 fn words(text: &str) -> impl Iterator<Item = String> {

@@ -2,8 +2,8 @@
 
 use airside_base::Severity;
 
-use super::{Note, Subject, by_name};
-use crate::{finding::Draft, source::is_test};
+use super::{Note, Subject, by_name, decisions};
+use crate::{brief::Lines, finding::Draft, source::is_test};
 
 pub(super) fn drafts(subject: &Subject<'_>) -> Vec<Draft> {
     let mut notes = Vec::new();
@@ -11,6 +11,7 @@ pub(super) fn drafts(subject: &Subject<'_>) -> Vec<Draft> {
         shapes(subject, file, &mut notes);
         lines(subject, file, &mut notes);
     }
+    dependencies(subject, &mut notes);
     notes.extend(untested(subject));
     notes.into_iter().map(Note::draft).collect()
 }
@@ -91,7 +92,7 @@ fn lines(subject: &Subject<'_>, file: &super::Changed<'_>, notes: &mut Vec<Note>
             .find_map(|mark| line.split_once(mark));
         let debt = comment.is_some_and(|(_, comment)| {
             let mut words = comment.split(|c: char| !c.is_ascii_alphanumeric());
-            let is_mark = words.any(|word| matches!(word, "TODO" | "FIXME" | "XXX" | "HACK"));
+            let is_mark = words.any(|word| subject.house.debt.iter().any(|mark| mark == word));
             // A mark with a reference is a plan.
             is_mark && !comment.contains("://") && !comment.contains('#')
         });
@@ -110,32 +111,83 @@ fn lines(subject: &Subject<'_>, file: &super::Changed<'_>, notes: &mut Vec<Note>
     }
 }
 
-/// A change of code comes with a change of tests.
-fn untested(subject: &Subject<'_>) -> Option<Note> {
-    let (mut code, mut tests) = (0, 0);
+/// Returns how many lines of code and of tests a change adds.
+pub(crate) fn lines_of(subject: &Subject<'_>) -> Lines {
+    let mut lines = Lines::default();
     for file in &subject.files {
         let added = subject.change.files.get(&file.source.path);
         for (from, to) in added.map(|file| file.added.clone()).unwrap_or_default() {
-            for line in from..=to {
-                match file.source.is_test_at(line) {
-                    true => tests += 1,
-                    false => code += 1,
-                }
-            }
+            let tests = (from..=to)
+                .filter(|line| file.source.is_test_at(*line))
+                .count();
+            lines.tests += tests;
+            lines.code += (to - from + 1) as usize - tests;
         }
     }
+    lines
+}
+
+/// A change of code comes with a change of tests.
+fn untested(subject: &Subject<'_>) -> Option<Note> {
+    let Lines { code, tests } = lines_of(subject);
+    let house = subject.house;
     let removed = subject.change.gone.iter().any(|path| is_test(path));
-    let owes = tests == 0 && (code >= subject.house.tests_from_lines || removed);
-    owes.then(|| Note {
-        rule: "tests-missing",
+    let is_large = code >= house.tests_from_lines;
+    let percent = tests * 100 / code.max(1);
+    let (rule, message) = if tests == 0 && removed {
+        (
+            "tests-missing",
+            "tests are removed and none is added".to_owned(),
+        )
+    } else if tests == 0 && is_large {
+        let text = format!("{code} lines of code are added and no line of a test");
+        ("tests-missing", text)
+    } else if is_large && percent < house.tests_percent {
+        let text = format!(
+            "{code} lines of code are added and {tests} of tests, {percent} to a hundred; {} are wanted",
+            house.tests_percent,
+        );
+        ("tests-few", text)
+    } else {
+        return None;
+    };
+    Some(Note {
+        rule,
         class: "standards",
         severity: Severity::Medium,
         path: subject.first_path(),
         lines: (1, 1),
-        message: match removed {
-            true => "tests are removed and none is added".to_owned(),
-            false => format!("{code} lines of code are added and no line of a test"),
-        },
+        message,
         what: "tests".to_owned(),
     })
+}
+
+/// Dependencies that a change adds.
+fn dependencies(subject: &Subject<'_>, notes: &mut Vec<Note>) {
+    let house = subject.house;
+    for paper in subject.papers {
+        for (line, name) in decisions::dependencies(subject, paper) {
+            let unwanted = house.unwanted.iter().find(|one| one.name == name);
+            let (rule, severity, message) = match unwanted {
+                Some(one) => {
+                    let text = format!("`{name}` is not wanted here; use {}", one.instead);
+                    ("dependency-unwanted", Severity::Medium, text)
+                }
+                None if house.dependencies.contains(&name) => continue,
+                None => {
+                    let text = format!("the change depends on `{name}` from now on");
+                    ("dependency-added", Severity::Low, text)
+                }
+            };
+            notes.push(Note {
+                rule,
+                class: "standards",
+                severity,
+                path: paper.path.clone(),
+                lines: (line, line),
+                message,
+                what: name,
+            });
+        }
+    }
 }

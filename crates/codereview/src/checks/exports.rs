@@ -1,0 +1,226 @@
+//! What a change exports and nobody uses, and what it leaves without a use.
+//!
+//! # Invariants
+//!
+//! * One pass over the tree for all names together, whatever their number.
+//! * A name counts as used where it stands, as a whole word, in another file: in code of any
+//!   language, in a test, in a manifest. So only what nobody can be using is reported.
+
+use std::collections::BTreeSet;
+
+use airside_base::Severity;
+use rayon::prelude::*;
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::{Changed, Note, Subject, by_name};
+use crate::{
+    finding::Draft,
+    outline::{Item, Outline},
+    source::Source,
+};
+
+/// Shortest name that is looked for.
+const SHORTEST: usize = 3;
+/// Names that are looked for.
+const MOST: usize = 20_000;
+/// Files that are parsed because a name is left without a use.
+const PARSED: usize = 50;
+/// Names by which others than code call.
+const CALLED: [&str; 12] = [
+    "main",
+    "setup",
+    "handler",
+    "lambda_handler",
+    "default",
+    "teardown",
+    "register",
+    "activate",
+    "deactivate",
+    "Main",
+    "Handler",
+    "run",
+];
+
+pub(super) fn drafts(subject: &Subject<'_>) -> Vec<Draft> {
+    if !subject.house.dead_exports {
+        return Vec::new();
+    }
+    let fresh = fresh(subject);
+    let lost = lost(subject);
+    let names: FxHashSet<&str> = fresh
+        .iter()
+        .map(|(_, item)| item.name.as_str())
+        .chain(lost.iter().map(String::as_str))
+        .take(MOST)
+        .collect();
+    if names.is_empty() {
+        return Vec::new();
+    }
+    let places = mentions(subject, &names);
+    let mut notes = Vec::new();
+    for (file, item) in fresh {
+        let path = &file.source.path;
+        let elsewhere = places.get(item.name.as_str());
+        let is_used = elsewhere.is_some_and(|paths| paths.iter().any(|one| one != path));
+        if !is_used && names.contains(item.name.as_str()) {
+            let text = format!("`{}` is exported, and no other file uses it", item.name);
+            notes.push(note("dead-export", path, item, text));
+        }
+    }
+    notes.extend(left(subject, &lost, &places));
+    notes.into_iter().map(Note::draft).collect()
+}
+
+fn note(rule: &'static str, path: &str, item: &Item, message: String) -> Note {
+    Note {
+        rule,
+        class: "standards",
+        severity: Severity::Low,
+        path: path.to_owned(),
+        lines: (item.from, item.from),
+        message,
+        what: item.name.clone(),
+    }
+}
+
+/// Returns what changed files export that they did not export before.
+fn fresh<'s>(subject: &'s Subject<'_>) -> Vec<(&'s Changed<'s>, &'s Item)> {
+    let files = subject
+        .files
+        .iter()
+        .filter(|file| is_code(subject, file.source));
+    let of = |file: &'s Changed<'s>| {
+        let before = by_name(&file.before);
+        let items = file.after.items.iter();
+        let new = items.filter(move |item| !before.contains_key(item.name.as_str()));
+        let exported = new.filter(|item| is_export(file.source, item));
+        exported.map(move |item| (file, item))
+    };
+    files.flat_map(of).collect()
+}
+
+/// Returns whether what a file exports is for other files of the tree.
+fn is_code(subject: &Subject<'_>, source: &Source) -> bool {
+    let name = source.path.rsplit('/').next().unwrap_or(&source.path);
+    let exports = &subject.house.exports;
+    let is_entry = exports.iter().any(|part| match part.contains('/') {
+        true => source.path.contains(&**part),
+        false => name.starts_with(&**part),
+    });
+    !is_entry && !source.is_test() && !name.contains(".config.") && !name.ends_with(".d.ts")
+}
+
+fn is_export(source: &Source, item: &Item) -> bool {
+    let is_top = !item.name.contains('.');
+    let is_named = item.name.len() >= SHORTEST && !CALLED.contains(&&*item.name);
+    is_top
+        && is_named
+        && item.is_public
+        && !item.is_tool
+        && !source.is_test_at(item.from)
+        && !is_marked(source, item)
+}
+
+/// Returns whether a decorator or an annotation stands before it: others find it by that.
+fn is_marked(source: &Source, item: &Item) -> bool {
+    let text = String::from_utf8_lossy(&source.text);
+    let at = (item.from as usize).saturating_sub(1);
+    let line = |at: Option<usize>| at.and_then(|at| text.lines().nth(at)).unwrap_or("");
+    let (before, own) = (line(at.checked_sub(1)), line(Some(at)));
+    let is_mark = |line: &str| {
+        let line = line.trim_start();
+        line.starts_with('@') || line.starts_with("#[no_mangle") || line.starts_with("#[proc_macro")
+    };
+    is_mark(before) || is_mark(own) || own.contains("export default")
+}
+
+/// Returns the words that changed files no longer hold.
+fn lost(subject: &Subject<'_>) -> BTreeSet<String> {
+    let mut lost = BTreeSet::new();
+    for file in &subject.files {
+        let change = &subject.change.files[&file.source.path];
+        let Some(before) = &change.before else {
+            continue;
+        };
+        let now: FxHashSet<&[u8]> = words(&file.source.text).collect();
+        let gone = words(before).filter(|word| !now.contains(word));
+        let texts = gone.filter_map(|word| std::str::from_utf8(word).ok());
+        lost.extend(texts.map(str::to_owned));
+    }
+    lost
+}
+
+/// Returns exports that only their own file still names, since the change took out a use.
+fn left(
+    subject: &Subject<'_>,
+    lost: &BTreeSet<String>,
+    places: &FxHashMap<&str, Vec<&str>>,
+) -> Vec<Note> {
+    let mut files: FxHashMap<&str, Vec<&str>> = FxHashMap::default();
+    for name in lost {
+        if let Some([only]) = places.get(name.as_str()).map(Vec::as_slice) {
+            files.entry(*only).or_default().push(name);
+        }
+    }
+    let mut paths: Vec<&str> = files.keys().copied().collect();
+    paths.sort_unstable();
+    let mut notes = Vec::new();
+    for path in paths.into_iter().take(PARSED) {
+        let Some(source) = subject.sources.iter().find(|one| one.path == path) else {
+            continue;
+        };
+        if !is_code(subject, source) {
+            continue;
+        }
+        let outline = Outline::of(source.language, &source.text);
+        let items = outline.items.iter().filter(|item| is_export(source, item));
+        for item in items.filter(|item| files[path].contains(&item.name.as_str())) {
+            let text = format!("the change takes out the last use of `{}`", item.name);
+            notes.push(note("export-left-behind", path, item, text));
+        }
+    }
+    notes
+}
+
+/// Returns the files that hold each of `names`; of many the first ones.
+fn mentions<'s>(
+    subject: &'s Subject<'_>,
+    names: &FxHashSet<&'s str>,
+) -> FxHashMap<&'s str, Vec<&'s str>> {
+    let code = subject.sources.par_iter().map(|one| (&one.path, &one.text));
+    let is_manifest = |path: &str| !path.ends_with(".md");
+    let papers = subject
+        .papers
+        .par_iter()
+        .filter(|one| is_manifest(&one.path));
+    let papers = papers.map(|one| (&one.path, &one.text));
+    let found: Vec<(&str, Vec<&str>)> = code
+        .chain(papers)
+        .map(|(path, text)| {
+            let mut held: Vec<&str> = words(text)
+                .filter_map(|word| std::str::from_utf8(word).ok())
+                .filter_map(|word| names.get(word).copied())
+                .collect();
+            held.sort_unstable();
+            held.dedup();
+            (path.as_str(), held)
+        })
+        .collect();
+    let mut places: FxHashMap<&str, Vec<&str>> = FxHashMap::default();
+    for (path, held) in found {
+        for name in held {
+            let paths = places.entry(name).or_default();
+            if paths.len() < 3 {
+                paths.push(path);
+            }
+        }
+    }
+    places
+}
+
+/// Returns the words of a text that can be names.
+fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let part = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_' || *byte >= 0x80;
+    text.split(move |byte| !part(byte))
+        .filter(|word| word.len() >= SHORTEST && !word[0].is_ascii_digit())
+}
