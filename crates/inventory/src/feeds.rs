@@ -12,6 +12,7 @@
 
 mod content;
 mod folder;
+pub mod mirror;
 mod read;
 
 use jiff::civil::Date;

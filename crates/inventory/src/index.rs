@@ -593,6 +593,59 @@ mod tests {
         assert!(index.covers(&Ecosystem::Npm) && !index.covers(&Ecosystem::Go));
     }
 
+    fn statement(vulnerability: &str, aliases: &[&str], issuer: &str) -> Statement {
+        Statement {
+            vulnerability: vulnerability.to_owned(),
+            aliases: aliases.iter().map(|&alias| alias.to_owned()).collect(),
+            products: vec!["pkg:npm/p".to_owned()],
+            components: Vec::new(),
+            status: crate::vex::Status::NotAffected,
+            justification: String::new(),
+            issuer: issuer.to_owned(),
+            date: None,
+        }
+    }
+
+    #[test]
+    fn statements_are_found_under_every_id_once_and_in_one_order() {
+        let given = [
+            statement("CVE-2024-1", &["GHSA-a"], "one"),
+            statement("GHSA-a", &[], "two"),
+            statement("CVE-2024-1", &[], "three"),
+            statement("CVE-2024-2", &["GHSA-a"], "four"),
+            statement("CVE-2024-3", &[], "five"),
+        ];
+        let said = |order: &[usize], ids: &[&str]| -> Vec<String> {
+            let mut builder = Builder::default();
+            order
+                .iter()
+                .for_each(|n| builder.statement(given[*n].clone()));
+            builder.advisory(advisory("CVE-2024-1", &[]));
+            let index = Index::open(builder.finish("here")).expect("our own index");
+            assert_eq!(index.statements(), order.len());
+            let ids: Vec<String> = ids.iter().map(|&id| id.to_owned()).collect();
+            index.said_of(&ids).into_iter().map(|s| s.issuer).collect()
+        };
+        let sorted = |order: &[usize], ids: &[&str]| {
+            let mut found = said(order, ids);
+            found.sort();
+            found
+        };
+        for order in [[0, 1, 2, 3, 4], [4, 2, 0, 3, 1], [3, 4, 1, 0, 2]] {
+            assert_eq!(sorted(&order, &["CVE-2024-1"]), ["one", "three"]);
+            assert_eq!(sorted(&order, &["GHSA-a"]), ["four", "one", "two"]);
+            // One that is found under two ids is there once.
+            let both = sorted(&order, &["CVE-2024-1", "GHSA-a"]);
+            assert_eq!(both, ["four", "one", "three", "two"]);
+            assert_eq!(sorted(&order, &["CVE-2024-3"]), ["five"]);
+            assert!(sorted(&order, &["CVE-2024-9", ""]).is_empty());
+            // The order is that of the index, which is the same for the same feeds.
+            let forward = said(&order, &["CVE-2024-1", "GHSA-a"]);
+            assert_eq!(forward, said(&[0, 1, 2, 3, 4], &["GHSA-a", "CVE-2024-1"]));
+        }
+        assert!(said(&[], &["CVE-2024-1"]).is_empty());
+    }
+
     #[test]
     fn one_record_cannot_make_one_vulnerability_of_all() {
         let many: Vec<String> = (0..1000).map(|n| format!("CVE-2024-{n:04}")).collect();

@@ -14,7 +14,9 @@ go when: lock files, SBOMs, configurations, installed packages (node_modules,
 site-packages), programs of Go and of Rust that say what they were built of, and images of
 containers as `docker save` and OCI tools write them. Works without a node; nothing is
 started, fetched or resolved. The feeds are a folder of files as they are published or mirrored: OSV archives or records, KEV, EPSS,
-vulnrichment, VEX. Their index is kept in the cache folder.
+vulnrichment, VEX. Their index is kept in the cache folder. Without --feeds and
+AIRSIDE_FEEDS they are looked for where --config or `airside.toml` says (`[inventory]`), and
+where there is neither, in `feeds` in the data folder.
 
 Examples:
   airside scan --feeds /var/lib/feeds
@@ -39,7 +41,7 @@ Examples:
 
 /// Look for what is vulnerable or a threat.
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(args_conflicts_with_subcommands = true)]
 #[command(after_help = SCAN_HELP)]
 pub(crate) struct Scan {
     #[command(subcommand)]
@@ -92,9 +94,12 @@ pub(crate) struct Components {
     /// File or folder that names components, program, or image in a tar archive.
     #[arg(value_name = "PATH", default_value = ".")]
     pub(crate) path: PathBuf,
-    /// Folder of the feeds.
-    #[arg(long, value_name = "DIR", env = "AIRSIDE_FEEDS", required = true)]
+    /// Folder of the feeds. Without it that of the configuration.
+    #[arg(long, value_name = "DIR", env = "AIRSIDE_FEEDS")]
     pub(crate) feeds: Option<PathBuf>,
+    /// Configuration that says where the feeds are, instead of `airside.toml`.
+    #[arg(long, value_name = "FILE", conflicts_with = "feeds")]
+    pub(crate) config: Option<PathBuf>,
     /// File that keeps the index of the feeds, instead of one in the cache folder.
     #[arg(long, value_name = "FILE")]
     pub(crate) index: Option<PathBuf>,

@@ -8,7 +8,7 @@ use airside_gateway::{
     config::{self as gateway, ClientCertificates, Endpoint, Kind, Upstream},
     tls::{Keys, TlsError},
 };
-use airside_identity::{ConfigError, Identity, Outside};
+use airside_identity::{ConfigError, Identity, Outside, Reach};
 use airside_policy::{Policies, Settings};
 
 use crate::{
@@ -42,7 +42,41 @@ pub(crate) fn check(source: &Source, config: &Config) -> Vec<Problem> {
     list
 }
 
+fn mirror(source: &Source, config: &Config, list: &mut Vec<Problem>) {
+    let Some(mirror) = &config.inventory.mirror else {
+        return;
+    };
+    let path = [Step::Key("inventory"), Step::Key("mirror")];
+    let mut complain = |why: &str, hint: &str| {
+        list.push(Problem::at(source, &path, "INV-017", why.to_owned(), hint));
+    };
+    if mirror.url.is_some() == mirror.folder.is_some() {
+        complain(
+            "a mirror is either a URL or a folder",
+            "give one of `url` and `folder`",
+        );
+    }
+    if config.inventory.feeds.is_some() {
+        complain(
+            "feeds come from a folder or from a mirror",
+            "remove `feeds`: those of a mirror are kept in the data folder",
+        );
+    }
+    if let Some(url) = &mirror.url
+        && let Err(why) = Reach::of(url, mirror.internal).check(url)
+    {
+        complain(
+            &why.to_string(),
+            "use https, and `internal = true` for a host in a private network",
+        );
+    }
+    if mirror.every_h == 0 || mirror.every_h > 168 {
+        complain("`every-h` is between 1 and 168", "6 is the default");
+    }
+}
+
 fn inventory(source: &Source, config: &Config, list: &mut Vec<Problem>) {
+    mirror(source, config, list);
     let known: Vec<&str> = config.upstream.iter().map(|u| u.name.as_str()).collect();
     let mut seen = HashSet::new();
     for (index, server) in config.inventory.server.iter().enumerate() {

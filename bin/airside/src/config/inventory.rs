@@ -9,15 +9,18 @@ use airside_inventory::decision::{
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
+use url::Url;
 
 /// What servers are made of, and what is known about it.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(crate) struct Inventory {
     /// Folder of the feeds: OSV archives or records, KEV, EPSS, vulnrichment, VEX, as they
-    /// are published or mirrored. Files are known by their content. Without it nothing
-    /// is compared.
+    /// are published or mirrored. Files are known by their content. Without it and without
+    /// a mirror nothing is compared.
     pub(crate) feeds: Option<PathBuf>,
+    /// Where feeds are fetched from, into the folder `feeds` of the data folder.
+    pub(crate) mirror: Option<Mirror>,
     /// How often servers and feeds are compared, in seconds.
     #[schemars(range(min = 1, max = 86_400))]
     pub(crate) every_s: u64,
@@ -37,11 +40,30 @@ pub(crate) struct Inventory {
     pub(crate) server: Vec<Server>,
 }
 
+/// Name of the folder of feeds in the data folder.
+const FEEDS: &str = "feeds";
+
 impl Inventory {
+    /// Returns the folder of the feeds, if any are configured.
+    pub(crate) fn folder(&self, data_dir: &Path) -> Option<PathBuf> {
+        let fetched = || self.mirror.as_ref().map(|_| data_dir.join(FEEDS));
+        self.feeds.clone().or_else(fetched)
+    }
+
+    /// Returns where a scan looks for feeds that nobody named.
+    pub(crate) fn folder_or_default(&self, data_dir: &Path) -> PathBuf {
+        let folder = self.folder(data_dir);
+        folder.unwrap_or_else(|| data_dir.join(FEEDS))
+    }
+
     /// Makes its paths start at `base`.
     pub(crate) fn rebase(&mut self, base: &Path) {
         let rebased = |path: &mut PathBuf| *path = base.join(&*path);
         self.feeds.iter_mut().for_each(rebased);
+        if let Some(mirror) = &mut self.mirror {
+            mirror.folder.iter_mut().for_each(rebased);
+            mirror.key_file.iter_mut().for_each(rebased);
+        }
         for server in &mut self.server {
             server.sources.iter_mut().for_each(rebased);
         }
@@ -52,6 +74,7 @@ impl Default for Inventory {
     fn default() -> Self {
         Self {
             feeds: None,
+            mirror: None,
             every_s: 300,
             stale_after_days: 7,
             quiet_after_days: 30,
@@ -61,6 +84,31 @@ impl Default for Inventory {
             server: Vec::new(),
         }
     }
+}
+
+/// Where feeds are fetched from: files, and beside them `SHA256SUMS` as `sha256sum *`
+/// writes it. Nothing is taken whose digest is not in that list.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Mirror {
+    /// Address of the folder on the mirror, by `https`. Either this or `folder`.
+    pub(crate) url: Option<Url>,
+    /// Folder on this machine that somebody else fills.
+    pub(crate) folder: Option<PathBuf>,
+    /// Whether the host of `url` is in a private network.
+    #[serde(default)]
+    pub(crate) internal: bool,
+    /// File with the public key (Ed25519, PEM) that `SHA256SUMS` is signed with; the
+    /// signature is `SHA256SUMS.sig`. Without it only digests are checked.
+    pub(crate) key_file: Option<PathBuf>,
+    /// Hours between two looks at the mirror.
+    #[serde(default = "six")]
+    #[schemars(range(min = 1, max = 168))]
+    pub(crate) every_h: u8,
+}
+
+fn six() -> u8 {
+    6
 }
 
 /// A deployed server.

@@ -215,6 +215,8 @@ pub(super) static PAGES: &[(&str, &str)] = &[
     page!("INV-013"),
     page!("INV-014"),
     page!("INV-015"),
+    page!("INV-016"),
+    page!("INV-017"),
     page!("INV-050"),
     page!("INV-051"),
     page!("INV-052"),

@@ -3,6 +3,8 @@
 //! Started by a timer; each round reads what is deployed and what is known, and appends
 //! what is new. A round that finds nothing new appends nothing.
 
+mod mirror;
+
 use std::{
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
@@ -11,6 +13,8 @@ use std::{
 
 use airside_api::findings::Decide;
 use airside_base::{Clock, Fault, Kind, OnFailure, Supervisor, TenantId};
+use airside_gateway::HttpFetch;
+use airside_identity::Fetch;
 use airside_inventory::{
     component,
     decision::{
@@ -51,6 +55,8 @@ pub(super) struct Keeper {
     clock: Arc<dyn Clock>,
     /// What was read of the sources of servers.
     read: Arc<Mutex<read::Cache>>,
+    mirror: Arc<tokio::sync::Mutex<mirror::Looked>>,
+    fetch: Arc<dyn Fetch>,
 }
 
 /// Keeps the state true while `tasks` run. The ledger is folded when feeds are
@@ -62,7 +68,7 @@ pub(super) fn start(node: &Arc<Running>, ledger: &Ledger, tasks: &Supervisor) {
         let mut callers = Callers::new(&ledger);
         loop {
             let config = node.config();
-            let compares = config.inventory.feeds.is_some();
+            let compares = config.inventory.folder(&config.data_dir).is_some();
             if compares
                 && let Err(fault) = compare(&node, &mut callers, &ledger, &config, &stop).await
             {
@@ -100,6 +106,8 @@ async fn compare(
             guard: node.guard.clone(),
             clock,
             read: Arc::default(),
+            mirror: Arc::default(),
+            fetch: Arc::new(HttpFetch::default()),
         });
     }
     match node.inventory() {
@@ -113,19 +121,34 @@ async fn compare(
 
 impl Keeper {
     async fn round(&self, node: &Running, calls: &Calls, config: &Config) -> Result<(), Fault> {
+        let now = self.clock.now();
+        let Some(folder) = config.inventory.folder(&config.data_dir) else {
+            return Ok(());
+        };
+        // Every node has feeds of its own, and a download may outlast the lease.
+        let unfetched = match &config.inventory.mirror {
+            Some(mirror) => {
+                let mut looked = self.mirror.lock().await;
+                looked.look(mirror, &folder, &self.fetch, now).await
+            }
+            None => None,
+        };
         match self.ledger.lease(LEASE, node.id(), LEASE_TTL).await {
             Ok(_) => {}
             Err(LeaseError::Taken { .. }) => return Ok(()),
             Err(error) => return Err(error.fault()),
         }
         let state = self.view.read(State::clone);
-        let now = self.clock.now();
         let (config, calls, read) = (config.clone(), calls.clone(), self.read.clone());
         let events = tokio::task::spawn_blocking(move || {
-            let folder = config.inventory.feeds.clone().unwrap_or_default();
             let kept = config.data_dir.join(INDEX);
-            let (index, refused) = feeds::renew(&folder, &kept)
-                .map_err(|error| Fault::new(Kind::Unavailable, "INV-001", error.to_string()))?;
+            let (index, refused) = feeds::renew(&folder, &kept).map_err(|error| {
+                let text = match &unfetched {
+                    Some(why) => format!("{error}; {why}"),
+                    None => error.to_string(),
+                };
+                Fault::new(Kind::Unavailable, "INV-001", text)
+            })?;
             let seen = Seen {
                 calls: &calls,
                 state: &state,
@@ -135,7 +158,7 @@ impl Keeper {
             let mut read = read.lock().unwrap_or_else(PoisonError::into_inner);
             let targets = targets(&config, &seen, &mut read);
             let mut rules = rules(&config.inventory);
-            rules.refused = refused;
+            rules.refused = refused.or(unfetched);
             Ok(reconcile(&state, &targets, &index, &rules, now))
         });
         let stopped = |_| Fault::new(Kind::Internal, "INV-011", "the comparison was stopped");

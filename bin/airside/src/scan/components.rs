@@ -7,7 +7,7 @@ use std::{
 
 use airside_base::{Clock as _, Fault, Finding, Kind, Rule, Severity, SystemClock};
 use airside_inventory::{
-    component::Inventory,
+    component,
     decision::{derive::Setting, lane::Lane},
     export::Bill,
     feeds,
@@ -19,6 +19,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
     cli::scan::{Components, FailOn, SettingArgs},
+    config::{self, inventory::Inventory},
     failure::{Exit, Failure},
     inventory::document,
     output::{Align, Out, table},
@@ -29,14 +30,12 @@ use crate::{
 const MAX_LISTED: usize = 20;
 
 pub(super) fn run(args: &Components, out: &mut Out) -> Result<(), Failure> {
+    let folder = feeds_of(args)?;
     let progress = Steps::new();
     progress.step("reading components");
     let inventory = read::path(&args.path).map_err(|error| unreadable(&error))?;
     progress.step("reading feeds");
-    // Only a subcommand may leave it out.
-    let folder = args.feeds.as_deref();
-    let folder = folder.expect("the command line demands the feeds");
-    let index = index(folder, args.index.as_deref())?;
+    let index = index(&folder, args.index.as_deref())?;
     progress.step("comparing");
     let report = assess(args, &inventory, &index);
     progress.done();
@@ -55,7 +54,34 @@ pub(super) fn run(args: &Components, out: &mut Out) -> Result<(), Failure> {
     verdict(args, &report)
 }
 
-fn assess(args: &Components, inventory: &Inventory, index: &Index) -> Report {
+/// Returns the folder of the feeds: the one that was named, else that of the
+/// configuration.
+fn feeds_of(args: &Components) -> Result<PathBuf, Failure> {
+    if let Some(folder) = &args.feeds {
+        return Ok(folder.clone());
+    }
+    let usual = Path::new("airside.toml");
+    let file = args.config.as_deref();
+    let file = file.or_else(|| usual.is_file().then_some(usual));
+    let folder = match file {
+        Some(file) => {
+            let loaded = config::load(file);
+            let loaded = loaded.map_err(|list| Failure::rendered(Exit::Config, list))?;
+            let config = loaded.config;
+            config.inventory.folder_or_default(&config.data_dir)
+        }
+        None => Inventory::default().folder_or_default(Path::new(crate::cli::DATA_DIR)),
+    };
+    if folder.is_dir() {
+        return Ok(folder);
+    }
+    let text = format!("there are no feeds in {}", folder.display());
+    let fault = Fault::new(Kind::NotFound, "INV-016", text);
+    let hint = "name a folder with --feeds or AIRSIDE_FEEDS; see `airside explain INV-016`";
+    Err(Failure::new(Exit::Failed, fault.with_hint(hint)))
+}
+
+fn assess(args: &Components, inventory: &component::Inventory, index: &Index) -> Report {
     let frame = Frame {
         setting: setting(&args.setting),
         trusted: args.trusted.clone(),

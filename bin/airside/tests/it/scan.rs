@@ -168,6 +168,11 @@ fn mistakes_are_named_with_a_hint() {
     let missing = place.run(&["scan", "app", "--feeds", "nothing"]);
     assert_eq!(missing.code, Some(1), "{missing:?}");
     assert!(missing.stderr.contains("error[INV-001]"), "{missing:?}");
+    let nowhere = place.run(&["scan", "app"]);
+    assert!(nowhere.stderr.contains("error[INV-016]"), "{nowhere:?}");
+    assert!(nowhere.stderr.contains("AIRSIDE_FEEDS"), "{nowhere:?}");
+    let config = place.run(&["scan", "app", "--config", "missing.toml"]);
+    assert_eq!(config.code, Some(3), "{config:?}");
     let none = place.run(&["scan", "feeds", "--feeds", "feeds", "--index", "i"]);
     assert!(none.stderr.contains("error[INV-002]"), "{none:?}");
     let word = scan(&place, &["--tier", "vital"]);

@@ -19,6 +19,11 @@ impl World {
     /// Two servers of the same parts: one that the internet reaches, one that only this
     /// machine does.
     fn new() -> Self {
+        Self::with("feeds = \"feeds\"\nevery-s = 1\n")
+    }
+
+    /// Two servers, with `inventory` in the configuration.
+    fn with(inventory: &str) -> Self {
         let place = Place::new();
         for folder in ["feeds", "shop", "back"] {
             std::fs::create_dir(place.path(folder)).expect("a folder");
@@ -29,7 +34,7 @@ impl World {
              [[upstream]]\nname = \"shop\"\nbuiltin = \"travel\"\n\
              [[upstream]]\nname = \"back\"\nbuiltin = \"flights\"\n\
              [[endpoint]]\npath = \"/mcp\"\nupstreams = [\"shop\", \"back\"]\n\
-             [inventory]\nfeeds = \"feeds\"\nevery-s = 1\n\
+             [inventory]\n{inventory}\
              [[inventory.window]]\nday = \"sunday\"\nhour = 2\nhours = 4\n\
              [[inventory.server]]\nupstream = \"shop\"\nversion = \"2.3\"\nregion = \"eu\"\nsources = [\"shop\"]\n\
              tier = \"essential\"\ndata = [\"card\"]\nreach = \"public\"\n\
@@ -103,6 +108,32 @@ impl World {
 fn of<'a>(found: &'a [Value], server: &str) -> &'a Value {
     let one = found.iter().find(|f| f["judged"]["server"] == server);
     one.unwrap_or_else(|| panic!("{server} in {found:#?}"))
+}
+
+#[test]
+fn feeds_come_from_a_mirror_and_scans_find_them() {
+    let mut world = World::with("every-s = 1\n[inventory.mirror]\nfolder = \"feeds\"\n");
+    // Nothing is listed, so nothing is taken and nothing compared.
+    let folder = Path::new(&world.place.data()).join("feeds");
+    let report = world.run(&["vulns", "list"]).ok();
+    assert!(
+        report.contains("Nothing was compared with feeds yet."),
+        "{report}"
+    );
+    assert!(!folder.exists());
+    world.node = None;
+    let sums = std::process::Command::new("sh")
+        .args(["-c", "sha256sum * > SHA256SUMS"])
+        .current_dir(world.place.path("feeds"))
+        .status();
+    assert!(sums.expect("sha256sum runs").success());
+    world.start();
+    let found = world.until(|f| f.len() == 2);
+    assert_eq!(of(&found, "shop")["judged"]["vulnerability"], "CVE-2026-1");
+    assert!(folder.join("osv.ndjson").is_file());
+    // A scan without --feeds looks where the configuration says.
+    let scan = world.place.run(&["scan", "shop", "--index", "i", "--json"]);
+    assert_eq!(scan.json()["summary"]["findings"], 1);
 }
 
 #[test]

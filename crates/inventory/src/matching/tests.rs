@@ -179,6 +179,76 @@ fn statements_count_when_their_issuer_is_trusted() {
 }
 
 #[test]
+fn verdicts_are_shared_only_where_products_are_the_same() {
+    let said = |product: &str| Statement {
+        vulnerability: "CVE-2024-1".to_owned(),
+        aliases: Vec::new(),
+        products: vec![product.to_owned()],
+        components: vec!["pkg:npm/cookie@0.6.0".to_owned()],
+        status: vex::Status::NotAffected,
+        justification: "vulnerable_code_not_in_execute_path".to_owned(),
+        issuer: "Acme".to_owned(),
+        date: None,
+    };
+    let index = index(
+        &[record("GHSA-1", &["CVE-2024-1"], "npm/cookie", "0.7.0")],
+        vec![said("pkg:oci/shop"), said("pkg:oci/back@2")],
+    );
+    let product = |purl: Option<&str>| Inventory {
+        product: purl.map(str::to_owned),
+        ..inventory(&[("npm/cookie", Some("0.6.0"))])
+    };
+    let given = [
+        (
+            Some("pkg:oci/shop"),
+            "cookie CVE-2024-1: not affected says Acme",
+        ),
+        (
+            Some("pkg:oci/other"),
+            "cookie CVE-2024-1: affected, fixed 0.7.0",
+        ),
+        (None, "cookie CVE-2024-1: affected, fixed 0.7.0"),
+        (
+            Some("pkg:oci/back@2"),
+            "cookie CVE-2024-1: not affected says Acme",
+        ),
+        (
+            Some("pkg:oci/back@3"),
+            "cookie CVE-2024-1: affected, fixed 0.7.0",
+        ),
+        (
+            Some("pkg:oci/shop"),
+            "cookie CVE-2024-1: not affected says Acme",
+        ),
+    ];
+    let inventories: Vec<Inventory> = given.iter().map(|(purl, _)| product(*purl)).collect();
+    // Whoever comes first must not decide for the others.
+    for turn in 0..given.len() {
+        let mut matcher = Matcher::new(&index, vec!["Acme".to_owned()]);
+        for step in 0..given.len() {
+            let at = (turn + step) % given.len();
+            let told = lines(&matcher.assess(&inventories[at]));
+            assert_eq!(told, [given[at].1], "{:?} after {turn}", given[at].0);
+        }
+    }
+}
+
+#[test]
+fn verdicts_are_shared_only_where_sources_are_the_same() {
+    let index = index(&[record("R-1", &[], "crates.io/a", "2.0.0")], Vec::new());
+    let mut fork = inventory(&[("crates.io/a", Some("3.0.0"))]);
+    let published = fork.clone();
+    fork.components[0].origin = Origin::Repository;
+    for order in [[&fork, &published], [&published, &fork]] {
+        let mut matcher = Matcher::new(&index, Vec::new());
+        for given in order {
+            let told = lines(&matcher.assess(given));
+            assert_eq!(told.is_empty(), std::ptr::eq(given, &published), "{told:?}");
+        }
+    }
+}
+
+#[test]
 fn published_advisories_are_matched() {
     let Some(index) = feeds::tests::published() else {
         return;
