@@ -15,6 +15,7 @@ use crate::{
     component::{Component, Gap},
     decision::{Decision, derive::Setting, lane::Lane, sla::Clock},
     feeds::Feed,
+    remedy::Upgrade,
 };
 
 /// Version of the bodies below.
@@ -187,6 +188,9 @@ pub struct Judged {
     pub versions: Vec<String>,
     /// Versions that end it, the smallest first.
     pub fixed: Vec<String>,
+    /// The upgrade of each deployed version; absent in entries of before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub upgrades: Vec<Upgrade>,
     /// CVSS vectors.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub vectors: Vec<String>,

@@ -18,6 +18,7 @@ pub mod feeds;
 pub mod index;
 pub mod matching;
 pub mod mitigation;
+pub mod plan;
 pub mod read;
 pub mod reconcile;
 pub mod remedy;

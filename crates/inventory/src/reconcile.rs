@@ -25,6 +25,7 @@ use crate::{
     event::{Closed, Event, Judged, MAX_PART, Observed, Warning},
     index::{Index, hex},
     matching::{Match, Matcher, Standing},
+    remedy::{Advisor, Upgrade},
     state::{Finding, State, day},
 };
 
@@ -86,6 +87,7 @@ pub fn reconcile(
         events.push(Event::Warned(warning));
     }
     let mut matcher = Matcher::new(index, rules.trusted.clone());
+    let mut advisor = Advisor::default();
     let mut of_server: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
     for finding in state.findings.values() {
         of_server
@@ -102,7 +104,7 @@ pub fn reconcile(
             rules,
             now,
         };
-        round.run(&priors, &mut matcher, &mut events);
+        round.run(&priors, (&mut matcher, &mut advisor), &mut events);
     }
     let configured: BTreeSet<&str> = targets.iter().map(|t| t.server.as_str()).collect();
     for server in state.servers.keys() {
@@ -186,7 +188,12 @@ struct Round<'a> {
 }
 
 impl<'a> Round<'a> {
-    fn run(&self, priors: &[&'a Finding], matcher: &mut Matcher<'a>, events: &mut Vec<Event>) {
+    fn run(
+        &self,
+        priors: &[&'a Finding],
+        (matcher, advisor): (&mut Matcher<'a>, &mut Advisor),
+        events: &mut Vec<Event>,
+    ) {
         let assessment = matcher.assess(&self.target.inventory);
         self.observe(assessment.unassessed.len(), events);
         let mut present: BTreeMap<String, Vec<Match>> = BTreeMap::new();
@@ -213,7 +220,11 @@ impl<'a> Round<'a> {
             let prior = by_id.get(id.as_str()).copied();
             // An alias may have opened it under another id: what was known of it counts.
             let prior = prior.or_else(|| alias(found, priors));
-            let event = self.judge(id, found, prior);
+            let upgrades = found.iter();
+            let upgrades = upgrades
+                .filter_map(|m| advisor.upgrade(&m.component, &m.vulnerability, matcher))
+                .collect();
+            let event = self.judge(id, found, upgrades, prior);
             let carried = event.as_ref().and_then(|event| carried(event, prior));
             events.extend(event);
             events.extend(carried);
@@ -297,7 +308,13 @@ impl<'a> Round<'a> {
     }
 
     /// Returns the entry for a vulnerability that is there, if it says something new.
-    fn judge(&self, id: &str, found: &[Match], prior: Option<&Finding>) -> Option<Event> {
+    fn judge(
+        &self,
+        id: &str,
+        found: &[Match],
+        mut upgrades: Vec<Upgrade>,
+        prior: Option<&Finding>,
+    ) -> Option<Event> {
         let first = found.first()?;
         let known = self.index.known(first.ids.iter().map(String::as_str));
         let decision = decide(derive::inputs(
@@ -329,6 +346,8 @@ impl<'a> Round<'a> {
             .collect();
         versions.sort();
         versions.dedup();
+        upgrades.sort();
+        upgrades.dedup();
         let lane = lane::choose(&decision, clock.due, self.now, &self.rules.plan);
         let mut judged = Judged {
             id: id.to_owned(),
@@ -339,6 +358,7 @@ impl<'a> Round<'a> {
             package: purl(&first.component.ecosystem, &first.component.name, None),
             versions,
             fixed: first.fixed.clone(),
+            upgrades,
             vectors: first.vectors.clone(),
             feeds: self.index.digest().to_owned(),
             decision,
@@ -483,6 +503,14 @@ fn differences(before: &Judged, now: &Judged, tightened: bool) -> Vec<String> {
             before.versions.join(" and "),
             now.versions.join(" and ")
         ));
+    }
+    if before.upgrades != now.upgrades && before.versions == now.versions {
+        let to = now.upgrades.iter().map(|upgrade| {
+            let to = upgrade.to.as_deref().unwrap_or("nothing that is known");
+            format!("{} → {to}", upgrade.from)
+        });
+        let to: Vec<String> = to.collect();
+        because.push(format!("upgrade {}", to.join(" and ")));
     }
     if old.inputs.fixable != new.inputs.fixable {
         because.push("a fixed version became known".to_owned());

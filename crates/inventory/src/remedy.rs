@@ -1,13 +1,16 @@
 //! Upgrades that make findings go away, the smallest that resolves.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     advisory::{Advisory, Event, Says},
     component::Ecosystem,
-    matching::{Match, Matcher, sort_versions},
+    matching::{Located, Match, Matcher, sort_versions},
     version::{Scheme, Version},
 };
 
@@ -56,40 +59,102 @@ impl How {
     }
 }
 
-/// Proposes one change for every affected component.
-pub fn propose(affected: &[Match], matcher: &mut Matcher<'_>) -> Vec<Remedy> {
-    let mut by_component: BTreeMap<&str, Vec<&Match>> = BTreeMap::new();
-    for found in affected {
-        by_component
-            .entry(&found.component.purl)
-            .or_default()
-            .push(found);
-    }
-    by_component
-        .into_values()
-        .filter_map(|found| one(&found, matcher))
-        .collect()
+/// The upgrade of one deployed version that ends one finding.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Upgrade {
+    /// The deployed version.
+    pub from: String,
+    /// The smallest version that ends this finding and leaves the fewest others; none when
+    /// no known version ends it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// How it can be taken.
+    pub how: How,
 }
 
-fn one(found: &[&Match], matcher: &mut Matcher<'_>) -> Option<Remedy> {
-    let component = &found.first()?.component;
-    let from = component.version.clone()?;
-    let advisories = matcher.advisories(&component.ecosystem, &component.name);
-    let to = smallest_clean(&component.ecosystem, &component.name, &from, &advisories);
-    let how = match &to {
+/// Where an upgrade of a component leads.
+#[derive(Debug)]
+struct Goal {
+    to: String,
+    /// Vulnerabilities that are still there.
+    left: BTreeSet<String>,
+}
+
+/// Finds upgrades, each once.
+#[derive(Debug, Default)]
+pub struct Advisor {
+    goals: HashMap<(Ecosystem, String, String), Option<Arc<Goal>>>,
+}
+
+impl Advisor {
+    /// Returns the upgrade of `component` that ends `vulnerability`; none where the
+    /// deployed version is not known.
+    pub fn upgrade(
+        &mut self,
+        component: &Located,
+        vulnerability: &str,
+        matcher: &mut Matcher<'_>,
+    ) -> Option<Upgrade> {
+        let from = component.version.clone()?;
+        let goal = self.goal(component, &from, matcher);
+        let goal = goal.filter(|goal| !goal.left.contains(vulnerability));
+        Some(Upgrade {
+            how: how(component, goal.as_deref()),
+            to: goal.map(|goal| goal.to.clone()),
+            from,
+        })
+    }
+
+    fn goal(
+        &mut self,
+        component: &Located,
+        from: &str,
+        matcher: &mut Matcher<'_>,
+    ) -> Option<Arc<Goal>> {
+        let Located {
+            ecosystem, name, ..
+        } = component;
+        let key = (ecosystem.clone(), name.clone(), from.to_owned());
+        let found = self.goals.entry(key);
+        let found = found.or_insert_with(|| {
+            let advisories = matcher.advisories(ecosystem, name);
+            goal(ecosystem, name, from, &advisories).map(Arc::new)
+        });
+        found.clone()
+    }
+}
+
+fn how(component: &Located, goal: Option<&Goal>) -> How {
+    match goal {
         None => How::NoFix,
         Some(_) if component.accepted.is_empty() => How::Unknown,
-        Some(to) if accepted(&component.accepted, to) => How::Relock,
+        Some(goal) if accepted(&component.accepted, &goal.to) => How::Relock,
         Some(_) => How::MoveParents,
-    };
-    Some(Remedy {
-        purl: component.purl.clone(),
-        name: component.name.clone(),
-        from,
-        to,
-        how,
-        closes: found.iter().map(|m| m.vulnerability.clone()).collect(),
-    })
+    }
+}
+
+/// Proposes one change for every affected component, and names what no version ends.
+pub fn propose(affected: &[Match], matcher: &mut Matcher<'_>) -> Vec<Remedy> {
+    let mut advisor = Advisor::default();
+    let mut remedies: BTreeMap<(&str, Option<String>), Remedy> = BTreeMap::new();
+    for found in affected {
+        let component = &found.component;
+        let upgrade = advisor.upgrade(component, &found.vulnerability, matcher);
+        let Some(Upgrade { from, to, how }) = upgrade else {
+            continue;
+        };
+        let remedy = remedies.entry((&component.purl, to.clone()));
+        let remedy = remedy.or_insert_with(|| Remedy {
+            purl: component.purl.clone(),
+            name: component.name.clone(),
+            from,
+            to,
+            how,
+            closes: Vec::new(),
+        });
+        remedy.closes.push(found.vulnerability.clone());
+    }
+    remedies.into_values().collect()
 }
 
 /// Returns whether every range of npm holds `version`.
@@ -105,25 +170,29 @@ fn accepted(ranges: &[String], version: &str) -> bool {
     })
 }
 
-/// Returns the smallest version above `from` that some advisory calls fixed and none
-/// calls affected. One step to the first fix often lands in the next vulnerability.
-fn smallest_clean(
-    ecosystem: &Ecosystem,
-    name: &str,
-    from: &str,
-    advisories: &[Advisory],
-) -> Option<String> {
+/// Returns the smallest version above `from` that some advisory calls fixed and that none
+/// calls affected; where each is affected by something, the one that leaves the fewest, if
+/// that are fewer than now. One step to the first fix often lands in the next
+/// vulnerability.
+fn goal(ecosystem: &Ecosystem, name: &str, from: &str, advisories: &[Advisory]) -> Option<Goal> {
     let scheme = Scheme::of(ecosystem)?;
     let current = scheme.read(from).ok()?;
     let of_package = || {
         advisories
             .iter()
             .filter(|a| a.withdrawn.is_none() && a.informational.is_none())
-            .flat_map(|a| &a.affected)
-            .filter(|a| a.ecosystem == *ecosystem && a.name == name)
+            .flat_map(|advisory| advisory.affected.iter().map(move |a| (advisory, a)))
+            .filter(|(_, a)| a.ecosystem == *ecosystem && a.name == name)
     };
-    let events = of_package().flat_map(|a| &a.ranges).flat_map(|r| &r.events);
-    let mut candidates: Vec<String> = events
+    let left = |version: &str, read: Option<&Version>| -> BTreeSet<String> {
+        of_package()
+            .filter(|(_, a)| !matches!(a.says(version, read), Says::NotAffected))
+            .map(|(advisory, _)| advisory.group.clone())
+            .collect()
+    };
+    let ranges = of_package().flat_map(|(_, a)| &a.ranges);
+    let mut candidates: Vec<String> = ranges
+        .flat_map(|range| &range.events)
         .filter_map(|event| match event {
             Event::Fixed(version) => Some(version.clone()),
             _ => None,
@@ -131,10 +200,20 @@ fn smallest_clean(
         .filter(|version| scheme.read(version).is_ok_and(|v| newer(&v, &current)))
         .collect();
     sort_versions(ecosystem, &mut candidates);
-    candidates.into_iter().find(|candidate| {
-        let read = scheme.read(candidate).ok();
-        of_package().all(|a| matches!(a.says(candidate, read.as_ref()), Says::NotAffected))
-    })
+    candidates.dedup();
+    let mut best: Option<Goal> = None;
+    let mut fewest = left(from, Some(&current)).len();
+    for to in candidates {
+        let left = left(&to, scheme.read(&to).ok().as_ref());
+        if left.len() < fewest {
+            fewest = left.len();
+            best = Some(Goal { to, left });
+        }
+        if fewest == 0 {
+            break;
+        }
+    }
+    best
 }
 
 fn newer(a: &Version, b: &Version) -> bool {

@@ -60,6 +60,7 @@ nearer by itself when more is known, and moves away only by a person with a reas
 Examples:
   airside vulns list
   airside vulns list --lane emergency --json
+  airside vulns plan
   airside vulns report --from 2026-10-01T00:00:00Z --to 2026-11-01T00:00:00Z
   airside vulns explain F-1f0c2a9b77d4
   airside vulns mitigate F-1f0c2a9b77d4 --with block-tool --tool search --reason 'until 2.4'
@@ -75,6 +76,8 @@ pub(crate) enum Vulns {
     List(VulnsList),
     /// Explain one: inputs with sources, rows of tables, clock, what happened
     Explain(VulnsExplain),
+    /// Propose one change for each server: upgrades that end its findings, and when
+    Plan(VulnsPlan),
     /// Report over a period: what ran, what was known, when, and what was done
     Report(VulnsReport),
     /// Move a deadline to a later day
@@ -138,6 +141,19 @@ impl LaneName {
 pub(crate) struct VulnsExplain {
     /// Its id, or an id of the vulnerability.
     pub(crate) id: String,
+    /// As of this time.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<Timestamp>,
+    #[command(flatten)]
+    pub(crate) node: NodeArgs,
+}
+
+/// Propose changes.
+#[derive(Debug, Args)]
+pub(crate) struct VulnsPlan {
+    /// Only that of this server.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) server: Option<String>,
     /// As of this time.
     #[arg(long, value_name = "TIME")]
     pub(crate) at: Option<Timestamp>,

@@ -1,5 +1,7 @@
 //! `airside vulns …`.
 
+mod plan;
+
 use airside_api::findings::{Decide, Verdict};
 use airside_base::{Clock as _, Fault, Kind, SystemClock, Timestamp};
 use airside_inventory::{
@@ -22,6 +24,7 @@ pub(crate) fn run(args: &Vulns, out: &mut Out) -> Result<(), Failure> {
     match args {
         Vulns::List(args) => list(args, out),
         Vulns::Explain(args) => explain(args, out),
+        Vulns::Plan(args) => plan::run(args, out),
         Vulns::Report(args) => report(args, out),
         Vulns::Extend(args) => {
             let wanted = Decide {

@@ -163,6 +163,7 @@ fn findings_are_opened_tightened_decided_and_closed_by_the_inventory() {
     ] {
         assert!(told.contains(part), "{part} in\n{told}");
     }
+    changes_are_proposed_by_server(&world);
     let middle = world.run(&["inventory", "--json"]).json()["at"]
         .as_str()
         .expect("a time")
@@ -223,6 +224,25 @@ fn findings_are_opened_tightened_decided_and_closed_by_the_inventory() {
     );
     reports_and_documents_come_from_the_ledger(&world, &middle);
     world.says_nothing_new_when_it_starts_again();
+}
+
+fn changes_are_proposed_by_server(world: &World) {
+    let plan = world.run(&["vulns", "plan"]).ok();
+    for part in [
+        "shop 2.3 eu: emergency change, at once, due ",
+        "  pkg:npm/left-pad 1.0.0 → 1.3.1: update the lock file\n    emergency: ends CVE-2026-1 (F-",
+        "back 7: ",
+        "  1 upgrades end 1 findings",
+    ] {
+        assert!(plan.contains(part), "{part} in\n{plan}");
+    }
+    let plan = world.run(&["vulns", "plan", "--server", "shop", "--json"]);
+    let plan = plan.json();
+    let step = &plan["changes"][0]["steps"][0];
+    assert_eq!(
+        (&step["from"], &step["to"]),
+        (&"1.0.0".into(), &"1.3.1".into())
+    );
 }
 
 fn reports_and_documents_come_from_the_ledger(world: &World, middle: &str) {

@@ -21,6 +21,7 @@ fn entries() -> Vec<Entered> {
             package: "pkg:npm/left-pad".to_owned(),
             versions: vec!["1.0.0".to_owned()],
             fixed: Vec::new(),
+            upgrades: Vec::new(),
             vectors: Vec::new(),
             feeds: String::new(),
             clock: Clock::start(at, None, &decision),

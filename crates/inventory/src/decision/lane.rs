@@ -1,5 +1,7 @@
 //! The lane of a change: at once, in a maintenance window, or with the next upgrade.
 
+use std::cmp::Reverse;
+
 use airside_base::Timestamp;
 use jiff::{Span, ToSpan as _, civil::Weekday, tz::TimeZone};
 use schemars::JsonSchema;
@@ -81,6 +83,18 @@ pub enum Lane {
 }
 
 impl Lane {
+    /// Returns what orders lanes by urgency: of two windows the earlier is greater.
+    #[must_use]
+    pub fn urgency(self) -> (u8, Reverse<Timestamp>) {
+        let never = Reverse(Timestamp::MAX);
+        match self {
+            Self::NextUpgrade => (0, never),
+            Self::Window { start, .. } => (1, Reverse(start)),
+            Self::OutOfCycle => (2, never),
+            Self::Emergency => (3, never),
+        }
+    }
+
     /// Returns its name.
     #[must_use]
     pub fn name(self) -> &'static str {

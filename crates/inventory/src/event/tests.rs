@@ -12,6 +12,7 @@ use crate::{
         tests::inputs,
     },
     feeds::Kind as Sort,
+    remedy::How,
 };
 
 fn judged() -> Box<Judged> {
@@ -28,6 +29,11 @@ fn judged() -> Box<Judged> {
         package: "pkg:npm/left-pad".to_owned(),
         versions: vec!["1.0.0".to_owned()],
         fixed: vec!["1.3.1".to_owned()],
+        upgrades: vec![Upgrade {
+            from: "1.0.0".to_owned(),
+            to: Some("1.3.1".to_owned()),
+            how: How::Relock,
+        }],
         vectors: vec!["CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H".to_owned()],
         feeds: "f00d".to_owned(),
         decision,

@@ -29,6 +29,14 @@ fn index() -> Index {
         serde_json::json!([{"introduced": "0"}]),
         small,
     );
+    add("CVE-2026-5", "d", range("0", "1.1.0"), small);
+    add(
+        "CVE-2026-6",
+        "d",
+        serde_json::json!([{"introduced": "0"}]),
+        small,
+    );
+    add("CVE-2026-7", "d", range("1.1.0", "1.2.0"), small);
     builder.known(
         "CVE-2026-1",
         Known {
@@ -110,6 +118,24 @@ fn upgrades_skip_versions_with_the_next_vulnerability() {
             ("a", Some("1.2.0"), How::Relock),
             ("b", Some("3.0.0"), How::MoveParents),
             ("c", None, How::NoFix),
+        ]
+    );
+}
+
+#[test]
+fn what_can_be_ended_is_ended_where_something_stays() {
+    let report = run(&inventory(&[("d", "1.0.0")]), setting(Reach::Local));
+    let proposed: Vec<_> = report
+        .remedies
+        .iter()
+        .map(|r| (r.to.as_deref(), r.how, r.closes.join(" ")))
+        .collect();
+    // 1.1.0 ends one and brings another: only 1.2.0 leaves fewer than there are.
+    assert_eq!(
+        proposed,
+        [
+            (None, How::NoFix, "CVE-2026-6".to_owned()),
+            (Some("1.2.0"), How::Relock, "CVE-2026-5".to_owned()),
         ]
     );
 }
