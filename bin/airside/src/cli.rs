@@ -133,7 +133,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Config(Config),
     /// Review code, and sample what people review
-    Review(review::Review),
+    Review(Box<review::Review>),
     /// Make, replace and list keys of callers
     #[command(subcommand)]
     Key(Key),

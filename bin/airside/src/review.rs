@@ -83,7 +83,11 @@ fn read(what: &What, base: Option<&str>) -> Result<Report, Failure> {
     );
     bar.enable_steady_tick(std::time::Duration::from_millis(100));
     let rules = rules(what)?;
-    let report = review(&request, &rules, &|stage| bar.set_message(name(stage)));
+    request.memory = what.memory.clone();
+    let report = review(&request, &rules, &|stage| match stage {
+        Stage::Note(text) => bar.suspend(|| note(&text)),
+        stage => bar.set_message(name(&stage)),
+    });
     bar.finish_and_clear();
     report.map_err(|error| Failure::new(Exit::Failed, error.fault()))
 }
@@ -174,13 +178,19 @@ fn rules(what: &What) -> Result<Rules, Failure> {
     Ok(rules)
 }
 
-fn name(stage: Stage) -> &'static str {
+/// Tells a person what is no finding.
+#[expect(clippy::print_stderr, reason = "results are on standard output")]
+fn note(text: &str) {
+    eprintln!("note: {}", printable(text));
+}
+
+fn name(stage: &Stage) -> &'static str {
     match stage {
         Stage::Reading => "reading files",
         Stage::Comparing => "comparing with the revision",
         Stage::Rules => "looking for weaknesses",
         Stage::Copies => "looking for copies",
-        Stage::Done => "done",
+        Stage::Done | Stage::Note(_) => "done",
     }
 }
 

@@ -168,6 +168,13 @@ fn family(language: Language) -> usize {
     }
 }
 
+/// Returns the lines of the tokens of `source`, in order: of code, without comments and
+/// documentation.
+#[must_use]
+pub fn token_lines(source: &Source) -> Vec<u32> {
+    lex::lex(source.language, &source.text).lines
+}
+
 /// Returns how many lines `sources` have.
 #[must_use]
 pub fn lines(sources: &[Source]) -> usize {

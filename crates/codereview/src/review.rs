@@ -13,7 +13,7 @@ use crate::{
     checks::Subject,
     copies,
     finding::{Certainty, Draft, Printer, Report},
-    flow,
+    flow::{self, memory::Memory},
     house::House,
     rules::Rules,
     source::{self, Limits, Tree},
@@ -43,6 +43,8 @@ pub struct Request {
     pub house: House,
     /// The only thing to look for, or everything.
     pub only: Option<Part>,
+    /// Folder of what earlier reviews have learned.
+    pub memory: Option<PathBuf>,
 }
 
 impl Request {
@@ -56,6 +58,7 @@ impl Request {
             copies: copies::Options::default(),
             house: House::default(),
             only: None,
+            memory: None,
         }
     }
 
@@ -65,7 +68,7 @@ impl Request {
 }
 
 /// What a review is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stage {
     /// Reading files.
     Reading,
@@ -77,6 +80,8 @@ pub enum Stage {
     Copies,
     /// Done.
     Done,
+    /// Something that a person should know and that is no finding.
+    Note(String),
 }
 
 /// Reviews what `request` names by `rules`, telling `progress` of each stage.
@@ -102,7 +107,15 @@ pub fn run(
     };
     progress(Stage::Rules);
     let scan = match request.asks_for(Part::Weaknesses) {
-        true => flow::scan(&sources, rules),
+        true => {
+            let mut memory = remember(request, rules, progress);
+            let scan = flow::scan(&sources, rules, memory.as_mut());
+            if let Some(why) = memory.as_ref().and_then(Memory::dropped) {
+                let text = format!("what earlier reviews had learned was dropped: {why}");
+                progress(Stage::Note(text));
+            }
+            scan
+        }
         false => flow::Scan::default(),
     };
     // Whoever asks for a part has not looked at the rest.
@@ -152,4 +165,17 @@ pub fn run(
     report.brief = subject.map(|subject| brief::brief(&subject, &report.findings));
     progress(Stage::Done);
     Ok(report)
+}
+
+/// Opens what earlier reviews have learned, if the request names a folder.
+fn remember(request: &Request, rules: &Rules, progress: &dyn Fn(Stage)) -> Option<Memory> {
+    let folder = request.memory.as_ref()?;
+    match Memory::open(folder, &request.root, rules.identity()) {
+        Ok(memory) => Some(memory),
+        Err(why) => {
+            let text = format!("nothing is remembered of this review: {why}");
+            progress(Stage::Note(text));
+            None
+        }
+    }
 }

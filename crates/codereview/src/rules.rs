@@ -15,7 +15,14 @@ use ast_grep_core::Matcher as _;
 use memchr::memmem::Finder;
 use rustc_hash::FxHashMap;
 
-use crate::{finding::Certainty, flow::value::Clean, source::Language};
+use crate::{
+    finding::Certainty,
+    flow::{
+        memory::{Digest, digest_of},
+        value::Clean,
+    },
+    source::Language,
+};
 
 pub use load::Error;
 pub(crate) use spec::Shape;
@@ -32,6 +39,8 @@ pub struct Rules {
     pub(crate) classes: Vec<String>,
     /// Patterns by language.
     pub(crate) patterns: FxHashMap<Language, Patterns>,
+    /// Of the texts, in their order.
+    texts: Digest,
 }
 
 /// The patterns of one language.
@@ -166,6 +175,16 @@ impl Rules {
                 rule.message.as_str(),
             )
         })
+    }
+
+    /// Returns what says whether findings of another review hold: the texts of the rules and
+    /// the program that applies them.
+    pub(crate) fn identity(&self) -> Digest {
+        let program = std::env::current_exe().and_then(std::fs::metadata);
+        let program = program.and_then(|data| Ok((data.len(), data.modified()?)));
+        let version = env!("CARGO_PKG_VERSION");
+        let text = format!("{:032x} {version} {:?}", self.texts, program.ok());
+        digest_of(text.as_bytes())
     }
 
     /// Returns whether any rule follows values through `language`.

@@ -68,6 +68,10 @@ pub(crate) struct What {
     /// not find.
     #[arg(long, value_name = "FILE")]
     pub(crate) rules: Vec<PathBuf>,
+    /// Folder of what earlier reviews have learned: only what changed is looked at again. Not
+    /// one that others can write to.
+    #[arg(long, value_name = "FOLDER", env = "AIRSIDE_REVIEW_MEMORY")]
+    pub(crate) memory: Option<PathBuf>,
     /// Look for nothing else: not for what a change owes either.
     #[arg(long, value_enum, value_name = "WHAT")]
     pub(crate) only: Option<Only>,

@@ -303,6 +303,47 @@ fn value_is_followed_from_the_tool_to_the_shell() {
     assert_eq!(place.run(&["review"]).code, Some(0));
 }
 
+#[test]
+fn memory_of_earlier_reviews_changes_no_finding() {
+    let place = Place::new();
+    let tool = "from shell import run_line\n\n@mcp.tool()\ndef export(hotel: str) -> str:\n    \
+                return run_line(hotel)\n";
+    write_below(&place, "tree/server.py", tool);
+    let shell =
+        |how: &str| format!("import subprocess as sp\n\ndef run_line(line):\n    return {how}\n");
+    let review = |memory: &[&str]| {
+        let usual = ["review", "tree", "--fail-on", "none", "--format", "json"];
+        place.run(&[&usual[..], memory].concat())
+    };
+    let remembered = ["--memory", "kept"];
+    for how in [
+        "sp.run(line, shell=True)",
+        "sp.run([line])",
+        "sp.run(line, shell=True)",
+    ] {
+        write_below(&place, "tree/shell.py", &shell(how));
+        let fresh = review(&[]).json();
+        assert_eq!(review(&remembered).json(), fresh, "{how}");
+        assert_eq!(review(&remembered).json(), fresh, "{how}");
+    }
+    let index = std::fs::read_dir(place.path("kept"))
+        .expect("the folder was made")
+        .map(|entry| entry.expect("a file").path())
+        .find(|path| path.extension().is_some_and(|end| end == "index"))
+        .expect("something is kept");
+    std::fs::write(index, "airside1, or so it says").expect("it is ours");
+    let damaged = review(&remembered);
+    assert!(
+        damaged
+            .stderr
+            .contains("note: what earlier reviews had learned was dropped")
+    );
+    assert_eq!(damaged.json(), review(&[]).json());
+    // Copies alone have no way of a value.
+    let copies = review(&["--only", "copies"]).json();
+    assert_eq!(copies["findings"].as_array().map(Vec::len), Some(0));
+}
+
 const RULE: &str = "id: no-sleep
 languages: [python]
 class: house

@@ -7,8 +7,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::{
     entry,
     ir::{Expression, Name, Statement, Target, Test},
-    program::Program,
     value::{ALL, Clean, FunctionId, Origin, Standing, Taint, Value, Way},
+    view::View,
 };
 
 /// Expressions that are looked at for one function, closures included.
@@ -57,7 +57,7 @@ pub(super) struct Outcome {
 
 /// One function while it is looked at.
 pub(super) struct Frame<'p> {
-    pub(super) program: &'p Program<'p>,
+    pub(super) program: &'p View<'p>,
     pub(super) unit: u32,
     pub(super) class: Option<Name>,
     pub(super) names: FxHashMap<Name, Value>,
@@ -74,7 +74,7 @@ pub(super) struct Frame<'p> {
 }
 
 /// Looks at one function.
-pub(super) fn function(program: &Program<'_>, id: FunctionId) -> Outcome {
+pub(super) fn function(program: &View<'_>, id: FunctionId) -> Outcome {
     let function = program.function(id);
     let mut frame = Frame {
         program,

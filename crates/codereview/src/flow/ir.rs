@@ -1,6 +1,6 @@
 //! What a program says, as far as the way of values needs it: one form for all languages.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustc_hash::FxHashMap;
 
@@ -15,8 +15,9 @@ pub(crate) struct Unit {
     /// Path below the root.
     pub(crate) path: String,
     pub(crate) language: Option<Language>,
-    /// The first is the body of the file.
-    pub(crate) functions: Vec<Function>,
+    /// The first is the body of the file. Not there while nobody looks into a file that is
+    /// known from an earlier review.
+    pub(crate) functions: OnceLock<Vec<Function>>,
     /// Functions by name: `f`, `Class.f`.
     pub(crate) names: FxHashMap<Name, usize>,
     /// Local names of what is imported, and the dotted path that each stands for.

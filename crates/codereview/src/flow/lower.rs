@@ -25,15 +25,17 @@ pub(crate) fn lower(path: &str, language: Language, document: &Document) -> Unit
         unit: Unit {
             path: path.to_owned(),
             language: Some(language),
-            functions: vec![Function::default()],
             ..Unit::default()
         },
+        functions: vec![Function::default()],
         class: Vec::new(),
         inner: 0,
         exported: 0,
     };
     let body = lowerer.statements(document.tree.root_node());
-    lowerer.unit.functions[0].body = body;
+    let mut functions = lowerer.functions;
+    functions[0].body = body;
+    lowerer.unit.functions = functions.into();
     lowerer.unit
 }
 
@@ -41,6 +43,7 @@ struct Lowerer<'a> {
     text: &'a str,
     language: Language,
     unit: Unit,
+    functions: Vec<Function>,
     class: Vec<Name>,
     /// Functions that are open.
     inner: usize,

@@ -5,9 +5,9 @@
 //! * A file is looked at only if it holds a word of a rule; of a tree each node is visited
 //!   once, whatever the number of rules.
 
-use ast_grep_core::{Node, matcher::MatcherExt as _, tree_sitter::StrDoc};
-use ast_grep_language::SupportLang;
+use ast_grep_core::matcher::MatcherExt as _;
 
+use super::memory::Match;
 use crate::{
     copies::Place,
     finding::{Certainty, Draft, Step},
@@ -54,10 +54,10 @@ impl<'r> Wanted<'r> {
     }
 
     /// Returns what they find in `document`.
-    pub(super) fn find(mut self, source: &Source, document: Document, rules: &Rules) -> Vec<Draft> {
-        let mut drafts = Vec::new();
+    pub(super) fn find(mut self, source: &Source, document: Document, rules: &Rules) -> Vec<Match> {
+        let mut matches = Vec::new();
         let Some(patterns) = self.patterns else {
-            return drafts;
+            return matches;
         };
         let tree = ast_grep_core::AstGrep::doc(document);
         for node in tree.root().dfs() {
@@ -72,22 +72,23 @@ impl<'r> Wanted<'r> {
                     continue;
                 };
                 *left -= 1;
-                let rule = &rules.rules[pattern.rule];
-                let one = draft(source, rule, &found);
-                if rule.in_tests || !source.is_test_at(one.place.from) {
-                    drafts.push(one);
+                let from = found.start_pos().line() as u32 + 1;
+                if rules.rules[pattern.rule].in_tests || !source.is_test_at(from) {
+                    matches.push(Match {
+                        rule: pattern.rule,
+                        lines: (from, found.end_pos().line() as u32 + 1),
+                        text: found.text().as_bytes().to_vec(),
+                    });
                 }
             }
         }
-        drafts
+        matches
     }
 }
 
-fn draft(source: &Source, rule: &Rule, node: &Node<'_, StrDoc<SupportLang>>) -> Draft {
-    let (from, to) = (
-        node.start_pos().line() as u32 + 1,
-        node.end_pos().line() as u32 + 1,
-    );
+/// Returns a match as a finding.
+pub(super) fn draft(source: &Source, rule: &Rule, found: &Match) -> Draft {
+    let (from, to) = found.lines;
     Draft {
         rule: rule.id.clone(),
         class: rule.class.clone(),
@@ -109,6 +110,6 @@ fn draft(source: &Source, rule: &Rule, node: &Node<'_, StrDoc<SupportLang>>) -> 
             }],
         },
         related: Vec::new(),
-        text: node.text().as_bytes().to_vec(),
+        text: found.text.clone(),
     }
 }

@@ -6,12 +6,14 @@ use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
-    entry,
     evaluate::Hit,
-    ir::{Target, Unit},
+    ir::{Name, Unit},
     lower::lower,
+    memory::{Match, Memory},
     pattern,
     program::{self, Program},
+    recall,
+    told::{Face, Told},
     value::{FunctionId, Origin, Way},
 };
 use crate::{
@@ -30,60 +32,113 @@ pub(crate) struct Scan {
     pub(crate) skipped: Vec<(Skip, String)>,
 }
 
-/// Applies `rules` to `sources`.
-pub(crate) fn scan(sources: &[Source], rules: &Rules) -> Scan {
-    let read = |source: &Source| {
+/// Applies `rules` to `sources`, with what `memory` knows of them.
+pub(crate) fn scan(sources: &[Source], rules: &Rules, memory: Option<&mut Memory>) -> Scan {
+    let Some(memory) = memory else {
+        return from_scratch(sources, rules);
+    };
+    match recall::scan(sources, rules, memory) {
+        Some(scan) => scan,
+        None => {
+            memory.forget("a part of it is not what its digest says");
+            from_scratch(sources, rules)
+        }
+    }
+}
+
+fn from_scratch(sources: &[Source], rules: &Rules) -> Scan {
+    let read: Vec<Parsed> = sources
+        .par_iter()
+        .map(|source| Parsed::of(source, rules))
+        .collect();
+    let mut units: Vec<Unit> = Vec::with_capacity(sources.len());
+    let mut found = Scan::default();
+    for (source, parsed) in sources.iter().zip(read) {
+        found.add(source, rules, &parsed.matches, parsed.skip);
+        units.extend(parsed.unit);
+    }
+    let (program, result) = program::run(&units, rules, None);
+    found.report(sources, &program, &result.told);
+    found
+}
+
+/// What one file gives by itself.
+pub(super) struct Parsed {
+    /// Nothing if it is left out.
+    pub(super) unit: Option<Unit>,
+    pub(super) matches: Vec<Match>,
+    pub(super) skip: Option<Skip>,
+}
+
+impl Parsed {
+    pub(super) fn of(source: &Source, rules: &Rules) -> Self {
         let wanted = pattern::Wanted::of(source, rules);
+        let mut parsed = Self {
+            unit: Some(Unit {
+                path: source.path.clone(),
+                language: Some(source.language),
+                ..Unit::default()
+            }),
+            matches: Vec::new(),
+            skip: None,
+        };
         let is_followed = rules.follows(source.language);
         if !is_followed && wanted.is_empty() {
             // Nothing that any rule looks for can be in it: it is not parsed.
-            return Ok((Unit::default(), Vec::new()));
+            return parsed;
         }
-        let document = syntax::parse(source.language, &source.text)
-            .map_err(|why| (why, source.path.clone()))?;
-        let unit = match is_followed {
-            true => lower(&source.path, source.language, &document),
-            false => Unit::default(),
-        };
-        let drafts = wanted.find(source, document, rules);
-        Ok::<_, (Skip, String)>((unit, drafts))
-    };
-    let mut found = Scan::default();
-    let mut units: Vec<Unit> = Vec::with_capacity(sources.len());
-    let mut texts: FxHashMap<String, &Source> = FxHashMap::default();
-    for (source, one) in sources
-        .iter()
-        .zip(sources.par_iter().map(read).collect::<Vec<_>>())
-    {
-        match one {
-            Ok((unit, drafts)) => {
-                units.push(unit);
-                texts.insert(source.path.clone(), source);
-                found.drafts.extend(drafts);
+        match syntax::parse(source.language, &source.text) {
+            Err(why) => (parsed.unit, parsed.skip) = (None, Some(why)),
+            Ok(document) => {
+                if is_followed {
+                    parsed.unit = Some(lower(&source.path, source.language, &document));
+                }
+                parsed.matches = wanted.find(source, document, rules);
             }
-            Err(skipped) => found.skipped.push(skipped),
         }
+        parsed
     }
-    let (program, result) = program::run(&units, rules);
-    for (unit, functions) in units.iter().zip(&result.outcomes) {
-        if functions.iter().any(|one| one.is_cut) {
-            found.skipped.push((Skip::TooSlow, unit.path.clone()));
+}
+
+impl Scan {
+    pub(super) fn add(
+        &mut self,
+        source: &Source,
+        rules: &Rules,
+        matches: &[Match],
+        skip: Option<Skip>,
+    ) {
+        let drafts = matches.iter();
+        let drafts = drafts.map(|one| pattern::draft(source, &rules.rules[one.rule], one));
+        self.drafts.extend(drafts);
+        self.skipped
+            .extend(skip.map(|why| (why, source.path.clone())));
+    }
+
+    /// Adds what values from outside do.
+    pub(super) fn report(&mut self, sources: &[Source], program: &Program<'_>, told: &[Told]) {
+        for (unit, told) in program.units.iter().zip(told) {
+            if told.is_cut {
+                self.skipped.push((Skip::TooSlow, unit.path.clone()));
+            }
         }
+        let mut reporter = Reporter {
+            program,
+            texts: sources
+                .iter()
+                .map(|source| (source.path.as_str(), source))
+                .collect(),
+            best: FxHashMap::default(),
+        };
+        reporter.report(told);
+        let mut drafts: Vec<Draft> = reporter
+            .best
+            .into_values()
+            .map(|(_, draft)| draft)
+            .collect();
+        drafts.sort_by(|one, other| (&one.place, &one.rule).cmp(&(&other.place, &other.rule)));
+        self.drafts.extend(drafts);
     }
-    let mut reporter = Reporter {
-        program: &program,
-        texts: &texts,
-        best: FxHashMap::default(),
-    };
-    reporter.report(&result);
-    let mut drafts: Vec<Draft> = reporter
-        .best
-        .into_values()
-        .map(|(_, draft)| draft)
-        .collect();
-    drafts.sort_by(|one, other| (&one.place, &one.rule).cmp(&(&other.place, &other.rule)));
-    found.drafts.extend(drafts);
-    found
 }
 
 /// Returns the message of a rule with its advice.
@@ -96,28 +151,22 @@ pub(super) fn message(rule: &Rule) -> String {
 
 struct Reporter<'p> {
     program: &'p Program<'p>,
-    texts: &'p FxHashMap<String, &'p Source>,
+    texts: FxHashMap<&'p str, &'p Source>,
     /// The surest finding of each class at each call.
     best: FxHashMap<(u32, usize, String), (Certainty, Draft)>,
 }
 
 impl Reporter<'_> {
-    fn report(&mut self, result: &program::Result) {
-        let outcomes = || result.outcomes.iter().flatten();
-        let called: FxHashSet<FunctionId> = outcomes()
+    fn report(&mut self, told: &[Told]) {
+        let called: FxHashSet<FunctionId> = told
+            .iter()
             .flat_map(|one| one.calls.iter().copied())
             .collect();
-        let mut entries: FxHashMap<FunctionId, Vec<super::ir::Name>> = outcomes()
-            .flat_map(|one| one.entries.iter().cloned())
-            .collect();
-        for (unit, one) in self.program.units.iter().enumerate() {
-            for (at, function) in one.functions.iter().enumerate() {
-                if !function.is_inner && entry::is_tool(&function.marks) {
-                    entries.entry((unit as u32, at as u32)).or_default();
-                }
-            }
+        let mut entries: FxHashMap<FunctionId, &[Name]> = FxHashMap::default();
+        for (id, clean) in told.iter().flat_map(|one| &one.entries) {
+            entries.insert(*id, clean);
         }
-        for outcome in outcomes() {
+        for outcome in told {
             for hit in &outcome.hits {
                 let certainty = match hit.taint.is_guessed {
                     true => Certainty::Likely,
@@ -131,13 +180,14 @@ impl Reporter<'_> {
                 }
             }
         }
-        for (unit, functions) in result.outcomes.iter().enumerate() {
-            for (at, outcome) in functions.iter().enumerate() {
-                let id = (unit as u32, at as u32);
-                let entry = entries.get(&id);
-                let is_open = !called.contains(&id) && self.program.function(id).is_public;
-                for hit in &outcome.summary.hits {
-                    self.of_parameter(id, hit, entry, is_open);
+        for (unit, told) in told.iter().enumerate() {
+            for face in &told.faces {
+                let id = (unit as u32, face.at);
+                let marked = face.is_tool.then_some(&[][..]);
+                let entry = entries.get(&id).copied().or(marked);
+                let is_open = !called.contains(&id) && face.is_public;
+                for hit in &face.hits {
+                    self.of_parameter(id, hit, face, (entry, is_open));
                 }
             }
         }
@@ -147,27 +197,23 @@ impl Reporter<'_> {
         &mut self,
         id: FunctionId,
         hit: &Hit,
-        entry: Option<&Vec<super::ir::Name>>,
-        is_open: bool,
+        face: &Face,
+        (entry, is_open): (Option<&[Name]>, bool),
     ) {
-        let function = self.program.function(id);
         let Origin::Parameter(at) = hit.taint.origin else {
             return;
         };
-        let Some(parameter) = function.parameters.get(usize::from(at)) else {
+        let Some((name, is_outside)) = face.parameters.get(usize::from(at)) else {
             return;
         };
-        let name = match &parameter.target {
-            Target::Name(name) => Arc::clone(name),
-            _ => Arc::from("its argument"),
-        };
+        let name = name.clone().unwrap_or_else(|| Arc::from("its argument"));
         let first = Step {
             path: self.program.units[id.0 as usize].path.clone(),
-            line: function.line,
-            what: format!("`{name}` of `{}` is chosen outside", function.name),
+            line: face.line,
+            what: format!("`{name}` of `{}` is chosen outside", face.name),
         };
         if let Some(clean) = entry
-            && entry::is_outside(parameter)
+            && *is_outside
             && !clean.contains(&name)
         {
             let certainty = match hit.taint.is_guessed {
@@ -177,10 +223,7 @@ impl Reporter<'_> {
             self.add(hit, certainty, Some(first));
         } else if is_open && let Some(certainty) = self.rule(hit).public {
             let first = Step {
-                what: format!(
-                    "`{name}` of `{}`, whose callers are not known",
-                    function.name
-                ),
+                what: format!("`{name}` of `{}`, whose callers are not known", face.name),
                 ..first
             };
             self.add(hit, certainty, Some(first));
@@ -194,7 +237,7 @@ impl Reporter<'_> {
     fn add(&mut self, hit: &Hit, certainty: Certainty, first: Option<Step>) {
         let rule = self.rule(hit);
         let unit = &self.program.units[hit.unit as usize];
-        let Some(source) = self.texts.get(&unit.path) else {
+        let Some(source) = self.texts.get(unit.path.as_str()) else {
             return;
         };
         if !rule.in_tests && source.is_test_at(hit.lines.0) {

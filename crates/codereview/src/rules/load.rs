@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     finding::Certainty,
-    flow::{self, value::ALL},
+    flow::{self, memory::digest_of, value::ALL},
     source::{Language, Source},
     syntax,
 };
@@ -124,7 +124,7 @@ impl Rules {
             language,
             text: text.as_bytes().to_vec(),
         };
-        let found = flow::scan(std::slice::from_ref(&source), self);
+        let found = flow::scan(std::slice::from_ref(&source), self, None);
         found.drafts.iter().any(|draft| draft.rule == rule.id)
     }
 
@@ -145,6 +145,8 @@ impl Rules {
     }
 
     fn add(&mut self, name: &str, text: &str) -> Result<(), Error> {
+        let before = self.texts.to_le_bytes();
+        self.texts = digest_of(&[&before[..], text.as_bytes()].concat());
         let malformed = |reason: String| Error::Malformed {
             file: name.to_owned(),
             reason,

@@ -127,7 +127,7 @@ impl Lowerer<'_> {
 
     /// A function inside a function is a value under its name there.
     fn bind_inner(&self, at: usize, out: &mut Vec<Statement>) {
-        let function = &self.unit.functions[at];
+        let function = &self.functions[at];
         if function.is_inner {
             out.push(Statement::Let {
                 target: Target::Name(Arc::clone(&function.name)),
@@ -177,8 +177,8 @@ impl Lowerer<'_> {
             None => self.class.last().cloned(),
         };
         let is_public = self.is_public(node, &name);
-        let at = self.unit.functions.len();
-        self.unit.functions.push(Function::default());
+        let at = self.functions.len();
+        self.functions.push(Function::default());
         let parameters = self.parameters(node, receiver);
         let is_inner = self.inner > 0;
         if !name.is_empty() && !is_inner {
@@ -199,7 +199,7 @@ impl Lowerer<'_> {
         if self.language == Language::Rust {
             give_last(&mut statements, body.and_then(last));
         }
-        self.unit.functions[at] = Function {
+        self.functions[at] = Function {
             name,
             class,
             parameters,
@@ -357,7 +357,7 @@ impl Lowerer<'_> {
             };
             self.unit.names.entry(key).or_insert(at);
             let is_public = self.exported > 0;
-            let function = &mut self.unit.functions[at];
+            let function = &mut self.functions[at];
             function.name = name;
             function.is_public |= is_public;
             return;

@@ -52,7 +52,7 @@ impl Lowerer<'_> {
             | "generator_function"
             | "function" => {
                 let at = self.function(node, Vec::new());
-                self.unit.functions[at].is_inner = true;
+                self.functions[at].is_inner = true;
                 Expression::Function(at)
             }
             "assignment_expression" | "named_expression" | "augmented_assignment_expression" => {

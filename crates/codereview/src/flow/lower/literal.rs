@@ -159,8 +159,8 @@ impl Lowerer<'_> {
                 }
                 "method_definition" => {
                     let at = self.function(child, Vec::new());
-                    self.unit.functions[at].is_inner = true;
-                    let name = Arc::clone(&self.unit.functions[at].name);
+                    self.functions[at].is_inner = true;
+                    let name = Arc::clone(&self.functions[at].name);
                     fields.push((name, Expression::Function(at)));
                 }
                 _ => {

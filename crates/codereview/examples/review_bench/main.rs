@@ -2,13 +2,19 @@
 //!
 //! * `patterns TREE RULES [PLACES]`, `taint TREE`, `copies TREE`: one run of one part; prints
 //!   one JSON object. PLACES gets what was found, `rule TAB path TAB line`.
+//! * `warm TREE FOLDER REV`: a review of what was added since REV, with what earlier runs
+//!   have left in FOLDER; tells on standard error when each stage begins.
 //! * `same PLACES OTHER`: how much of what another engine found (semgrep's JSON) is in PLACES.
+//! * `agree TREE JSCPD PMD…`: how many of the lines that both other programs call copies are
+//!   copies to us, from their reports (JSON, and XML of CPD for each language).
 //! * `rules RULES`: prints the rules as another engine reads them (semgrep).
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "a program for people"
 )]
+
+mod agree;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,6 +23,7 @@ use std::{
     process::ExitCode,
 };
 
+use airside_base::{Clock as _, SystemClock};
 use airside_codereview::{
     finding::Report,
     review::{self, Part, Request},
@@ -37,14 +44,16 @@ fn main() -> ExitCode {
         ["patterns", tree, rules, places] => {
             patterns(tree, Path::new(rules), Some(Path::new(places)))
         }
+        ["warm", tree, memory, base] => warm(tree, Path::new(memory), base),
         ["taint", tree] => run(tree, Part::Weaknesses, &Rules::builtin()).map(|report| {
             print(&report, Rules::builtin().len());
         }),
+        ["agree", tree, jscpd, pmd @ ..] => agree::print(tree, Path::new(jscpd), pmd),
         ["same", places, other] => same(Path::new(places), Path::new(other)),
         ["copies", tree] => run(tree, Part::Copies, &Rules::default()).map(|report| {
             print(&report, 0);
         }),
-        _ => Err("review_bench patterns|taint|copies|rules|same …".to_owned()),
+        _ => Err("review_bench patterns|taint|copies|rules|same|agree …".to_owned()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -63,6 +72,21 @@ fn run(tree: &str, only: Part, rules: &Rules) -> Result<Report, String> {
     let mut request = Request::new(Path::new(tree));
     request.only = Some(only);
     review::run(&request, rules, &|_| {}).map_err(|error| error.to_string())
+}
+
+/// Reviews what was changed since `base`, with what earlier runs have learned.
+fn warm(tree: &str, memory: &Path, base: &str) -> Result<(), String> {
+    let mut request = Request::new(Path::new(tree));
+    request.memory = Some(memory.to_owned());
+    request.base = Some(base.to_owned());
+    let rules = Rules::builtin();
+    let clock = SystemClock::new();
+    let report = review::run(&request, &rules, &|stage| {
+        eprintln!("{:>5} ms {stage:?}", clock.monotonic().as_millis());
+    })
+    .map_err(|error| error.to_string())?;
+    print(&report, rules.len());
+    Ok(())
 }
 
 fn patterns(tree: &str, path: &Path, places: Option<&Path>) -> Result<(), String> {
