@@ -207,7 +207,10 @@ impl Decision {
             lines.push(format!("shorter deadline: {when} ({})", cap.source));
         }
         if !i.fixable {
-            lines.push("no fixed version is known: mitigate, with the same deadline".to_owned());
+            lines.push(
+                "no fixed version is known: the lane is mitigation, with its own deadline"
+                    .to_owned(),
+            );
         }
         for feed in &i.stale {
             lines.push(format!("made with a stale feed: {feed}"));

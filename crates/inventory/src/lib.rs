@@ -26,3 +26,6 @@ pub mod scan;
 pub mod state;
 pub mod version;
 pub mod vex;
+
+#[cfg(test)]
+mod rules;

@@ -74,6 +74,9 @@ pub struct Left {
     /// The deadline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<Timestamp>,
+    /// Until when attackers have to be kept away, where no fix is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mitigate_by: Option<Timestamp>,
     /// What keeps attackers away meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mitigation: Option<String>,
@@ -86,6 +89,7 @@ impl Left {
             vulnerability: judged.vulnerability.clone(),
             package: judged.package.clone(),
             due: judged.clock.due,
+            mitigate_by: judged.clock.mitigate_by,
             mitigation: judged.clock.mitigation.as_ref().map(|m| m.words()),
         }
     }

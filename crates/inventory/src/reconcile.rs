@@ -7,7 +7,8 @@
 //! * A finding is closed as fixed only when an inventory of the server that was read
 //!   whole does not hold an affected version any more. One that could not be read, and
 //!   a feed that lost an advisory, close nothing.
-//! * Its id holds no version: a move from one affected version to another keeps the clock.
+//! * Its id holds no version: a move from one affected version to another keeps the clock,
+//!   and so do another name of the server and of the vulnerability.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +18,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use crate::{
     component::{Inventory, purl},
     decision::{
-        decide,
+        Decision, decide,
         derive::{self, Setting, stale},
         lane::{self, Plan},
         sla::Clock,
@@ -26,7 +27,7 @@ use crate::{
     index::{Index, hex},
     matching::{Match, Matcher, Standing},
     remedy::{Advisor, Upgrade},
-    state::{Finding, State, day},
+    state::{Finding, Server, State, day},
 };
 
 /// A server and what it is made of.
@@ -95,14 +96,19 @@ pub fn reconcile(
             .or_default()
             .push(finding);
     }
+    let renamed = renamed(state, targets);
     for target in targets {
         let priors = of_server.remove(target.server.as_str()).unwrap_or_default();
+        let old = renamed.get(target.server.as_str());
+        let former = old.and_then(|old| of_server.get(old)).cloned();
+        let former = former.unwrap_or_default();
         let round = Round {
             target,
             state,
             index,
             rules,
             now,
+            former: &former,
         };
         round.run(&priors, (&mut matcher, &mut advisor), &mut events);
     }
@@ -119,7 +125,13 @@ pub fn reconcile(
             events.push(Event::Closed {
                 id: finding.judged.id.clone(),
                 why: Closed::Retired,
-                evidence: "the server is no longer configured".to_owned(),
+                evidence: match renamed
+                    .iter()
+                    .find(|(_, old)| **old == finding.judged.server)
+                {
+                    Some((new, _)) => format!("the server is called {new} now"),
+                    None => "the server is no longer configured".to_owned(),
+                },
             });
         }
     }
@@ -164,8 +176,10 @@ fn pass(state: &State, now: Timestamp, events: &mut Vec<Event>) {
             });
         }
         let told = finding.and_then(|finding| finding.overdue);
-        if let Some(due) = judged.clock.due
-            && now > due
+        // What was decided since it was judged last counts.
+        let clock = finding.filter(|f| f.judged.clock.mitigation.is_some());
+        let clock = clock.map_or(&judged.clock, |f| &f.judged.clock);
+        if let Some(due) = clock.passed(now)
             && told != Some(due)
         {
             passed.push(Event::Overdue {
@@ -179,15 +193,17 @@ fn pass(state: &State, now: Timestamp, events: &mut Vec<Event>) {
 }
 
 /// One server in one comparison.
-struct Round<'a> {
+struct Round<'a, 'f> {
     target: &'a Target,
     state: &'a State,
     index: &'a Index,
     rules: &'a Rules,
     now: Timestamp,
+    /// Findings of the server as it was called before.
+    former: &'f [&'a Finding],
 }
 
-impl<'a> Round<'a> {
+impl<'a> Round<'a, '_> {
     fn run(
         &self,
         priors: &[&'a Finding],
@@ -217,17 +233,19 @@ impl<'a> Round<'a> {
         let by_id: BTreeMap<&str, &Finding> =
             priors.iter().map(|f| (f.judged.id.as_str(), *f)).collect();
         for (id, found) in &present {
-            let prior = by_id.get(id.as_str()).copied();
-            // An alias may have opened it under another id: what was known of it counts.
-            let prior = prior.or_else(|| alias(found, priors));
+            // An alias may have opened it under another id, several may have turned out to
+            // be one, and the server may have had another name: what was known counts.
+            let mut known: Vec<&Finding> = by_id.get(id.as_str()).copied().into_iter().collect();
+            known.extend(others(found, priors, id));
+            known.extend(others(found, self.former, id));
             let upgrades = found.iter();
             let upgrades = upgrades
                 .filter_map(|m| advisor.upgrade(&m.component, &m.vulnerability, matcher))
                 .collect();
-            let event = self.judge(id, found, upgrades, prior);
-            let carried = event.as_ref().and_then(|event| carried(event, prior));
+            let event = self.judge(id, found, upgrades, &known);
+            let carried = event.as_ref().map(|event| self.carried(event, &known));
             events.extend(event);
-            events.extend(carried);
+            events.extend(carried.into_iter().flatten());
         }
         let blind: BTreeSet<&str> = assessment
             .unassessed
@@ -313,33 +331,21 @@ impl<'a> Round<'a> {
         id: &str,
         found: &[Match],
         mut upgrades: Vec<Upgrade>,
-        prior: Option<&Finding>,
+        known: &[&Finding],
     ) -> Option<Event> {
         let first = found.first()?;
-        let known = self.index.known(first.ids.iter().map(String::as_str));
+        let prior = known.first().copied();
+        let exploited = self.index.known(first.ids.iter().map(String::as_str));
         let decision = decide(derive::inputs(
             first,
-            &known,
+            &exploited,
             &self.target.setting,
             self.index.feeds(),
             day(self.now),
             self.rules.stale_after_days,
         ));
-        let newest = self.index.feeds().iter().filter_map(|f| f.date).max();
         let open = prior.filter(|f| f.closed.is_none());
-        let mut clock =
-            match prior {
-                None => Clock::start(self.now, newest, &decision),
-                Some(finding) => match finding.closed {
-                    None => finding.judged.clock.clone(),
-                    Some((_, why, _)) => finding.judged.clock.clone().reopened(
-                        self.now,
-                        why == Closed::Fixed,
-                        &decision,
-                    ),
-                },
-            };
-        let tightened = open.is_some() && clock.tighten(self.now, &decision);
+        let (clock, tightened) = self.clock(known, &decision);
         let mut versions: Vec<String> = found
             .iter()
             .filter_map(|m| m.component.version.clone())
@@ -374,16 +380,91 @@ impl<'a> Round<'a> {
                     judged.versions.join(" and ")
                 ),
                 Some(f) if f.closed.is_some() => "it is back".to_owned(),
+                Some(f) if f.judged.server != judged.server => {
+                    format!("the server was called {} before", f.judged.server)
+                }
                 Some(f) => format!("it was {} before", f.judged.vulnerability),
             };
             return Some(Event::Opened(Box::new(judged)));
         };
-        let because = differences(&before.judged, &judged, tightened);
+        let same = known
+            .iter()
+            .skip(1)
+            .map(|f| f.judged.vulnerability.as_str());
+        let same: Vec<&str> = same.collect();
+        let mut because = differences(&before.judged, &judged, tightened);
+        if !same.is_empty() {
+            because.insert(0, format!("it is the same as {}", same.join(" and ")));
+        }
         if because.is_empty() {
             return None;
         }
         judged.because = because.join("; ");
         Some(Event::Changed(Box::new(judged)))
+    }
+
+    /// Returns the clock of what is `known` under one id or several after `decision`, and
+    /// whether its deadline has moved.
+    fn clock(&self, known: &[&Finding], decision: &Decision) -> (Clock, bool) {
+        let newest = self.index.feeds().iter().filter_map(|f| f.date).max();
+        let Some(prior) = known.first() else {
+            return (Clock::start(self.now, newest, decision), false);
+        };
+        let old = prior.judged.clock.clone();
+        let mut clock = match prior.closed {
+            None => old,
+            Some((_, why, _)) => old.reopened(self.now, why == Closed::Fixed, decision),
+        };
+        let before = clock.due;
+        for other in known.iter().skip(1).filter(|f| f.closed.is_none()) {
+            clock = clock.joined(other.judged.clock.clone());
+        }
+        if prior.closed.is_none() {
+            clock.tighten(self.now, decision);
+        }
+        let moved = clock.due != before;
+        (clock, moved)
+    }
+
+    /// Returns what persons decided about findings that go on in that of `event`, as entries
+    /// about that one: what is in force is known by the id.
+    fn carried(&self, event: &Event, known: &[&Finding]) -> Vec<Event> {
+        let (Event::Opened(judged) | Event::Changed(judged)) = event else {
+            return Vec::new();
+        };
+        let others = || {
+            known
+                .iter()
+                .filter(|f| f.judged.id != judged.id && f.closed.is_none())
+        };
+        let own = known.iter().find(|f| f.judged.id == judged.id);
+        let mut events = Vec::new();
+        let mitigated = others().find(|f| f.judged.clock.mitigation.is_some());
+        if let Some(other) = mitigated
+            && own.is_none_or(|own| own.judged.clock.mitigation.is_none())
+            && let Some(mitigation) = &other.judged.clock.mitigation
+        {
+            events.push(Event::Mitigated {
+                id: judged.id.clone(),
+                what: mitigation.what.clone(),
+                server: judged.server.clone(),
+                tool: mitigation.tool.clone(),
+                by: mitigation.by.clone(),
+                reason: format!("as for {}", other.judged.id),
+            });
+        }
+        let excepted = others().find_map(|f| f.excepted(self.now));
+        if let Some(exception) = excepted
+            && own.is_none_or(|own| own.closed.is_some())
+        {
+            events.push(Event::Excepted {
+                id: judged.id.clone(),
+                by: exception.by.clone(),
+                reason: exception.reason.clone(),
+                until: exception.until,
+            });
+        }
+        events
     }
 
     /// Returns why a finding that does not show any more has ended, if it has.
@@ -439,35 +520,55 @@ impl<'a> Round<'a> {
     }
 }
 
-/// Returns the finding of the same server and package that an alias of this
-/// vulnerability opened under another id.
-fn alias<'a>(found: &[Match], of_server: &[&'a Finding]) -> Option<&'a Finding> {
-    let found = found.first()?;
-    let package = purl(&found.component.ecosystem, &found.component.name, None);
-    let mut all = of_server.iter().copied();
-    all.find(|finding| {
-        finding.judged.package == package
-            && finding.closed.is_none()
-            && found.ids.contains(&finding.judged.vulnerability)
-            && finding.judged.vulnerability != found.vulnerability
-    })
+/// Returns the open findings among `all` that are about this vulnerability of this package
+/// under another id than `id`.
+fn others<'a>(found: &[Match], all: &[&'a Finding], id: &str) -> Vec<&'a Finding> {
+    let package = found
+        .first()
+        .map(|m| purl(&m.component.ecosystem, &m.component.name, None));
+    let names = |finding: &&Finding| {
+        found.first().is_some_and(|m| {
+            let known = &finding.judged.vulnerability;
+            m.vulnerability == *known || m.ids.contains(known)
+        })
+    };
+    let same = |finding: &&Finding| {
+        finding.closed.is_none()
+            && finding.judged.id != id
+            && package.as_ref() == Some(&finding.judged.package)
+            && names(finding)
+    };
+    all.iter().copied().filter(same).collect()
 }
 
-/// Returns what keeps attackers from a finding that goes on under another id, as an entry
-/// about that one: what is in force is known by the id.
-fn carried(event: &Event, prior: Option<&Finding>) -> Option<Event> {
-    let Event::Opened(judged) = event else {
-        return None;
+/// Returns the former names of servers by their new ones: a server that came with exactly
+/// the components of one that went is the same.
+fn renamed<'a>(state: &'a State, targets: &'a [Target]) -> BTreeMap<&'a str, &'a str> {
+    let configured: BTreeSet<&str> = targets.iter().map(|t| t.server.as_str()).collect();
+    let gone = || {
+        let known = state.servers.iter();
+        known.filter(|(name, _)| !configured.contains(name.as_str()))
     };
-    let mitigation = judged.clock.mitigation.as_ref()?;
-    Some(Event::Mitigated {
-        id: judged.id.clone(),
-        what: mitigation.what.clone(),
-        server: judged.server.clone(),
-        tool: mitigation.tool.clone(),
-        by: mitigation.by.clone(),
-        reason: format!("as for {}", prior?.judged.id),
-    })
+    let new = || {
+        targets
+            .iter()
+            .filter(|t| !state.servers.contains_key(&t.server))
+    };
+    let same = |target: &Target, server: &Server| {
+        let components = &target.inventory.components;
+        !components.is_empty() && *components == server.components
+    };
+    let mut renamed = BTreeMap::new();
+    for target in new() {
+        let mut old = gone().filter(|(_, server)| same(target, server));
+        // Two that are alike cannot be told apart.
+        if let (Some((name, server)), None) = (old.next(), old.next())
+            && new().filter(|other| same(other, server)).count() == 1
+        {
+            renamed.insert(target.server.as_str(), name.as_str());
+        }
+    }
+    renamed
 }
 
 /// Returns what is new about a finding, in words.
@@ -513,7 +614,10 @@ fn differences(before: &Judged, now: &Judged, tightened: bool) -> Vec<String> {
         because.push(format!("upgrade {}", to.join(" and ")));
     }
     if old.inputs.fixable != new.inputs.fixable {
-        because.push("a fixed version became known".to_owned());
+        because.push(match new.inputs.fixable {
+            true => "a fixed version became known".to_owned(),
+            false => "no fixed version is known any more".to_owned(),
+        });
     }
     because
 }

@@ -133,7 +133,11 @@ impl State {
             Event::Warned(warning) => self.warning = warning,
             Event::Overdue { id, due, .. } => {
                 if let Some(finding) = self.findings.get_mut(&id) {
-                    finding.note(at, format!("overdue since {due:.0}"));
+                    let late = match finding.judged.clock.mitigate_by == Some(due) {
+                        true => "attackers are not kept away",
+                        false => "overdue",
+                    };
+                    finding.note(at, format!("{late} since {due:.0}"));
                     finding.overdue = Some(due);
                 }
             }

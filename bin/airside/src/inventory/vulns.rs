@@ -126,9 +126,10 @@ fn summary(state: &State, shown: usize) -> String {
 
 fn row(finding: &Finding, now: Timestamp) -> Vec<String> {
     let judged = &finding.judged;
-    let lane = match judged.lane {
-        Lane::Window { start, .. } => format!("window {start:.0}"),
-        lane => lane.name().to_owned(),
+    let lane = match (judged.clock.mitigate_by, judged.lane) {
+        (Some(by), _) => format!("mitigation {}", day(by)),
+        (None, Lane::Window { start, .. }) => format!("window {start:.0}"),
+        (None, lane) => lane.name().to_owned(),
     };
     let due = judged.clock.due;
     let due = due.map_or("next upgrade".to_owned(), |due| day(due).to_string());
@@ -248,9 +249,14 @@ fn lines(finding: &Finding, reached: Option<&Reached>, now: Timestamp) -> Vec<St
         "  exposed for {} hours",
         clock.exposed_s(now) / 3600
     ));
+    if let Some(by) = clock.mitigate_by {
+        lines.push(format!("lane: mitigation by {by:.0}, until a fix is known"));
+    }
     lines.push(match judged.lane {
-        Lane::Window { start, end } => format!("lane: window from {start:.0} to {end:.0}"),
-        lane => format!("lane: {}", lane.name()),
+        Lane::Window { start, end } => {
+            format!("lane of the change: window from {start:.0} to {end:.0}")
+        }
+        lane => format!("lane of the change: {}", lane.name()),
     });
     lines.push("what happened".to_owned());
     let told = finding.history.iter();

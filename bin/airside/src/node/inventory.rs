@@ -395,3 +395,31 @@ fn own(gateway: &(Reach, String), reached: Reached) -> Target {
         whole: true,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use airside_api::findings::Verdict;
+
+    use super::*;
+
+    #[test]
+    fn an_exception_without_an_end_is_refused() {
+        let check = |until: Option<&str>, expected: Result<&str, &str>| {
+            let decide = Decide {
+                finding: "F-1".to_owned(),
+                verdict: Verdict::Except,
+                reason: "not reachable".to_owned(),
+                until: until.map(str::to_owned),
+                mitigation: None,
+                tool: None,
+            };
+            let got = last_day(&decide).map(|day| day.to_string());
+            let got = got.as_deref().map_err(Fault::code);
+            assert_eq!(got, expected, "{until:?}");
+        };
+        check(Some("2026-12-24"), Ok("2026-12-24"));
+        for wrong in [None, Some(""), Some("never"), Some("2026-13-01")] {
+            check(wrong, Err("INV-013"));
+        }
+    }
+}

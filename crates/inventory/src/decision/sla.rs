@@ -8,12 +8,14 @@
 //! * A later deadline takes a person and a reason ([`Clock::extend`]).
 //! * Days are calendar days in UTC: a deadline is the end of a day.
 //! * A mitigation stops the time of exposure, never the deadline.
+//! * Where no fix is known, attackers have to be kept away by a deadline of its own, never
+//!   later than the other one.
 
 use airside_base::Timestamp;
 use jiff::{Span, civil::Date, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 
-use super::Decision;
+use super::{Decision, Priority};
 
 /// The clock of one finding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +28,9 @@ pub struct Clock {
     /// The deadline; none while the next upgrade is soon enough.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<Timestamp>,
+    /// Until when attackers have to be kept away; none where a fix is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mitigate_by: Option<Timestamp>,
     /// Days of the window that counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub days: Option<u16>,
@@ -110,10 +115,12 @@ impl Clock {
     /// Starts the clock.
     #[must_use]
     pub fn start(now: Timestamp, feed_day: Option<Date>, decision: &Decision) -> Self {
+        let due = deadline(now, decision.days, decision.until);
         Self {
             started: now,
             feed_day,
-            due: deadline(now, decision.days, decision.until),
+            due,
+            mitigate_by: mitigation(now, due, decision),
             days: decision.days,
             until: decision.until,
             mitigation: None,
@@ -125,6 +132,17 @@ impl Clock {
 
     /// Takes a new decision in. Returns whether the deadline came nearer.
     pub fn tighten(&mut self, now: Timestamp, decision: &Decision) -> bool {
+        let nearer = self.tighten_due(now, decision);
+        let by = mitigation(now.max(self.started), self.due, decision);
+        // Scanning again gives a later day, which does not count.
+        self.mitigate_by = match by {
+            Some(by) => Some(self.mitigate_by.map_or(by, |old| old.min(by))),
+            None => None,
+        };
+        nearer
+    }
+
+    fn tighten_due(&mut self, now: Timestamp, decision: &Decision) -> bool {
         let shorter = |new: Option<u16>, old: Option<u16>| {
             new.is_some_and(|new| old.is_none_or(|old| new < old))
         };
@@ -243,11 +261,21 @@ impl Clock {
         self.due = [self.due, other.due].into_iter().flatten().min();
         self.days = [self.days, other.days].into_iter().flatten().min();
         self.until = [self.until, other.until].into_iter().flatten().min();
+        self.mitigate_by = [self.mitigate_by, other.mitigate_by]
+            .into_iter()
+            .flatten()
+            .min();
         self.exposed_s = self.exposed_s.max(other.exposed_s);
         self.exposed_since = [self.exposed_since, other.exposed_since]
             .into_iter()
             .flatten()
             .min();
+        // It is the same weakness of the same server: what keeps attackers from one keeps
+        // them from the other.
+        self.mitigation = self.mitigation.or(other.mitigation);
+        if self.mitigation.is_some() {
+            self.exposed_since = None;
+        }
         self.extensions.extend(other.extensions);
         self
     }
@@ -265,10 +293,19 @@ impl Clock {
         clock
     }
 
-    /// Returns whether the deadline has passed.
+    /// Returns the deadline that has passed: the one of the fix, or the one by which
+    /// attackers had to be kept away and are not.
+    #[must_use]
+    pub fn passed(&self, now: Timestamp) -> Option<Timestamp> {
+        let unmitigated = self.mitigate_by.filter(|_| self.mitigation.is_none());
+        let passed = |by: &Timestamp| now > *by;
+        self.due.filter(passed).or(unmitigated.filter(passed))
+    }
+
+    /// Returns whether a deadline has passed.
     #[must_use]
     pub fn is_overdue(&self, now: Timestamp) -> bool {
-        self.due.is_some_and(|due| now > due)
+        self.passed(now).is_some()
     }
 }
 
@@ -279,6 +316,22 @@ fn deadline(start: Timestamp, days: Option<u16>, until: Option<Date>) -> Option<
     // A cap that has passed already is due at once: today.
     let by_cap = until.map(|until| end_of(until.max(day)));
     [by_days, by_cap].into_iter().flatten().min()
+}
+
+/// Returns until when attackers have to be kept away that no fix is known against. The
+/// days are ours: those of the directive for exploited and exposed, for exposed, and for
+/// all others.
+fn mitigation(start: Timestamp, due: Option<Timestamp>, decision: &Decision) -> Option<Timestamp> {
+    if decision.inputs.fixable {
+        return None;
+    }
+    let days = match decision.priority {
+        Priority::Immediate | Priority::OutOfCycle => 3,
+        Priority::Scheduled => 14,
+        Priority::Defer => 60,
+    };
+    let by = deadline(start, Some(days), None);
+    [by, due].into_iter().flatten().min()
 }
 
 /// Returns the last second of a day in UTC.

@@ -8,7 +8,8 @@ use crate::{
         derive::{Data, Reach, Tier},
         lane::{Day, Lane, Window},
     },
-    exploit::{Kev, Known},
+    exploit::{Epss, Kev, Known},
+    feeds::Feed,
     index::Builder,
 };
 
@@ -22,6 +23,10 @@ struct World {
     known: bool,
     withdrawn: bool,
     alias: bool,
+    /// A second record about the same, that nobody has joined to the first yet.
+    twin: bool,
+    fixed: bool,
+    epss: u32,
     refused: Option<String>,
     targets: Vec<Target>,
 }
@@ -58,6 +63,9 @@ impl World {
             known: true,
             withdrawn: false,
             alias: false,
+            twin: false,
+            fixed: true,
+            epss: 0,
             refused: None,
             targets: vec![target("hotel", "1.0.0", Reach::Public)],
         }
@@ -66,10 +74,14 @@ impl World {
     fn index(&self) -> Index {
         let mut builder = Builder::default();
         let mut add = |id: &str, aliases: &[&str], name: &str| {
+            let mut events = vec![serde_json::json!({"introduced": "0"})];
+            if self.fixed {
+                events.push(serde_json::json!({"fixed": "1.3.1"}));
+            }
             let mut record = serde_json::json!({"id": id, "aliases": aliases,
                 "severity": [{"score": VECTOR}],
                 "affected": [{"package": {"ecosystem": "npm", "name": name},
-                    "ranges": [{"type": "SEMVER", "events": [{"introduced": "0"}, {"fixed": "1.3.1"}]}]}]});
+                    "ranges": [{"type": "SEMVER", "events": events}]}]});
             if self.withdrawn && id == "GHSA-1" {
                 record["withdrawn"] = "2026-11-24T00:00:00Z".into();
             }
@@ -84,6 +96,20 @@ impl World {
                 &[]
             };
             add("GHSA-1", aliases, "left-pad");
+            if self.twin {
+                add("CVE-2026-1", &[], "left-pad");
+            }
+        }
+        if self.epss > 0 {
+            let epss = Epss {
+                score: self.epss,
+                percentile: self.epss,
+            };
+            let known = Known {
+                epss: Some(epss),
+                ..Known::default()
+            };
+            builder.known("CVE-2026-1", known);
         }
         if self.kev {
             builder.known(
@@ -421,4 +447,186 @@ fn trouble_with_feeds_is_told_when_it_comes_and_when_it_goes() {
     assert!(said[0].contains("KEV is older"), "{said:?}");
     world.refused = None;
     assert_eq!(world.run().len(), 1);
+}
+
+#[test]
+fn deploying_the_same_again_keeps_the_clock() {
+    let mut world = World::new();
+    world.run();
+    let clock = world.clock().clone();
+    world.pass_days(1);
+    world.targets[0].version = "2".to_owned();
+    world.targets[0].region = "us".to_owned();
+    assert_eq!(
+        world.run(),
+        [""; 0],
+        "the inventory is told, no finding moves"
+    );
+    assert_eq!(*world.clock(), clock);
+}
+
+#[test]
+fn another_name_of_the_server_keeps_the_clock_and_what_persons_decided() {
+    let mut world = World::new();
+    world.run();
+    let (started, due) = (world.clock().started, world.clock().due);
+    let old = world.state.open()[0].judged.id.clone();
+    let (by, reason) = ("ann".to_owned(), "vendor is late".to_owned());
+    let decided = [
+        Event::Mitigated {
+            id: old.clone(),
+            what: "block-tool".to_owned(),
+            server: "hotel".to_owned(),
+            tool: Some("search".to_owned()),
+            by: by.clone(),
+            reason: reason.clone(),
+        },
+        Event::Excepted {
+            id: old.clone(),
+            by,
+            reason,
+            until: jiff::civil::date(2026, 12, 24),
+        },
+    ];
+    for event in decided {
+        world.state.apply_event(world.now, event);
+    }
+    world.pass_days(2);
+    world.targets = vec![target("inn", "1.0.0", Reach::Public)];
+    let said = world.run();
+    assert_eq!(
+        said,
+        [
+            "inn opened, emergency",
+            "closed: server retired, the server is called inn now"
+        ]
+    );
+    let finding = world.state.open()[0];
+    assert_ne!(finding.judged.id, old);
+    let clock = &finding.judged.clock;
+    assert_eq!((clock.started, clock.due), (started, due));
+    let mitigation = clock.mitigation.as_ref().expect("it is carried over");
+    assert_eq!(mitigation.words(), "block-tool search");
+    assert!(finding.excepted(world.now).is_some());
+}
+
+#[test]
+fn servers_that_cannot_be_told_apart_are_not_taken_for_each_other() {
+    let mut world = World::new();
+    world.targets.push(target("other", "1.0.0", Reach::Public));
+    world.run();
+    world.pass_days(2);
+    world.targets = vec![target("inn", "1.0.0", Reach::Public)];
+    world.run();
+    assert_eq!(world.state.open()[0].judged.clock.started, world.now);
+}
+
+#[test]
+fn two_findings_that_turn_out_to_be_one_keep_the_earliest_start_and_deadline() {
+    let mut world = World::new();
+    world.run();
+    let (started, due) = (world.clock().started, world.clock().due);
+    world.pass_days(2);
+    world.twin = true;
+    world.run();
+    assert_eq!(world.state.open().len(), 2, "nobody has joined them yet");
+    world.pass_days(1);
+    world.alias = true;
+    let said = world.run();
+    assert!(said[0].contains("it is the same as GHSA-1"), "{said:?}");
+    assert!(said[0].contains("due 2026-11-26"), "{said:?}");
+    let open = world.state.open();
+    assert_eq!(open.len(), 1, "{said:?}");
+    let clock = &open[0].judged.clock;
+    assert_eq!(open[0].judged.vulnerability, "CVE-2026-1");
+    assert_eq!((clock.started, clock.due), (started, due));
+}
+
+#[test]
+fn a_score_that_falls_moves_no_deadline() {
+    let mut world = World::new();
+    world.alias = true;
+    world.epss = 900_000;
+    world.run();
+    let clock = world.clock().clone();
+    world.pass_days(1);
+    world.epss = 1_000;
+    world.run();
+    assert_eq!(*world.clock(), clock);
+    let rank = world.state.open()[0].judged.decision.rank();
+    assert_eq!(rank.1, 900_000, "it orders work and decides nothing");
+}
+
+#[test]
+fn decisions_made_with_old_feeds_say_so() {
+    let mut builder = Builder::default();
+    let file = Feed {
+        name: "kev.json".to_owned(),
+        kind: crate::feeds::Kind::Kev,
+        date: Some(jiff::civil::date(2026, 11, 1)),
+        digest: "beef".to_owned(),
+        records: 1,
+        unreadable: 0,
+        problem: None,
+    };
+    let record = serde_json::json!({"id": "GHSA-1", "severity": [{"score": VECTOR}],
+        "affected": [{"package": {"ecosystem": "npm", "name": "left-pad"},
+            "ranges": [{"type": "SEMVER", "events": [{"introduced": "0"}]}]}]});
+    let read = Advisory::from_osv(record.to_string().as_bytes());
+    builder.advisory(read.expect("a record"));
+    builder.feed(file);
+    let index = Index::open(builder.finish("")).expect("our own index");
+    let world = World::new();
+    let rules = Rules {
+        stale_after_days: 7,
+        ..Rules::default()
+    };
+    let events = reconcile(&world.state, &world.targets, &index, &rules, world.now);
+    let opened = events.iter().find_map(|event| match event {
+        Event::Opened(judged) => Some(judged),
+        _ => None,
+    });
+    let decision = &opened.expect("a finding").decision;
+    assert_eq!(decision.inputs.stale, ["kev.json of 2026-11-01"]);
+    let told = decision.explain().join("\n");
+    assert!(told.contains("made with a stale feed: kev.json of 2026-11-01"));
+    assert!(decision.holds(), "it is made again from what is stored");
+}
+
+#[test]
+fn what_has_no_fix_has_a_deadline_for_its_mitigation() {
+    let mut world = World::new();
+    world.targets = vec![target("internal", "1.0.0", Reach::Local)];
+    world.fixed = false;
+    world.run();
+    let by = |world: &World| world.clock().mitigate_by.map(|by| by.to_string());
+    assert_eq!(by(&world).as_deref(), Some("2026-12-07T23:59:59Z"));
+    assert!(world.clock().due > world.clock().mitigate_by, "its own");
+    world.pass_days(5);
+    world.run();
+    assert_eq!(
+        by(&world).as_deref(),
+        Some("2026-12-07T23:59:59Z"),
+        "it stands"
+    );
+    world.pass_days(11);
+    assert_eq!(world.run(), ["internal overdue since 2026-12-07T23:59:59Z"]);
+    assert!(world.clock().is_overdue(world.now));
+    // Attackers are kept away: it is met, late. The fix arrives: there is none any more.
+    let id = world.state.open()[0].judged.id.clone();
+    let mitigated = Event::Mitigated {
+        id,
+        what: "block-tool".to_owned(),
+        server: "internal".to_owned(),
+        tool: None,
+        by: "ann".to_owned(),
+        reason: "no fix".to_owned(),
+    };
+    world.state.apply_event(world.now, mitigated);
+    assert!(!world.clock().is_overdue(world.now));
+    assert_eq!(world.run(), [""; 0]);
+    world.fixed = true;
+    let said = world.run();
+    assert!(said[0].contains("a fixed version became known"), "{said:?}");
+    assert_eq!(by(&world), None);
 }

@@ -60,9 +60,10 @@ fn lines(change: &Change) -> Vec<String> {
         ));
     }
     for left in &change.without_fix {
-        let kept = match left.mitigation {
-            Some(_) => "",
-            None => "; keep attackers away with `airside vulns mitigate`",
+        let by = left.mitigate_by.map(day);
+        let kept = match (&left.mitigation, by) {
+            (Some(_), _) | (None, None) => String::new(),
+            (None, Some(by)) => format!("; keep attackers away by {by}: `airside vulns mitigate`"),
         };
         lines.push(format!(
             "  {}: no known version ends {}{kept}",
