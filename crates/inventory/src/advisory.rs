@@ -209,13 +209,13 @@ impl Event {
         }
     }
 
-    /// At one version a range begins before it ends: `last_affected` may be the
-    /// version that introduced it.
+    /// At one version a range begins before it ends with that version: it may be the only
+    /// one. A fix stays where the record has it: before a beginning at the same version
+    /// it ends what was earlier, after one it leaves nothing (RustSec's 45.0.0 to 45.0.0).
     fn rank(&self) -> u8 {
         match self {
-            Self::Fixed(_) => 0,
-            Self::Introduced(_) => 1,
-            Self::LastAffected(_) | Self::Limit(_) => 2,
+            Self::Introduced(_) | Self::Fixed(_) => 0,
+            Self::LastAffected(_) | Self::Limit(_) => 1,
         }
     }
 }
@@ -460,6 +460,45 @@ mod tests {
             r#""ranges":[{"type":"GIT","repo":"x","events":[{"introduced":"0"}]}],"versions":["1.0.0"]"#,
             &[("1.0.0", "affected"), ("1.1.0", "not affected")],
         );
+    }
+
+    #[test]
+    fn bounds_at_one_version_are_read_in_their_order() {
+        // Nothing: RustSec says so of releases that were never affected.
+        check(
+            "crates.io",
+            r#""ranges":[{"type":"SEMVER","events":[{"introduced":"0.0.0-0"},{"fixed":"44.0.2"},{"introduced":"45.0.0"},{"fixed":"45.0.0"}]}]"#,
+            &[
+                ("44.0.1", "affected, fixed in 44.0.2"),
+                ("45.0.0", "not affected"),
+                ("46.0.0", "not affected"),
+            ],
+        );
+        // One range after another.
+        check(
+            "crates.io",
+            r#""ranges":[{"type":"SEMVER","events":[{"introduced":"1.0.0"},{"fixed":"2.0.0"},{"introduced":"2.0.0"},{"fixed":"3.0.0"}]}]"#,
+            &[
+                ("1.5.0", "affected, fixed in 2.0.0"),
+                ("2.0.0", "affected, fixed in 3.0.0"),
+                ("3.0.0", "not affected"),
+            ],
+        );
+        // One version alone, whatever comes first.
+        for events in [
+            r#"{"introduced":"2.1.4"},{"last_affected":"2.1.4"}"#,
+            r#"{"last_affected":"2.1.4"},{"introduced":"2.1.4"}"#,
+        ] {
+            check(
+                "npm",
+                &format!(r#""ranges":[{{"type":"SEMVER","events":[{events}]}}]"#),
+                &[
+                    ("2.1.3", "not affected"),
+                    ("2.1.4", "affected"),
+                    ("2.1.5", "not affected"),
+                ],
+            );
+        }
     }
 
     #[test]

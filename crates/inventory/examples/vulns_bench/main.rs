@@ -1,6 +1,6 @@
 //! Measures the inventory against published feeds; `scripts/bench vulns` runs it.
 //!
-//! `vulns_bench FEEDS RESULTS`, with FEEDS as packed on 2026-11-22.
+//! `vulns_bench FEEDS RESULTS [CARGO-AUDIT]`, with FEEDS as packed on 2026-11-22.
 //!
 //! # What it measures
 //!
@@ -12,12 +12,16 @@
 //!   2025-01-24, few of which were listed later.
 //! * **Speed.** A lock file of 1,000 packages, warm and with the load of the index; and
 //!   1,000 servers of 500 components after a feed was updated.
+//! * **Agreement.** With the program `cargo-audit`: the same Cargo.lock files against the
+//!   same advisories, every difference explained or counted, and the time of both.
 #![expect(
     clippy::print_stdout,
     clippy::unwrap_used,
     clippy::cast_precision_loss,
     reason = "a program for people, ended by the first failure"
 )]
+
+mod peer;
 
 use std::{
     collections::BTreeMap,
@@ -54,8 +58,15 @@ const KEV: &str = "kev-2026-08-21.json.zst";
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [folder, results] = &arguments[..] else {
-        panic!("usage: FEEDS RESULTS");
+    if let [mode, index, lock] = &arguments[..]
+        && mode == peer::SCAN
+    {
+        return peer::one(Path::new(index), Path::new(lock));
+    }
+    let (folder, results, audit) = match &arguments[..] {
+        [folder, results] => (folder, results, None),
+        [folder, results, audit] => (folder, results, Some(Path::new(audit))),
+        _ => panic!("usage: FEEDS RESULTS [CARGO-AUDIT]"),
     };
     let (folder, clock) = (Path::new(folder), SystemClock::new());
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
@@ -90,11 +101,13 @@ fn main() {
     let lock = lock(folder);
     let (warm, cold, findings) = scans(&clock, folder, &kept, &index, &lock);
     let again = servers(&clock, folder, &index);
+    let peer = audit.map(|audit| peer::compare(&clock, folder, &kept, audit));
     let at = clock.now();
     let told = json!({
         "at": at, "load": load.trim(), "feeds": index.digest(), "index_bytes": index.size_bytes(),
         "build_ms": ms(built), "scan_warm_ms": ms(warm), "scan_cold_ms": ms(cold),
         "scan_findings": findings, "servers": again, "backtest": tests,
+        "cargo_audit": peer,
     });
     let name = at.to_string().replace(['-', ':'], "");
     let name = format!("vulns-{}.json", name.get(..15).unwrap());
