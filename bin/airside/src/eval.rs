@@ -3,6 +3,7 @@
 mod guard;
 mod linted;
 mod mutants;
+mod redteam;
 mod run;
 mod serve;
 pub(crate) mod status;
@@ -28,6 +29,7 @@ pub(crate) fn run(args: &cli::Eval, out: &mut Out) -> Result<(), Failure> {
         cli::Eval::Stale(args) => run::stale(args, out),
         cli::Eval::Report(args) => run::report(args, out),
         cli::Eval::Serve(args) => serve::run(args, out),
+        cli::Eval::Plant(args) => serve::plant(args, out),
         cli::Eval::Status(args) => status::run(args, out),
         cli::Eval::Watch(args) => watch::run(args, out),
         cli::Eval::Mutate(args) => mutants::run(args, out),

@@ -54,6 +54,13 @@ pub trait Toolbox: Send + Sync {
         deeds: &'a [Deed],
     ) -> BoxFuture<'a, Result<(Vec<Call>, Observed), String>>;
 
+    /// Brings the systems behind the tools into the state that conversations begin with.
+    ///
+    /// # Errors
+    ///
+    /// As [`Toolbox::call`].
+    fn reset(&self) -> BoxFuture<'_, Result<(), String>>;
+
     /// Returns what the systems behind the tools hold now; none where nothing shows it.
     ///
     /// # Errors
@@ -153,6 +160,8 @@ impl Conversation<'_> {
     }
 
     async fn turns(&self, acts: &[Act<'_>], trace: &mut Trace) -> Result<(), End> {
+        let reset = self.toolbox.reset().await;
+        reset.map_err(|why| End::Invalid(format!("the state cannot be reset: {why}")))?;
         let first = self.state().await?;
         let mut before = first.clone();
         let mut messages = Vec::new();

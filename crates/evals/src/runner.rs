@@ -30,7 +30,7 @@ use serde_json::{Map, Value};
 
 pub use self::{
     fingerprint::{Fingerprint, stale},
-    judge::judge,
+    judge::{Attacked, attacked, judge},
     kept::{Keeper, KeptError, Outcome, Record, Records, Run, TRIALS, keep_tools, load, tools},
 };
 use crate::{
@@ -129,7 +129,12 @@ impl Job<'_> {
             let (keeper, spent) = (&keeper, &spent);
             async move { self.case(case, keeper, spent, watch).await }
         });
-        let mut running = cases.buffer_unordered(self.jobs.max(1));
+        let at_once = match self.suite.state.reset.is_empty() {
+            true => self.jobs.max(1),
+            // Nobody else changes what is brought back.
+            false => 1,
+        };
+        let mut running = cases.buffer_unordered(at_once);
         while let Some(done) = running.next().await {
             done?;
         }
@@ -162,7 +167,8 @@ impl Job<'_> {
                 .chars()
                 .take(MAX_SANDBOX)
                 .collect();
-            let toolbox = self.server.sandbox(&name, &self.suite.state.probe);
+            let toolbox = self.server.sandbox(&name, &self.suite.state);
+            let toolbox = toolbox.with_attack(&case.id, case.inject.as_ref());
             let trace = Conversation {
                 model: self.model,
                 toolbox: &toolbox,

@@ -5,7 +5,8 @@
 //!
 //! * It speaks all three wire formats, streamed or not, with the same code that reads
 //!   them on the other side.
-//! * Tools of a script are served at `/mcp` beside the model.
+//! * Tools of a script are served at `/mcp` beside the model; a [`Planter`] in their
+//!   place has those of another server.
 //! * What it answers depends on the request and the script alone, so it can be asked in
 //!   any order and by many at once.
 
@@ -36,6 +37,7 @@ pub use self::tools::Given;
 use crate::{
     matcher::{Matcher, Scope},
     model::{Api, Message, Reply, Request, ToolCall},
+    plant::Planter,
     trace::Arguments,
 };
 
@@ -114,7 +116,8 @@ pub struct Rule {
     /// What the request has to be. Always, unless told otherwise.
     #[serde(default)]
     pub when: When,
-    /// What is said.
+    /// What is said. `{{/ofr_[\\w-]+/}}` in it stands for what a regular expression finds
+    /// first in the last result.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub say: String,
     /// What is called.
@@ -156,7 +159,8 @@ pub struct ScriptedCall {
     /// The tool.
     pub tool: String,
     /// Its arguments. A text `{{hotels[1].id}}` stands for a part of the last result
-    /// that is JSON, `{{/ofr_[\\w-]+/}}` for what a regular expression finds first in it.
+    /// that is JSON, `{{/ofr_[\\w-]+/}}` for what a regular expression finds first in it:
+    /// its first group, if it has one.
     #[serde(default)]
     pub args: Map<String, Value>,
     /// Text instead of arguments, for a model that writes no JSON.
@@ -194,6 +198,8 @@ type Body = BoxBody<Bytes, Infallible>;
 
 struct Shared {
     script: Script,
+    /// Whose tools are served instead of the script's.
+    planter: Option<Planter>,
     /// How often each rule has answered.
     used: Mutex<HashMap<usize, u32>>,
     /// How often each result was given.
@@ -211,9 +217,33 @@ pub fn serve(
     supervisor: &Supervisor,
     script: Script,
 ) -> io::Result<SocketAddr> {
+    listen(listener, supervisor, script, None)
+}
+
+/// Serves the tools of `planter` on `listener` at `/mcp` until `supervisor` is told to
+/// stop.
+///
+/// # Errors
+///
+/// When the listener has no address.
+pub fn serve_planter(
+    listener: TcpListener,
+    supervisor: &Supervisor,
+    planter: Planter,
+) -> io::Result<SocketAddr> {
+    listen(listener, supervisor, Script::default(), Some(planter))
+}
+
+fn listen(
+    listener: TcpListener,
+    supervisor: &Supervisor,
+    script: Script,
+    planter: Option<Planter>,
+) -> io::Result<SocketAddr> {
     let address = listener.local_addr()?;
     let shared = Arc::new(Shared {
         script,
+        planter,
         used: Mutex::default(),
         given: Mutex::default(),
         supervisor: supervisor.clone(),
@@ -311,7 +341,7 @@ async fn called(request: HttpRequest<Incoming>, shared: &Shared) -> Response<Bod
     let Some(message) = read(request).await else {
         return failure(StatusCode::BAD_REQUEST, "invalid_request");
     };
-    match tools::answer(shared, &message) {
+    match tools::answer(shared, &message).await {
         Some(answer) => plain(StatusCode::OK, &answer),
         None => {
             let mut accepted = Response::new(full(""));
@@ -422,7 +452,7 @@ impl Rule {
         let tokens = |characters: usize| u64::try_from(characters / 4 + 1).unwrap_or(0);
         let text = match self.fault {
             Some(Fault::Empty) => String::new(),
-            _ => self.say.clone(),
+            _ => told(&self.say, &result),
         };
         Reply {
             tokens_in: tokens(format!("{:?}", request.messages).len()),
@@ -516,7 +546,8 @@ impl Last<'_> {
         match pattern {
             Some(pattern) => {
                 let pattern = regex::Regex::new(pattern).ok();
-                let found = pattern.and_then(|pattern| pattern.find(self.text));
+                let found = pattern.and_then(|pattern| pattern.captures(self.text));
+                let found = found.and_then(|found| found.get(1).or(found.get(0)));
                 found.map_or(Value::Null, |found| found.as_str().into())
             }
             None => crate::path::find(&self.json, path)
@@ -524,6 +555,23 @@ impl Last<'_> {
                 .unwrap_or_default(),
         }
     }
+}
+
+/// Puts parts of the last result into a text that refers to them.
+fn told(text: &str, result: &Last<'_>) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, from)) = rest.split_once("{{/")
+        && let Some((pattern, after)) = from.split_once("/}}")
+    {
+        out.push_str(before);
+        if let Value::String(part) = result.part(&format!("/{pattern}/")) {
+            out.push_str(&part);
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    out
 }
 
 /// Puts parts of the last result where a script refers to them.

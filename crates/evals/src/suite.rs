@@ -137,6 +137,21 @@ pub struct Probes {
     /// Tools that are called before the first and after every turn. What they return,
     /// under the name of the probe, is the state that is compared.
     pub probe: Vec<Probe>,
+    /// Tools that are called before each conversation, so that all begin with the same
+    /// state. Such conversations share what they change and are had one after the other.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reset: Vec<Reset>,
+}
+
+/// A tool that brings the state back.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reset {
+    /// The tool.
+    pub tool: String,
+    /// Its arguments.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub args: Map<String, Value>,
 }
 
 /// A tool that shows state.
@@ -187,6 +202,52 @@ pub struct Case {
     /// attack has succeeded and the case has failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub goal: Option<Expect>,
+    /// What the attacker has written into the data that a tool returns.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inject: Option<Injection>,
+}
+
+/// Text of an attacker in the results of a tool. Where `airside eval plant` stands
+/// behind the endpoint it passes the gateway as the tool's own; otherwise it is added
+/// before the model reads the result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Injection {
+    /// The tool.
+    pub tool: String,
+    /// What stands at the end of each of its texts.
+    pub text: String,
+    /// Place in the structured part (a JSON pointer) that holds the text, too: a member
+    /// that is there or a new one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
+}
+
+impl Injection {
+    /// Plants the text in a result of `tools/call`. Errors are the server's own.
+    pub fn plant(&self, result: &mut Value) {
+        if result.get("isError") == Some(&Value::Bool(true)) {
+            return;
+        }
+        let blocks = result.get_mut("content").and_then(Value::as_array_mut);
+        let texts = blocks.into_iter().flatten().filter_map(|block| {
+            let is_text = block.get("type").is_some_and(|kind| kind == "text");
+            is_text.then(|| block.get_mut("text")).flatten()
+        });
+        for text in texts {
+            if let Value::String(text) = text {
+                text.push('\n');
+                text.push_str(&self.text);
+            }
+        }
+        let structured = result.get_mut("structuredContent");
+        let place = self.at.as_deref().and_then(|at| at.rsplit_once('/'));
+        if let (Some(structured), Some((parent, name))) = (structured, place)
+            && let Some(Value::Object(members)) = structured.pointer_mut(parent)
+        {
+            members.insert(name.to_owned(), self.text.clone().into());
+        }
+    }
 }
 
 /// One request of a longer conversation.
@@ -327,6 +388,7 @@ impl Suite {
 pub const SHIPPED: &[(&str, &str)] = &[
     ("travel", include_str!("../suites/travel.yaml")),
     ("workflow", include_str!("../suites/workflow.yaml")),
+    ("redteam", include_str!("../suites/redteam.yaml")),
 ];
 
 impl Turn {

@@ -19,18 +19,21 @@ use url::Url;
 
 use crate::{
     agent::Toolbox,
-    suite::Probe,
+    suite::{Injection, Probes},
     tool::Tool,
     trace::{Answer, Arguments, Call},
     view::{Bridge, Browser, Deed, Observed, Page},
 };
 
 /// Member of `_meta` that names the sandbox of a conversation.
-const SANDBOX: &str = "airside/sandbox";
+pub(crate) const SANDBOX: &str = "airside/sandbox";
 /// Member of `_meta` that tells conversations of one caller apart.
-const CONVERSATION: &str = "airside/conversation";
+pub(crate) const CONVERSATION: &str = "airside/conversation";
 /// Member of `_meta` with what the user has said, for rules that ask for it.
 const WORDS: &str = "airside/user-words";
+/// Member of `_meta` that names the case whose attack is to be planted, and, in a
+/// result, that it was.
+pub(crate) const PLANT: &str = "airside/plant";
 /// Type of a view (MCP Apps).
 const VIEW: &str = "text/html;profile=mcp-app";
 /// Member of a result's `_meta` with what the view needs to show consent.
@@ -43,6 +46,8 @@ pub struct Server {
     tools: Vec<Tool>,
     version: Value,
     eyes: Option<Eyes>,
+    /// Whether calls pass on what the user has said.
+    tells_words: bool,
 }
 
 /// What views are looked at with.
@@ -87,6 +92,7 @@ impl Server {
             tools: tools?.into_iter().filter_map(Tool::read).collect(),
             client,
             eyes: None,
+            tells_words: true,
         })
     }
 
@@ -94,6 +100,13 @@ impl Server {
     #[must_use]
     pub fn with_eyes(mut self, eyes: Eyes) -> Self {
         self.eyes = Some(eyes);
+        self
+    }
+
+    /// Returns the server to which calls do not pass on what the user has said.
+    #[must_use]
+    pub fn without_words(mut self) -> Self {
+        self.tells_words = false;
         self
     }
 
@@ -115,11 +128,12 @@ impl Server {
 
     /// Returns the tools of one conversation: its calls name `sandbox`.
     #[must_use]
-    pub fn sandbox<'a>(&'a self, sandbox: &'a str, probes: &'a [Probe]) -> Sandbox<'a> {
+    pub fn sandbox<'a>(&'a self, sandbox: &'a str, probes: &'a Probes) -> Sandbox<'a> {
         Sandbox {
             server: self,
             sandbox,
             probes,
+            attack: None,
             consent: Mutex::default(),
             shown: Mutex::default(),
         }
@@ -136,7 +150,9 @@ impl Server {
 pub struct Sandbox<'a> {
     server: &'a Server,
     sandbox: &'a str,
-    probes: &'a [Probe],
+    probes: &'a Probes,
+    /// The case and what is planted in it.
+    attack: Option<(&'a str, &'a Injection)>,
     /// What the last result asks consent for. Models do not see it, nor is it kept.
     consent: Mutex<Option<Consent>>,
     /// The last call of a tool that has a view.
@@ -183,6 +199,16 @@ impl Consent {
     }
 }
 
+/// The texts of a result.
+fn texts(result: &Value) -> Vec<&str> {
+    let blocks = result.get("content").and_then(Value::as_array);
+    let texts = blocks.into_iter().flatten();
+    let texts = texts.filter(|block| block.get("type").is_some_and(|kind| kind == "text"));
+    texts
+        .filter_map(|block| block.get("text").and_then(Value::as_str))
+        .collect()
+}
+
 /// What a value holds that only one conversation uses.
 fn held<T>(value: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     value.lock().unwrap_or_else(PoisonError::into_inner)
@@ -197,7 +223,14 @@ fn resource(tool: &Tool) -> Option<&str> {
     named?.as_str()
 }
 
-impl Sandbox<'_> {
+impl<'a> Sandbox<'a> {
+    /// Returns the tools of a conversation of `case` in which this is planted.
+    #[must_use]
+    pub fn with_attack(mut self, case: &'a str, attack: Option<&'a Injection>) -> Self {
+        self.attack = attack.map(|attack| (case, attack));
+        self
+    }
+
     /// Calls a tool; returns what the model reads, and the whole result if there is one.
     async fn ask(
         &self,
@@ -211,8 +244,12 @@ impl Sandbox<'_> {
             "_meta": { SANDBOX: self.sandbox, CONVERSATION: self.sandbox },
         });
         // What a person does in a view is not done in words.
-        if !words.is_empty() {
+        if !words.is_empty() && self.server.tells_words {
             params["_meta"][WORDS] = words.into();
+        }
+        let attack = self.attack.filter(|(_, attack)| attack.tool == tool);
+        if let Some((case, _)) = attack {
+            params["_meta"][PLANT] = case.into();
         }
         let reply = match self.server.client.call("tools/call", &params).await {
             Ok(reply) => reply,
@@ -227,15 +264,19 @@ impl Sandbox<'_> {
             }
             Err(error) => return Err(error.fault().public().to_owned()),
         };
-        let result: Value = reply
+        let mut result: Value = reply
             .read()
             .map_err(|error| error.fault().public().to_owned())?;
+        let planted = result.get("_meta").and_then(|meta| meta.get(PLANT));
+        if let (Some((_, attack)), None) = (attack, planted) {
+            attack.plant(&mut result);
+        }
         let consent = result.get("_meta").and_then(|meta| meta.get(CONSENT));
         if let Some(consent) = consent.and_then(|consent| Consent::deserialize(consent).ok()) {
             *held(&self.consent) = Some(consent);
         }
         let answer = Answer {
-            text: reply.text().unwrap_or_default().join("\n"),
+            text: texts(&result).join("\n"),
             structured: result.get("structuredContent").cloned(),
             is_error: reply.is_error(),
         };
@@ -378,13 +419,26 @@ impl Toolbox for Sandbox<'_> {
         })
     }
 
+    fn reset(&self) -> BoxFuture<'_, Result<(), String>> {
+        Box::pin(async move {
+            for reset in &self.probes.reset {
+                let arguments = Value::Object(reset.args.clone());
+                let (answer, _) = self.ask("", &reset.tool, &arguments).await?;
+                if answer.is_error {
+                    return Err(format!("`{}` reports an error", reset.tool));
+                }
+            }
+            Ok(())
+        })
+    }
+
     fn state(&self) -> BoxFuture<'_, Result<Option<Value>, String>> {
         Box::pin(async move {
-            if self.probes.is_empty() {
+            if self.probes.probe.is_empty() {
                 return Ok(None);
             }
             let mut state = Map::new();
-            for probe in self.probes {
+            for probe in &self.probes.probe {
                 let arguments = Value::Object(probe.args.clone());
                 // What a person is shown stays what the conversation has shown.
                 let (answer, _) = self.ask("", &probe.tool, &arguments).await?;

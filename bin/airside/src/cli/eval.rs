@@ -19,6 +19,8 @@ Examples:
   airside eval stale travel --baseline runs/main --model qwen3     what a change has made stale
   airside eval watch travel --base-url URL --model qwen3 --out runs/main      and runs it
   airside eval status
+  airside eval run redteam --base-url URL --model qwen3 --without http://127.0.0.1:8080/open
+  airside eval plant redteam                     attacks in the results of the tools behind
   airside eval serve script.yaml                 a model that answers from a script
   airside eval import recordings/ > suite.json   tasks and checks of others as a suite
   airside eval grade recordings/                 does the grader agree with what was recorded?";
@@ -47,6 +49,8 @@ pub(crate) enum Eval {
     Lint(Lint),
     /// Serve a model, and tools, that answer from a script
     Serve(Serve),
+    /// Serve the tools of an endpoint with the attacks of a suite in their results
+    Plant(Plant),
     /// Grade recorded conversations and compare with the verdicts recorded for them
     Grade(Grade),
     /// Turn recorded tasks with their checks into a suite
@@ -165,6 +169,18 @@ pub(crate) struct Serve {
     pub(crate) port: u16,
 }
 
+/// Serve the tools of an endpoint with the attacks of a suite in their results.
+#[derive(Debug, Args)]
+pub(crate) struct Plant {
+    #[command(flatten)]
+    pub(crate) suite: SuiteArg,
+    /// Port on 127.0.0.1; 0 takes any.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) port: u16,
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
 /// Write the report of a run again.
 #[derive(Debug, Args)]
 pub(crate) struct Report {
@@ -226,6 +242,10 @@ pub(crate) struct Run {
     /// Folder of an earlier run to compare with.
     #[arg(long, value_name = "DIR")]
     pub(crate) baseline: Option<PathBuf>,
+    /// An endpoint without protection: the suite is run there, too, without what the user
+    /// has said, and both are shown beside each other.
+    #[arg(long, value_name = "URL")]
+    pub(crate) without: Option<Url>,
     /// Only cases that the baseline's results are stale for.
     #[arg(long, requires = "baseline")]
     pub(crate) only_stale: bool,

@@ -9,6 +9,7 @@ use airside_evals::{
     grade::Verdict,
     history::Results,
     model::{Endpoint, HttpModel, Model, SetupError},
+    redteam::Security,
     report::{self, CaseSummary, HtmlError, Summary},
     runner::{self, Caps, Job, KeptError, Progress},
     stats::{Plan, Sprt},
@@ -17,6 +18,7 @@ use airside_evals::{
     view::Browser,
 };
 use airside_mcp::client::Choice;
+use url::Url;
 
 use crate::{
     cli::eval::{Era, Files, Report, Run, RunLimits},
@@ -43,7 +45,13 @@ pub(super) fn run(args: &Run, out: &mut Out) -> Result<(), Failure> {
         true => baseline.as_ref(),
         false => None,
     };
-    let done = block_on(have(args, &suite, folder, (baseline.as_ref(), only)));
+    let from = Where::Protected;
+    let done = block_on(have(
+        args,
+        &suite,
+        (folder, from),
+        (baseline.as_ref(), only),
+    ));
     let told = done.and_then(|run| match run {
         None => out.line("nothing is stale"),
         Some(run) => finish(args, &suite, (&run, folder), baseline.as_ref(), out),
@@ -63,7 +71,7 @@ pub(super) fn round(args: &Run, folder: &Path, out: &mut Out) -> Result<(), Fail
         false => runner::Run::default(),
     };
     let only = (Some(&before), Some(&before));
-    match block_on(have(args, &suite, folder, only))? {
+    match block_on(have(args, &suite, (folder, Where::Protected), only))? {
         None => Ok(()),
         Some(run) => {
             let before = Some(&before).filter(|before| !before.records.is_empty());
@@ -77,10 +85,10 @@ pub(super) fn round(args: &Run, folder: &Path, out: &mut Out) -> Result<(), Fail
 async fn have(
     args: &Run,
     suite: &Suite,
-    folder: &Path,
+    (folder, place): (&Path, Where<'_>),
     (baseline, only): (Option<&runner::Run>, Option<&runner::Run>),
 ) -> Result<Option<runner::Run>, Failure> {
-    let server = connect(args).await?;
+    let server = connect(args, place).await?;
     let model = model(args)?;
     let mut job = job(args, suite, &*model, &server)?;
     if job.cases.is_empty() {
@@ -127,8 +135,41 @@ fn finish(
     write(&args.files, &summary, folder)?;
     let results = Results::of(run, &summary);
     let told = block_on(super::status::tell(&args.target, &results));
-    let shown = show(&summary, out);
+    let security = super::redteam::of(suite, folder)?;
+    let security = security.filter(|_| args.without.is_some() || !out.is_json());
+    let shown = match (&args.without, security) {
+        (None, None) => show(&summary, out),
+        (None, Some(security)) => {
+            let shown = show(&summary, out);
+            super::redteam::show(&security, None, out)?;
+            shown
+        }
+        (Some(url), security) => {
+            let other = folder.join("without");
+            let place = (other.as_path(), Where::Without(url));
+            block_on(have(args, suite, place, (None, None)))?;
+            let without = super::redteam::of(suite, &other)?.unwrap_or_default();
+            beside(&summary, &security.unwrap_or_default(), &without, out)
+        }
+    };
     told.and(shown)
+}
+
+/// Shows a run, and what came of attacks with protection beside what came of them without.
+fn beside(
+    summary: &Summary,
+    with: &Security,
+    without: &Security,
+    out: &mut Out,
+) -> Result<(), Failure> {
+    if out.is_json() {
+        let both = serde_json::json!({ "summary": summary, "with": with, "without": without });
+        out.json_pretty(&both)?;
+        return verdict(summary);
+    }
+    let shown = show(summary, out);
+    super::redteam::show(with, Some(without), out)?;
+    shown
 }
 
 /// Lists what a change has made stale.
@@ -147,7 +188,7 @@ pub(super) fn stale(args: &Run, out: &mut Out) -> Result<(), Failure> {
     };
     let baseline = runner::load(folder).map_err(kept)?;
     let stale: BTreeMap<String, Vec<String>> = block_on(async {
-        let server = connect(args).await?;
+        let server = connect(args, Where::Protected).await?;
         let model = model(args)?;
         let stale = runner::stale(&job(args, &suite, &*model, &server)?, &baseline);
         server.close().await;
@@ -189,8 +230,24 @@ fn plan(limits: &RunLimits) -> Plan {
     }
 }
 
-async fn connect(args: &Run) -> Result<Server, Failure> {
-    let (url, headers) = endpoint::address(&args.target).await?;
+/// Which endpoint a suite is run at.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Where<'a> {
+    /// The one that is meant.
+    Protected,
+    /// One without protection, to compare with.
+    Without(&'a Url),
+}
+
+async fn connect(args: &Run, place: Where<'_>) -> Result<Server, Failure> {
+    let (mut url, mut headers) = endpoint::address(&args.target).await?;
+    if let Where::Without(other) = place {
+        // A key goes to the node that it is for, and nowhere else.
+        if url.origin() != other.origin() {
+            headers.clear();
+        }
+        url = other.clone();
+    }
     let era = match args.era {
         Era::Auto => Choice::Auto,
         Era::Modern => Choice::Modern,
@@ -199,6 +256,10 @@ async fn connect(args: &Run) -> Result<Server, Failure> {
     let timeout = Duration::from_secs(args.target.timeout);
     let server = Server::connect(&url, era, headers, timeout).await;
     let server = server.map_err(|error| endpoint::failure(&error))?;
+    let server = match place {
+        Where::Protected => server,
+        Where::Without(_) => server.without_words(),
+    };
     let is_root = rustix::process::geteuid().is_root();
     Ok(match Browser::find(args.browser.as_deref(), is_root) {
         None => server,
@@ -361,6 +422,11 @@ fn show(summary: &Summary, out: &mut Out) -> Result<(), Failure> {
         true => out.json_pretty(summary)?,
         false => rows(summary, out)?,
     }
+    verdict(summary)
+}
+
+/// What the verdict of a run means for who started it.
+fn verdict(summary: &Summary) -> Result<(), Failure> {
     let (exit, code, what) = match summary.verdict {
         Verdict::Pass => return Ok(()),
         Verdict::Fail => (Exit::Failed, "EVL-017", "the suite has failed"),

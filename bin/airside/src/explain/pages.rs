@@ -108,6 +108,7 @@ pub(super) static PAGES: &[(&str, &str)] = &[
     page!("EVL-035"),
     page!("EVL-036"),
     page!("EVL-037"),
+    page!("EVL-038"),
     page!("GW-001"),
     page!("GW-002"),
     page!("GW-003"),

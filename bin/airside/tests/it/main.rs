@@ -14,6 +14,7 @@ mod conversation;
 mod erasure;
 mod evals;
 mod evals_recorded;
+mod evals_redteam;
 mod exits;
 #[cfg(test)]
 mod exposure;

@@ -68,6 +68,7 @@ pub fn suite(folder: &Path, name: &str, state_tool: &str) -> Result<Suite, Error
         system: String::new(),
         state: Probes {
             probe: parts.into_iter().map(probe).collect(),
+            ..Probes::default()
         },
         sets: BTreeMap::new(),
         defaults: Defaults::default(),

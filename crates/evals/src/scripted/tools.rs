@@ -70,7 +70,7 @@ impl Given {
 }
 
 /// Answers one message; none for a notification.
-pub(super) fn answer(shared: &Shared, message: &Value) -> Option<Value> {
+pub(super) async fn answer(shared: &Shared, message: &Value) -> Option<Value> {
     let id = message.get("id")?;
     let params = &message["params"];
     let result = match message["method"].as_str().unwrap_or_default() {
@@ -83,12 +83,18 @@ pub(super) fn answer(shared: &Shared, message: &Value) -> Option<Value> {
             }))
         }
         "ping" => Ok(json!({})),
-        "tools/list" => Ok(json!({ "tools": shared.script.tools })),
-        "tools/call" => match shared.given(params) {
-            Some(given) => Ok(given.result()),
-            None => Err((-32602, "the script has no result for this call")),
+        "tools/list" => Ok(json!({ "tools": match &shared.planter {
+            Some(planter) => planter.tools(),
+            None => &shared.script.tools,
+        } })),
+        "tools/call" => match &shared.planter {
+            Some(planter) => planter.call(params).await,
+            None => match shared.given(params) {
+                Some(given) => Ok(given.result()),
+                None => Err((-32602, "the script has no result for this call".to_owned())),
+            },
         },
-        _ => Err((-32601, "there is no such method")),
+        _ => Err((-32601, "there is no such method".to_owned())),
     };
     Some(match result {
         Ok(result) => json!({ "jsonrpc": "2.0", "id": id, "result": result }),

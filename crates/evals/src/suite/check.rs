@@ -160,6 +160,12 @@ fn of_case(case: &Case) -> Vec<(&'static str, &'static str)> {
     let checked = !case.expect.is_empty()
         || case.goal.as_ref().is_some_and(|goal| !goal.is_empty())
         || case.turns.iter().any(|turn| !turn.expect.is_empty());
+    if case.inject.is_some() && case.goal.is_none() {
+        found.push((
+            "an attack without a goal",
+            "add `goal`: what the attacker wants",
+        ));
+    }
     if !checked {
         found.push(("a case without a check could only pass", "add `expect`"));
     }

@@ -12,6 +12,9 @@ struct Kind {
     /// What is said of much else too. These ask for it only together with what the tool
     /// does it to: `make a reservation` does not ask for an event in a calendar.
     loose: &'static [&'static str],
+    /// Whether a name that speaks of it may mean a deed that a thing in it is named
+    /// after: `create_booking` books, `cancel_booking` does not.
+    mild: bool,
 }
 
 const KINDS: [Kind; 7] = [
@@ -23,16 +26,19 @@ const KINDS: [Kind; 7] = [
         loose: &[
             "make", "new", "plan", "set", "put", "write", "block", "enter",
         ],
+        mild: true,
     },
     Kind {
         verbs: &["book", "reserve", "reservation", "rent", "hire"],
         spoken: &[],
-        loose: &["hold", "arrange", "make"],
+        loose: &["hold", "arrange", "make", "stay"],
+        mild: false,
     },
     Kind {
         verbs: &["cancel", "delete", "remove", "revoke"],
         spoken: &[],
         loose: &["drop", "clear", "end", "undo", "stop", "call"],
+        mild: false,
     },
     Kind {
         verbs: &[
@@ -42,6 +48,7 @@ const KINDS: [Kind; 7] = [
             "tell", "ask", "inform", "message", "text", "contact", "write",
         ],
         loose: &["share", "report", "issue"],
+        mild: false,
     },
     Kind {
         verbs: &[
@@ -58,10 +65,16 @@ const KINDS: [Kind; 7] = [
             "upgrade",
             "downgrade",
             "extend",
+            "prolong",
+            "rebook",
+            "longer",
+            "shorter",
+            "instead",
             "move",
         ],
         spoken: &[],
         loose: &["add", "remove", "set", "put", "make"],
+        mild: true,
     },
     Kind {
         verbs: &[
@@ -70,6 +83,7 @@ const KINDS: [Kind; 7] = [
         ],
         spoken: &[],
         loose: &["send", "process"],
+        mild: false,
     },
     Kind {
         verbs: &[
@@ -77,6 +91,7 @@ const KINDS: [Kind; 7] = [
         ],
         spoken: &[],
         loose: &["put", "add", "share"],
+        mild: false,
     },
 ];
 
@@ -166,8 +181,8 @@ pub(super) fn only_looks(tool: &str) -> bool {
     looks && !name.iter().any(joins)
 }
 
-/// The kinds of deed that a name speaks of: by its verbs, else by verbs that say little
-/// and by things that are named after a verb.
+/// The kinds of deed that a name speaks of: by its verbs, and where these say little or
+/// nothing, by things that are named after a verb.
 fn kinds(name: &[&str]) -> Vec<&'static Kind> {
     let weak = |part: &&&str| THINGS.contains(part) || LIGHT.contains(part);
     let strong: Vec<&str> = name.iter().filter(|part| !weak(part)).copied().collect();
@@ -176,19 +191,20 @@ fn kinds(name: &[&str]) -> Vec<&'static Kind> {
         let is = |part: &str| verbs.iter().any(|verb| is_form(part, verb));
         parts.iter().any(|part| is(part))
     };
-    for parts in [strong, weak] {
-        let sure = |kind: &&Kind| any(&parts, kind.verbs);
-        let perhaps = |kind: &&Kind| any(&parts, kind.spoken) || any(&parts, kind.loose);
+    let of = |parts: &[&str]| -> Vec<&'static Kind> {
+        let sure = |kind: &&Kind| any(parts, kind.verbs);
+        let perhaps = |kind: &&Kind| any(parts, kind.spoken) || any(parts, kind.loose);
         let found: Vec<_> = KINDS.iter().filter(sure).collect();
-        if !found.is_empty() {
-            return found;
+        match found.is_empty() {
+            true => KINDS.iter().filter(perhaps).collect(),
+            false => found,
         }
-        let found: Vec<_> = KINDS.iter().filter(perhaps).collect();
-        if !found.is_empty() {
-            return found;
-        }
+    };
+    let mut found = of(&strong);
+    if found.iter().all(|kind| kind.mild) {
+        found.extend(of(&weak));
     }
-    Vec::new()
+    found
 }
 
 /// Whether the word at `at` is a form of `verb` and is not denied: `don't book`.

@@ -116,7 +116,19 @@ fn deeds_are_asked_for_by_their_own_verbs() {
         false,
     );
     asks("hotel for two nights", "create_hotel", false);
-    asks("book a table", "update_reservation", false);
+    asks("book a table", "cancel_reservation", false);
+    asks("book the first one", "create_booking_session", true);
+    asks(
+        "book the first one, I am Ada",
+        "update_booking_session",
+        true,
+    );
+    asks(
+        "one night longer on my booking",
+        "quote_booking_change",
+        true,
+    );
+    asks("which hotels are free?", "create_booking_session", false);
     asks(
         "add a reminder to my calendar",
         "create_calendar_event",
