@@ -5,6 +5,7 @@ mod findings;
 mod lessons;
 mod lot;
 pub(crate) mod office;
+mod page;
 
 use std::path::Path;
 
@@ -39,6 +40,7 @@ pub(crate) fn run(args: &Review, out: &mut Out) -> Result<(), Failure> {
         Some(ReviewCommand::Except(args)) => findings::except(args, out),
         Some(ReviewCommand::Assign(args)) => findings::assign(args, out),
         Some(ReviewCommand::Lessons(args)) => lessons::run(args, out),
+        Some(ReviewCommand::Page(args)) => page::run(args, out),
         None => look(args, out),
     }
 }

@@ -134,6 +134,7 @@ fn step(path: &str, line: u32, what: String) -> Step {
 
 fn contracts(file: &Changed<'_>, out: &mut Vec<Step>) {
     let path = &file.source.path;
+    let tests_from = file.source.tests_from();
     if file.source.is_test() {
         return;
     }
@@ -150,7 +151,7 @@ fn contracts(file: &Changed<'_>, out: &mut Vec<Step>) {
         .iter()
         .filter(|one| one.is_public || one.is_tool)
     {
-        if file.source.is_test_at(item.from) {
+        if item.from >= tests_from {
             continue;
         }
         let sort = if item.is_tool { "tool" } else { "public" };
@@ -253,13 +254,14 @@ fn texts(subject: &Subject<'_>, file: &Changed<'_>, brief: &mut Brief) {
     if file.source.is_test() {
         return;
     }
+    let tests_from = file.source.tests_from();
     let (mut money, mut access, mut data) = (0, 0, 0);
     for (number, line) in subject.added(path, &file.source.text) {
         let start = line.trim_start();
         let is_other = ["#", "*", "//", "\"", "'"]
             .iter()
             .any(|mark| start.starts_with(mark));
-        if is_other || file.source.is_test_at(number) {
+        if is_other || number >= tests_from {
             continue;
         }
         let words: BTreeSet<String> = documentation::parts(line)
@@ -427,18 +429,14 @@ fn split(subject: &Subject<'_>, findings: &[Finding], brief: &mut Brief) {
 /// Returns a digest of what is added and where, without line numbers and white space.
 fn patch(subject: &Subject<'_>) -> String {
     let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+    let papers = subject.papers.iter().map(|one| (&one.path, &one.text));
+    let sources = subject.files.iter();
+    let sources = sources.map(|one| (&one.source.path, &one.source.text));
+    let texts: BTreeMap<&String, &Vec<u8>> = papers.chain(sources).collect();
     for (path, file) in &subject.change.files {
         context.update(path.as_bytes());
         context.update(&(file.removed as u64).to_be_bytes());
-        let source = subject.files.iter().find(|one| one.source.path == *path);
-        let text = match source {
-            Some(source) => Some(&source.source.text),
-            None => subject
-                .papers
-                .iter()
-                .find(|one| one.path == *path)
-                .map(|one| &one.text),
-        };
+        let text = texts.get(path);
         for (_, line) in text.into_iter().flat_map(|text| subject.added(path, text)) {
             for word in line.split_whitespace() {
                 context.update(word.as_bytes());

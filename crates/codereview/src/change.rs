@@ -27,7 +27,7 @@ pub type Lines = (u32, u32);
 /// What happened to one file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FileChange {
-    /// Lines that were added or rewritten.
+    /// Lines that were added or rewritten, in order.
     pub added: Vec<Lines>,
     /// How many lines were taken out.
     pub removed: usize,
@@ -59,6 +59,18 @@ pub enum Error {
         /// What it said.
         reason: String,
     },
+    /// There is no program `git`.
+    #[error("there is no program git on the search path")]
+    Absent,
+    /// The folder is in no repository.
+    #[error("the folder is in no git repository")]
+    NoRepository,
+    /// The repository does not have the revision.
+    #[error("the repository has no revision `{revision}`")]
+    Revision {
+        /// What was given.
+        revision: String,
+    },
     /// The answer of git is larger than accepted.
     #[error("the change is larger than {most} bytes")]
     TooLarge {
@@ -73,7 +85,14 @@ impl Error {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Git { .. } => Fault::new(Kind::Invalid, "REV-011", self.to_string())
+                .with_hint("see whether `git status` works in the folder"),
+            Self::Revision { .. } => Fault::new(Kind::Invalid, "REV-011", self.to_string())
                 .with_hint("name a revision that is in this repository, fetched in full"),
+            Self::Absent => Fault::new(Kind::Unavailable, "REV-060", self.to_string())
+                .with_hint("install git, or review the whole tree without --base"),
+            Self::NoRepository => Fault::new(Kind::Invalid, "REV-060", self.to_string()).with_hint(
+                "name a folder of a repository, or review the whole tree without --base",
+            ),
             Self::TooLarge { .. } => Fault::new(Kind::TooLarge, "REV-012", self.to_string())
                 .with_hint("compare with a nearer revision"),
         }
@@ -189,9 +208,8 @@ impl Change {
     #[must_use]
     pub fn touches(&self, path: &str, (from, to): Lines) -> bool {
         self.files.get(path).is_some_and(|file| {
-            file.added
-                .iter()
-                .any(|(first, last)| *first <= to && from <= *last)
+            let first = file.added.partition_point(|(_, last)| *last < from);
+            file.added.get(first).is_some_and(|(first, _)| *first <= to)
         })
     }
 }

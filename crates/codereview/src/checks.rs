@@ -86,12 +86,11 @@ impl<'a> Subject<'a> {
     ) -> impl Iterator<Item = (u32, &'t str)> {
         let file = self.change.files.get(path);
         let spans = file.map(|file| file.added.clone()).unwrap_or_default();
+        let mut spans = spans.into_iter().peekable();
         let lines = std::str::from_utf8(text).unwrap_or("").lines();
-        lines.enumerate().filter_map(move |(at, line)| {
-            let number = at as u32 + 1;
-            let is_added = spans
-                .iter()
-                .any(|(from, to)| (*from..=*to).contains(&number));
+        lines.zip(1_u32..).filter_map(move |(line, number)| {
+            while spans.next_if(|(_, to)| *to < number).is_some() {}
+            let is_added = spans.peek().is_some_and(|(from, _)| *from <= number);
             is_added.then_some((number, line))
         })
     }

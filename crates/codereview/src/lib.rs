@@ -19,6 +19,7 @@ pub mod house;
 pub mod lesson;
 pub mod lot;
 mod outline;
+pub mod page;
 pub mod register;
 pub mod render;
 pub mod review;

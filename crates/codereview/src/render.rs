@@ -275,11 +275,20 @@ fn plain(text: &str) -> String {
             '&' => out.push_str("&amp;"),
             // A mention tells a person, a colon makes a link of an address.
             '@' => out.push_str("&#64;"),
-            c if c.is_control() => out.push(' '),
+            c if hides(c) => out.push(' '),
             c => out.push(c),
         }
     }
     out.replace("://", ":&#47;&#47;")
+}
+
+/// Returns whether `c` does something else than appear: controls, characters that change
+/// the direction of what is read (Unicode Annex 9), invisible ones and tags.
+pub(crate) fn hides(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// Returns text in a code span.
@@ -288,7 +297,7 @@ fn code(text: &str) -> String {
         .chars()
         .map(|c| match c {
             '`' | '|' => '\'',
-            c if c.is_control() => ' ',
+            c if hides(c) => ' ',
             c => c,
         })
         .collect();
@@ -301,9 +310,11 @@ mod tests {
 
     #[test]
     fn texts_of_the_tree_make_no_markup() {
-        let hostile = "![x](https://e.example/@all) <img src=x>\n| a | `b`";
+        let hostile = "![x](https://e.example/@all) <img src=x>\n| a | `b` \u{202e}c\u{200b}";
         let shown = plain(hostile);
-        for part in ["![", "](", "<img", "://", "@all", "\n", " | "] {
+        for part in [
+            "![", "](", "<img", "://", "@all", "\n", " | ", "\u{202e}", "\u{200b}",
+        ] {
             assert!(!shown.contains(part), "{part}: {shown}");
         }
         assert!(

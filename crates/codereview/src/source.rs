@@ -97,21 +97,27 @@ impl Source {
         is_test(&self.path)
     }
 
-    /// Returns whether a line is one of a test: of a file of tests, or behind
-    /// `#[cfg(test)]` at the beginning of a line of Rust.
+    /// Returns whether a line is one of a test.
     #[must_use]
     pub fn is_test_at(&self, line: u32) -> bool {
+        line >= self.tests_from()
+    }
+
+    /// Returns the first line of tests: of a file of tests, or behind `#[cfg(test)]` at the
+    /// beginning of a line of Rust. Reads the text; ask once for many lines.
+    #[must_use]
+    pub fn tests_from(&self) -> u32 {
         const MARK: &[u8] = b"\n#[cfg(test)]\nmod ";
         if self.is_test() {
-            return true;
+            return 0;
         }
-        if self.language != Language::Rust {
-            return false;
-        }
-        let mark = memchr::memmem::find(&self.text, MARK);
-        mark.is_some_and(|at| {
+        let mark = match self.language {
+            Language::Rust => memchr::memmem::find(&self.text, MARK),
+            _ => None,
+        };
+        mark.map_or(u32::MAX, |at| {
             let before = memchr::memchr_iter(b'\n', &self.text[..=at]).count();
-            before < line as usize
+            before as u32 + 1
         })
     }
 }
@@ -395,5 +401,6 @@ mod tests {
         };
         assert!(!source.is_test_at(1));
         assert!(source.is_test_at(4));
+        assert_eq!(source.tests_from(), 3);
     }
 }

@@ -10,7 +10,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::{ChainArgs, NodeArgs};
 pub(crate) use register::{
-    Assign, Collect, Except, Explain, FindingsList, Lessons, LessonsCommand,
+    Assign, Collect, Except, Explain, FindingsList, Lessons, LessonsCommand, PageArgs,
 };
 
 const REVIEW_HELP: &str = "\
@@ -148,6 +148,8 @@ pub(crate) enum ReviewCommand {
     Assign(Assign),
     /// List lessons that reverts, incidents and defects owe, and pay them
     Lessons(Lessons),
+    /// Print lots, findings and lessons as an HTML page
+    Page(PageArgs),
 }
 
 const CHANGE_HELP: &str = "\

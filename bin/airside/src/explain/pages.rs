@@ -385,6 +385,7 @@ pub(super) static PAGES: &[(&str, &str)] = &[
     page!("REV-057"),
     page!("REV-058"),
     page!("REV-059"),
+    page!("REV-060"),
     page!("TRV-001"),
     page!("TRV-002"),
     page!("TRV-003"),

@@ -43,6 +43,7 @@ mod proof;
 #[cfg(test)]
 mod race;
 mod review;
+mod review_bad;
 mod review_register;
 mod run;
 mod scan;

@@ -14,6 +14,9 @@ use crate::hex;
 
 /// Most bytes that git may answer.
 const MOST: u64 = 512 << 20;
+/// Ids that git is asked for at once: with 64 digits each they fit into a pipe (64 KiB on
+/// Linux), so that asking ends before answers are read.
+const AT_ONCE: usize = 1_000;
 
 /// One commit of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,8 +42,13 @@ impl Repository {
         let found = Self {
             root: root.to_owned(),
         };
-        found.run(&["rev-parse", "--git-dir"], b"")?;
-        Ok(found)
+        match found.run(&["rev-parse", "--git-dir"], b"") {
+            Ok(_) => Ok(found),
+            Err(Error::Git { reason }) if reason.contains("not a git repository") => {
+                Err(Error::NoRepository)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn run(&self, arguments: &[&str], input: &[u8]) -> Result<Vec<u8>, Error> {
@@ -62,27 +70,25 @@ impl Repository {
             .current_dir(&self.root)
             .env("GIT_NO_LAZY_FETCH", "1")
             .env("GIT_TERMINAL_PROMPT", "0")
+            // What it says is read.
+            .env("LC_ALL", "C")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .map_err(|error| failed(error.to_string()))?;
+            .map_err(|error| match error.kind() {
+                std::io::ErrorKind::NotFound => Error::Absent,
+                _ => failed(error.to_string()),
+            })?;
         let mut stdin = child.stdin.take().expect("standard input is piped");
         let stdout = child.stdout.take().expect("standard output is piped");
         let mut stderr = child.stderr.take().expect("standard error is piped");
-        // Both ends at once: git answers while it is still asked.
-        let (written, read) = rayon::join(
-            || {
-                let written = stdin.write_all(input);
-                drop(stdin);
-                written
-            },
-            || {
-                let mut answer = Vec::new();
-                let read = stdout.take(MOST + 1).read_to_end(&mut answer);
-                read.map(|_| answer)
-            },
-        );
+        // Not more than a pipe holds, so this waits for nobody.
+        let written = stdin.write_all(input);
+        drop(stdin);
+        let mut answer = Vec::new();
+        let read = stdout.take(MOST + 1).read_to_end(&mut answer);
+        let read = read.map(|_| answer);
         let answer = read.map_err(|error| failed(error.to_string()));
         let too_large = answer.as_ref().is_ok_and(|a| a.len() as u64 > MOST);
         if too_large {
@@ -107,24 +113,30 @@ impl Repository {
     /// Returns the commit where `base` and the present one have parted.
     pub(super) fn fork_point(&self, base: &str) -> Result<String, Error> {
         if base.starts_with('-') {
-            let reason = "a revision does not begin with a dash".to_owned();
-            return Err(Error::Git { reason });
+            return Err(unknown(base));
         }
-        let found = self.run(&["merge-base", base, "HEAD"], b"");
-        let found = match found {
+        let found = match self.run(&["merge-base", base, "HEAD"], b"") {
             Ok(found) => found,
             // Without a common commit the revision itself is compared with.
-            Err(_) => self.run(
-                &["rev-parse", "--verify", &format!("{base}^{{commit}}")],
-                b"",
-            )?,
+            Err(_) => {
+                let commit = format!("{base}^{{commit}}");
+                let found = self.run(&["rev-parse", "--verify", "--quiet", &commit], b"");
+                found.map_err(|error| match error {
+                    Error::Git { .. } => unknown(base),
+                    other => other,
+                })?
+            }
         };
         Ok(text(&found).trim().to_owned())
     }
 
     /// Returns the id of the present commit.
     pub(super) fn head(&self) -> Result<String, Error> {
-        let found = self.run(&["rev-parse", "--verify", "HEAD^{commit}"], b"")?;
+        let found = self.run(&["rev-parse", "--verify", "--quiet", "HEAD^{commit}"], b"");
+        let found = found.map_err(|error| match error {
+            Error::Git { .. } => unknown("HEAD"),
+            other => other,
+        })?;
         Ok(text(&found).trim().to_owned())
     }
 
@@ -148,9 +160,20 @@ impl Repository {
 
     /// Returns the contents of `ids`, in order.
     pub(super) fn blobs(&self, ids: &[&str]) -> Result<Vec<Vec<u8>>, Error> {
-        if ids.is_empty() {
-            return Ok(Vec::new());
+        let mut blobs: Vec<Vec<u8>> = Vec::with_capacity(ids.len());
+        let mut size = 0;
+        for part in ids.chunks(AT_ONCE) {
+            let read = self.part(part)?;
+            size += read.iter().map(Vec::len).sum::<usize>() as u64;
+            if size > MOST {
+                return Err(Error::TooLarge { most: MOST });
+            }
+            blobs.extend(read);
         }
+        Ok(blobs)
+    }
+
+    fn part(&self, ids: &[&str]) -> Result<Vec<Vec<u8>>, Error> {
         let input = ids.join("\n") + "\n";
         let answer = self.run(&["cat-file", "--batch"], input.as_bytes())?;
         let malformed = || Error::Git {
@@ -227,6 +250,11 @@ impl Repository {
         }
         Ok(notes)
     }
+}
+
+fn unknown(base: &str) -> Error {
+    let revision = base.chars().take(80).collect();
+    Error::Revision { revision }
 }
 
 fn text(bytes: &[u8]) -> String {

@@ -108,11 +108,14 @@ pub(super) fn drafts(subject: &Subject<'_>) -> Vec<Draft> {
             continue;
         }
         let before = by_name(&file.before);
+        let tests_from = file.source.tests_from();
+        let text = String::from_utf8_lossy(&file.source.text);
+        let lines: Vec<&str> = text.lines().collect();
         for item in &file.after.items {
             let is_new = !before.contains_key(item.name.as_str());
             let wanted = item.is_public || item.is_tool;
-            if is_new && wanted && !file.source.is_test_at(item.from) {
-                drafts.extend(judge(subject, file.source, item).map(Note::draft));
+            if is_new && wanted && item.from < tests_from {
+                drafts.extend(judge(subject, (file.source, &lines), item).map(Note::draft));
             }
         }
     }
@@ -188,7 +191,7 @@ fn of_text(subject: &Subject<'_>, item: &Item, text: &str) -> Option<(&'static s
     })
 }
 
-fn judge(subject: &Subject<'_>, source: &Source, item: &Item) -> Option<Note> {
+fn judge(subject: &Subject<'_>, (source, lines): (&Source, &[&str]), item: &Item) -> Option<Note> {
     // What only hands over is its name.
     let is_small = item.to - item.from < 3 && !item.is_tool;
     let last = item.name.rsplit('.').next().unwrap_or(&item.name);
@@ -215,7 +218,7 @@ fn judge(subject: &Subject<'_>, source: &Source, item: &Item) -> Option<Note> {
         message,
         what: item.name.clone(),
     };
-    let described = item.is_tool.then(|| mark_of(source, item)).flatten();
+    let described = item.is_tool.then(|| mark_of(lines, item)).flatten();
     let Some(text) = described.or_else(|| item.documentation.clone()) else {
         let message = format!(
             "`{}` is new and public, and nothing says what it does",
@@ -232,12 +235,10 @@ fn judge(subject: &Subject<'_>, source: &Source, item: &Item) -> Option<Note> {
 }
 
 /// Returns the description that a decorator or an attribute of a tool holds.
-fn mark_of(source: &Source, item: &Item) -> Option<String> {
+fn mark_of(lines: &[&str], item: &Item) -> Option<String> {
     /// Lines above a definition that can belong to it.
     const MOST: usize = 30;
-    let text = String::from_utf8_lossy(&source.text);
-    let lines: Vec<&str> = text.lines().take(item.from as usize).collect();
-    let above = lines.iter().rev().take(MOST);
+    let above = lines.iter().take(item.from as usize).rev().take(MOST);
     let mut block: Vec<&str> = above
         .take_while(|line| !line.trim().is_empty())
         .copied()

@@ -85,18 +85,16 @@ fn note(rule: &'static str, path: &str, item: &Item, message: String) -> Note {
 
 /// Returns what changed files export that they did not export before.
 fn fresh<'s>(subject: &'s Subject<'_>) -> Vec<(&'s Changed<'s>, &'s Item)> {
-    let files = subject
-        .files
-        .iter()
-        .filter(|file| is_code(subject, file.source));
-    let of = |file: &'s Changed<'s>| {
-        let before = by_name(&file.before);
-        let items = file.after.items.iter();
-        let new = items.filter(move |item| !before.contains_key(item.name.as_str()));
-        let exported = new.filter(|item| is_export(file.source, item));
-        exported.map(move |item| (file, item))
-    };
-    files.flat_map(of).collect()
+    let mut found = Vec::new();
+    for file in &subject.files {
+        if is_code(subject, file.source) {
+            let before = by_name(&file.before);
+            let exported = exports(file.source, &file.after.items);
+            let new = exported.filter(|item| !before.contains_key(item.name.as_str()));
+            found.extend(new.map(|item| (file, item)));
+        }
+    }
+    found
 }
 
 /// Returns whether what a file exports is for other files of the tree.
@@ -110,28 +108,28 @@ fn is_code(subject: &Subject<'_>, source: &Source) -> bool {
     !is_entry && !source.is_test() && !name.contains(".config.") && !name.ends_with(".d.ts")
 }
 
-fn is_export(source: &Source, item: &Item) -> bool {
-    let is_top = !item.name.contains('.');
-    let is_named = item.name.len() >= SHORTEST && !CALLED.contains(&&*item.name);
-    is_top
-        && is_named
-        && item.is_public
-        && !item.is_tool
-        && !source.is_test_at(item.from)
-        && !is_marked(source, item)
+/// Returns what of `items` is for other files.
+fn exports<'i>(source: &Source, items: &'i [Item]) -> impl Iterator<Item = &'i Item> {
+    let tests_from = source.tests_from();
+    let text = String::from_utf8_lossy(&source.text);
+    let marked: FxHashSet<u32> = (text.lines().zip(1..).filter(|(line, _)| is_mark(line)))
+        .map(|(_, number)| number)
+        .collect();
+    items.iter().filter(move |item| {
+        let is_top = !item.name.contains('.');
+        let is_named = item.name.len() >= SHORTEST && !CALLED.contains(&&*item.name);
+        // Others find by that what stands below a decorator or an annotation.
+        let is_marked = marked.contains(&item.from) || marked.contains(&(item.from - 1));
+        let is_public = item.is_public && !item.is_tool && item.from < tests_from;
+        is_top && is_named && is_public && !is_marked
+    })
 }
 
-/// Returns whether a decorator or an annotation stands before it: others find it by that.
-fn is_marked(source: &Source, item: &Item) -> bool {
-    let text = String::from_utf8_lossy(&source.text);
-    let at = (item.from as usize).saturating_sub(1);
-    let line = |at: Option<usize>| at.and_then(|at| text.lines().nth(at)).unwrap_or("");
-    let (before, own) = (line(at.checked_sub(1)), line(Some(at)));
-    let is_mark = |line: &str| {
-        let line = line.trim_start();
-        line.starts_with('@') || line.starts_with("#[no_mangle") || line.starts_with("#[proc_macro")
-    };
-    is_mark(before) || is_mark(own) || own.contains("export default")
+fn is_mark(line: &str) -> bool {
+    let begins = ["@", "#[no_mangle", "#[proc_macro", "export default"];
+    begins
+        .iter()
+        .any(|mark| line.trim_start().starts_with(mark))
 }
 
 /// Returns the words that changed files no longer hold.
@@ -173,7 +171,7 @@ fn left(
             continue;
         }
         let outline = Outline::of(source.language, &source.text);
-        let items = outline.items.iter().filter(|item| is_export(source, item));
+        let items = exports(source, &outline.items);
         for item in items.filter(|item| files[path].contains(&item.name.as_str())) {
             let text = format!("the change takes out the last use of `{}`", item.name);
             notes.push(note("export-left-behind", path, item, text));

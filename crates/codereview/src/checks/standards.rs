@@ -21,9 +21,9 @@ fn shapes(subject: &Subject<'_>, file: &super::Changed<'_>, notes: &mut Vec<Note
     let house = subject.house;
     let before = by_name(&file.before);
     let path = &file.source.path;
+    let tests_from = file.source.tests_from();
     for item in file.after.items.iter().filter(|item| item.is_function) {
-        if !subject.change.touches(path, (item.from, item.to)) || file.source.is_test_at(item.from)
-        {
+        if !subject.change.touches(path, (item.from, item.to)) || item.from >= tests_from {
             continue;
         }
         let old = before.get(item.name.as_str());
@@ -116,12 +116,12 @@ pub(crate) fn lines_of(subject: &Subject<'_>) -> Lines {
     let mut lines = Lines::default();
     for file in &subject.files {
         let added = subject.change.files.get(&file.source.path);
+        let tests_from = file.source.tests_from();
         for (from, to) in added.map(|file| file.added.clone()).unwrap_or_default() {
-            let tests = (from..=to)
-                .filter(|line| file.source.is_test_at(*line))
-                .count();
+            let all = (to - from + 1) as usize;
+            let tests = (to + 1).saturating_sub(tests_from.max(from)) as usize;
             lines.tests += tests;
-            lines.code += (to - from + 1) as usize - tests;
+            lines.code += all - tests;
         }
     }
     lines

@@ -412,3 +412,31 @@ fn reverts_owe_a_file_that_names_what_follows() {
     assert!(half.contains("names no rule, test or decision"), "{half}");
     assert_eq!(owes("77aa11bb broke it\n\nTest: keeps_the_total\n"), None);
 }
+
+/// Everything that looks at lines takes them in one pass: a file of any length, whose every
+/// second line is new, is judged at once.
+#[test]
+fn huge_changes_end() {
+    let old: String = (0..10_000).map(|n| format!("fn a{n}() {{}}\n")).collect();
+    let new: String = (0..10_000)
+        .map(|n| format!("fn a{n}() {{}}\npub fn b{n}(x: u8) -> u8 {{ x }} // TODO {n}\n"))
+        .collect();
+    let requirements: String = (0..10_000).map(|n| format!("package-{n}\n")).collect();
+    let decision = "## More\n\nText.\n".repeat(10_000);
+    let before = [("a.rs", old.as_str())];
+    let after = [
+        ("a.rs", new.as_str()),
+        ("requirements.txt", &requirements),
+        ("docs/adr/001-a.md", &decision),
+    ];
+    let message = format!(
+        "Do it\n\n{}",
+        "This reverts commit 77aa11bb22cc.\n".repeat(5_000)
+    );
+    let found = owed(&before, &after, &House::default(), &message);
+    let count = |rule: &str| found.iter().filter(|one| one.starts_with(rule)).count();
+    assert_eq!(count("debt-added"), 10_000);
+    assert_eq!(count("dead-export"), 10_000);
+    assert_eq!(count("dependency-added"), 10_000);
+    assert_eq!(count("lesson-missing"), 1);
+}

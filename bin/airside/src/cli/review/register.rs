@@ -166,3 +166,24 @@ pub(crate) struct Waive {
     #[command(flatten)]
     pub(crate) place: LotPlace,
 }
+
+const PAGE_HELP: &str = "\
+One page without scripts or foreign resources, for a browser or a static host.
+
+Examples:
+  airside review page > reviews.html
+  airside review page --repository hotels --all > hotels.html";
+
+/// Print lots, findings and lessons as an HTML page.
+#[derive(Debug, Args)]
+#[command(after_help = PAGE_HELP)]
+pub(crate) struct PageArgs {
+    /// Only those of this repository.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) repository: Option<String>,
+    /// Also findings that have ended and lessons that are paid.
+    #[arg(long)]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) place: LotPlace,
+}
