@@ -383,6 +383,11 @@ impl Frame<'_> {
             "" => guard::called(call).unwrap_or(""),
             last => last,
         };
+        // `server.tool()(handle)`: a decorator that is called as a function.
+        let last = match &call.callee {
+            Expression::Call(_) => last.strip_suffix("()").unwrap_or(last),
+            _ => last,
+        };
         let is_tool = entry::registers_tools(last);
         if !is_tool && !entry::binds_route(before, last) {
             return false;
@@ -544,6 +549,7 @@ fn fits(shape: Shape, taint: &Taint) -> bool {
     match shape {
         Shape::Any => true,
         Shape::Part => taint.is_joined,
+        Shape::Whole => !taint.is_joined,
         Shape::First => taint
             .lead
             .as_deref()

@@ -98,6 +98,8 @@ pub(crate) enum Shape {
     Any,
     /// As a part of a longer text.
     Part,
+    /// As all of the text.
+    Whole,
     /// At the beginning.
     First,
     /// In the host of an address, or before it.
