@@ -79,7 +79,7 @@ fn pipelines_fail_by_lane_and_by_what_was_not_assessed() {
 }
 
 /// Makes an image of one layer, as `docker save` writes it.
-fn image(files: &[(&str, &str)]) -> Vec<u8> {
+pub(crate) fn image(files: &[(&str, &str)]) -> Vec<u8> {
     let tar = |files: &[(&str, &[u8])]| {
         let mut builder = tar::Builder::new(Vec::new());
         for (path, content) in files {

@@ -111,6 +111,43 @@ fn of<'a>(found: &'a [Value], server: &str) -> &'a Value {
 }
 
 #[test]
+fn findings_follow_the_image_that_is_deployed() {
+    let mut world = World::new();
+    world.node = None;
+    let config = world.place.path("airside.toml");
+    let text = std::fs::read_to_string(&config).expect("the configuration");
+    let text = text.replace("sources = [\"shop\"]", "sources = [\"shop.tar\"]");
+    world.place.write("airside.toml", &text);
+    let deploy = |world: &World, version: &str, more: &str| {
+        let installed = format!(r#"{{"name":"left-pad","version":"{version}"}}"#);
+        let image = crate::scan::image(&[
+            ("etc/os-release", "ID=debian\nVERSION_ID=\"12\"\n"),
+            ("app/node_modules/left-pad/package.json", &installed),
+            ("app/more", more),
+        ]);
+        // As a whole: a round may look at any moment.
+        let beside = world.place.path("shop.tar.new");
+        std::fs::write(&beside, image).expect("written");
+        std::fs::rename(beside, world.place.path("shop.tar")).expect("moved");
+    };
+    deploy(&world, "1.0.0", "");
+    world.start();
+    let is_open = |f: &[Value], open: bool| {
+        let of = f.iter().find(|f| f["judged"]["server"] == "shop");
+        of.is_some_and(|f| f["closed"].is_null() == open)
+    };
+    let found = world.until(|f| is_open(f, true));
+    assert_eq!(of(&found, "shop")["judged"]["vulnerability"], "CVE-2026-1");
+    let parts = world.run(&["inventory", "shop", "--json"]).ok();
+    assert!(
+        parts.contains("shop.tar#/app/node_modules/left-pad/package.json"),
+        "{parts}"
+    );
+    deploy(&world, "1.3.1", "another length");
+    world.until(|f| is_open(f, false));
+}
+
+#[test]
 fn feeds_come_from_a_mirror_and_scans_find_them() {
     let mut world = World::with("every-s = 1\n[inventory.mirror]\nfolder = \"feeds\"\n");
     // Nothing is listed, so nothing is taken and nothing compared.
