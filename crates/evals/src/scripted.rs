@@ -381,7 +381,8 @@ impl Shared {
     }
 
     fn choose(&self, request: &Request) -> Option<&Rule> {
-        let fits = |rule: &Rule| rule.when.holds(request);
+        let seen = Seen::of(request);
+        let fits = |rule: &Rule| rule.when.holds(request, &seen);
         first(&self.script.rules, &self.used, fits, |rule| rule.times)
     }
 }
@@ -410,24 +411,42 @@ fn last_result(request: &Request) -> Option<&str> {
         })
 }
 
+/// What rules look at in a request: made once for all of them.
+struct Seen {
+    user: Value,
+    result: Option<Value>,
+    model: Value,
+    step: u64,
+}
+
+impl Seen {
+    fn of(request: &Request) -> Self {
+        let (user, step) = since_user(request);
+        Self {
+            user: user.into(),
+            result: last_result(request).map(Value::from),
+            model: request.model.as_str().into(),
+            step,
+        }
+    }
+}
+
 impl When {
-    fn holds(&self, request: &Request) -> bool {
+    fn holds(&self, request: &Request, seen: &Seen) -> bool {
         let scope = Scope::default();
-        let text = |wanted: &Option<Matcher>, is: Option<&str>| {
-            let is = is.map(|text| Value::String(text.to_owned()));
+        let holds = |wanted: &Option<Matcher>, is: Option<&Value>| {
             wanted
                 .as_ref()
-                .is_none_or(|wanted| wanted.holds(is.as_ref(), &scope))
+                .is_none_or(|wanted| wanted.holds(is, &scope))
         };
-        let (user, step) = since_user(request);
         let shows = |wanted: &Matcher| {
             let mut tools = request.tools.iter();
             tools.any(|tool| wanted.holds(Some(tool.definition()), &scope))
         };
-        text(&self.user, Some(user))
-            && text(&self.result, last_result(request))
-            && text(&self.model, Some(&request.model))
-            && self.step.is_none_or(|wanted| wanted == step)
+        self.step.is_none_or(|wanted| wanted == seen.step)
+            && holds(&self.user, Some(&seen.user))
+            && holds(&self.result, seen.result.as_ref())
+            && holds(&self.model, Some(&seen.model))
             && self.tool.as_ref().is_none_or(shows)
     }
 }

@@ -3,7 +3,7 @@
 //! # Invariants
 //!
 //! * What decides is what decides in the gateway: whether the user's words ask for a
-//!   call ([`Intent`]), and whether a result that was read before looks like
+//!   call ([`Spoken`]), and whether a result that was read before looks like
 //!   instructions (the firewall's rules).
 //! * Reported with what it costs: attacks that are stopped and users that are disturbed.
 

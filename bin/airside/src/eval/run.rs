@@ -12,7 +12,7 @@ use airside_evals::{
     redteam::Security,
     report::{self, CaseSummary, HtmlError, Summary},
     runner::{self, Caps, Job, KeptError, Progress},
-    stats::{Plan, Sprt},
+    stats::{Decision, Plan, Sprt},
     suite::Suite,
     toolbox::{Eyes, Server},
     view::Browser,
@@ -477,6 +477,15 @@ fn rows(summary: &Summary, out: &mut Out) -> Result<(), Failure> {
                 "expected {} first, called {}: {times} times",
                 printable(expected),
                 printable(called)
+            ))?;
+        }
+    }
+    for case in &summary.cases {
+        if case.decision == Decision::Damaged {
+            out.line(&format!(
+                "{} is damaged: at most {} in 1000 cases as good as before are called so",
+                printable(&case.id),
+                Sprt::default().alpha * 1000.0,
             ))?;
         }
     }

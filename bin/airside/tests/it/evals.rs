@@ -113,37 +113,51 @@ rules:
     assert!(xml.contains("failures=\"1\""), "{xml}");
 }
 
+/// What a model does, and how a case with it ends.
+const BROKEN: [(&str, &str); 9] = [
+    ("call: [{ tool: no_such_tool }]", "broken:unknown-tool"),
+    (
+        "call: [{ tool: search_hotels, raw: '{\"place\": ' }]",
+        "broken:invalid-arguments",
+    ),
+    (
+        "call: [{ tool: search_hotels, args: { place: Boston } }]",
+        "broken:endless-loop",
+    ),
+    ("fault: empty", "broken:empty-answer"),
+    ("say: No., fault: refusal", "broken:refusal"),
+    ("fault: huge", "broken:too-large"),
+    (
+        "say: Half of this never comes., fault: truncate",
+        "broken:stalled",
+    ),
+    (
+        "fault: bad-request",
+        "invalid:the provider answered 400 (invalid_request)",
+    ),
+    ("fault: not-json", "invalid:the answer is not JSON"),
+];
+
 #[test]
 fn broken_models_end_a_case_with_a_name_and_never_the_run() {
     let many = format!("call: [{}]", "{ tool: search_hotels }, ".repeat(65));
-    let named = [
-        ("call: [{ tool: no_such_tool }]", "broken:unknown-tool"),
-        (
-            "call: [{ tool: search_hotels, raw: '{\"place\": ' }]",
-            "broken:invalid-arguments",
-        ),
-        (
-            "call: [{ tool: search_hotels, args: { place: Boston } }]",
-            "broken:endless-loop",
-        ),
-        (&many, "broken:too-large"),
-        ("fault: empty", "broken:empty-answer"),
-        ("say: No., fault: refusal", "broken:refusal"),
-        ("fault: huge", "broken:too-large"),
-        (
-            "say: Half of this never comes., fault: stall",
-            "broken:stalled",
-        ),
-        (
-            "say: Half of this never comes., fault: truncate",
-            "broken:stalled",
-        ),
-        (
-            "fault: bad-request",
-            "invalid:the provider answered 400 (invalid_request)",
-        ),
-        ("fault: not-json", "invalid:the answer is not JSON"),
-    ];
+    let mut named = BROKEN.to_vec();
+    named.push((&many, "broken:too-large"));
+    // However slow the machine is: nothing here waits for silence.
+    broken(&named, &["--idle", "60", "--jobs", "2", "--steps", "3"]);
+}
+
+#[test]
+fn a_model_that_falls_silent_ends_a_case_and_not_the_run() {
+    let stall = (
+        "say: Half of this never comes., fault: stall",
+        "broken:stalled",
+    );
+    broken(&[stall], &["--idle", "1"]);
+}
+
+/// Runs a case with each of these models in every wire format.
+fn broken(named: &[(&str, &str)], limits: &[&str]) {
     let mut script = "rules:\n".to_owned();
     let mut suite = "suite: broken\nschema: 1\ncases:\n".to_owned();
     for (index, (rule, _)) in named.iter().enumerate() {
@@ -157,7 +171,7 @@ fn broken_models_end_a_case_with_a_name_and_never_the_run() {
     let stage = Stage::new(&script);
     let suite = stage.suite(&suite);
     for api in ["openai-chat", "openai-responses", "anthropic"] {
-        let ran = stage.run(&[
+        let run = [
             "run",
             &suite,
             "--api",
@@ -165,14 +179,9 @@ fn broken_models_end_a_case_with_a_name_and_never_the_run() {
             "--trials",
             "1",
             "--no-confirm",
-            "--idle",
-            "5",
-            "--jobs",
-            "1",
-            "--steps",
-            "5",
             "--json",
-        ]);
+        ];
+        let ran = stage.run(&[&run, limits].concat());
         let summary = ran.json();
         for (index, (rule, reason)) in named.iter().enumerate() {
             let first = &summary["cases"][index]["reasons"][0];

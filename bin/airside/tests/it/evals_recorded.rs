@@ -270,7 +270,7 @@ fn put(state: &mut Value, path: &str, value: &Value) {
 }
 
 /// Labelled requests that are played: one conversation each.
-const LABELLED: usize = 1_000;
+const LABELLED: usize = 300;
 
 /// The tools of some services, each with the name of its service before its own.
 fn labelled_tools(folder: &Path) -> Vec<Value> {
