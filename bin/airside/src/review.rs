@@ -190,8 +190,8 @@ fn name(stage: &Stage) -> &'static str {
     match stage {
         Stage::Reading => "reading files",
         Stage::Comparing => "comparing with the revision",
-        Stage::Rules => "looking for weaknesses",
-        Stage::Copies => "looking for copies",
+        Stage::Looking => "looking for weaknesses and copies",
+        Stage::Findings => "putting together what was found",
         Stage::Done | Stage::Note(_) => "done",
     }
 }

@@ -16,6 +16,7 @@ use std::{
 };
 
 use airside_base::{Fault, Kind};
+use rayon::prelude::*;
 
 use crate::source::{Paper, Source};
 
@@ -154,9 +155,17 @@ impl Change {
         let mut fresh: Vec<(&String, &Vec<u8>)> = Vec::new();
         let sources = sources.iter().map(|source| (&source.path, &source.text));
         let papers = papers.iter().map(|paper| (&paper.path, &paper.text));
-        for (path, text) in sources.chain(papers) {
+        let all: Vec<(&String, &Vec<u8>)> = sources.chain(papers).collect();
+        let is_same: Vec<bool> = all
+            .par_iter()
+            .map(|(path, text)| {
+                let id = tree.get(*path);
+                id.is_some_and(|id| *id == git::blob_id(text, id.len()))
+            })
+            .collect();
+        for ((path, text), is_same) in all.into_iter().zip(is_same) {
             match tree.remove(path) {
-                Some(id) if id == git::blob_id(text, id.len()) => {}
+                Some(_) if is_same => {}
                 Some(id) => wanted.push((path, text, id)),
                 None => fresh.push((path, text)),
             }

@@ -74,10 +74,10 @@ pub enum Stage {
     Reading,
     /// Comparing with the revision.
     Comparing,
-    /// Looking for weaknesses.
-    Rules,
-    /// Looking for copies.
-    Copies,
+    /// Looking for weaknesses and copies.
+    Looking,
+    /// Putting together what was found.
+    Findings,
     /// Done.
     Done,
     /// Something that a person should know and that is no finding.
@@ -105,19 +105,28 @@ pub fn run(
         Some(base) => Some(Change::since(&request.root, base, &sources, &papers)?),
         None => None,
     };
-    progress(Stage::Rules);
-    let scan = match request.asks_for(Part::Weaknesses) {
-        true => {
-            let mut memory = remember(request, rules, progress);
-            let scan = flow::scan(&sources, rules, memory.as_mut());
-            if let Some(why) = memory.as_ref().and_then(Memory::dropped) {
-                let text = format!("what earlier reviews had learned was dropped: {why}");
-                progress(Stage::Note(text));
-            }
-            scan
-        }
-        false => flow::Scan::default(),
+    progress(Stage::Looking);
+    let mut memory = match request.asks_for(Part::Weaknesses) {
+        true => remember(request, rules, progress),
+        false => None,
     };
+    let (scan, copies) = rayon::join(
+        || match request.asks_for(Part::Weaknesses) {
+            true => flow::scan(&sources, rules, memory.as_mut()),
+            false => flow::Scan::default(),
+        },
+        || match request.asks_for(Part::Copies) {
+            true => copies::find(&sources, request.copies),
+            false => copies::Copies {
+                lines: copies::lines(&sources),
+                ..copies::Copies::default()
+            },
+        },
+    );
+    if let Some(why) = memory.as_ref().and_then(Memory::dropped) {
+        let text = format!("what earlier reviews had learned was dropped: {why}");
+        progress(Stage::Note(text));
+    }
     // Whoever asks for a part has not looked at the rest.
     let read = sources.iter().filter(|_| request.only.is_none());
     let mut looked: BTreeSet<String> = read.map(|one| one.path.clone()).collect();
@@ -125,14 +134,7 @@ pub fn run(
         looked.remove(path);
         skipped.add(*why, path);
     }
-    progress(Stage::Copies);
-    let copies = match request.asks_for(Part::Copies) {
-        true => copies::find(&sources, request.copies),
-        false => copies::Copies {
-            lines: copies::lines(&sources),
-            ..copies::Copies::default()
-        },
-    };
+    progress(Stage::Findings);
     let mut drafts: Vec<Draft> = duplicates::drafts(&copies, change.as_ref());
     drafts.extend(scan.drafts);
     let subject = change

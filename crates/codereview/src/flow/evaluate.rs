@@ -29,12 +29,33 @@ pub(super) struct Hit {
     pub(super) taint: Taint,
 }
 
+impl Hit {
+    fn is_like(&self, other: &Self) -> bool {
+        (self.rule, self.unit, self.lines, self.bytes)
+            == (other.rule, other.unit, other.lines, other.bytes)
+            && self.taint.is_like(&other.taint)
+    }
+}
+
 /// What a function does with its arguments.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Summary {
     /// Where arguments of it arrive.
     pub(super) hits: Vec<Hit>,
     pub(super) gives: Value,
+}
+
+impl Summary {
+    /// Returns whether `other` is the same but for ways.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        self.hits.len() == other.hits.len()
+            && self
+                .hits
+                .iter()
+                .zip(&other.hits)
+                .all(|(one, other)| one.is_like(other))
+            && self.gives.is_like(&other.gives)
+    }
 }
 
 /// What looking at one function has shown.
@@ -370,7 +391,7 @@ impl Frame<'_> {
                 let mut fields = holder.fields.as_deref().cloned().unwrap_or_default();
                 if fields.len() < 64 {
                     fields.push((Arc::clone(field), value));
-                    holder.fields = Some(Arc::new(fields));
+                    *holder = std::mem::take(holder).holding(Some(fields), None);
                 }
             }
         }
@@ -401,9 +422,7 @@ impl Frame<'_> {
             }
             Expression::Items(items) => {
                 let items = self.all(items);
-                let mut value = Value::mix(&items);
-                value.items = Some(Arc::new(items));
-                value
+                Value::mix(&items).holding(None, Some(items))
             }
             Expression::Fields(fields) => self.fields(fields),
             Expression::Either(parts) => Value::either(self.all(parts)),
@@ -460,9 +479,7 @@ impl Frame<'_> {
             }
         }
         let only: Vec<Value> = values.iter().map(|(_, value)| value.clone()).collect();
-        let mut value = Value::mix(&only);
-        value.fields = Some(Arc::new(values));
-        value
+        Value::mix(&only).holding(Some(values), None)
     }
 
     fn test(&mut self, test: &Test) -> Value {

@@ -25,7 +25,8 @@ pub(super) struct State {
 }
 
 impl State {
-    /// Returns what is known after `outcomes`, when `before` was known.
+    /// Returns what is known after `outcomes`, when `before` was known. A way that was found
+    /// before stays: those of calls in circles would grow with every round.
     pub(super) fn after(before: &Self, outcomes: &mut [Outcome]) -> Self {
         let mut fields = before.fields.clone();
         let mut summaries = Vec::new();
@@ -34,11 +35,13 @@ impl State {
             if outcome.summary != nothing {
                 let mut summary = outcome.summary.clone();
                 summary.hits.truncate(MOST_HITS);
-                summaries.push((at, Arc::new(summary)));
+                let known = before.summary(at as u32);
+                let is_known = known.is_like(&summary);
+                summaries.push((at, if is_known { known } else { Arc::new(summary) }));
             }
             for (key, value) in &outcome.fields {
                 match fields.get_mut(key) {
-                    Some(known) if known == value => {}
+                    Some(known) if known.is_like(value) => {}
                     Some(known) => known.join(value.clone()),
                     None => {
                         fields.insert(key.clone(), value.clone());
@@ -46,10 +49,20 @@ impl State {
                 }
             }
         }
-        let body = outcomes.first_mut();
+        let mut globals = match outcomes.first_mut() {
+            Some(body) => std::mem::take(&mut body.globals),
+            None => FxHashMap::default(),
+        };
+        for (name, value) in &mut globals {
+            if let Some(known) = before.globals.get(name)
+                && known.is_like(value)
+            {
+                value.clone_from(known);
+            }
+        }
         Self {
             summaries,
-            globals: body.map_or_else(FxHashMap::default, |body| std::mem::take(&mut body.globals)),
+            globals,
             fields,
         }
     }

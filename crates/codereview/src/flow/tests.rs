@@ -221,3 +221,19 @@ fn only_one_review_uses_a_memory() {
     let second = Memory::open(folder.path(), Path::new("."), 7);
     assert!(second.is_err_and(|why| why.contains("another review")));
 }
+
+#[test]
+fn values_made_of_values_do_not_double_for_ever() {
+    let steps = (1..30).map(|n| {
+        format!(
+            "    v{n} = {{'a': v{p}, 'b': v{p}}}\n    w{n} = [v{p}, w{p}]\n",
+            p = n - 1
+        )
+    });
+    let text = format!(
+        "import os\ndef f(x):\n    v0 = {{'a': x}}\n    w0 = [x]\n{}    os.system(v29)\n    os.system(w29)\n",
+        steps.collect::<String>()
+    );
+    let found = scan(&[source(Language::Python, text)], &RULES, None);
+    assert_eq!(found.drafts.len(), 2, "{:?}", found.drafts);
+}

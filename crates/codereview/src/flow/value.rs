@@ -13,6 +13,9 @@ pub(crate) const ALL: Clean = u64::MAX;
 /// Origins that are followed for one value.
 const MOST_ORIGINS: usize = 6;
 
+/// Parts of parts that a value carries along.
+const MOST_PARTS: usize = 2_000;
+
 /// A function: its unit and its place there.
 pub(crate) type FunctionId = (u32, u32);
 
@@ -46,6 +49,25 @@ pub(crate) struct Taint {
     pub(crate) lead: Option<Name>,
     pub(crate) clean: Clean,
     pub(crate) way: Option<Arc<Way>>,
+}
+
+impl Taint {
+    /// Returns whether `other` is the same but for its way.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        (
+            self.origin,
+            self.is_guessed,
+            self.is_joined,
+            &self.lead,
+            self.clean,
+        ) == (
+            other.origin,
+            other.is_guessed,
+            other.is_joined,
+            &other.lead,
+            other.clean,
+        )
+    }
 }
 
 /// What is known without regard to origins.
@@ -104,6 +126,72 @@ impl Value {
             taints: vec![taint],
             ..Self::default()
         }
+    }
+
+    /// Returns whether `other` is the same but for the ways of its origins.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        let all = |one: &[Taint], other: &[Taint]| {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| one.is_like(other))
+        };
+        let fields = match (&self.fields, &other.fields) {
+            (None, None) => true,
+            (Some(one), Some(other)) => {
+                Arc::ptr_eq(one, other)
+                    || one.len() == other.len()
+                        && one
+                            .iter()
+                            .zip(other.iter())
+                            .all(|(one, other)| one.0 == other.0 && one.1.is_like(&other.1))
+            }
+            _ => false,
+        };
+        let items = match (&self.items, &other.items) {
+            (None, None) => true,
+            (Some(one), Some(other)) => {
+                Arc::ptr_eq(one, other)
+                    || one.len() == other.len()
+                        && one
+                            .iter()
+                            .zip(other.iter())
+                            .all(|(one, other)| one.is_like(other))
+            }
+            _ => false,
+        };
+        fields
+            && items
+            && all(&self.taints, &other.taints)
+            && (self.standing, &self.text, &self.path, self.function)
+                == (other.standing, &other.text, &other.path, other.function)
+    }
+
+    /// Returns it with its members, unless they are too many to be carried along: values
+    /// made of values double with every step.
+    pub(crate) fn holding(
+        mut self,
+        fields: Option<Vec<(Name, Self)>>,
+        items: Option<Vec<Self>>,
+    ) -> Self {
+        let mut left = MOST_PARTS;
+        let all = fields.iter().flatten().map(|(_, value)| value);
+        let fits = all
+            .chain(items.iter().flatten())
+            .all(|value| value.count(&mut left));
+        if fits {
+            self.fields = fields.map(Arc::new);
+            self.items = items.map(Arc::new);
+        }
+        self
+    }
+
+    /// Takes its parts from what is `left`; returns whether it was enough.
+    fn count(&self, left: &mut usize) -> bool {
+        let Some(fewer) = left.checked_sub(1) else {
+            return false;
+        };
+        *left = fewer;
+        let mut fields = self.fields.iter().flat_map(|fields| fields.iter());
+        let mut items = self.items.iter().flat_map(|items| items.iter());
+        fields.all(|(_, value)| value.count(left)) && items.all(|value| value.count(left))
     }
 
     /// Adds an origin, unless it is there.
