@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use crate::component::{Component, Ecosystem, Inventory, Origin};
+use crate::component::{Component, Ecosystem, Inventory, MAX_COMPONENTS, Origin};
 
 use super::{
     MAX_LOCK_BYTES, bytes,
@@ -31,6 +31,10 @@ const COPIES: [&str; 6] = [
 /// Folders of installed packages: lock files and configurations in them are those of
 /// the packages' authors.
 const INSTALLED: [&str; 3] = ["node_modules", "site-packages", "dist-packages"];
+
+/// Most pairs of a folder and a package that is installed for it. Past them requirements
+/// stay open.
+const MAX_ANSWERS: usize = 4_000_000;
 
 /// What a file is read as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,6 +131,8 @@ pub(super) struct Survey {
     /// How many files of each sort nothing here reads, and one of them.
     opaque: BTreeMap<&'static str, (usize, String)>,
     inventory: Inventory,
+    /// How much the parts hold together.
+    held: usize,
 }
 
 /// What one file says.
@@ -140,6 +146,18 @@ enum Part {
     Source(Origin),
 }
 
+impl Part {
+    /// Returns how much it holds.
+    fn weight(&self) -> usize {
+        match self {
+            Self::Named(read) | Self::Installed(read) => {
+                1 + read.components.len() + read.own.len() + read.gaps.len()
+            }
+            Self::Source(_) => 1,
+        }
+    }
+}
+
 impl Survey {
     /// Returns a survey of a tree whose places start with `prefix`.
     pub(super) fn new(prefix: &str, whole: bool) -> Self {
@@ -150,6 +168,7 @@ impl Survey {
             system: system::System::default(),
             opaque: BTreeMap::new(),
             inventory: Inventory::default(),
+            held: 0,
         }
     }
 
@@ -185,10 +204,19 @@ impl Survey {
                 None
             }
         };
-        match part {
-            Some(part) => self.parts.insert(path.to_owned(), part),
-            None => self.parts.remove(path),
+        self.parts.remove(path);
+        let Some(part) = part else {
+            return;
         };
+        // Each file is bounded, and there may be a million of them.
+        self.held += part.weight();
+        if self.held > MAX_COMPONENTS {
+            let most =
+                format!("it cannot be read: there are more than {MAX_COMPONENTS} components");
+            self.gap(path, most);
+            return;
+        }
+        self.parts.insert(path.to_owned(), part);
     }
 
     /// Forgets the file at `path`: something else took its place.
@@ -211,7 +239,7 @@ impl Survey {
                 named.push((path, part));
             }
         }
-        let mut installed = Installed::new(installed);
+        let mut installed = Installed::new(installed, &named);
         for (path, mut part) in named {
             installed.answer(&path, self.whole, &mut part);
             installed.learn(&path, &part);
@@ -275,16 +303,23 @@ struct Installed {
 type Told = (String, Ecosystem, String, Option<String>);
 
 impl Installed {
-    fn new(packages: Vec<(String, Component)>) -> Self {
+    fn new(packages: Vec<(String, Component)>, named: &[(String, Inventory)]) -> Self {
         let mut names: HashMap<String, HashSet<_>> = HashMap::new();
+        for (path, _) in named {
+            names.entry(folder(path).to_owned()).or_default();
+        }
         let mut everywhere = HashSet::new();
+        let mut left = MAX_ANSWERS;
         for (path, component) in &packages {
             let key = (component.ecosystem.clone(), component.name.clone());
             everywhere.insert(key.clone());
-            // Installed for each folder above it, up to the root.
+            // Installed for each folder above it that something is written in.
             let mut at = installed::project(path);
             loop {
-                names.entry(at.to_owned()).or_default().insert(key.clone());
+                if let Some(names) = names.get_mut(at).filter(|_| left > 0) {
+                    left -= 1;
+                    names.insert(key.clone());
+                }
                 if at.is_empty() {
                     break;
                 }

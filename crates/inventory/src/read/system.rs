@@ -13,7 +13,7 @@ mod sqlite;
 
 use std::collections::{BTreeMap, HashSet};
 
-use crate::component::{Component, Ecosystem, Inventory, Scope};
+use crate::component::{Component, Ecosystem, Inventory, MAX_COMPONENTS, MAX_GAPS, Scope};
 
 use super::{MAX_LOCK_BYTES, Unread, survey};
 
@@ -180,6 +180,8 @@ pub(super) struct System {
     databases: BTreeMap<String, Read>,
     foreign: BTreeMap<&'static str, String>,
     log: Option<String>,
+    /// How much the databases hold together.
+    held: usize,
 }
 
 impl System {
@@ -206,10 +208,19 @@ impl System {
             Form::Apk => Ok(apk::installed(&String::from_utf8_lossy(content))),
             Form::Rpm => rpm::database(content),
         };
-        let read = read.unwrap_or_else(|Unread(why)| Read {
+        let mut read = read.unwrap_or_else(|Unread(why)| Read {
             problems: vec![format!("it cannot be read: {why}")],
             ..Read::default()
         });
+        read.problems.truncate(MAX_GAPS);
+        // Each list is bounded, and there may be a million of them.
+        self.held += 1 + read.packages.len() + read.files.len() + read.problems.len();
+        if self.held > MAX_COMPONENTS {
+            let most = "there are more packages and files than are read";
+            let told = self.foreign.entry(most);
+            told.or_insert_with(|| path.to_owned());
+            return;
+        }
         self.databases.insert(path.to_owned(), read);
     }
 

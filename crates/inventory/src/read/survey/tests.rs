@@ -286,6 +286,26 @@ fn what_nothing_here_reads_is_told_once() {
 }
 
 #[test]
+fn many_files_hold_no_more_than_one_may() {
+    let package = br#"{"name":"a","version":"1.0.0"}"#;
+    let mut survey = Survey::new("", true);
+    survey.held = MAX_COMPONENTS - 3;
+    for name in ["a", "b", "c"] {
+        let path = format!("node_modules/{name}/package.json");
+        survey.take(&path, Sort::Installed(Form::Node), package);
+    }
+    let (inventory, _) = survey.finish();
+    assert_eq!(
+        lines(&inventory),
+        [
+            "a 1.0.0 in node_modules/a/package.json",
+            "gap node_modules/b/package.json: it cannot be read: there are more than 1000000 components",
+            "gap node_modules/c/package.json: it cannot be read: there are more than 1000000 components",
+        ]
+    );
+}
+
+#[test]
 fn links_are_not_followed() {
     let folder = tempfile::tempdir().expect("a folder");
     put(

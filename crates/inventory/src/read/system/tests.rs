@@ -260,6 +260,29 @@ fn changes_that_are_not_in_the_database_yet_are_told() {
 }
 
 #[test]
+fn many_lists_hold_no_more_than_one_may() {
+    let mut system = System {
+        held: MAX_COMPONENTS - 2,
+        ..System::default()
+    };
+    for name in ["a", "b"] {
+        let path = format!("var/lib/dpkg/status.d/{name}");
+        let status = format!("Package: {name}\nVersion: 1\n");
+        system.take(Form::Dpkg, &path, status.as_bytes());
+    }
+    let mut inventory = Inventory::default();
+    system.finish("/", &mut inventory);
+    assert_eq!(inventory.components.len(), 1);
+    let gaps: Vec<&str> = inventory
+        .gaps
+        .iter()
+        .map(|gap| gap.reason.as_str())
+        .collect();
+    let most = "it cannot be read: there are more packages and files than are read";
+    assert!(gaps.contains(&most), "{gaps:?}");
+}
+
+#[test]
 fn circles_in_a_database_end() {
     let headers: Vec<_> = (0..200)
         .map(|n| header(&format!("p{n}"), "1-1", 0, "", &[]))
