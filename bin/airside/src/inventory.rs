@@ -5,7 +5,7 @@ pub(crate) mod vulns;
 use std::collections::BTreeSet;
 
 use airside_api::wire;
-use airside_base::{Clock as _, SystemClock, TenantId, Timestamp};
+use airside_base::{Clock as _, Fault, Kind, SystemClock, TenantId, Timestamp};
 use airside_inventory::{
     audit::Entered,
     event::Event,
@@ -19,7 +19,7 @@ use crate::{
         NodeArgs,
         inventory::{BillFormat, Inventory},
     },
-    failure::Failure,
+    failure::{Exit, Failure},
     ledger::source::Source,
     output::{Align, Out, table},
     target::block_on,
@@ -139,7 +139,7 @@ fn components(name: &str, state: &State, args: &Inventory, out: &mut Out) -> Res
     if let Some(format) = args.format {
         let at = args.at.unwrap_or_else(|| SystemClock::new().now());
         let bill = Bill::of_server(name, server, state, at);
-        return out.json_pretty(&document(&bill, format, &args.author));
+        return out.json_pretty(&document(&bill, format, &args.author)?);
     }
     if out.is_json() {
         return out.json_pretty(&json!({ "server": name, "inventory": server }));
@@ -171,12 +171,21 @@ fn components(name: &str, state: &State, args: &Inventory, out: &mut Out) -> Res
 }
 
 /// Writes a bill in a format.
-pub(crate) fn document(bill: &Bill, format: BillFormat, author: &str) -> serde_json::Value {
+pub(crate) fn document(
+    bill: &Bill,
+    format: BillFormat,
+    author: &str,
+) -> Result<serde_json::Value, Failure> {
     match format {
-        BillFormat::Cyclonedx => export::cyclonedx(bill, CycloneDx::V6),
-        BillFormat::Cyclonedx17 => export::cyclonedx(bill, CycloneDx::V7),
-        BillFormat::Spdx => export::spdx(bill),
-        BillFormat::Openvex => export::openvex(bill, author),
+        BillFormat::Cyclonedx => Ok(export::cyclonedx(bill, CycloneDx::V6)),
+        BillFormat::Cyclonedx17 => Ok(export::cyclonedx(bill, CycloneDx::V7)),
+        BillFormat::Spdx => Ok(export::spdx(bill)),
+        BillFormat::Openvex => export::openvex(bill, author).ok_or_else(|| {
+            let text = "no vulnerability is known that OpenVEX could state something of";
+            let fault = Fault::new(Kind::NotFound, "INV-054", text);
+            let hint = "CycloneDX and SPDX say what it is made of: --format cyclonedx";
+            Failure::new(Exit::Failed, fault.with_hint(hint))
+        }),
     }
 }
 

@@ -7,7 +7,7 @@
 //! * What was not assessed or not read is in the document. A bill that looks complete
 //!   is complete.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use airside_base::Timestamp;
 use aws_lc_rs::digest::{SHA256, digest};
@@ -450,10 +450,14 @@ fn package(id: &str, name: &str, version: &str, purl: &str) -> Value {
     package
 }
 
-/// Writes OpenVEX in the name of `author`.
+/// Writes OpenVEX in the name of `author`; none where there is nothing to state, since a
+/// document has at least one statement.
 #[must_use]
-pub fn openvex(bill: &Bill, author: &str) -> Value {
-    let statements: Vec<Value> = bill
+pub fn openvex(bill: &Bill, author: &str) -> Option<Value> {
+    if bill.vulnerabilities.is_empty() {
+        return None;
+    }
+    let mut statements: Vec<Value> = bill
         .vulnerabilities
         .iter()
         .map(|v| {
@@ -469,7 +473,9 @@ pub fn openvex(bill: &Bill, author: &str) -> Value {
                     said["status"] = json!("affected");
                     let fix = v.fixed.first().map(|fixed| format!("upgrade to {fixed}"));
                     let action = fix.unwrap_or_else(|| "no fixed version is known".to_owned());
-                    said["action_statement"] = json!(format!("{action}; {}", v.detail));
+                    let detail = Some(&v.detail).filter(|detail| !detail.is_empty());
+                    let detail = detail.map_or(String::new(), |detail| format!("; {detail}"));
+                    said["action_statement"] = json!(format!("{action}{detail}"));
                 }
                 Said::Fixed => {
                     said["status"] = json!("fixed");
@@ -487,7 +493,10 @@ pub fn openvex(bill: &Bill, author: &str) -> Value {
             said
         })
         .collect();
-    json!({
+    // One of a package that stands in several places is stated once.
+    let mut seen = BTreeSet::new();
+    statements.retain(|said| seen.insert(said.to_string()));
+    Some(json!({
         "@context": "https://openvex.dev/ns/v0.2.0",
         "@id": format!("urn:uuid:{}", bill.uuid("openvex")),
         "author": author,
@@ -495,7 +504,7 @@ pub fn openvex(bill: &Bill, author: &str) -> Value {
         "version": 1,
         "tooling": format!("airside {}", env!("CARGO_PKG_VERSION")),
         "statements": statements,
-    })
+    }))
 }
 
 #[cfg(test)]

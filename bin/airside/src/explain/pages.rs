@@ -222,6 +222,7 @@ pub(super) static PAGES: &[(&str, &str)] = &[
     page!("INV-051"),
     page!("INV-052"),
     page!("INV-053"),
+    page!("INV-054"),
     page!("LED-001"),
     page!("LED-002"),
     page!("LED-003"),

@@ -45,7 +45,7 @@ pub(super) fn run(args: &Components, out: &mut Out) -> Result<(), Failure> {
     } else if let Some(format) = args.format {
         let name = args.path.file_name().and_then(|name| name.to_str());
         let bill = Bill::of_scan(name.unwrap_or("scan"), &inventory, &report);
-        out.json_pretty(&document(&bill, format, &args.author))?;
+        out.json_pretty(&document(&bill, format, &args.author)?)?;
     } else if out.is_json() {
         out.json_pretty(&report)?;
     } else {

@@ -340,3 +340,40 @@ fn what_would_protect_nothing_is_refused() {
     let nothing = world.run(&ended);
     assert!(nothing.stderr.contains("[INV-013]"), "{nothing:?}");
 }
+
+#[test]
+fn inventory_and_mitigations_come_back_from_the_archive() {
+    let mut world = World::new();
+    let url = format!("file://{}", world.place.path("archive").display());
+    world.configure(&format!(
+        "[archive]\nurl = {url:?}\n[inventory]\nfeeds = \"feeds\"\nevery-s = 1\n"
+    ));
+    world.restart();
+    world.mitigate(&["block-tool", "--tool", "find"]).ok();
+    world.refuses("find", "GW-088");
+    let told = |world: &World| {
+        let listed = world.run(&["vulns", "list", "--all", "--json"]).json();
+        let servers = world.run(&["inventory", "--json"]).json();
+        (listed["findings"].clone(), servers["state"].clone())
+    };
+    let before = told(&world);
+    let node = world.node.take().expect("a node");
+    assert_eq!(node.terminate().expect("it ends").code(), Some(0));
+
+    // The folder is lost, but for the key that is kept elsewhere.
+    let data = world.place.path("data");
+    let key = world.place.path("copy.key");
+    std::fs::copy(data.join("archive.key"), &key).unwrap();
+    std::fs::remove_dir_all(&data).unwrap();
+    let into = format!("sqlite:{}", data.display());
+    let key_file = key.display().to_string();
+    let restore = ["restore", "--to", "latest", "--into", &into];
+    let source = ["--archive", &url, "--archive-key", &key_file];
+    world.place.run(&[&restore[..], &source].concat()).ok();
+    std::fs::copy(&key, data.join("archive.key")).unwrap();
+    assert_eq!(told(&world), before, "findings and components are back");
+    world.start();
+    world.refuses("find", "GW-088");
+    world.expose();
+    world.passes("find");
+}

@@ -89,7 +89,8 @@ fn what_is_written_is_read_as_the_same() {
     ];
     let ids = (1..=4).map(|n| format!("CVE-2026-{n}"));
     let said: Vec<_> = ids.zip(said).collect();
-    assert_eq!(statements(&openvex(&bill, "Us")), said);
+    let vex = openvex(&bill, "Us").expect("statements");
+    assert_eq!(statements(&vex), said);
     assert_eq!(statements(&cyclonedx(&bill, CycloneDx::V6)), said);
 }
 
@@ -116,6 +117,79 @@ fn what_was_not_read_makes_a_bill_incomplete() {
     assert_eq!(write(&bill)["compositions"][0]["aggregate"], "incomplete");
     assert_eq!(write(&bill)["properties"][0]["value"], "bun.lockb: binary");
     assert_eq!(spdx(&bill)["comment"], "not read: bun.lockb: binary");
+}
+
+/// What the schema of OpenVEX 0.2.0 asks of a document. It is not to be had as a package,
+/// so its rules stand here.
+fn keeps_the_rules_of_openvex(document: &Value) {
+    let members = |value: &Value, allowed: &[&str], needed: &[&str]| {
+        let object = value.as_object().expect("an object");
+        for name in object.keys() {
+            assert!(allowed.contains(&name.as_str()), "{name} in {value}");
+        }
+        for name in needed {
+            assert!(object.contains_key(*name), "{name} of {value}");
+        }
+    };
+    let unique = |list: &Value| -> Vec<Value> {
+        let items = list.as_array().expect("a list").clone();
+        let texts: BTreeSet<String> = items.iter().map(Value::to_string).collect();
+        assert_eq!(texts.len(), items.len(), "{list}");
+        items
+    };
+    let head = [
+        "@context",
+        "@id",
+        "author",
+        "timestamp",
+        "version",
+        "statements",
+    ];
+    members(document, &[&head[..], &["tooling"]].concat(), &head);
+    assert_eq!(document["version"], 1);
+    let said = unique(&document["statements"]);
+    assert!(!said.is_empty(), "a document states something");
+    for one in said {
+        let notes = ["status_notes", "impact_statement", "action_statement"];
+        let known = ["vulnerability", "timestamp", "products", "status"];
+        let needed = ["vulnerability", "status"];
+        members(
+            &one,
+            &[&known[..], &notes, &["justification"]].concat(),
+            &needed,
+        );
+        members(&one["vulnerability"], &["name", "aliases"], &["name"]);
+        unique(&one["vulnerability"]["aliases"]);
+        for product in unique(&one["products"]) {
+            members(&product, &["@id", "subcomponents"], &["@id"]);
+            for part in unique(&product["subcomponents"]) {
+                members(&part, &["@id"], &["@id"]);
+            }
+        }
+        let has = |name: &str| one.get(name).is_some();
+        match one["status"].as_str() {
+            Some("affected") => assert!(has("action_statement"), "{one}"),
+            Some("not_affected") => {
+                assert!(has("justification") != has("impact_statement"), "{one}");
+            }
+            Some("fixed" | "under_investigation") => {}
+            status => panic!("{status:?}"),
+        }
+    }
+}
+
+#[test]
+fn statements_keep_the_rules_of_openvex() {
+    let mut bill = bill(vec![component(Ecosystem::Npm, "a", "1")]);
+    // The same in two places.
+    let again = bill.vulnerabilities[0].clone();
+    bill.vulnerabilities.push(again);
+    bill.vulnerabilities[1].detail = String::new();
+    let document = openvex(&bill, "Us").expect("statements");
+    keeps_the_rules_of_openvex(&document);
+    assert_eq!(document["statements"].as_array().map(Vec::len), Some(4));
+    bill.vulnerabilities.clear();
+    assert_eq!(openvex(&bill, "Us"), None, "there is nothing to state");
 }
 
 proptest! {
