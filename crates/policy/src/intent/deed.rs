@@ -24,14 +24,14 @@ const KINDS: [Kind; 7] = [
         ],
         spoken: &[],
         loose: &[
-            "make", "new", "plan", "set", "put", "write", "block", "enter",
+            "make", "new", "plan", "set", "put", "write", "block", "enter", "mark", "note", "log",
         ],
         mild: true,
     },
     Kind {
         verbs: &["book", "reserve", "reservation", "rent", "hire"],
         spoken: &[],
-        loose: &["hold", "arrange", "make", "stay"],
+        loose: &["hold", "arrange", "make", "stay", "secure"],
         mild: false,
     },
     Kind {
@@ -45,7 +45,7 @@ const KINDS: [Kind; 7] = [
             "send", "mail", "email", "forward", "reply", "invite", "notify", "post",
         ],
         spoken: &[
-            "tell", "ask", "inform", "message", "text", "contact", "write",
+            "tell", "ask", "inform", "message", "text", "contact", "write", "let",
         ],
         loose: &["share", "report", "issue"],
         mild: false,
@@ -150,8 +150,8 @@ const LOOKING: [&str; 20] = [
     "preview",
 ];
 
-/// Who speaks and who is spoken to.
-const SPEAKERS: [&str; 3] = ["me", "us", "you"];
+/// Who speaks and who is spoken to; `s` is that of `let's`.
+const SPEAKERS: [&str; 4] = ["me", "us", "you", "s"];
 
 /// Whether `words` ask for what `tool` says that it does. A tool whose name has no verb
 /// that is known is asked for by any longer word of its name.

@@ -149,6 +149,13 @@ fn verbs_of_many_meanings_need_what_it_is_done_to() {
     asks("I am planning a trip", "create_calendar_event", false);
     asks("Tell me the name of the hotel", "send_message", false);
     asks("Tell Ann the name of the hotel", "send_message", true);
+    asks(
+        "Let me know what it costs. Let's see",
+        "send_message",
+        false,
+    );
+    asks("Let Ann know what it costs", "send_message", true);
+    asks("mark it in my calendar", "create_calendar_event", true);
     asks("share the names with me", "send_email", false);
 }
 
