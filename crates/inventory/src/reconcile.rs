@@ -232,12 +232,13 @@ impl<'a> Round<'a, '_> {
         }
         let by_id: BTreeMap<&str, &Finding> =
             priors.iter().map(|f| (f.judged.id.as_str(), *f)).collect();
+        let (open, former) = (by_package(priors), by_package(self.former));
         for (id, found) in &present {
             // An alias may have opened it under another id, several may have turned out to
             // be one, and the server may have had another name: what was known counts.
             let mut known: Vec<&Finding> = by_id.get(id.as_str()).copied().into_iter().collect();
-            known.extend(others(found, priors, id));
-            known.extend(others(found, self.former, id));
+            known.extend(others(found, &open, id));
+            known.extend(others(found, &former, id));
             let upgrades = found.iter();
             let upgrades = upgrades
                 .filter_map(|m| advisor.upgrade(&m.component, &m.vulnerability, matcher))
@@ -520,25 +521,33 @@ impl<'a> Round<'a, '_> {
     }
 }
 
-/// Returns the open findings among `all` that are about this vulnerability of this package
+/// Returns the open findings by their package.
+fn by_package<'a>(all: &[&'a Finding]) -> BTreeMap<&'a str, Vec<&'a Finding>> {
+    let mut packages: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
+    for finding in all.iter().filter(|finding| finding.closed.is_none()) {
+        let package = packages.entry(finding.judged.package.as_str());
+        package.or_default().push(finding);
+    }
+    packages
+}
+
+/// Returns the findings among `open` that are about this vulnerability of this package
 /// under another id than `id`.
-fn others<'a>(found: &[Match], all: &[&'a Finding], id: &str) -> Vec<&'a Finding> {
-    let package = found
-        .first()
-        .map(|m| purl(&m.component.ecosystem, &m.component.name, None));
-    let names = |finding: &&Finding| {
-        found.first().is_some_and(|m| {
-            let known = &finding.judged.vulnerability;
-            m.vulnerability == *known || m.ids.contains(known)
-        })
+fn others<'a>(
+    found: &[Match],
+    open: &BTreeMap<&'a str, Vec<&'a Finding>>,
+    id: &str,
+) -> Vec<&'a Finding> {
+    let Some(first) = found.first() else {
+        return Vec::new();
     };
+    let package = purl(&first.component.ecosystem, &first.component.name, None);
     let same = |finding: &&Finding| {
-        finding.closed.is_none()
-            && finding.judged.id != id
-            && package.as_ref() == Some(&finding.judged.package)
-            && names(finding)
+        let known = &finding.judged.vulnerability;
+        finding.judged.id != id && (first.vulnerability == *known || first.ids.contains(known))
     };
-    all.iter().copied().filter(same).collect()
+    let of_package = open.get(package.as_str()).into_iter().flatten();
+    of_package.copied().filter(same).collect()
 }
 
 /// Returns the former names of servers by their new ones: a server that came with exactly
