@@ -1,6 +1,7 @@
 //! `airside eval …`.
 
 mod guard;
+mod imported;
 mod linted;
 mod mutants;
 mod redteam;
@@ -36,14 +37,8 @@ pub(crate) fn run(args: &cli::Eval, out: &mut Out) -> Result<(), Failure> {
         cli::Eval::Lint(args) => linted::run(args, out),
         cli::Eval::Guard(args) => guard::run(args, out),
         cli::Eval::Grade(args) => grade(args, out),
-        cli::Eval::Import(args) => import(args, out),
+        cli::Eval::Import(args) => imported::run(args, out),
     }
-}
-
-fn import(args: &cli::eval::Import, out: &mut Out) -> Result<(), Failure> {
-    let suite = recordings::import::suite(&args.folder, &args.name, &args.state_tool)
-        .map_err(|error| Failure::new(Exit::Failed, error.fault()))?;
-    out.json_pretty(&suite)
 }
 
 fn grade(args: &cli::eval::Grade, out: &mut Out) -> Result<(), Failure> {

@@ -23,8 +23,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-pub(crate) use self::equal::money;
 pub use self::{compile::MatcherError, day::parse_day};
+pub(crate) use self::{compile::is_operator, equal::money};
 use self::{day::When, place::Place};
 
 /// What a value has to be.
@@ -99,7 +99,6 @@ pub(crate) enum Test {
     NotFrom(String),
     Absent,
     Any,
-    Always,
     Not(Box<Matcher>),
     All(Vec<Matcher>),
     Either(Vec<Matcher>),
@@ -191,7 +190,6 @@ impl Test {
     fn holds(&self, value: Option<&Value>, scope: &Scope<'_>) -> bool {
         match self {
             Self::Absent => return value.is_none_or(Value::is_null),
-            Self::Always => return true,
             Self::Not(inner) => return !inner.holds(value, scope),
             Self::All(all) => return all.iter().all(|one| one.holds(value, scope)),
             Self::Either(any) => return any.iter().any(|one| one.holds(value, scope)),

@@ -83,12 +83,6 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
-    /// The checks have no form in files.
-    #[error("the checks of {} cannot be written as a suite", .path.display())]
-    Unwritten {
-        /// The folder.
-        path: PathBuf,
-    },
 }
 
 impl Error {
@@ -98,7 +92,7 @@ impl Error {
         let reason = match self {
             Self::Read { source, .. } => format!("{self}: {source}"),
             Self::Form { source, .. } | Self::Check { source, .. } => format!("{self}: {source}"),
-            Self::Task { .. } | Self::Unknown { .. } | Self::Unwritten { .. } => self.to_string(),
+            Self::Task { .. } | Self::Unknown { .. } => self.to_string(),
         };
         Fault::new(Kind::Invalid, "EVL-003", reason)
             .with_hint("name a folder with the files that `airside explain EVL-003` lists")
@@ -358,7 +352,7 @@ fn json<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
     })
 }
 
-/// Reads a file of JSON lines, compressed with gzip, line by line.
+/// Reads a file of JSON lines line by line; its name says whether it is compressed.
 fn lines<T: DeserializeOwned>(
     path: &Path,
     take: &mut dyn FnMut(T) -> Result<(), Error>,
@@ -367,14 +361,21 @@ fn lines<T: DeserializeOwned>(
         path: path.to_owned(),
         source,
     };
-    let file = File::open(path).map_err(failed)?;
-    let mut reader = BufReader::with_capacity(1 << 16, GzDecoder::new(BufReader::new(file)));
+    let file = BufReader::new(File::open(path).map_err(failed)?);
+    let bytes: Box<dyn std::io::Read> = match path.extension().is_some_and(|end| end == "gz") {
+        true => Box::new(GzDecoder::new(file)),
+        false => Box::new(file),
+    };
+    let mut reader = BufReader::with_capacity(1 << 16, bytes);
     let mut line = Vec::new();
     for number in 1.. {
         line.clear();
         let read = reader.by_ref().take(MAX_LINE).read_until(b'\n', &mut line);
         if read.map_err(failed)? == 0 {
             break;
+        }
+        if line.trim_ascii().is_empty() {
+            continue;
         }
         let record = serde_json::from_slice(&line).map_err(|source| Error::Form {
             path: path.to_owned(),

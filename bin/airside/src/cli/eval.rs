@@ -22,7 +22,7 @@ Examples:
   airside eval run redteam --base-url URL --model qwen3 --without http://127.0.0.1:8080/open
   airside eval plant redteam                     attacks in the results of the tools behind
   airside eval serve script.yaml                 a model that answers from a script
-  airside eval import recordings/ > suite.json   tasks and checks of others as a suite
+  airside eval import promptfooconfig.yaml > suite.json   tests of others as a suite
   airside eval grade recordings/                 does the grader agree with what was recorded?";
 
 /// Test what a model does with the tools.
@@ -53,7 +53,7 @@ pub(crate) enum Eval {
     Plant(Plant),
     /// Grade recorded conversations and compare with the verdicts recorded for them
     Grade(Grade),
-    /// Turn recorded tasks with their checks into a suite
+    /// Turn recordings, data sets and test files of others into a suite
     Import(Import),
     /// Replay recorded attacks against the rules about what a user asked for
     Guard(Guard),
@@ -143,19 +143,35 @@ pub(crate) struct Grade {
     pub(crate) folder: PathBuf,
 }
 
-/// Turn recorded tasks with their checks into a suite.
+/// Turn what others have into a suite: recordings, data sets, test files.
 #[derive(Debug, Args)]
 pub(crate) struct Import {
-    /// Folder of recordings: AgentDojo's travel suite, or tau and tau2 airline, told by
-    /// its files.
-    #[arg(value_name = "FOLDER")]
-    pub(crate) folder: PathBuf,
+    /// A folder of AgentDojo's travel suite, of tau and tau2 airline, of the Berkeley
+    /// function-calling leaderboard or of schema-guided dialogues, or a file of promptfoo
+    /// or MCPJam; told by what is in it.
+    #[arg(value_name = "PATH")]
+    pub(crate) path: PathBuf,
     /// Name of the suite.
     #[arg(long, value_name = "NAME", default_value = "imported")]
     pub(crate) name: String,
     /// Tool that shows the state behind the others: called with a `part` of it.
     #[arg(long, value_name = "TOOL", default_value = "state")]
     pub(crate) state_tool: String,
+    /// Only cases with this tag. Repeatable.
+    #[arg(long, value_name = "TAG")]
+    pub(crate) tag: Vec<String>,
+    /// Only so many cases, spread over all.
+    #[arg(long, value_name = "N")]
+    pub(crate) take: Option<usize>,
+    /// Write the tools that the files define into a script for `airside eval serve`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tools: Option<PathBuf>,
+    /// Write everything that is not as it was as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) notes: Option<PathBuf>,
+    /// Fail if a check or a case is left out.
+    #[arg(long)]
+    pub(crate) strict: bool,
 }
 
 /// Serve a model that answers from a script.

@@ -360,6 +360,145 @@ fn accuracy_and_matrix_of_labelled_requests_are_those_of_the_scripted_model() {
     );
 }
 
+/// Dialogues that are had.
+const DIALOGUES: usize = 80;
+
+/// The call that a turn of an imported dialogue expects: its tool and its arguments.
+fn expected(turn: &Value) -> Option<(String, Map<String, Value>)> {
+    let calls = &turn["expect"]["calls"];
+    let spec = ["at_least", "exactly"]
+        .iter()
+        .find_map(|name| calls[*name].get(0))?;
+    let labelled = |(name, test): (&String, &Value)| {
+        let value = test.get("date").or_else(|| test.pointer("/loose/0"))?;
+        Some((name.clone(), value.clone()))
+    };
+    let args = spec["args"].as_object()?.iter().filter_map(labelled);
+    Some((spec["tool"].as_str()?.to_owned(), args.collect()))
+}
+
+#[test]
+fn imported_dialogues_are_had_and_what_is_reported_is_what_was_injected() {
+    let Some(folder) = folder("sgd-travel") else {
+        return;
+    };
+    let place = Place::new();
+    let (folder, tools) = (folder.display().to_string(), place.path("tools.yaml"));
+    let (take, tools_file) = (DIALOGUES.to_string(), tools.display().to_string());
+    let imported = place.run(&[
+        "eval",
+        "import",
+        &folder,
+        "--tag",
+        "travel",
+        "--take",
+        &take,
+        "--tools",
+        &tools_file,
+    ]);
+    assert!(
+        imported.stderr.contains("not the same: the users:"),
+        "{}",
+        imported.stderr
+    );
+    let mut suite = imported.json();
+    let mut script: Value = serde_json::from_slice(&std::fs::read(&tools).unwrap()).unwrap();
+    let names: Vec<String> = script["tools"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tool| tool["name"].as_str().unwrap().to_owned())
+        .collect();
+    let mut rules = Vec::new();
+    let mut truth: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
+    let mut passing: BTreeMap<String, bool> = BTreeMap::new();
+    let mut labelled = 0;
+    for case in suite["cases"].as_array_mut().unwrap() {
+        // The tools of all services are shown: more to confuse.
+        case.as_object_mut().unwrap().remove("tools");
+        let id = case["id"].as_str().unwrap().to_owned();
+        let mut right = true;
+        for (number, turn) in case["turns"].as_array_mut().unwrap().iter_mut().enumerate() {
+            let said = format!("[{id}:{number}] {}", turn["ask"].as_str().unwrap());
+            turn["ask"] = said.clone().into();
+            let Some((tool, mut args)) = expected(turn) else {
+                continue;
+            };
+            labelled += 1;
+            // Every fifteenth choice is another tool, none at all, or right with an
+            // argument that nobody asked for.
+            let chosen = match labelled % 15 {
+                4 => {
+                    let at = names.iter().position(|name| *name == tool).unwrap();
+                    Some(names[(at + 1) % names.len()].clone())
+                }
+                9 => None,
+                14 => {
+                    args.insert("unasked".to_owned(), "x".into());
+                    Some(tool.clone())
+                }
+                _ => Some(tool.clone()),
+            };
+            right &= !matches!(labelled % 15, 4 | 9 | 14);
+            let row = truth.entry(tool).or_default();
+            let called = chosen.clone().unwrap_or_else(|| "(none)".to_owned());
+            *row.entry(called).or_default() += 1;
+            if let Some(chosen) = chosen {
+                let when = json!({ "user": said, "step": 0 });
+                rules.push(json!({ "when": when, "call": [{ "tool": chosen, "args": args }] }));
+            }
+        }
+        passing.insert(id, right);
+    }
+    rules.push(json!({ "say": "Here you are." }));
+    script["rules"] = rules.into();
+    assert_eq!(passing.len(), DIALOGUES);
+    let (right, wrong) = passing.values().partition::<Vec<&bool>, _>(|right| **right);
+    assert!(labelled > 2 * DIALOGUES && right.len() > 20 && wrong.len() > 20);
+    let summary = Stage::new(&script).run(&suite);
+    assert_eq!(summary["matrix"], serde_json::to_value(&truth).unwrap());
+    for case in summary["cases"].as_array().unwrap() {
+        let id = case["id"].as_str().unwrap();
+        let verdict = if passing[id] { "pass" } else { "fail" };
+        assert_eq!(case["verdict"], verdict, "{case}");
+    }
+    let accuracy = summary["passing"]["at"].as_f64().unwrap();
+    assert!((accuracy * DIALOGUES as f64 - right.len() as f64).abs() < 1e-6);
+}
+
+#[test]
+fn tests_of_others_are_imported_with_what_is_left_out_and_run() {
+    let place = Place::new();
+    let config = place.write(
+        "promptfooconfig.yaml",
+        "prompts: ['{{ask}}']\nproviders: [openai:x]\ntests:\n  - description: boston\n    vars: { ask: Hotels in Boston? }\n    assert:\n      - { type: icontains, value: BOSTON }\n      - { type: tool-call-f1, value: [search_hotels] }\n      - { type: javascript, value: 'output.length > 2' }\n",
+    );
+    let config = config.display().to_string();
+    let notes = place.path("notes.json").display().to_string();
+    let imported = place.run(&["eval", "import", &config, "--notes", &notes]);
+    assert_eq!(imported.code, Some(0), "{}", imported.stderr);
+    let said = "check left out: javascript: it runs code of the file, which is never done";
+    assert!(imported.stderr.contains(said), "{}", imported.stderr);
+    let listed: Value = serde_json::from_slice(&std::fs::read(&notes).unwrap()).unwrap();
+    assert!(listed.to_string().contains("check-left-out"), "{listed}");
+    let strict = place.run(&["eval", "import", &config, "--strict"]);
+    assert_eq!(strict.code, Some(1), "{}", strict.stderr);
+    assert!(strict.stderr.contains("EVL-062"), "{}", strict.stderr);
+    let unknown = place.write("x.yaml", "a: 1\n").display().to_string();
+    let refused = place.run(&["eval", "import", &unknown]);
+    assert!(refused.stderr.contains("EVL-060"), "{}", refused.stderr);
+    let script = json!({
+        "rules": [
+            { "when": { "step": 0 }, "call": [{ "tool": "search_hotels" }] },
+            { "say": "These hotels in Boston are free." },
+        ],
+        "tools": [{ "name": "search_hotels", "inputSchema": { "type": "object" } }],
+        "results": [{ "tool": { "any": true }, "text": "done" }],
+    });
+    let summary = Stage::new(&script).run(&imported.json());
+    assert_eq!(summary["verdict"], "pass", "{summary}");
+}
+
 /// A task with its calls: tools and arguments.
 type Task = (String, Vec<(String, Value)>);
 

@@ -146,6 +146,11 @@ fn read(written: &Value, depth: usize) -> Result<Matcher, MatcherError> {
     })
 }
 
+/// Returns whether a member of this name is read as an operator.
+pub(crate) fn is_operator(name: &str) -> bool {
+    find(name).is_some()
+}
+
 fn find(name: &str) -> Option<&'static str> {
     OPERATORS
         .iter()

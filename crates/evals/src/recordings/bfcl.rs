@@ -12,27 +12,34 @@ use crate::{
     trace::{Arguments, Call, Step, Trace, Turn},
 };
 
+/// A request with the functions that may be called for it.
 #[derive(Deserialize)]
-struct Prompt {
-    id: String,
-    category: String,
-    question: Value,
-    functions: Vec<Function>,
-    accepted: Option<Map<String, Value>>,
+pub(super) struct Prompt {
+    pub(super) id: String,
+    pub(super) category: String,
+    pub(super) question: Value,
+    #[serde(alias = "function")]
+    pub(super) functions: Vec<Function>,
+    /// Functions with the values that each argument may have: an object or, where one
+    /// function is expected several times, a list of them.
+    #[serde(alias = "ground_truth")]
+    pub(super) accepted: Option<Value>,
 }
 
 #[derive(Deserialize)]
-struct Function {
-    name: String,
-    parameters: Parameters,
+pub(super) struct Function {
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) description: String,
+    pub(super) parameters: Parameters,
 }
 
 #[derive(Deserialize)]
-struct Parameters {
+pub(super) struct Parameters {
     #[serde(default)]
-    properties: Map<String, Value>,
+    pub(super) properties: Map<String, Value>,
     #[serde(default)]
-    required: Vec<String>,
+    pub(super) required: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -44,7 +51,7 @@ struct Run {
 }
 
 /// The category in which no function helps.
-const NO_CALL: &str = "relevance";
+pub(super) const NO_CALL: &str = "relevance";
 
 pub(super) fn each(folder: &Path, take: &mut dyn FnMut(Recording)) -> Result<(), Error> {
     let mut prompts: HashMap<String, (String, Arc<Expect>)> = HashMap::new();
@@ -53,7 +60,7 @@ pub(super) fn each(folder: &Path, take: &mut dyn FnMut(Recording)) -> Result<(),
             Value::String(text) => text.clone(),
             other => other.to_string(),
         };
-        let expect = Arc::new(prompt.expect());
+        let expect = Arc::new(prompt.expect(&|function| plain(&function.name)));
         prompts.insert(prompt.id, (asked, expect));
         Ok(())
     })?;
@@ -117,18 +124,17 @@ fn steps(calls: Value) -> Vec<Step> {
 }
 
 /// A name as wire formats allow it.
-fn plain(name: &str) -> String {
+pub(super) fn plain(name: &str) -> String {
     name.replace('.', "_")
 }
 
 impl Prompt {
-    /// The accepted answers in our words.
-    fn expect(&self) -> Expect {
+    /// The accepted answers in our words; `name` is what a function is called there.
+    pub(super) fn expect(&self, name: &dyn Fn(&Function) -> String) -> Expect {
         let calls = match &self.accepted {
             Some(accepted) if self.category != NO_CALL => {
-                let specs: Vec<CallSpec> = accepted
-                    .iter()
-                    .filter_map(|(name, arguments)| self.spec(name, arguments.as_object()?))
+                let specs: Vec<CallSpec> = expected(accepted)
+                    .filter_map(|(key, arguments)| self.spec(key, arguments.as_object()?, name))
                     .collect();
                 let names: Vec<String> = specs.iter().map(|spec| spec.tool.shown()).collect();
                 let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -149,12 +155,18 @@ impl Prompt {
         }
     }
 
-    fn spec(&self, name: &str, arguments: &Map<String, Value>) -> Option<CallSpec> {
+    fn spec(
+        &self,
+        key: &str,
+        arguments: &Map<String, Value>,
+        name: &dyn Fn(&Function) -> String,
+    ) -> Option<CallSpec> {
         // Where a function is expected several times, its keys carry `_1`, `_2`, ….
-        let named = |function: &&Function| name.contains(&function.name);
+        let named = |function: &&Function| key.contains(&function.name);
+        let exact = self.functions.iter().find(|function| function.name == key);
         let function = match self.functions.as_slice() {
             [only] => only,
-            several => several.iter().find(named)?,
+            several => exact.or_else(|| several.iter().find(named))?,
         };
         let args = arguments.iter().filter_map(|(name, values)| {
             let schema = function.parameters.properties.get(name)?;
@@ -169,11 +181,18 @@ impl Prompt {
             args.entry(name.clone()).or_insert_with(accepted::never);
         }
         Some(CallSpec {
-            tool: Selector::name(&plain(&function.name)),
+            tool: Selector::name(&name(function)),
             args,
             unknown_args: Unknown::Forbid,
             status: None,
             result: None,
         })
     }
+}
+
+/// The functions that are expected, with the values of their arguments.
+fn expected(accepted: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    let several = accepted.as_array().into_iter().flatten();
+    let all = several.chain(std::iter::once(accepted));
+    all.filter_map(Value::as_object).flatten()
 }

@@ -5,9 +5,9 @@
 //! the schema says (the name of a variable), this type is taken too, and values are then
 //! compared as they are.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use crate::matcher::{Matcher, Test, Type};
+use crate::matcher::Matcher;
 
 /// The value of a parameter that may be left out.
 fn may_be_left_out(values: &[Value]) -> bool {
@@ -16,7 +16,11 @@ fn may_be_left_out(values: &[Value]) -> bool {
 
 /// A matcher that nothing satisfies.
 pub(super) fn never() -> Matcher {
-    Matcher::made(Test::Either(Vec::new()))
+    read(json!({ "any_of": [] }))
+}
+
+fn read(written: Value) -> Matcher {
+    Matcher::try_from(written).expect("operators that are put together here take what they get")
 }
 
 /// What the argument with this schema has to be.
@@ -29,125 +33,108 @@ pub(super) fn argument(schema: &Value, values: &[Value], required: bool) -> Matc
         .map(python);
     let accepted = type_of_first(values);
     let mut types = vec![expected];
-    if expected == Type::Float {
-        types.push(Type::Integer);
+    if expected == "float" {
+        types.push("integer");
     }
     let is_variable = accepted.is_some_and(|accepted| accepted != expected);
     let compared = match (is_variable, expected, nested) {
-        (true, ..) => made(Test::In(values.to_vec())),
-        (_, Type::Object, _) => either(values, |value| value.as_object().map(object)),
-        (_, Type::List, Some(Type::Object)) => either(values, list_of_objects),
-        (_, Type::String | Type::List, _) => made(Test::Loose(values.to_vec())),
-        _ => made(Test::In(values.to_vec())),
+        (true, ..) => json!({ "in": values }),
+        (_, "object", _) => either(values, |value| value.as_object().map(object)),
+        (_, "list", Some("object")) => either(values, list_of_objects),
+        (_, "string" | "list", _) => json!({ "loose": values }),
+        _ => json!({ "in": values }),
     };
     let of_expected = match nested {
-        Some(nested) => made(Test::All(vec![
-            made(Test::OneOfTypes(types)),
-            elements(nested, values),
-        ])),
-        None => made(Test::OneOfTypes(types)),
+        Some(nested) => json!({ "all_of": [{ "type": types }, elements(nested, values)] }),
+        None => json!({ "type": types }),
     };
     let typed = match accepted {
-        Some(accepted) if is_variable => made(Test::Either(vec![
-            of_expected,
-            made(Test::OneOfTypes(vec![accepted])),
-        ])),
+        Some(accepted) if is_variable => json!({ "any_of": [of_expected, { "type": accepted }] }),
         _ => of_expected,
     };
-    let is = made(Test::All(vec![typed, compared]));
-    match required || !may_be_left_out(values) {
-        true => made(Test::All(vec![made(Test::Not(Box::new(missing()))), is])),
-        false => made(Test::Either(vec![missing(), is])),
-    }
-}
-
-fn made(test: Test) -> Matcher {
-    Matcher::made(test)
+    let is = json!({ "all_of": [typed, compared] });
+    read(match required || !may_be_left_out(values) {
+        true => json!({ "all_of": [{ "not": missing() }, is] }),
+        false => json!({ "any_of": [missing(), is] }),
+    })
 }
 
 /// Holds where the argument is not there at all; `null` is there.
-fn missing() -> Matcher {
-    made(Test::All(vec![
-        made(Test::Absent),
-        made(Test::Not(Box::new(made(Test::OneOfTypes(vec![
-            Type::Null,
-        ]))))),
-    ]))
+fn missing() -> Value {
+    json!({ "all_of": [{ "absent": true }, { "not": { "type": "null" } }] })
 }
 
-fn either(values: &[Value], read: impl Fn(&Value) -> Option<Matcher>) -> Matcher {
-    made(Test::Either(values.iter().filter_map(read).collect()))
+fn either(values: &[Value], of: impl Fn(&Value) -> Option<Value>) -> Value {
+    let all: Vec<Value> = values.iter().filter_map(of).collect();
+    json!({ "any_of": all })
 }
 
 /// The type that the leaderboard takes a schema's type for.
-fn python(kind: &str) -> Type {
+fn python(kind: &str) -> &'static str {
     match kind {
-        "integer" => Type::Integer,
-        "float" | "number" => Type::Float,
-        "boolean" => Type::Boolean,
-        "array" | "tuple" => Type::List,
-        "dict" | "object" => Type::Object,
-        _ => Type::String,
+        "integer" => "integer",
+        "float" | "number" => "float",
+        "boolean" => "boolean",
+        "array" | "tuple" => "list",
+        "dict" | "object" => "object",
+        _ => "string",
     }
 }
 
-fn type_of(value: &Value) -> Type {
+fn type_of(value: &Value) -> &'static str {
     match value {
-        Value::Null => Type::Null,
-        Value::Bool(_) => Type::Boolean,
-        Value::Number(number) if number.is_f64() => Type::Float,
-        Value::Number(_) => Type::Integer,
-        Value::String(_) => Type::String,
-        Value::Array(_) => Type::List,
-        Value::Object(_) => Type::Object,
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_f64() => "float",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "list",
+        Value::Object(_) => "object",
     }
 }
 
-fn type_of_first(values: &[Value]) -> Option<Type> {
+fn type_of_first(values: &[Value]) -> Option<&'static str> {
     values.iter().find(|value| *value != "").map(type_of)
 }
 
 /// Every element has the type of the schema, or that of the elements of one of the
 /// accepted lists.
-fn elements(nested: Type, values: &[Value]) -> Matcher {
+fn elements(nested: &str, values: &[Value]) -> Value {
     let one = |value: &Value| match value.as_array() {
-        None => Some(made(Test::Always)),
+        None => Some(json!({ "all_of": [] })),
         Some(list) => {
             let mut types = vec![nested];
             types.extend(type_of_first(list));
-            Some(made(Test::Each(Box::new(made(Test::OneOfTypes(types))))))
+            Some(json!({ "each": { "type": types } }))
         }
     };
     either(values, one)
 }
 
 /// An object whose members each have one of their accepted values.
-fn object(accepted: &Map<String, Value>) -> Matcher {
+fn object(accepted: &Map<String, Value>) -> Value {
     let member = |(name, values): (&String, &Value)| {
         let values = match values {
             Value::Array(values) => values.clone(),
             one => vec![one.clone()],
         };
-        let is = made(Test::Loose(values.clone()));
+        let is = json!({ "loose": values });
         let is = match may_be_left_out(&values) {
-            true => made(Test::Either(vec![missing(), is])),
+            true => json!({ "any_of": [missing(), is] }),
             false => is,
         };
         (name.clone(), is)
     };
-    made(Test::Object {
-        members: accepted.iter().map(member).collect(),
-        closed: true,
-    })
+    let members: Map<String, Value> = accepted.iter().map(member).collect();
+    json!({ "object": members })
 }
 
-fn list_of_objects(value: &Value) -> Option<Matcher> {
+fn list_of_objects(value: &Value) -> Option<Value> {
     // What may be left out may also be empty.
     if value == "" {
-        return Some(made(Test::List(Vec::new())));
+        return Some(json!({ "list": [] }));
     }
     let list = value.as_array()?;
-    let objects: Option<Vec<Matcher>> =
-        list.iter().map(|one| one.as_object().map(object)).collect();
-    Some(made(Test::List(objects?)))
+    let objects: Option<Vec<Value>> = list.iter().map(|one| one.as_object().map(object)).collect();
+    Some(json!({ "list": objects? }))
 }

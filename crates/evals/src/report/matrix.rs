@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::{grade::Verdict, runner::Run, suite::Suite, tool::Selector};
+use crate::{grade::Verdict, runner::Run, suite::Suite, tool::Tools};
 
 /// Counts by expected and called tool. `(none)` stands for no call.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -18,6 +18,10 @@ impl Matrix {
     #[must_use]
     pub fn of(suite: &Suite, run: &Run) -> Self {
         let mut matrix = Self::default();
+        let tools = Tools {
+            all: &[],
+            sets: &suite.sets,
+        };
         for record in &run.records {
             if !matches!(record.verdict, Verdict::Pass | Verdict::Fail) {
                 continue;
@@ -32,11 +36,18 @@ impl Matrix {
             };
             for (expect, called) in expectations.into_iter().zip(&record.first) {
                 let Some(calls) = &expect.calls else { continue };
-                let first = calls.first.as_ref().map(Selector::shown);
-                let least = calls.at_least.first().map(|spec| spec.tool.shown());
-                let none = calls.none.then(|| NONE.to_owned());
-                let Some(expected) = first.or(least).or(none) else {
-                    continue;
+                let least = calls.at_least.first().map(|spec| &spec.tool);
+                let exact = calls.exactly.iter().flatten().next().map(|spec| &spec.tool);
+                let expected = match calls.first.as_ref().or(least).or(exact) {
+                    Some(selector) => {
+                        // One of several that are right is on the diagonal.
+                        let right = called
+                            .as_ref()
+                            .filter(|called| selector.selects(called, tools));
+                        right.cloned().unwrap_or_else(|| selector.shown())
+                    }
+                    None if calls.none => NONE.to_owned(),
+                    None => continue,
                 };
                 matrix.add(&expected, called.as_deref().unwrap_or(NONE));
             }
