@@ -377,6 +377,28 @@ fn expected(turn: &Value) -> Option<(String, Map<String, Value>)> {
     Some((spec["tool"].as_str()?.to_owned(), args.collect()))
 }
 
+/// What is chosen where `tool` with `args` is right. Of fifteen choices one is another
+/// tool, one none at all, and one right with an argument that nobody asked for.
+fn choice(
+    number: usize,
+    tool: &str,
+    args: &mut Map<String, Value>,
+    names: &[String],
+) -> Option<String> {
+    match number % 15 {
+        4 => {
+            let at = names.iter().position(|name| name == tool).unwrap();
+            return Some(names[(at + 1) % names.len()].clone());
+        }
+        9 => return None,
+        14 => {
+            args.insert("unasked".to_owned(), "x".into());
+        }
+        _ => {}
+    }
+    Some(tool.to_owned())
+}
+
 #[test]
 fn imported_dialogues_are_had_and_what_is_reported_is_what_was_injected() {
     let Some(folder) = folder("sgd-travel") else {
@@ -425,20 +447,7 @@ fn imported_dialogues_are_had_and_what_is_reported_is_what_was_injected() {
                 continue;
             };
             labelled += 1;
-            // Every fifteenth choice is another tool, none at all, or right with an
-            // argument that nobody asked for.
-            let chosen = match labelled % 15 {
-                4 => {
-                    let at = names.iter().position(|name| *name == tool).unwrap();
-                    Some(names[(at + 1) % names.len()].clone())
-                }
-                9 => None,
-                14 => {
-                    args.insert("unasked".to_owned(), "x".into());
-                    Some(tool.clone())
-                }
-                _ => Some(tool.clone()),
-            };
+            let chosen = choice(labelled, &tool, &mut args, &names);
             right &= !matches!(labelled % 15, 4 | 9 | 14);
             let row = truth.entry(tool).or_default();
             let called = chosen.clone().unwrap_or_else(|| "(none)".to_owned());
