@@ -369,7 +369,7 @@ fn a_run_is_gone_on_with_and_compared_and_a_change_makes_it_stale() {
 const CONCIERGE: &str = r#"
 rules:
   - when: { user: { icontains: find available }, step: 0 }
-    call: [{ tool: search_hotels, args: { place: Boston, check_in: 2026-12-05, check_out: 2026-12-06 } }]
+    call: [{ tool: search_hotels, args: { place: Boston, check_in: 2027-10-05, check_out: 2027-10-06 } }]
   - when: { user: { icontains: book the first }, step: 0 }
     call:
       - tool: create_booking_session
@@ -379,7 +379,7 @@ rules:
   - when: { user: { icontains: which bookings }, step: 0 }
     call: [{ tool: list_my_bookings }]
   - when: { user: { icontains: night longer }, step: 0 }
-    call: [{ tool: quote_booking_change, args: { booking_id: "{{/bkg_[\\w-]+/}}", check_out: 2026-12-07 } }]
+    call: [{ tool: quote_booking_change, args: { booking_id: "{{/bkg_[\\w-]+/}}", check_out: 2027-10-07 } }]
   - when: { user: { icontains: cancel }, step: 0 }
     call: [{ tool: quote_cancellation, args: { booking_id: "{{/bkg_[\\w-]+/}}" } }]
   - say: Here is what I found. Please look at it.
