@@ -99,6 +99,9 @@ pub(crate) struct Mutate {
 /// Look for what is wrong with what tools say of themselves.
 #[derive(Debug, Args)]
 pub(crate) struct Lint {
+    /// MCP endpoint to look at, as with --url.
+    #[arg(value_name = "URL", conflicts_with = "url")]
+    pub(crate) endpoint: Option<Url>,
     /// A suite whose requests have to lead to their tools.
     #[arg(long, value_name = "SUITE")]
     pub(crate) suite: Option<PathBuf>,

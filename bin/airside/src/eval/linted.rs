@@ -29,9 +29,11 @@ pub(super) fn run(args: &Lint, out: &mut Out) -> Result<(), Failure> {
         .map(runner::tools)
         .transpose()
         .map_err(super::run::kept)?;
+    let mut target = args.target.clone();
+    target.url = args.endpoint.clone().or(target.url);
     let tools = block_on(async {
-        let (url, headers) = endpoint::address(&args.target).await?;
-        let timeout = std::time::Duration::from_secs(args.target.timeout);
+        let (url, headers) = endpoint::address(&target).await?;
+        let timeout = std::time::Duration::from_secs(target.timeout);
         let era = airside_mcp::client::Choice::Auto;
         let server = Server::connect(&url, era, headers, timeout).await;
         let server = server.map_err(|error| endpoint::failure(&error))?;

@@ -250,7 +250,7 @@ tools:
     let place = Place::new();
     let model = serve(&place, script);
     let tools = model.url().join("/mcp").expect("an address").to_string();
-    let lint = |more: &[&str]| place.run(&[&["eval", "lint", "--url", &tools], more].concat());
+    let lint = |more: &[&str]| place.run(&[&["eval", "lint", &tools], more].concat());
     let ran = lint(&["--sarif"]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
     let document = ran.json();
