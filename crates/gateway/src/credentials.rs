@@ -11,33 +11,30 @@
 //!   when one cannot be used any more, the last good contents stay.
 
 mod assertion;
+mod certificate;
+mod token;
 
 use std::{
-    collections::HashMap,
     fmt, fs,
     io::Read as _,
     path::Path,
     sync::{Arc, Mutex, MutexGuard},
-    time::Duration,
 };
 
 use airside_base::{Clock, Fault, Kind, Redacted, ServerId, SystemClock};
-use airside_identity::{Caller, CallerKind, Fetch, FetchError, FetchRequest};
-use arc_swap::{ArcSwap, ArcSwapOption};
+use airside_identity::{Caller, CallerKind, Fetch};
+use arc_swap::ArcSwap;
 use aws_lc_rs::digest;
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use rustls::{
-    client::ResolvesClientCert,
-    crypto::aws_lc_rs::default_provider,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
-    sign::CertifiedKey,
-};
-use serde::Deserialize;
-use url::{Url, form_urlencoded};
+use rustls::client::ResolvesClientCert;
+use url::Url;
 use zeroize::Zeroizing;
 
-use self::assertion::SigningKey;
+use self::{
+    assertion::SigningKey,
+    certificate::Certificate,
+    token::{PAUSE, Tokens},
+};
 use crate::{
     config::{self, AuthError},
     fetch::HttpFetch,
@@ -47,15 +44,6 @@ use crate::{
 const MAX_FILE_BYTES: u64 = 1 << 20;
 /// Longest secret or token, in bytes.
 const MAX_SECRET_BYTES: usize = 16 << 10;
-/// Most callers whose tokens are kept for one server.
-const MAX_CALLERS: usize = 4096;
-/// How long a token is used that does not say when it expires.
-const USUAL: Duration = Duration::from_secs(300);
-/// How long before it expires a token is not used any more.
-const MARGIN: Duration = Duration::from_secs(30);
-/// How soon after a failure, or after a token that was refused, another one is asked
-/// for.
-const PAUSE: Duration = Duration::from_secs(5);
 
 /// What the gateway shows to one server.
 pub(crate) struct Credentials {
@@ -179,18 +167,8 @@ impl Credentials {
         let header = match (&auth.secret, &auth.token) {
             (Some(secret), _) => Some(Shown::Secret(Fixed::load(secret).map_err(unreadable)?)),
             (None, Some(token)) => {
-                let proof = Proof::load(token).map_err(unreadable)?;
-                let tokens = Tokens {
-                    server: server.clone(),
-                    config: token.clone(),
-                    resource: token.resource.as_ref().unwrap_or(url).clone(),
-                    proof: ArcSwap::from_pointee(proof),
-                    fetch: fetch.clone(),
-                    clock: clock.clone(),
-                    own: Arc::default(),
-                    callers: Mutex::default(),
-                };
-                Some(Shown::Token(Box::new(tokens)))
+                let tokens = Tokens::load(token, (server, url), fetch, clock);
+                Some(Shown::Token(Box::new(tokens.map_err(unreadable)?)))
             }
             (None, None) => None,
         };
@@ -210,14 +188,14 @@ impl Credentials {
 
     /// Returns whether the server learns who calls.
     pub(crate) fn tell_callers_apart(&self) -> bool {
-        matches!(&self.header, Some(Shown::Token(tokens)) if tokens.config.exchange)
+        matches!(&self.header, Some(Shown::Token(tokens)) if tokens.exchanges())
     }
 
     /// Puts credentials on a request, and returns what to tell when they are refused.
     pub(crate) async fn apply<B>(
         &self,
         request: &mut http::Request<B>,
-    ) -> Result<Option<Used>, Error> {
+    ) -> Result<Option<token::Used>, Error> {
         let behalf = request.extensions_mut().remove::<OnBehalf>();
         match &self.header {
             None => Ok(None),
@@ -230,28 +208,18 @@ impl Credentials {
             Some(Shown::Token(tokens)) => {
                 let used = tokens.find(behalf.as_ref()).await?;
                 let headers = request.headers_mut();
-                headers.insert(header::AUTHORIZATION, used.token.value.clone());
+                headers.insert(header::AUTHORIZATION, used.value());
                 Ok(Some(used))
             }
         }
     }
 
     /// Gives a token up that the server refused. The next request gets another one.
-    pub(crate) fn refused(&self, used: Option<Used>) {
+    pub(crate) fn refused(&self, used: Option<token::Used>) {
         let (Some(used), Some(Shown::Token(tokens))) = (used, &self.header) else {
             return;
         };
-        let now = tokens.clock.monotonic();
-        // A server that refuses whatever it is shown shall not make us ask all day.
-        if now.saturating_sub(used.token.since) >= PAUSE {
-            let current = used.slot.token.load();
-            if current
-                .as_ref()
-                .is_some_and(|token| Arc::ptr_eq(token, &used.token))
-            {
-                used.slot.token.store(None);
-            }
-        }
+        tokens.give_up(&used);
         tracing::warn!(server.id = %self.server, "the server refuses the gateway's token");
     }
 
@@ -413,285 +381,6 @@ fn sha256(bytes: &[u8]) -> [u8; 32] {
     let mut short = [0; 32];
     short.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
     short
-}
-
-/// Tokens of an authorisation server.
-struct Tokens {
-    server: ServerId,
-    config: config::Token,
-    resource: Url,
-    proof: ArcSwap<Proof>,
-    fetch: Arc<dyn Fetch>,
-    clock: Arc<dyn Clock>,
-    /// For what the gateway asks itself, and for everybody if nothing is exchanged.
-    own: Arc<Slot>,
-    /// By the digest of the caller's token.
-    callers: Mutex<HashMap<[u8; 32], Arc<Slot>>>,
-}
-
-/// The place of one token.
-#[derive(Default)]
-struct Slot {
-    token: ArcSwapOption<Issued>,
-    /// Held while one is asked for; when and how that failed last.
-    asking: tokio::sync::Mutex<Option<(Duration, Error)>>,
-}
-
-struct Issued {
-    value: HeaderValue,
-    since: Duration,
-    until: Duration,
-}
-
-/// A token that was put on a request.
-pub(crate) struct Used {
-    slot: Arc<Slot>,
-    token: Arc<Issued>,
-}
-
-/// What of the answer of a token endpoint is looked at (RFC 6749, section 5.1).
-#[derive(Deserialize)]
-struct Answer {
-    access_token: Redacted<String>,
-    token_type: String,
-    expires_in: Option<u64>,
-}
-
-impl Tokens {
-    async fn find(&self, behalf: Option<&OnBehalf>) -> Result<Used, Error> {
-        let subject = match behalf {
-            Some(behalf) if self.config.exchange => {
-                let subject = behalf.subject.as_ref();
-                let server = self.server.clone();
-                Some(subject.ok_or(Error::NoSubject { server })?.clone())
-            }
-            _ => None,
-        };
-        let slot = match &subject {
-            None => self.own.clone(),
-            Some(subject) => self.slot(subject),
-        };
-        if let Some(token) = self.usable(&slot) {
-            return Ok(Used { slot, token });
-        }
-        let mut failed = slot.asking.lock().await;
-        if let Some(token) = self.usable(&slot) {
-            drop(failed);
-            return Ok(Used { slot, token });
-        }
-        let now = self.clock.monotonic();
-        if let Some((at, error)) = &*failed
-            && now.saturating_sub(*at) < PAUSE
-        {
-            return Err(error.clone());
-        }
-        match self.ask(subject.as_deref()).await {
-            Ok(token) => {
-                let token = Arc::new(token);
-                slot.token.store(Some(token.clone()));
-                *failed = None;
-                drop(failed);
-                Ok(Used { slot, token })
-            }
-            Err(error) => {
-                tracing::warn!(server.id = %self.server, %error, "no token could be had");
-                *failed = Some((self.clock.monotonic(), error.clone()));
-                Err(error)
-            }
-        }
-    }
-
-    fn usable(&self, slot: &Slot) -> Option<Arc<Issued>> {
-        let token = slot.token.load_full()?;
-        (self.clock.monotonic() < token.until).then_some(token)
-    }
-
-    /// The place of a caller's token. When there are too many, those go that are over,
-    /// and then all.
-    fn slot(&self, subject: &Redacted<String>) -> Arc<Slot> {
-        let key = sha256(subject.expose().as_bytes());
-        let mut callers = lock(&self.callers);
-        if let Some(slot) = callers.get(&key) {
-            return slot.clone();
-        }
-        if callers.len() >= MAX_CALLERS {
-            callers.retain(|_, slot| self.usable(slot).is_some());
-        }
-        if callers.len() >= MAX_CALLERS {
-            callers.clear();
-        }
-        callers.entry(key).or_default().clone()
-    }
-
-    async fn ask(&self, subject: Option<&Redacted<String>>) -> Result<Issued, Error> {
-        let no_token = |why: &str| Error::NoToken {
-            server: self.server.clone(),
-            why: why.to_owned(),
-        };
-        let request = self
-            .request(subject)
-            .ok_or_else(|| no_token("signing failed"))?;
-        let asked = self.clock.monotonic();
-        let fetched = self
-            .fetch
-            .fetch(request)
-            .await
-            .map_err(|error| match error {
-                FetchError::Status { status } if (400..500).contains(&status) && status != 429 => {
-                    Error::Refused {
-                        server: self.server.clone(),
-                        status,
-                        exchange: subject.is_some(),
-                    }
-                }
-                error => no_token(&error.to_string()),
-            })?;
-        let answer: Answer = serde_json::from_slice(&fetched.body)
-            .map_err(|_| no_token("the answer is not that of a token endpoint"))?;
-        if !answer.token_type.eq_ignore_ascii_case("bearer") {
-            return Err(no_token("it issues tokens of a kind that is not supported"));
-        }
-        let token = answer.access_token.expose();
-        let visible = token.bytes().all(|byte| byte.is_ascii_graphic());
-        if token.is_empty() || token.len() > MAX_SECRET_BYTES || !visible {
-            return Err(no_token("the token is empty, too long or not printable"));
-        }
-        let value = sensitive(&Zeroizing::new(format!("Bearer {token}")));
-        let value = value.map_err(|why| no_token(&why))?;
-        let lifetime = answer.expires_in.map_or(USUAL, Duration::from_secs);
-        let margin = MARGIN.min(lifetime / 4);
-        Ok(Issued {
-            value,
-            since: asked,
-            until: asked.saturating_add(lifetime - margin),
-        })
-    }
-
-    fn request(&self, subject: Option<&Redacted<String>>) -> Option<FetchRequest> {
-        let config = &self.config;
-        let mut form = form_urlencoded::Serializer::new(String::new());
-        match subject {
-            None => form.append_pair("grant_type", "client_credentials"),
-            Some(subject) => form
-                .append_pair(
-                    "grant_type",
-                    "urn:ietf:params:oauth:grant-type:token-exchange",
-                )
-                .append_pair("subject_token", subject.expose())
-                .append_pair("subject_token_type", ACCESS_TOKEN)
-                .append_pair("requested_token_type", ACCESS_TOKEN),
-        };
-        form.append_pair("resource", self.resource.as_str());
-        if let Some(audience) = &config.audience {
-            form.append_pair("audience", audience);
-        }
-        if !config.scopes.is_empty() {
-            form.append_pair("scope", &config.scopes.join(" "));
-        }
-        let authorization = match &**self.proof.load() {
-            Proof::Secret(secret) => Some(basic(&config.client_id, secret)),
-            Proof::Key(key, _) => {
-                let audience = config.assertion_audience.as_deref();
-                let audience = audience.unwrap_or(config.url.as_str());
-                let (kid, now) = (
-                    config.client_key_id.as_deref(),
-                    self.clock.now().as_second(),
-                );
-                let assertion = key.assertion(&config.client_id, audience, kid, now)?;
-                form.append_pair("client_id", &config.client_id)
-                    .append_pair(
-                        "client_assertion_type",
-                        "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
-                    )
-                    .append_pair("client_assertion", &assertion);
-                None
-            }
-        };
-        let mut request = FetchRequest::get(config.url.clone(), config.reach());
-        request.form = Some(Redacted::new(form.finish()));
-        request.authorization = authorization.map(Redacted::new);
-        request.max_bytes = 64 << 10;
-        Some(request)
-    }
-
-    fn look(&self) -> Result<bool, String> {
-        if self.config.client_secret_env.is_some() {
-            return Ok(false);
-        }
-        let proof = Proof::load(&self.config)?;
-        let same = proof.is(&self.proof.load());
-        if !same {
-            self.proof.store(Arc::new(proof));
-        }
-        Ok(!same)
-    }
-}
-
-const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
-
-/// `client_secret_basic`: both parts are form-encoded first (RFC 6749, section 2.3.1).
-fn basic(client: &str, secret: &str) -> String {
-    let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-    let pair = Zeroizing::new(format!("{}:{}", encode(client), encode(secret)));
-    format!("Basic {}", STANDARD.encode(pair.as_bytes()))
-}
-
-/// A client certificate that is shown when a connection is made.
-struct Certificate {
-    config: config::ClientCertificate,
-    current: ArcSwap<(CertifiedKey, [u8; 32])>,
-}
-
-impl Certificate {
-    fn load(config: &config::ClientCertificate) -> Result<Self, String> {
-        Ok(Self {
-            config: config.clone(),
-            current: ArcSwap::from_pointee(Self::read(config)?),
-        })
-    }
-
-    fn read(config: &config::ClientCertificate) -> Result<(CertifiedKey, [u8; 32]), String> {
-        let (certificates, key) = (read(&config.certificate_file)?, read(&config.key_file)?);
-        let both = [certificates.as_slice(), key.as_slice()].concat();
-        let both = sha256(&Zeroizing::new(both));
-        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&certificates).collect();
-        let chain = chain.map_err(|_| "the certificate is not PEM".to_owned())?;
-        let key = PrivateKeyDer::from_pem_slice(&key);
-        let key = key.map_err(|_| "the key is not PEM of a private key".to_owned())?;
-        let pair = CertifiedKey::from_der(chain, key, &default_provider());
-        Ok((pair.map_err(|error| error.to_string())?, both))
-    }
-
-    fn look(&self) -> Result<bool, String> {
-        let next = Self::read(&self.config)?;
-        let same = self.current.load().1 == next.1;
-        if !same {
-            self.current.store(Arc::new(next));
-        }
-        Ok(!same)
-    }
-}
-
-impl ResolvesClientCert for Certificate {
-    fn resolve(
-        &self,
-        _authorities: &[&[u8]],
-        _schemes: &[rustls::SignatureScheme],
-    ) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::new(self.current.load().0.clone()))
-    }
-
-    fn has_certs(&self) -> bool {
-        true
-    }
-}
-
-impl fmt::Debug for Certificate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Certificate")
-            .field(&self.config.certificate_file)
-            .finish()
-    }
 }
 
 fn lock<T>(place: &Mutex<T>) -> MutexGuard<'_, T> {

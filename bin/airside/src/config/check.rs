@@ -1,16 +1,19 @@
 //! Refuses configurations that are unsafe or cannot work.
 
+mod policies;
+mod servers;
+
 use std::{collections::HashSet, net::SocketAddr, sync::Arc};
 
 use airside_archive::Access;
 use airside_base::SystemClock;
 use airside_gateway::{
-    config::{self as gateway, ClientCertificates, Endpoint, Kind, Upstream},
+    config::{self as gateway, ClientCertificates},
     tls::{Keys, TlsError},
 };
 use airside_identity::{ConfigError, Identity, Outside, Reach};
-use airside_policy::{Policies, Settings};
 
+pub(crate) use self::policies::policies;
 use crate::{
     config::{
         ArchivePlace, Config,
@@ -27,12 +30,12 @@ pub(crate) const BUILTINS: [&str; 3] = ["travel", "flights", "airline"];
 pub(crate) fn check(source: &Source, config: &Config) -> Vec<Problem> {
     let mut list = Vec::new();
     listener(source, config, &mut list);
-    upstreams(source, &config.upstream, &mut list);
-    endpoints(source, config, &mut list);
-    tools(source, config, &mut list);
+    servers::upstreams(source, &config.upstream, &mut list);
+    servers::endpoints(source, config, &mut list);
+    servers::tools(source, config, &mut list);
     identity(source, config, &mut list);
     control(source, config, &mut list);
-    upstream_keys(source, config, &mut list);
+    servers::upstream_keys(source, config, &mut list);
     archive(source, config, &mut list);
     hotels(source, config, &mut list);
     limits(source, config, &mut list);
@@ -372,124 +375,6 @@ fn tls(source: &Source, config: &Config, list: &mut Vec<Problem>) {
     }
 }
 
-fn upstreams(source: &Source, upstreams: &[Upstream], list: &mut Vec<Problem>) {
-    let mut names = HashSet::new();
-    for (index, upstream) in upstreams.iter().enumerate() {
-        let path = [Step::Key("upstream"), Step::Index(index)];
-        if !names.insert(&upstream.name) {
-            let error = gateway::Error::SameName {
-                name: upstream.name.clone(),
-            };
-            list.push(of_gateway(source, &path, &error));
-        }
-        match upstream.kind() {
-            Ok(Kind::Builtin(builtin)) if !BUILTINS.contains(&builtin) => {
-                let error = gateway::Error::UnknownBuiltin {
-                    name: upstream.name.clone(),
-                    builtin: builtin.to_owned(),
-                };
-                list.push(of_gateway(source, &path, &error));
-            }
-            Ok(_) => {
-                if let Err(error) = upstream.check_credentials() {
-                    list.push(of_gateway(source, &path, &error.into()));
-                }
-            }
-            Err(error) => list.push(of_gateway(source, &path, &error)),
-        }
-    }
-}
-
-fn endpoints(source: &Source, config: &Config, list: &mut Vec<Problem>) {
-    if config.endpoint.is_empty() {
-        list.push(Problem::at(
-            source,
-            &[],
-            "CFG-014",
-            "there is no endpoint, so nothing would be served".to_owned(),
-            "add [[endpoint]] with `path = \"/mcp\"` and `upstreams = [\"…\"]`",
-        ));
-    }
-    let mut paths = HashSet::new();
-    for (index, endpoint) in config.endpoint.iter().enumerate() {
-        let path = [Step::Key("endpoint"), Step::Index(index)];
-        if !paths.insert(&endpoint.path) {
-            let error = gateway::Error::SamePath {
-                path: endpoint.path.clone(),
-            };
-            list.push(of_gateway(source, &path, &error));
-        }
-        if endpoint.upstreams.is_empty() {
-            let error = gateway::Error::NoUpstream {
-                path: endpoint.path.clone(),
-            };
-            list.push(of_gateway(source, &path, &error));
-        }
-        known_upstreams(source, config, (index, endpoint), list);
-    }
-}
-
-fn known_upstreams(
-    source: &Source,
-    config: &Config,
-    (index, endpoint): (usize, &Endpoint),
-    list: &mut Vec<Problem>,
-) {
-    let names = || {
-        config
-            .upstream
-            .iter()
-            .map(|upstream| upstream.name.as_str())
-    };
-    for (position, name) in endpoint.upstreams.iter().enumerate() {
-        if names().any(|known| known == name.as_str()) {
-            continue;
-        }
-        let hint = match nearest(name.as_str(), names()) {
-            Some(known) => format!("did you mean `{known}`?"),
-            None => format!("add [[upstream]] with `name = \"{name}\"`"),
-        };
-        list.push(Problem::at(
-            source,
-            &[
-                Step::Key("endpoint"),
-                Step::Index(index),
-                Step::Key("upstreams"),
-                Step::Index(position),
-            ],
-            "CFG-009",
-            format!("there is no upstream `{name}`"),
-            hint,
-        ));
-    }
-}
-
-/// What is said about tools has to be about a server that is there.
-fn tools(source: &Source, config: &Config, list: &mut Vec<Problem>) {
-    for (index, tool) in config.tool.iter().enumerate() {
-        let names = || {
-            config
-                .upstream
-                .iter()
-                .map(|upstream| upstream.name.as_str())
-        };
-        if names().any(|known| known == tool.upstream.as_str()) {
-            continue;
-        }
-        let hint = match nearest(tool.upstream.as_str(), names()) {
-            Some(known) => format!("did you mean `{known}`?"),
-            None => format!("add [[upstream]] with `name = \"{}\"`", tool.upstream),
-        };
-        list.push(Problem::at(
-            source,
-            &[Step::Key("tool"), Step::Index(index), Step::Key("upstream")],
-            "CFG-009",
-            format!("there is no upstream `{}`", tool.upstream),
-            hint,
-        ));
-    }
-}
-
 fn identity(source: &Source, config: &Config, list: &mut Vec<Problem>) {
     let outside = Outside::offline(Arc::new(SystemClock::new()));
     let Err(error) = Identity::new(&config.identity, &outside) else {
@@ -565,123 +450,10 @@ fn control(source: &Source, config: &Config, list: &mut Vec<Problem>) {
     }
 }
 
-/// Checks the keys by which upstream servers keep conversations.
-fn upstream_keys(source: &Source, config: &Config, list: &mut Vec<Problem>) {
-    let keys = &config.control.upstream;
-    let mut known: HashSet<_> = config.identity.api_key.iter().map(|k| k.sha256).collect();
-    for (index, key) in keys.iter().enumerate() {
-        let at = |name| {
-            let control = [Step::Key("control"), Step::Key("upstream")];
-            [&control[..], &[Step::Index(index), Step::Key(name)]].concat()
-        };
-        if config.control.address.is_none() {
-            list.push(Problem::at(
-                source,
-                &at("upstream"),
-                "CFG-025",
-                "an upstream server reaches the control API over TCP only".to_owned(),
-                "add `address = \"127.0.0.1:7401\"` to [control]",
-            ));
-        }
-        if !config
-            .upstream
-            .iter()
-            .any(|known| known.name == key.upstream)
-        {
-            list.push(Problem::at(
-                source,
-                &at("upstream"),
-                "CFG-009",
-                format!("there is no upstream `{}`", key.upstream),
-                "name one of [[upstream]]",
-            ));
-        }
-        if !known.insert(key.sha256) {
-            let name = key.upstream.to_string();
-            let fault = ConfigError::DuplicateKey { name }.fault();
-            list.push(Problem::at(
-                source,
-                &at("sha256"),
-                fault.code(),
-                fault.public().to_owned(),
-                "mint one key per server and tenant with `airside key new --upstream`",
-            ));
-        }
-    }
-}
-
 fn same_port(one: SocketAddr, other: SocketAddr) -> bool {
     one.port() != 0
         && one.port() == other.port()
         && (one.ip() == other.ip() || other.ip().is_unspecified())
-}
-
-/// Returns the policies of `texts`, or the built-in ones if there are none.
-pub(crate) fn policies(
-    texts: &[Source],
-    settings: &Settings,
-    list: &mut Vec<Problem>,
-) -> Option<Policies> {
-    let names: Vec<String> = texts
-        .iter()
-        .map(|text| text.path.display().to_string())
-        .collect();
-    let mut sources: Vec<airside_policy::Source<'_>> = names
-        .iter()
-        .zip(texts)
-        .map(|(name, text)| airside_policy::Source {
-            name,
-            text: &text.text,
-        })
-        .collect();
-    if sources.is_empty() {
-        sources.push(Policies::BUILTIN);
-    }
-    match Policies::load(&sources, settings) {
-        Ok(policies) => Some(policies),
-        Err(error) => {
-            list.extend(error.problems().map(|problem| of_policy(texts, problem)));
-            None
-        }
-    }
-}
-
-/// Places what the policy loader says.
-fn of_policy(texts: &[Source], problem: &airside_policy::Problem) -> Problem {
-    use airside_policy::Problem as Found;
-    let at = match problem {
-        Found::Syntax { place, .. }
-        | Found::Schema { place, .. }
-        | Found::Unnamed { place }
-        | Found::Duplicate { place, .. }
-        | Found::Template { place }
-        | Found::Annotation { place, .. } => Some(place),
-        Found::TooLarge { .. } | Found::Argument { .. } => None,
-    };
-    let text = problem.to_string();
-    let (message, hint) = text.split_once("\n  hint: ").unwrap_or((&text, ""));
-    let message = match at {
-        Some(place) => message
-            .strip_prefix(&format!("{place}: "))
-            .unwrap_or(message),
-        None => message,
-    };
-    let source = at.and_then(|place| {
-        texts
-            .iter()
-            .find(|text| text.path.as_os_str() == place.file.as_str())
-    });
-    Problem {
-        code: problem.code(),
-        message: message.to_owned(),
-        hint: match hint {
-            "" => format!("airside explain {}", problem.code()),
-            hint => hint.to_owned(),
-        },
-        place: at
-            .zip(source)
-            .map(|(place, source)| source.line(place.line, place.column)),
-    }
 }
 
 /// Places what the gateway says about the table at `path`.

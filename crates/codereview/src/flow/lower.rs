@@ -8,6 +8,7 @@
 
 mod declaration;
 mod expression;
+mod import;
 mod literal;
 
 use std::sync::Arc;

@@ -1,15 +1,20 @@
 use std::{
     collections::HashMap as Map,
     sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
 };
 
 use airside_base::{BoxFuture, TenantId, VirtualClock};
-use airside_identity::{Attestation, Fetched};
+use airside_identity::{Attestation, FetchError, FetchRequest, Fetched};
 use airside_testkit::pki::{Authority, Name};
 use aws_lc_rs::signature::Ed25519KeyPair;
 use tokio::sync::Notify;
+use url::form_urlencoded;
 
-use super::*;
+use super::{
+    token::{ACCESS_TOKEN, MAX_CALLERS},
+    *,
+};
 
 const TOKEN_URL: &str = "https://as.example/token";
 
@@ -115,7 +120,7 @@ impl World {
 async fn shown(
     credentials: &Credentials,
     behalf: Option<OnBehalf>,
-) -> Result<(String, Option<Used>), Error> {
+) -> Result<(String, Option<token::Used>), Error> {
     let mut request = http::Request::new(());
     let client = HeaderValue::from_static("Bearer of-the-client");
     request.headers_mut().insert("x-client", client);
