@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use airside_identity::{Caller, Error, Identity, RESOURCE_METADATA};
-use airside_mcp::{Failure, body::full, codes};
+use airside_mcp::{Body, Failure, body::full, codes};
 use http::{
     HeaderName, HeaderValue, Method, Response, StatusCode,
     header::{
@@ -23,7 +23,6 @@ use crate::{
     event,
     federation::Route,
     snapshot::{Mount, Snapshot},
-    transport::Body,
 };
 
 /// Returns the answer to a request for the metadata of an endpoint; nothing if it is

@@ -17,7 +17,7 @@ use std::{
 
 use airside_base::{ServerId, Timestamp};
 use airside_identity::Caller;
-use airside_mcp::Call;
+use airside_mcp::{Call, raw};
 use airside_policy::{
     Action, Argument, ArgumentKind, Asked, Circumstances, Intent, MAX_WORDS_BYTES, Principal, Risk,
     Spoken, Standing, Target, ToolTraits, Unreadable, Value,
@@ -28,7 +28,7 @@ use crate::{
     catalog::Facts,
     config::{self, Sensitivity},
     event,
-    federation::{Route, raw},
+    federation::Route,
 };
 
 /// Member of `_meta` by which a client passes on what its user wrote.

@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use airside_base::OnFailure;
 use airside_identity::Caller;
-use airside_mcp::{Call, Revision, codes, header};
+use airside_mcp::{Body, Call, Revision, codes, header, raw, reparse};
 use airside_policy::Permit;
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
@@ -31,12 +31,9 @@ use crate::{
     federation::{
         Error, Peer, Visit,
         answer::{self, Step},
-        modern::reparse,
         peer::{Profile, post, session_headers},
-        raw,
     },
     session::{Hello, Link, Session},
-    transport::Body,
     upstream::Outbound,
 };
 

@@ -20,11 +20,11 @@ use std::{
 
 use airside_base::{Clock, ServerId};
 use airside_identity::Caller;
-use airside_mcp::{Call, reply::List};
+use airside_mcp::{Call, raw, reply::List};
 use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
 
-use crate::federation::{merge::Freshness, raw};
+use crate::federation::merge::Freshness;
 
 /// Largest result that is kept, in bytes.
 const MAX_ENTRY: usize = 1 << 20;

@@ -33,7 +33,7 @@ use airside_contracts::{
     judge::{self, Arrival, Sight, judge},
 };
 use airside_identity::Caller;
-use airside_mcp::{Failure, ParamHeaders, codes};
+use airside_mcp::{Failure, ParamHeaders, codes, raw};
 use arc_swap::ArcSwap;
 use http::StatusCode;
 use tokio::sync::{mpsc, watch};
@@ -43,7 +43,6 @@ use self::keeper::Work;
 pub(crate) use self::lists::{introduction, lists, views};
 use crate::{
     catalog::{self, Facts},
-    federation::raw,
     firewall::schema::Schema,
     record::Record,
 };

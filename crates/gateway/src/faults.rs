@@ -9,11 +9,10 @@
 use std::time::Duration;
 
 use airside_base::{Fault, Kind};
-use airside_mcp::{Failure, codes};
+use airside_mcp::{Body, Failure, codes};
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::json;
 
-use crate::transport::Body;
 use airside_mcp::body::full;
 
 /// Why a request went no further.

@@ -26,7 +26,6 @@ pub(crate) mod merge;
 pub(crate) mod modern;
 pub(crate) mod names;
 pub(crate) mod peer;
-pub(crate) mod raw;
 pub(crate) mod rewrite;
 
 use std::{
@@ -39,7 +38,7 @@ use std::{
 
 use airside_base::{Clock, OnFailure, ServerId, Supervisor};
 use airside_identity::{Caller, Fetch};
-use airside_mcp::{Call, Era, Incoming, ParamHeaders, Principal, era, header};
+use airside_mcp::{Body, Call, Era, Incoming, ParamHeaders, Principal, era, header};
 use airside_policy::Permit;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
@@ -60,7 +59,6 @@ use crate::{
     fetch::HttpFetch,
     firewall::{self, FingerprintKey, schema::Schema},
     session::{Session, Table},
-    transport::Body,
     upstream::Outbound,
 };
 

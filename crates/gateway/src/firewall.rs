@@ -21,7 +21,7 @@ pub(crate) mod schema;
 use std::{path::Path, sync::Arc};
 
 use airside_base::{Fault, Kind, ServerId, secret_token};
-use airside_mcp::{Call, Failure, Incoming, Limits, body::json_response, codes};
+use airside_mcp::{Body, Call, Failure, Incoming, Limits, body::json_response, codes};
 use airside_screen::{Group, Groups, RULES, Rule};
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -37,9 +37,7 @@ use self::{
     plan::{Base, Place, Plan},
     reading::{Edit, Reader},
 };
-use crate::{
-    Shared, event::Hit, federation::Route, record::Record, transport::Body, upstream::Outbound,
-};
+use crate::{Shared, event::Hit, federation::Route, record::Record, upstream::Outbound};
 
 /// Shortest key of fingerprints, in bytes.
 const MIN_KEY: usize = 16;
@@ -186,7 +184,7 @@ impl Firewall {
         }
         // Arguments that are mirrored into headers would stay there.
         let edited = apply(checked.call.bytes(), params.start, &edits);
-        let reread = crate::federation::modern::reparse(&edited);
+        let reread = airside_mcp::reparse(&edited);
         match reread.filter(|call| route.params.is_none() && call.name() == checked.call.name()) {
             Some(call) => checked.call = call,
             None => checked.stop = Some(Stop::unredactable()),

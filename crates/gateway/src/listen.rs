@@ -17,8 +17,9 @@ use std::sync::Arc;
 
 use airside_base::{OnFailure, ServerId};
 use airside_mcp::{
-    Call,
-    body::event_stream_response,
+    Body, BoxError, Call,
+    body::{event_stream_response, is_event_stream},
+    raw,
     sse::{self, Event},
 };
 use airside_policy::Permit;
@@ -37,10 +38,9 @@ use crate::{
         Endpoint, Error, FAN_OUT, Peer, Shared, Visit,
         answer::{self, Events, Incoming},
         merge::UNAVAILABLE,
-        modern, names, raw, rewrite,
+        modern, names, rewrite,
     },
     session::{Cancellation, Session},
-    transport::{Body, BoxError},
     upstream::Outbound,
 };
 
@@ -198,9 +198,9 @@ async fn open(
     let mut edits = raw::Edits::default();
     let own = serde_json::to_string(own).ok()?;
     edits.replace(text, notifications, own);
-    let call = modern::reparse(&Bytes::from(edits.apply(text)))?;
+    let call = airside_mcp::reparse(&Bytes::from(edits.apply(text)))?;
     let response = modern::exchange(peer, permit, &call, visit).await.ok()?;
-    if !answer::is_stream(&response) {
+    if !is_event_stream(response.headers()) {
         return None;
     }
     let mut events = Events::new(response.into_body(), MAX_EVENT);
@@ -399,7 +399,7 @@ pub(crate) fn watched(
     response: Response<Body>,
     told: Option<Event>,
 ) -> Response<Body> {
-    if !answer::is_stream(&response) {
+    if !is_event_stream(response.headers()) {
         return response;
     }
     let response = match told {

@@ -5,13 +5,12 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use airside_mcp::{Body, BoxError};
 use bytes::Bytes;
 use http::Response;
 use http_body::Frame;
 use http_body_util::BodyExt as _;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-
-use crate::transport::{Body, BoxError};
 
 /// Ends the stream in `response` once `stop` is told, with `farewell` as its last
 /// event. A stream that is in the middle of an event ends without.

@@ -19,8 +19,8 @@ use airside_base::Clock;
 use airside_identity::{self as identity, Caller, Identity, PeerCertificate};
 use airside_ledger::AppendError;
 use airside_mcp::{
-    Call, Era, Failure, Incoming, Limits, ParseError, Revision,
-    body::empty_response,
+    Body, Call, Era, Failure, Incoming, Limits, ParseError, Revision,
+    body::{empty_response, is_event_stream},
     era::{self, EraError},
     header, result_body,
     sse::Event,
@@ -51,8 +51,7 @@ use crate::{
     parting,
     record::{Origin, Record, Recorder},
     snapshot::{Mount, Snapshot},
-    transport::Body,
-    upstream::{Outbound, is_event_stream},
+    upstream::Outbound,
 };
 
 /// What all requests of a process share.

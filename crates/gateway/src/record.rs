@@ -24,7 +24,7 @@ use std::{
 use airside_base::{CallId, Clock, OnFailure, ServerId, Supervisor};
 use airside_identity::Caller;
 use airside_ledger::{AppendError, Ledger, Place};
-use airside_mcp::Call;
+use airside_mcp::{Body, Call};
 use airside_policy::{PolicyId, Risk};
 use http::{Response, StatusCode};
 use serde::Deserialize;
@@ -37,7 +37,6 @@ use crate::{
     event::{self, Completed, Event, Intended, Noted, Outcome, Refused, Subject},
     firewall::{self, Throttle, report},
     limits::Grip,
-    transport::Body,
 };
 
 /// Longest names that are recorded, in characters.

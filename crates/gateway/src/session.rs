@@ -25,11 +25,9 @@ use std::{
 
 use airside_base::{Clock, ServerId, secret_token};
 use airside_identity::Caller;
-use airside_mcp::Revision;
+use airside_mcp::{Revision, raw};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
-
-use crate::federation::raw;
 
 /// Largest introduction that is kept, in bytes.
 pub(crate) const MAX_HELLO: usize = 2 << 10;

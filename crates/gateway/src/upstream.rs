@@ -14,10 +14,10 @@ mod breaker;
 use std::{sync::Arc, time::Duration};
 
 use airside_base::{Clock, Fault, Kind, ServerId};
-use airside_mcp::{Failure, codes};
+use airside_mcp::{Body, Failure, codes};
 use airside_policy::Permit;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderMap, Request, Response, StatusCode, header};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use tokio::{
@@ -36,7 +36,7 @@ use crate::{
     event::Outcome,
     federation::Route,
     firewall::config::Spotlight,
-    transport::{self, Body, Transport},
+    transport::{self, Transport},
 };
 
 /// What a permit of the gateway is for.
@@ -250,7 +250,7 @@ impl Upstream {
                 None
             }
             // Its life says nothing more about the server's health.
-            _ if is_event_stream(response.headers()) => {
+            _ if airside_mcp::body::is_event_stream(response.headers()) => {
                 attempt.succeeded();
                 None
             }
@@ -273,7 +273,7 @@ impl Upstream {
                 status: head.status,
             });
         }
-        let patience = if is_event_stream(&head.headers) {
+        let patience = if airside_mcp::body::is_event_stream(&head.headers) {
             Patience::Stream(self.limits.idle)
         } else {
             Patience::Whole(started + self.limits.deadline)
@@ -327,19 +327,6 @@ fn unusable(status: StatusCode) -> bool {
         || status.is_redirection()
         || status == StatusCode::UNAUTHORIZED
         || status == StatusCode::PROXY_AUTHENTICATION_REQUIRED
-}
-
-/// Returns whether the body is a stream of server-sent events.
-pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
-    headers
-        .get(header::CONTENT_TYPE)
-        .map(HeaderValue::as_bytes)
-        .and_then(|value| value.split(|byte| *byte == b';').next())
-        .is_some_and(|media| {
-            media
-                .trim_ascii()
-                .eq_ignore_ascii_case(b"text/event-stream")
-        })
 }
 
 /// Fields of an answer that concern the client. Everything else stays: cookies and

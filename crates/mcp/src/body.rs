@@ -3,7 +3,7 @@
 use airside_base::BoxFuture;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 
 use crate::Failure;
@@ -126,11 +126,17 @@ pub fn failure_response(id: Option<&str>, failure: &Failure) -> Response<Body> {
 /// Returns whether a `Content-Type` value names `media_type`, whatever its parameters.
 #[must_use]
 pub fn is_media_type(value: Option<&HeaderValue>, media_type: &str) -> bool {
-    let Some(Ok(value)) = value.map(HeaderValue::to_str) else {
-        return false;
-    };
-    let essence = value.split(';').next().unwrap_or_default();
-    essence.trim().eq_ignore_ascii_case(media_type)
+    let essence = value.and_then(|value| value.as_bytes().split(|byte| *byte == b';').next());
+    essence.is_some_and(|essence| {
+        let essence = essence.trim_ascii();
+        essence.eq_ignore_ascii_case(media_type.as_bytes())
+    })
+}
+
+/// Returns whether the body is a stream of server-sent events.
+#[must_use]
+pub fn is_event_stream(headers: &HeaderMap) -> bool {
+    is_media_type(headers.get(header::CONTENT_TYPE), EVENT_STREAM)
 }
 
 #[cfg(test)]
@@ -152,10 +158,11 @@ mod tests {
         for (value, fits) in [
             ("application/json", true),
             ("Application/JSON; charset=utf-8", true),
+            ("application/json; name=\u{e9}", true),
             ("application/json-seq", false),
             ("text/event-stream", false),
         ] {
-            let value = HeaderValue::from_static(value);
+            let value = HeaderValue::from_bytes(value.as_bytes()).unwrap();
             assert_eq!(is_media_type(Some(&value), JSON), fits, "{value:?}");
         }
         assert!(!is_media_type(None, JSON));

@@ -467,3 +467,14 @@ pub fn result_body(id: &str, result: &[u8]) -> Bytes {
     ];
     Bytes::from(parts.concat())
 }
+
+/// Reads a request again that was edited. Its size is not held to a limit: what it was
+/// made from has been.
+#[must_use]
+pub fn reparse(bytes: &Bytes) -> Option<Call> {
+    let limits = Limits::DEFAULT.with_size(usize::MAX);
+    match Incoming::parse(bytes, &limits) {
+        Ok(Incoming::Request(call)) => Some(call),
+        _ => None,
+    }
+}

@@ -17,6 +17,7 @@ mod json;
 mod limits;
 mod members;
 mod principal;
+pub mod raw;
 pub mod reply;
 mod revision;
 mod splice;
@@ -25,12 +26,13 @@ pub mod sse;
 pub use body::{Body, BoxError, Local};
 pub use client::Client;
 pub use envelope::{
-    Call, Incoming, Meta, ParseError, Reason, Response, error_body, name_member, result_body,
+    Call, Incoming, Meta, ParseError, Reason, Response, error_body, name_member, reparse,
+    result_body,
 };
 pub use era::{Era, Session};
 pub use failure::Failure;
 pub use header::{Mismatch, ParamHeaders};
-pub use limits::Limits;
+pub use limits::{Limits, MAX_MESSAGE};
 pub use principal::Principal;
 pub use revision::Revision;
 pub use splice::{removals, splice};

@@ -2,6 +2,9 @@
 
 use crate::json::MAX_DEPTH;
 
+/// Largest answer or event that is held whole, in bytes.
+pub const MAX_MESSAGE: usize = 16 << 20;
+
 /// Bounds on one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {

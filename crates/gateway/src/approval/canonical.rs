@@ -5,9 +5,8 @@
 //! * Equal digests mean equal arguments to every reader: numbers are compared as they
 //!   are written, and a name that occurs twice has no form.
 
+use airside_mcp::raw;
 use aws_lc_rs::digest::{Context, SHA256};
-
-use crate::federation::raw;
 
 /// Returns the SHA-256 of the canonical form of `json` in hexadecimal digits; none if it
 /// has none.

@@ -19,11 +19,9 @@ use std::{
 
 use airside_base::Clock;
 use airside_identity::Caller;
-use airside_mcp::{Call, header};
+use airside_mcp::{Call, header, raw};
 use airside_policy::Risk;
 use http::HeaderMap;
-
-use crate::federation::raw;
 
 /// How long a session is remembered after it last saw something.
 const WINDOW: Duration = Duration::from_secs(30 * 60);

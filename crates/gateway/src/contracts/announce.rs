@@ -7,7 +7,7 @@
 //! * Nothing is added before the server's first event, which for a subscription is its
 //!   acknowledgement.
 
-use airside_mcp::sse::Event;
+use airside_mcp::{Body, BoxError, sse::Event};
 use bytes::Bytes;
 use futures_util::stream;
 use http_body::Frame;
@@ -15,7 +15,6 @@ use http_body_util::{BodyExt as _, StreamBody};
 use tokio::sync::watch;
 
 use super::Server;
-use crate::transport::{Body, BoxError};
 
 /// Returns the event that tells it, for the subscription `id` or for a session.
 pub(crate) fn event(id: Option<&str>) -> Event {

@@ -7,9 +7,9 @@
 use std::collections::{BTreeSet, HashMap};
 
 use airside_contracts::{Definition, Rules};
+use airside_mcp::raw;
 
 use super::{GATEWAY, Item, Listing, Server, Shown};
-use crate::federation::raw;
 
 /// Most views of a server whose content is read.
 const MAX_VIEWS: usize = 32;

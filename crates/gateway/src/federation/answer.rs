@@ -9,7 +9,9 @@
 use std::collections::VecDeque;
 
 use airside_mcp::{
-    body::{EVENT_STREAM, collect, is_media_type},
+    Body, BoxError, MAX_MESSAGE,
+    body::{collect, full, is_event_stream},
+    raw,
     sse::{self, Decoder, Event},
 };
 use bytes::Bytes;
@@ -17,14 +19,6 @@ use futures_util::stream;
 use http::{Response, header};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
-
-use super::raw;
-use airside_mcp::body::full;
-
-use crate::transport::{Body, BoxError};
-
-/// Largest message that is read whole, in bytes.
-pub(crate) const MAX_MESSAGE: usize = 16 << 20;
 
 /// What becomes of a message.
 pub(crate) enum Step {
@@ -38,15 +32,10 @@ pub(crate) enum Step {
     End(String),
 }
 
-/// Returns whether the answer is an event stream.
-pub(crate) fn is_stream(response: &Response<Body>) -> bool {
-    is_media_type(response.headers().get(header::CONTENT_TYPE), EVENT_STREAM)
-}
-
 /// Returns the message that answers a request: the body, or in a stream the first
 /// message that is an answer. None if there is none or it is too long.
 pub(crate) async fn message(response: Response<Body>, max_bytes: usize) -> Option<String> {
-    if !is_stream(&response) {
+    if !is_event_stream(response.headers()) {
         let bytes = collect(response.into_body(), max_bytes).await.ok()?;
         return String::from_utf8(bytes.into()).ok();
     }
@@ -81,7 +70,7 @@ pub(crate) fn map(
     response: Response<Body>,
     change: impl FnMut(&str) -> Step + Send + 'static,
 ) -> Response<Body> {
-    let stream = is_stream(&response);
+    let stream = is_event_stream(response.headers());
     let (mut head, body) = response.into_parts();
     head.headers.remove(header::CONTENT_LENGTH);
     let body = match stream {

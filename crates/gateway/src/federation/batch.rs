@@ -1,17 +1,16 @@
 //! The answers to the messages of one batch (revision 2025-03-26) as one.
 
-use airside_mcp::body::json_response;
+use airside_mcp::{Body, MAX_MESSAGE, body::json_response};
 use http::{Response, StatusCode};
 
 use super::answer;
-use crate::transport::Body;
 
 /// Joins answers into one JSON array. Only what answers a request is in it:
 /// notifications of an event stream have no place in an array and are left out.
 pub async fn join(answers: Vec<Response<Body>>) -> Response<Body> {
     let mut joined = String::from("[");
     for response in answers {
-        let message = answer::message(response, answer::MAX_MESSAGE).await;
+        let message = answer::message(response, MAX_MESSAGE).await;
         if let Some(message) = message.filter(|text| answer::is_answer(text)) {
             if joined.len() > 1 {
                 joined.push(',');

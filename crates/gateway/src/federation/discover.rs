@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use airside_base::ServerId;
-use airside_mcp::{Call, Revision};
+use airside_mcp::{Body, Call, Revision, raw};
 use futures_util::future::join_all;
 use http::Response;
 use serde_json::{Map, Value, json};
@@ -19,9 +19,8 @@ use super::{
     Endpoint, Error, FAN_OUT, OWN_INFO, answer,
     merge::{Freshness, UNAVAILABLE},
     peer::Profile,
-    raw,
 };
-use crate::{bridge, transport::Body};
+use crate::bridge;
 
 /// Longest instructions, in characters.
 const MAX_INSTRUCTIONS: usize = 8_000;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use airside_base::ServerId;
-use airside_mcp::{Call, Incoming, Revision, header, reply::List};
+use airside_mcp::{Body, Call, Incoming, MAX_MESSAGE, Revision, header, raw, reply::List};
 use airside_policy::Permit;
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -16,14 +16,13 @@ use super::{
     discover::{self, Introductions},
     lists, modern, names,
     peer::session_headers,
-    raw, rewrite,
+    rewrite,
 };
 use crate::{
     bridge,
     contracts::announce,
     listen,
     session::{Hello, Link, MAX_HELLO, Session, takes_forms},
-    transport::Body,
     upstream::Outbound,
 };
 
@@ -72,7 +71,7 @@ async fn introduce(
     let unreadable = || Error::Answer {
         server: peer.id().clone(),
     };
-    let message = answer::message(response, answer::MAX_MESSAGE).await;
+    let message = answer::message(response, MAX_MESSAGE).await;
     let message = message.ok_or_else(unreadable)?;
     let agreed = raw::at(&message, &["result", "protocolVersion"]).and_then(raw::string);
     let Some(agreed) = agreed else {
@@ -223,7 +222,7 @@ async fn for_all(
                 }
                 let sent = exchange(endpoint, peer, permit, call, visit, session);
                 let response = timeout(FAN_OUT, sent).await.ok()?.ok()?;
-                let text = answer::message(response, answer::MAX_MESSAGE).await?;
+                let text = answer::message(response, MAX_MESSAGE).await?;
                 raw::find(&text, "result").map(|_| ())
             }));
             match set.await.into_iter().flatten().count() {
@@ -404,7 +403,8 @@ pub(super) async fn stream(
             let last = last.map(|(_, id)| id);
             let stream = listening(endpoint, peer, permit, visit, session, last);
             let response = timeout(FAN_OUT, stream).await.ok()?.ok()?;
-            (answer::is_stream(&response)).then(|| (Arc::clone(peer), response.into_body()))
+            airside_mcp::body::is_event_stream(response.headers())
+                .then(|| (Arc::clone(peer), response.into_body()))
         }
     }));
     let streams: Vec<_> = opened.await.into_iter().flatten().collect();

@@ -4,7 +4,7 @@
 use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 use airside_base::ServerId;
-use airside_mcp::{Call, reply::List};
+use airside_mcp::{Body, Call, MAX_MESSAGE, raw, reply::List};
 use airside_policy::Permit;
 use futures_util::future::join_all;
 use http::Response;
@@ -17,13 +17,12 @@ use super::{
     cursor::Cursor,
     legacy,
     merge::{self, Freshness, Merge, Page},
-    modern, raw,
+    modern,
 };
 use crate::{
     cache::Key,
     contracts::{self, Listing},
     session::Session,
-    transport::Body,
     upstream::Outbound,
 };
 
@@ -338,7 +337,7 @@ async fn page(
         None => modern::exchange(peer, permit, &call, visit).await?,
         Some(session) => legacy::exchange(endpoint, peer, permit, &call, visit, session).await?,
     };
-    let text = answer::message(response, answer::MAX_MESSAGE).await;
+    let text = answer::message(response, MAX_MESSAGE).await;
     let text = text.ok_or_else(unreadable)?;
     let Some(result) = raw::find(&text, "result") else {
         return match raw::at(&text, &["error", "code"]) {
@@ -363,7 +362,7 @@ fn with_cursor(call: &Call, cursor: Option<&str>) -> Option<Call> {
     match (call.cursor_span(), cursor) {
         (Some(span), Some(cursor)) => {
             let edit = raw::quote(cursor);
-            modern::reparse(&airside_mcp::splice(
+            airside_mcp::reparse(&airside_mcp::splice(
                 call.bytes(),
                 &[(span, edit.as_bytes())],
             ))

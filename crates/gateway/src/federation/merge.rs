@@ -9,11 +9,11 @@
 //!   one audience is never marked `public`.
 
 use airside_base::ServerId;
-use airside_mcp::reply::List;
+use airside_mcp::{raw, reply::List};
 
 use super::{
     audience::{Audience, Item},
-    names, raw,
+    names,
 };
 use crate::catalog::Facts;
 

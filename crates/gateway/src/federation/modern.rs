@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
-use airside_mcp::{Call, Incoming, codes, header, reply::List, result_body};
+use airside_mcp::{
+    Body, Call, Incoming, MAX_MESSAGE, codes, header, raw, reply::List, result_body,
+};
 use airside_policy::Permit;
-use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode, header::CONTENT_LENGTH};
 
 use super::{
     Endpoint, Error, Peer, Visit,
     answer::{self, Step},
-    discover, lists, raw, rewrite,
+    discover, lists, rewrite,
 };
-use crate::{bridge, head, listen, transport::Body, upstream::Outbound};
+use crate::{bridge, head, listen, upstream::Outbound};
 use airside_mcp::body::full;
 
 /// Carries out a call.
@@ -144,7 +145,7 @@ fn headers(visit: &Visit, call: &Call) -> Result<HeaderMap, Error> {
 /// A refusal may mean that what is known of the server is out of date.
 async fn learned(peer: &Peer, response: Response<Body>) -> Response<Body> {
     let (mut head, body) = response.into_parts();
-    let Ok(bytes) = airside_mcp::body::collect(body, answer::MAX_MESSAGE).await else {
+    let Ok(bytes) = airside_mcp::body::collect(body, MAX_MESSAGE).await else {
         return answer::empty(StatusCode::BAD_GATEWAY);
     };
     let code = raw::text(&bytes)
@@ -162,19 +163,9 @@ async fn learned(peer: &Peer, response: Response<Body>) -> Response<Body> {
 
 /// Returns the call with the name that the server itself uses.
 pub(super) fn rename(peer: &Peer, call: &Call, name: &str) -> Result<Call, Error> {
-    reparse(&rewrite::renamed(call, name)).ok_or_else(|| Error::Answer {
+    airside_mcp::reparse(&rewrite::renamed(call, name)).ok_or_else(|| Error::Answer {
         server: peer.id().clone(),
     })
-}
-
-/// Reads a request that we have changed.
-pub(crate) fn reparse(bytes: &Bytes) -> Option<Call> {
-    // It was within the limits before a name in it changed.
-    let limits = airside_mcp::Limits::DEFAULT.with_size(usize::MAX);
-    match Incoming::parse(bytes, &limits) {
-        Ok(Incoming::Request(call)) => Some(call),
-        _ => None,
-    }
 }
 
 /// Passes on a notification. The core defines none for clients of this era, so there

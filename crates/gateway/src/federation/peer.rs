@@ -14,19 +14,18 @@ use std::{borrow::Cow, collections::HashMap, sync::Arc, time::Duration};
 use airside_base::{BoxFuture, OnFailure, ServerId};
 use airside_contracts::{Digest, Rules};
 use airside_identity::Caller;
-use airside_mcp::{Revision, header, reply::List};
+use airside_mcp::{Body, MAX_MESSAGE, Revision, header, raw, reply::List};
 use airside_policy::Permit;
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header as h};
 use tokio::time::timeout;
 
-use super::{Shared, Visit, answer, raw};
+use super::{Shared, Visit, answer};
 use crate::{
     catalog::{self, Catalog, Facts, Tool},
     contracts::{self, Listing},
     session::{Hello, Link},
-    transport::Body,
     upstream::{self, Outbound, Upstream},
 };
 
@@ -459,7 +458,7 @@ impl Peer {
             .await
             .ok()?;
         let session = response.headers().get(&header::SESSION_ID).cloned();
-        let answer = answer::message(response, answer::MAX_MESSAGE).await?;
+        let answer = answer::message(response, MAX_MESSAGE).await?;
         let result = raw::find(&answer, "result")?.to_owned();
         let agreed = raw::string(raw::find(&result, "protocolVersion")?)?;
         let link = Link {

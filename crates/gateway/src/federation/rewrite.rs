@@ -8,11 +8,11 @@
 //!   `inputResponses`, progress tokens) passes unchanged.
 
 use airside_base::ServerId;
-use airside_mcp::{Call, splice};
+use airside_mcp::{Call, raw, splice};
 use bytes::Bytes;
 use memchr::memmem;
 
-use super::{merge, names, raw};
+use super::{merge, names};
 
 /// Returns `call` with the server's own `name` in the place of what the client says.
 pub(crate) fn renamed(call: &Call, name: &str) -> Bytes {

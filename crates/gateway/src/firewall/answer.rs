@@ -11,7 +11,9 @@ use std::collections::VecDeque;
 
 use airside_base::{ServerId, secret_token};
 use airside_mcp::{
-    body::full,
+    Body, BoxError, MAX_MESSAGE,
+    body::{full, is_event_stream},
+    raw,
     sse::{Decoder, Event},
 };
 use bytes::{Buf as _, Bytes, BytesMut};
@@ -25,11 +27,6 @@ use super::{
     classifier::{self, Classifier, Judgement},
     reading::{Edit, Marks, Reader},
     report::Findings,
-};
-use crate::{
-    federation::{answer::MAX_MESSAGE, raw},
-    transport::{Body, BoxError},
-    upstream::is_event_stream,
 };
 
 /// How much of a JSON answer is held before it is passed on in parts.

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use airside_mcp::{Era, Failure, body, codes, result_body};
+use airside_mcp::{Body, Era, Failure, body, codes, result_body};
 use airside_policy::limit::{Answer, Excess, Level};
 use http::{Response, StatusCode};
 use serde_json::json;
 
 use super::{grip::Fields, plan::Compiled};
-use crate::{event, record::Record, transport::Body};
+use crate::{event, record::Record};
 
 /// A call that a limit refused.
 #[derive(Debug)]

@@ -10,12 +10,12 @@
 use std::borrow::Cow;
 
 use airside_identity::{Caller, CallerKind};
-use airside_mcp::{Call, header};
+use airside_mcp::{Call, header, raw};
 use airside_policy::limit::Class;
 use aws_lc_rs::digest::{Context, SHA256};
 use http::HeaderMap;
 
-use crate::federation::{Route, raw};
+use crate::federation::Route;
 
 /// Longest value that stands for itself, in bytes.
 const MAX_VALUE: usize = 96;

@@ -11,7 +11,7 @@
 use std::sync::Arc;
 
 use airside_base::Kind;
-use airside_mcp::{Call, Era, Failure, codes, splice};
+use airside_mcp::{Body, Call, Era, Failure, codes, raw, splice};
 use airside_policy::{Action, Asked, Permit, PolicyId, Reason, Refusal, Risk};
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
@@ -21,11 +21,10 @@ use crate::{
     approval::{self, Agreement, Answer, Bound, Question, Said, digest, joined},
     authorization::{Asking, Grounds, READS_PRIVATE, READS_UNTRUSTED},
     event,
-    federation::{answer, modern, raw},
+    federation::answer,
     head,
     record::Record,
     session::{Inquiry, Session, takes_forms},
-    transport::Body,
     upstream::Outbound,
 };
 
@@ -378,7 +377,7 @@ fn with_rounds(call: &Call, rounds: &str) -> Option<Call> {
         .collect();
     all.extend((!rounds.is_empty()).then(|| rounds.to_owned()));
     let params = format!("{{{}}}", all.join(","));
-    modern::reparse(&splice(call.bytes(), &[(span, params.as_bytes())]))
+    airside_mcp::reparse(&splice(call.bytes(), &[(span, params.as_bytes())]))
 }
 
 /// What a person is asked: the member `params` of `elicitation/create`.

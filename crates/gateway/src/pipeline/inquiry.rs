@@ -15,7 +15,9 @@ use std::time::Duration;
 
 use airside_base::BoxFuture;
 use airside_mcp::{
-    body::{collect, event_stream_response},
+    Body, MAX_MESSAGE,
+    body::{collect, event_stream_response, is_event_stream},
+    raw,
     sse::{self, Event},
 };
 use bytes::Bytes;
@@ -29,12 +31,7 @@ use super::{
     Refused, Visitor,
     admission::{self, Ask},
 };
-use crate::{
-    faults::Rejection,
-    federation::{answer, raw},
-    session::Cancellation,
-    transport::Body,
-};
+use crate::{faults::Rejection, session::Cancellation};
 
 /// Longest wait for the person behind a client.
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
@@ -169,10 +166,10 @@ impl Visitor {
 
 /// An answer as events. One that is too long or broken off ends the stream without.
 async fn events(response: Response<Body>) -> Body {
-    if answer::is_stream(&response) {
+    if is_event_stream(response.headers()) {
         return response.into_body();
     }
-    let whole = collect(response.into_body(), answer::MAX_MESSAGE).await;
+    let whole = collect(response.into_body(), MAX_MESSAGE).await;
     match whole {
         Ok(bytes) => airside_mcp::body::full(Event::message(bytes).encode()),
         Err(_) => airside_mcp::body::empty(),

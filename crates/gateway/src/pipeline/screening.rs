@@ -1,6 +1,6 @@
 //! What the firewall says of the messages of one request.
 
-use airside_mcp::{Call, Incoming};
+use airside_mcp::{Body, Call, Incoming};
 use http::Response;
 
 use super::{Refused, Visitor};
@@ -8,7 +8,6 @@ use crate::{
     federation::Route,
     firewall::{Answers, Checked, Notes, Stop},
     record::{AnswerNotes, Whereabouts},
-    transport::Body,
     upstream::Outbound,
 };
 

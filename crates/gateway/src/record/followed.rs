@@ -13,7 +13,7 @@ use std::{
 };
 
 use airside_mcp::{
-    Limits,
+    Body, BoxError, Limits,
     reply::{self, ResultType},
     sse,
 };
@@ -25,7 +25,6 @@ use http_body_util::BodyExt as _;
 use super::{End, Record};
 use crate::{
     event::Outcome,
-    transport::{Body, BoxError},
     upstream::{self, BodyError},
 };
 
@@ -142,7 +141,7 @@ impl Record {
     /// away: what a call with an effect has led to is to be known.
     pub(crate) fn follow(self, response: Response<Body>, to_the_end: bool) -> Response<Body> {
         let (head, body) = response.into_parts();
-        let reading = if upstream::is_event_stream(&head.headers) {
+        let reading = if airside_mcp::body::is_event_stream(&head.headers) {
             Reading::Events(Box::new(sse::Decoder::new(MAX_READ)), None)
         } else {
             Reading::Whole(Whole::Empty)

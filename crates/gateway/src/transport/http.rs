@@ -20,6 +20,7 @@ use std::{
     time::Duration,
 };
 
+use airside_mcp::{Body, BoxError};
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, Uri, header::HOST};
 use http_body::{Body as _, Frame, SizeHint};
@@ -34,7 +35,7 @@ use tokio::{net::TcpStream, time::Instant};
 use tokio_rustls::TlsConnector;
 use url::Url;
 
-use super::{Body, BoxError, Error};
+use super::Error;
 
 /// Idle connections that one thread keeps to one server.
 const MAX_IDLE: usize = 256;

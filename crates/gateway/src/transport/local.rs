@@ -2,11 +2,11 @@
 
 use std::{fmt, sync::Arc};
 
-use airside_mcp::body::full;
+use airside_mcp::{Body, body::full};
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header};
 
-use super::{Body, Error};
+use super::Error;
 
 /// Calls of a server inside this process, which speaks Streamable HTTP as a
 /// remote one does.

@@ -23,6 +23,7 @@ mod session;
 use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
 
 use airside_base::{Clock, OnFailure, Redacted, Supervisor};
+use airside_mcp::Body;
 use bytes::Bytes;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -30,7 +31,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 pub use self::confine::ConfineError;
 pub(crate) use self::confine::without_network;
 use self::process::Live;
-use super::{Body, Error};
+use super::Error;
 
 /// What to start, and how much of it to take.
 #[derive(Debug, Clone)]

@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use airside_mcp::{Body, BoxError};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio::{
@@ -20,7 +21,6 @@ use tokio::{
 };
 
 use super::breaker::Attempt;
-use crate::transport::{Body, BoxError};
 
 /// Why the body of an answer ended early.
 #[derive(Debug, thiserror::Error)]

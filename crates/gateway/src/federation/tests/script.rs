@@ -10,7 +10,7 @@ use airside_base::{BoxFuture, VirtualClock};
 use airside_contracts::Rules;
 use airside_mcp::{
     Limits, Local,
-    body::{collect, event_stream_response, json_response},
+    body::{collect, event_stream_response, is_event_stream, json_response},
     sse::Event,
 };
 use airside_policy::{
@@ -601,7 +601,11 @@ fn named(session: &str) -> HeaderMap {
 }
 
 fn opened(response: Response<Body>) -> Stream {
-    assert!(answer::is_stream(&response), "{:?}", response.headers());
+    assert!(
+        is_event_stream(response.headers()),
+        "{:?}",
+        response.headers()
+    );
     Stream(Events::new(response.into_body(), 1 << 20))
 }
 
@@ -610,7 +614,7 @@ async fn got(response: Response<Body>) -> Got {
     let session = response.headers().get(&header::SESSION_ID);
     let session = session.map(|id| id.to_str().unwrap().to_owned());
     // Streams that never end are read until their answer.
-    let text = match answer::is_stream(&response) {
+    let text = match is_event_stream(response.headers()) {
         true => answer::message(response, 1 << 20).await.unwrap_or_default(),
         false => {
             let bytes = collect(response.into_body(), 1 << 20).await.unwrap();

@@ -1,8 +1,7 @@
 //! Lines of JSON-RPC: reading what they are, putting ids in and taking them out.
 
+use airside_mcp::raw;
 use bytes::Bytes;
-
-use crate::federation::raw;
 
 const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
 

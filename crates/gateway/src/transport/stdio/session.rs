@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use airside_mcp::{Revision, body::full, codes};
+use airside_mcp::{Body, BoxError, Revision, body::full, codes, raw};
 use bytes::Bytes;
 use futures_util::stream;
 use http::{Method, Response, StatusCode, header};
@@ -12,11 +12,10 @@ use serde_json::json;
 use tokio::{sync::mpsc, time::timeout};
 
 use super::{
-    super::{Body, BoxError, Error},
+    super::Error,
     message,
     process::{Era, Flight, Live, Message, broken},
 };
-use crate::federation::raw;
 
 const SESSION: &str = "mcp-session-id";
 const JSON: &str = "application/json";

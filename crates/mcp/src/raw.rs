@@ -19,53 +19,55 @@ use serde_json::value::RawValue;
 /// The text is not the JSON value it should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the text is not well-formed JSON of the expected kind")]
-pub(crate) struct Malformed;
+pub struct Malformed;
 
 /// One member of an object. `value` is a slice of the object's text.
 #[derive(Debug)]
-pub(crate) struct Member<'a> {
-    pub(crate) key: Cow<'a, str>,
-    pub(crate) value: &'a str,
+pub struct Member<'a> {
+    /// Its name.
+    pub key: Cow<'a, str>,
+    /// What stands behind the colon.
+    pub value: &'a str,
 }
 
 /// Returns the members of the object `text`, in order.
-pub(crate) fn members(text: &str) -> Result<Vec<Member<'_>>, Malformed> {
+pub fn members(text: &str) -> Result<Vec<Member<'_>>, Malformed> {
     serde_json::from_str::<Object<'_>>(text)
         .map(|object| object.0)
         .map_err(|_| Malformed)
 }
 
 /// Returns the elements of the array `text`, in order.
-pub(crate) fn elements(text: &str) -> Result<Vec<&str>, Malformed> {
+pub fn elements(text: &str) -> Result<Vec<&str>, Malformed> {
     serde_json::from_str::<Vec<&RawValue>>(text)
         .map(|array| array.into_iter().map(RawValue::get).collect())
         .map_err(|_| Malformed)
 }
 
 /// Returns the value of the only member `key` of the object `text`.
-pub(crate) fn find<'a>(text: &'a str, key: &str) -> Option<&'a str> {
+pub fn find<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     only(&members(text).ok()?, key)
 }
 
 /// Returns the value of `key` unless it is absent or occurs twice.
-pub(crate) fn only<'a>(members: &[Member<'a>], key: &str) -> Option<&'a str> {
+pub fn only<'a>(members: &[Member<'a>], key: &str) -> Option<&'a str> {
     let mut found = members.iter().filter(|member| member.key == key);
     let first = found.next()?;
     found.next().is_none().then_some(first.value)
 }
 
 /// Follows `path` through nested objects.
-pub(crate) fn at<'a>(text: &'a str, path: &[&str]) -> Option<&'a str> {
+pub fn at<'a>(text: &'a str, path: &[&str]) -> Option<&'a str> {
     path.iter().try_fold(text, |text, key| find(text, key))
 }
 
 /// Returns the text of a JSON string.
-pub(crate) fn string(value: &str) -> Option<String> {
+pub fn string(value: &str) -> Option<String> {
     serde_json::from_str(value).ok()
 }
 
 /// Returns the JSON string that means `text`.
-pub(crate) fn quote(text: &str) -> String {
+pub fn quote(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
@@ -74,7 +76,7 @@ pub(crate) fn quote(text: &str) -> String {
 /// # Panics
 ///
 /// When `part` is not a slice of `whole`.
-pub(crate) fn span(whole: &str, part: &str) -> Range<usize> {
+pub fn span(whole: &str, part: &str) -> Range<usize> {
     let start = (part.as_ptr().addr()).wrapping_sub(whole.as_ptr().addr());
     assert!(
         start <= whole.len() && part.len() <= whole.len() - start,
@@ -85,21 +87,21 @@ pub(crate) fn span(whole: &str, part: &str) -> Range<usize> {
 
 /// Changes to a text, applied together.
 #[derive(Debug, Default)]
-pub(crate) struct Edits(Vec<(Range<usize>, String)>);
+pub struct Edits(Vec<(Range<usize>, String)>);
 
 impl Edits {
     /// Puts `text` in the place of `part`, a slice of `whole`.
-    pub(crate) fn replace(&mut self, whole: &str, part: &str, text: String) {
+    pub fn replace(&mut self, whole: &str, part: &str, text: String) {
         self.0.push((span(whole, part), text));
     }
 
     /// Puts `text` in the place of `range`.
-    pub(crate) fn put(&mut self, range: Range<usize>, text: String) {
+    pub fn put(&mut self, range: Range<usize>, text: String) {
         self.0.push((range, text));
     }
 
     /// Adds the member `"key":value` to the object `object`, a slice of `whole`.
-    pub(crate) fn add_member(&mut self, whole: &str, object: &str, key: &str, value: &str) {
+    pub fn add_member(&mut self, whole: &str, object: &str, key: &str, value: &str) {
         let open = span(whole, object).start + 1;
         let empty = object[1..].trim_start().starts_with('}');
         let comma = if empty { "" } else { "," };
@@ -108,13 +110,13 @@ impl Edits {
     }
 
     /// Returns whether nothing is to be changed.
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Returns `whole` with the changes. Spans must not overlap; several
     /// insertions at one place keep their order.
-    pub(crate) fn apply(mut self, whole: &str) -> String {
+    pub fn apply(mut self, whole: &str) -> String {
         self.0.sort_by_key(|(range, _)| range.start);
         let added: usize = self.0.iter().map(|(_, text)| text.len()).sum();
         let mut out = String::with_capacity(whole.len() + added);
@@ -130,7 +132,7 @@ impl Edits {
 }
 
 /// Returns `bytes` as text.
-pub(crate) fn text(bytes: &Bytes) -> Result<&str, Malformed> {
+pub fn text(bytes: &Bytes) -> Result<&str, Malformed> {
     std::str::from_utf8(bytes).map_err(|_| Malformed)
 }
 
