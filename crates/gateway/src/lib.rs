@@ -37,7 +37,6 @@ pub mod replay;
 mod session;
 mod snapshot;
 pub mod tls;
-pub mod transport;
 mod upstream;
 
 pub use authorization::Rules;

@@ -22,6 +22,7 @@ use std::{
 
 use airside_base::{Clock, OnFailure, Supervisor};
 use airside_ledger::Ledger;
+use airside_transport as transport;
 use arc_swap::ArcSwap;
 use futures_util::future::select_all;
 use hyper::{body::Incoming, server::conn::http1::Builder, service::service_fn};
@@ -41,7 +42,6 @@ use crate::{
     record::Recorder,
     snapshot::Snapshot,
     tls::{self, Tls, TlsError},
-    transport,
 };
 
 /// Longest time that sent data may stay unacknowledged, or a peer's window closed.

@@ -20,6 +20,10 @@ use airside_base::{Clock, ServerId, TenantId};
 use airside_identity::{Attestation, Caller, Identity};
 use airside_mcp::Failure;
 use airside_policy::{Action, Contract, Engine, Permit, Policies, Principal, Refusal, Target};
+use airside_transport::{
+    Http, Local, Stdio, Transport, UrlError,
+    stdio::{self, ConfineError},
+};
 use rustls::ClientConfig;
 
 use crate::{
@@ -35,10 +39,6 @@ use crate::{
     head::Gate,
     limits::Plan,
     tls::{TlsError, client::Client},
-    transport::{
-        Http, Local, Stdio, Transport, UrlError,
-        stdio::{self, ConfineError},
-    },
     upstream::{Outbound, Status, Upstream},
 };
 

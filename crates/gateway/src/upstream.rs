@@ -16,6 +16,7 @@ use std::{sync::Arc, time::Duration};
 use airside_base::{Clock, Fault, Kind, ServerId};
 use airside_mcp::{Body, Failure, codes};
 use airside_policy::Permit;
+use airside_transport::{self as transport, Transport};
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode, header};
 use http_body::Body as _;
@@ -36,7 +37,6 @@ use crate::{
     event::Outcome,
     federation::Route,
     firewall::config::Spotlight,
-    transport::{self, Transport},
 };
 
 /// What a permit of the gateway is for.

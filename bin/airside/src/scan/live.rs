@@ -11,10 +11,7 @@ use airside_contracts::{
         rule,
     },
 };
-use airside_gateway::{
-    HttpFetch,
-    transport::{Stdio, stdio},
-};
+use airside_gateway::HttpFetch;
 use airside_identity::{Fetch as _, FetchRequest, Reach, is_loopback};
 use airside_mcp::{
     Body, Local,
@@ -22,6 +19,7 @@ use airside_mcp::{
     client::{Choice, Client, Error, Options},
     reply::List,
 };
+use airside_transport::{Stdio, stdio};
 use http::{HeaderMap, HeaderValue, Request, Response, header};
 use url::Url;
 

@@ -8,6 +8,7 @@
 use std::{sync::Arc, time::Duration};
 
 use airside_screen::{Group, Rule};
+use airside_transport::Http;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, header};
 use serde::Deserialize;
@@ -18,7 +19,6 @@ use super::{
     ConfigError,
     config::{self, WhenUnavailable},
 };
-use crate::transport::Http;
 
 /// What a score from the threshold on is recorded as.
 pub(super) static RULE: Rule = Rule {
@@ -65,7 +65,7 @@ struct Answer {
 #[derive(Debug, thiserror::Error)]
 enum Unavailable {
     #[error(transparent)]
-    Transport(#[from] crate::transport::Error),
+    Transport(#[from] airside_transport::Error),
     #[error("it answered with status {0}")]
     Status(http::StatusCode),
     #[error("its answer could not be read")]

@@ -3,8 +3,8 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use airside_base::{OnFailure, Supervisor};
-use airside_gateway::transport::{Error, Http};
 use airside_mcp::body;
+use airside_transport::{Error, Http};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::BodyExt as _;

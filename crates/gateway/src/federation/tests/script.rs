@@ -16,6 +16,7 @@ use airside_mcp::{
 use airside_policy::{
     Action, Circumstances, Engine, Facts as Judged, Policies, Principal, Settings, Source, Target,
 };
+use airside_transport::{self as transport, Transport};
 use bytes::Bytes;
 use futures_util::stream;
 use http::{Request, StatusCode};
@@ -24,12 +25,7 @@ use http_body_util::{BodyExt as _, StreamBody};
 use tokio::sync::{broadcast, watch};
 
 use super::*;
-use crate::{
-    config,
-    federation::answer::Events,
-    transport::{self, Transport},
-    upstream::Upstream,
-};
+use crate::{config, federation::answer::Events, upstream::Upstream};
 
 const TOOLS: [&str; 2] = [
     r#"{"name":"get","annotations":{"readOnlyHint":true},"_meta":{"ui":{"resourceUri":"ui://m/v"}}}"#,
@@ -309,7 +305,7 @@ impl Script {
     }
 }
 
-fn event(text: &str) -> Result<Frame<Bytes>, transport::BoxError> {
+fn event(text: &str) -> Result<Frame<Bytes>, airside_mcp::BoxError> {
     Ok(Frame::data(Event::message(text.to_owned()).encode()))
 }
 

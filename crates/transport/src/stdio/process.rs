@@ -21,11 +21,11 @@ use tokio::{
 };
 
 use super::{
-    super::Error,
     Options, State,
     message::{self, Line},
     session,
 };
+use crate::Error;
 
 /// Lines that wait to be written. Callers wait when it is full.
 const WRITE_QUEUE: usize = 256;

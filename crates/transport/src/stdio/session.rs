@@ -12,10 +12,10 @@ use serde_json::json;
 use tokio::{sync::mpsc, time::timeout};
 
 use super::{
-    super::Error,
     message,
     process::{Era, Flight, Live, Message, broken},
 };
+use crate::Error;
 
 const SESSION: &str = "mcp-session-id";
 const JSON: &str = "application/json";

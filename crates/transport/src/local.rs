@@ -6,7 +6,7 @@ use airside_mcp::{Body, body::full};
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header};
 
-use super::Error;
+use crate::Error;
 
 /// Calls of a server inside this process, which speaks Streamable HTTP as a
 /// remote one does.
@@ -20,7 +20,7 @@ impl Local {
         Self(server)
     }
 
-    /// Calls the server. See [`super::Transport::send`].
+    /// Calls the server. See [`crate::Transport::send`].
     ///
     /// # Errors
     ///

@@ -28,10 +28,9 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub use self::confine::ConfineError;
-pub(crate) use self::confine::without_network;
+pub use self::confine::{ConfineError, without_network};
 use self::process::Live;
-use super::Error;
+use crate::Error;
 
 /// What to start, and how much of it to take.
 #[derive(Debug, Clone)]

@@ -35,7 +35,7 @@ use tokio::{net::TcpStream, time::Instant};
 use tokio_rustls::TlsConnector;
 use url::Url;
 
-use super::Error;
+use crate::Error;
 
 /// Idle connections that one thread keeps to one server.
 const MAX_IDLE: usize = 256;
@@ -51,7 +51,7 @@ thread_local! {
 }
 
 /// Gives the calling thread connections of its own. `shard` counts from 1.
-pub(crate) fn bind_thread(shard: usize) {
+pub fn bind_thread(shard: usize) {
     SHARD.set(shard);
 }
 
@@ -139,7 +139,7 @@ impl Http {
         })
     }
 
-    /// Sends one request. See [`super::Transport::send`].
+    /// Sends one request. See [`crate::Transport::send`].
     ///
     /// # Errors
     ///
@@ -171,7 +171,7 @@ impl Http {
     }
 
     /// Drops idle connections that are older than [`IDLE_LIMIT`].
-    pub(crate) fn sweep(&self) {
+    pub fn sweep(&self) {
         let now = Instant::now();
         for shard in &self.inner.shards {
             lock(shard).retain(|idle| now.duration_since(idle.since) < IDLE_LIMIT);

@@ -1,27 +1,9 @@
-//! How an upstream server is reached. Every kind speaks HTTP inside.
-//!
-//! # Invariants
-//!
-//! * Dropping the future of [`Transport::send`] or the body of its answer is how a
-//!   call is cancelled: the transport gives up the work behind it at once.
-//! * A transport never sends a request twice, with one exception: where a kept
-//!   connection turned out to be closed before a byte was written.
-//! * Deadlines, limits and the breaker are the caller's ([`crate::upstream`]), except
-//!   for the time that making a connection may take.
+//! The kinds of transports as one.
 
-mod http;
-mod local;
-pub mod stdio;
-
-pub use airside_mcp::{Body, BoxError};
+use airside_mcp::{Body, BoxError};
 use bytes::Bytes;
 
-pub(crate) use self::http::bind_thread;
-pub use self::{
-    http::{Http, UrlError},
-    local::Local,
-    stdio::Stdio,
-};
+use crate::{Http, Local, Stdio};
 
 /// One way to reach one server.
 #[derive(Debug)]
@@ -46,7 +28,7 @@ impl Transport {
     }
 
     /// Gives up connections that have been idle for too long.
-    pub(crate) fn sweep(&self) {
+    pub fn sweep(&self) {
         match self {
             Self::Http(http) => http.sweep(),
             Self::Local(_) | Self::Stdio(_) => {}
@@ -60,10 +42,7 @@ impl Transport {
     /// # Errors
     ///
     /// When the server cannot be reached or breaks off before it has answered.
-    pub async fn send(
-        &self,
-        request: ::http::Request<Bytes>,
-    ) -> Result<::http::Response<Body>, Error> {
+    pub async fn send(&self, request: http::Request<Bytes>) -> Result<http::Response<Body>, Error> {
         match self {
             Self::Http(http) => http.send(request).await,
             Self::Local(local) => local.send(request).await,

@@ -32,7 +32,11 @@ pub enum ConfineError {
 }
 
 /// Returns the command that runs `program` without a network, after it was tried.
-pub(crate) fn without_network(
+///
+/// # Errors
+///
+/// When this machine cannot take the network from a process.
+pub fn without_network(
     program: &str,
     arguments: &[String],
 ) -> Result<(String, Vec<String>), ConfineError> {
