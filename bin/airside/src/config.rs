@@ -25,9 +25,9 @@ use std::{
 };
 
 use airside_archive::Access;
+use airside_firewall::config::Firewall;
 use airside_gateway::{
     config::{Endpoint, Listen, Recording, Tool, Upstream},
-    firewall::config::Firewall,
     limits::{LimitConfig, LimitsConfig},
 };
 use airside_identity::Digest;

@@ -5,7 +5,7 @@ use std::{
     io::{self, Read as _},
 };
 
-use airside_gateway::firewall::{self, Firewall, config};
+use airside_firewall::{self as firewall, Firewall, config};
 use serde_json::json;
 
 use crate::{
@@ -68,7 +68,7 @@ fn test(args: &cli::FirewallTest, out: &mut Out) -> Result<(), Failure> {
         if trial.hits.is_empty() {
             out.line("nothing is found")?;
         } else {
-            let row = |hit: &airside_gateway::event::Hit<'_>| {
+            let row = |hit: &airside_firewall::Hit<'_>| {
                 let place = match &*hit.place {
                     "" => "(the text)",
                     place => place,

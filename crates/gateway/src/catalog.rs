@@ -11,10 +11,11 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use airside_base::ServerId;
+use airside_firewall::Schema;
 use airside_mcp::{header::ParamHeaders, raw, reply::List};
 use airside_policy::Contract;
 
-use crate::{federation::merge, firewall::schema::Schema};
+use crate::federation::merge;
 
 /// Largest number of pages that are read.
 pub(crate) const MAX_PAGES: usize = 64;

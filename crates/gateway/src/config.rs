@@ -12,6 +12,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 use airside_base::{Redacted, ServerId};
 use airside_contracts::Rules;
+use airside_firewall::config::Spotlight;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
@@ -20,7 +21,7 @@ pub use self::{
     auth::{Auth, AuthError, ClientCertificate, Secret, Token},
     tool::{Argument, ArgumentType, Label, NotALabel, NotAPointer, Pointer, Sensitivity, Tool},
 };
-use crate::{credentials, firewall::config::Spotlight};
+use crate::credentials;
 
 /// Where and how the gateway listens.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]

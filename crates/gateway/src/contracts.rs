@@ -32,6 +32,7 @@ use airside_contracts::{
     event::{self, Contract, Event, Key, State},
     judge::{self, Arrival, Sight, judge},
 };
+use airside_firewall::Schema;
 use airside_identity::Caller;
 use airside_mcp::{Failure, ParamHeaders, codes, raw};
 use arc_swap::ArcSwap;
@@ -43,7 +44,6 @@ use self::keeper::Work;
 pub(crate) use self::lists::{introduction, lists, views};
 use crate::{
     catalog::{self, Facts},
-    firewall::schema::Schema,
     record::Record,
 };
 

@@ -10,6 +10,7 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use airside_base::{CallId, TenantId};
+pub use airside_firewall::Hit;
 use airside_ledger::{Draft, DraftError, Kind};
 use serde::{Deserialize, Serialize};
 
@@ -122,20 +123,6 @@ pub struct Limit<'a> {
     pub cost: u64,
     /// What was left after it.
     pub remaining: u64,
-}
-
-/// A firewall rule that was met.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hit<'a> {
-    /// Id of the rule.
-    pub rule: Cow<'a, str>,
-    /// What was done: `allow`, `redact`, `flag` or `block`.
-    pub action: Cow<'a, str>,
-    /// Where it was met, such as `arguments/guest/name`.
-    #[serde(rename = "where")]
-    pub place: Cow<'a, str>,
-    /// Digest by which equal findings are known again.
-    pub fingerprint: Cow<'a, str>,
 }
 
 /// The definition of a tool that a call was held to.

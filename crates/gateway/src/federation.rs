@@ -37,6 +37,7 @@ use std::{
 };
 
 use airside_base::{Clock, OnFailure, ServerId, Supervisor};
+use airside_firewall::{self as firewall, FingerprintKey, Schema};
 use airside_identity::{Caller, Fetch};
 use airside_mcp::{Body, Call, Era, Incoming, ParamHeaders, Principal, era, header};
 use airside_policy::Permit;
@@ -57,7 +58,6 @@ use crate::{
     contracts::{self, Contracts, Standing},
     credentials::OnBehalf,
     fetch::HttpFetch,
-    firewall::{self, FingerprintKey, schema::Schema},
     session::{Session, Table},
     upstream::Outbound,
 };
@@ -174,7 +174,7 @@ pub struct Shared {
     pub(crate) sessions: Table,
     pub(crate) taint: Arc<Taint>,
     /// Of what is found, unless the operator gives a key.
-    pub(crate) fingerprints: FingerprintKey,
+    fingerprints: FingerprintKey,
     pub(crate) contracts: Arc<Contracts>,
     peers: Mutex<Vec<Weak<Peer>>>,
     /// Milliseconds of the monotonic clock at the last look for idle sessions.
@@ -203,6 +203,12 @@ impl Shared {
     #[must_use]
     pub fn sessions(&self) -> usize {
         self.sessions.len()
+    }
+
+    /// Returns the key of the process for fingerprints of what a firewall finds.
+    #[must_use]
+    pub fn fingerprints(&self) -> &FingerprintKey {
+        &self.fingerprints
     }
 
     /// Returns the contracts of all servers.

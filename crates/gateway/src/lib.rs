@@ -24,7 +24,6 @@ pub mod event;
 mod faults;
 pub mod federation;
 mod fetch;
-pub mod firewall;
 mod head;
 pub mod limits;
 mod listen;

@@ -16,6 +16,7 @@ mod screening;
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use airside_base::Clock;
+use airside_firewall::{Checked, Firewall};
 use airside_identity::{self as identity, Caller, Identity, PeerCertificate};
 use airside_ledger::AppendError;
 use airside_mcp::{
@@ -45,7 +46,6 @@ use crate::{
     event::Outcome,
     faults::{self, Rejection},
     federation::{self, Audience, Route, Visit, batch},
-    firewall::{Checked, Firewall},
     head::Verb,
     limits::{Fields, Grip, Limited, Plan},
     parting,
@@ -225,7 +225,8 @@ impl Visitor {
         let mut record = self.begin(&call, &route);
         record.found(&findings);
         if let Some(stop) = stop {
-            return Ok(stop.settle(record, &call));
+            record.refused(&[], stop.code(), StatusCode::OK);
+            return Ok(stop.answer(id.as_deref(), call.method() == "tools/call"));
         }
 
         // Does its token permit it? A client can ask for more and come again.

@@ -9,6 +9,7 @@
 
 mod followed;
 mod found;
+mod report;
 
 use std::{
     borrow::Cow,
@@ -22,6 +23,7 @@ use std::{
 };
 
 use airside_base::{CallId, Clock, OnFailure, ServerId, Supervisor};
+use airside_firewall as firewall;
 use airside_identity::Caller;
 use airside_ledger::{AppendError, Ledger, Place};
 use airside_mcp::{Body, Call};
@@ -31,11 +33,11 @@ use serde::Deserialize;
 use tokio::{sync::Semaphore, time::timeout};
 
 pub(crate) use self::found::{AnswerNotes, Whereabouts};
+use self::report::Throttle;
 use crate::{
     access,
     authorization::{Session, Taint},
     event::{self, Completed, Event, Intended, Noted, Outcome, Refused, Subject},
-    firewall::{self, Throttle, report},
     limits::Grip,
 };
 

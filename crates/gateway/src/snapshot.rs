@@ -17,6 +17,7 @@ use std::{
 };
 
 use airside_base::{Clock, ServerId, TenantId};
+use airside_firewall::{Firewall, config::Spotlight};
 use airside_identity::{Attestation, Caller, Identity};
 use airside_mcp::Failure;
 use airside_policy::{Action, Contract, Engine, Permit, Policies, Principal, Refusal, Target};
@@ -35,7 +36,6 @@ use crate::{
     contracts::seen_by_policies,
     credentials::Credentials,
     federation::{Audience, Endpoint, Item, Peer, Route, Shared},
-    firewall::{Firewall, config::Spotlight},
     head::Gate,
     limits::Plan,
     tls::{TlsError, client::Client},

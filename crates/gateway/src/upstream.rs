@@ -14,6 +14,7 @@ mod breaker;
 use std::{sync::Arc, time::Duration};
 
 use airside_base::{Clock, Fault, Kind, ServerId};
+use airside_firewall::config::Spotlight;
 use airside_mcp::{Body, Failure, codes};
 use airside_policy::Permit;
 use airside_transport::{self as transport, Transport};
@@ -36,7 +37,6 @@ use crate::{
     credentials::{self, Credentials},
     event::Outcome,
     federation::Route,
-    firewall::config::Spotlight,
 };
 
 /// What a permit of the gateway is for.

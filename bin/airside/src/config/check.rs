@@ -114,8 +114,8 @@ fn inventory(source: &Source, config: &Config, list: &mut Vec<Problem>) {
 }
 
 fn firewall(source: &Source, config: &Config, list: &mut Vec<Problem>) {
-    use airside_gateway::firewall::ConfigError as Error;
-    for (exception, error) in airside_gateway::firewall::check(&config.firewall) {
+    use airside_firewall::ConfigError as Error;
+    for (exception, error) in airside_firewall::check(&config.firewall) {
         let mut path = vec![Step::Key("firewall")];
         if let Some(index) = exception {
             path.extend([Step::Key("rule"), Step::Index(index)]);

@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use airside_base::{Clock, Fault, Kind, Supervisor};
+use airside_firewall::Firewall;
 use airside_gateway::{
     BuildError, Parts, Rules, Shared, Snapshot,
-    firewall::Firewall,
     limits::{self, Counters, Ground, Plan},
 };
 use airside_ledger::Ledger;
@@ -53,7 +53,7 @@ pub(super) fn build(
     let snapshot = Snapshot::build(parts, identity, &builtins, shared, clock);
     let snapshot = snapshot.map_err(|error| unusable(&error))?;
     let threads = config.listen.thread_count();
-    let firewall = Firewall::new(&config.firewall, shared, threads);
+    let firewall = Firewall::new(&config.firewall, shared.fingerprints(), threads);
     let firewall = firewall.map_err(|error| error.fault())?;
     let snapshot = snapshot.with_firewall(firewall);
     Ok(snapshot.with_limits(Plan::new(rules, counters.clone())))

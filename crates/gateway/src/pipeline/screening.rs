@@ -1,12 +1,12 @@
 //! What the firewall says of the messages of one request.
 
+use airside_firewall::{Answers, Checked, Mirrored, Notes, Place, Stop};
 use airside_mcp::{Body, Call, Incoming};
 use http::Response;
 
 use super::{Refused, Visitor};
 use crate::{
     federation::Route,
-    firewall::{Answers, Checked, Notes, Stop},
     record::{AnswerNotes, Whereabouts},
     upstream::Outbound,
 };
@@ -14,20 +14,36 @@ use crate::{
 impl Visitor {
     pub(super) fn check(&self, call: Call, route: &Route) -> Checked {
         match &self.firewall {
-            Some(firewall) => firewall.request(call, route, &self.mount.path),
+            Some(firewall) => {
+                let mirrored = match route.params {
+                    None => Mirrored::No,
+                    Some(_) => Mirrored::InHeaders,
+                };
+                firewall.request(call, self.place(route), mirrored)
+            }
             None => Checked::passed(call),
         }
     }
 
     pub(super) fn misfit(&self, outbound: &Outbound) -> Option<Stop> {
-        self.firewall.as_ref()?.misfit(outbound)
+        let Outbound { call, route } = outbound;
+        let (firewall, schema) = (self.firewall.as_ref()?, route.schema.as_ref()?);
+        firewall.misfit(call.as_ref()?, schema, self.place(route))
+    }
+
+    fn place<'a>(&'a self, route: &'a Route) -> Place<'a> {
+        Place {
+            endpoint: &self.mount.path,
+            server: route.server.as_ref(),
+            tool: route.name.as_deref(),
+        }
     }
 
     /// Returns what reads the answers of `method` at `route`, if anything does.
     pub(super) fn reads(&self, method: &str, route: &Route) -> Option<Answers> {
         let firewall = self.firewall.as_ref()?;
         let spotlight = self.mount.spotlight(route.server.as_ref());
-        firewall.answers(method, route, &self.mount.path, spotlight)
+        firewall.answers(method, self.place(route), spotlight)
     }
 
     pub(super) fn check_message(&self, message: Incoming) -> Result<Incoming, Refused> {

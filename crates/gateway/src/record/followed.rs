@@ -23,10 +23,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 
 use super::{End, Record};
-use crate::{
-    event::Outcome,
-    upstream::{self, BodyError},
-};
+use crate::{event::Outcome, upstream::BodyError};
 
 /// Largest answer, and largest event of a stream, that is read for its outcome.
 const MAX_READ: usize = 1 << 20;

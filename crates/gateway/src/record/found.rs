@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use airside_base::{CallId, OnFailure, ServerId, TenantId};
+use airside_firewall::{Findings, Notes};
 use airside_identity::Caller;
 use airside_ledger::{Draft, DraftError};
 use airside_policy::Risk;
@@ -12,7 +13,7 @@ use super::{Facts, Record, Recorder, label};
 use crate::{
     authorization::{Session, Taint},
     event,
-    firewall::{Findings, Notes, Passage, report},
+    record::report::{self, Passage},
 };
 
 /// What is kept for the record of a call.

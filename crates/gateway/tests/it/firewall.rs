@@ -173,7 +173,7 @@ async fn texts_of_a_server_are_marked_where_that_is_wanted() {
     house.reload(
         "@id(\"all\") permit (principal, action, resource);",
         |upstream| {
-            upstream.spotlight = airside_gateway::firewall::config::Spotlight::Delimit;
+            upstream.spotlight = airside_firewall::config::Spotlight::Delimit;
         },
     );
     house
@@ -281,7 +281,7 @@ fn classifier_has_to_be_on_this_machine() {
         r#"{"fingerprint-key-file": "/no/such/file"}"#,
     ] {
         let config = serde_json::from_str(config).unwrap();
-        assert_eq!(airside_gateway::firewall::check(&config).len(), 1);
+        assert_eq!(airside_firewall::check(&config).len(), 1);
     }
     assert_eq!(Network::default(), Network::Host);
 }

@@ -12,12 +12,12 @@ use std::{
 };
 
 use airside_base::{Clock, OnFailure, Supervisor, SystemClock, TenantId, VirtualClock};
+use airside_firewall::Firewall;
 use airside_gateway::{
     HttpFetch, Parts, Rules, Shared, Snapshot, State,
     approval::Desk,
     config,
     contracts::Contracts,
-    firewall::Firewall,
     limits::{self, Counters, Ground, LimitConfig, LimitsConfig, Plan, StoreOptions},
     serve,
 };
@@ -363,7 +363,7 @@ impl World {
 
     fn firewall(&self, config: &str) -> Firewall {
         let config = serde_json::from_str(config).unwrap();
-        Firewall::new(&config, &self.shared, 2).unwrap()
+        Firewall::new(&config, self.shared.fingerprints(), 2).unwrap()
     }
 
     fn identity(&self) -> Identity {

@@ -2,29 +2,19 @@
 //!
 //! # Invariants
 //!
-//! * Never what was found: a rule, a place and a fingerprint under a key that is not in
-//!   the ledger.
+//! * Never what was found: see [`Hit`].
 //! * A flood of findings does not become a flood of entries: above a rate they are
 //!   counted, and the counts are one entry.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 
 use airside_base::TenantId;
+use airside_firewall::{Findings, Hit, MAX_TOLD};
 use airside_ledger::{Draft, DraftError, Kind};
-use airside_screen::Group;
-use aws_lc_rs::hmac;
 use serde::{Deserialize, Serialize};
 
-use super::config::Action;
-use crate::event::{Caller, Hit};
+use crate::event::Caller;
 
-/// Most findings of one call that are told one by one.
-const MAX_TOLD: usize = 32;
 /// Entries that may follow each other at once, and how many a second for long.
 const BURST: f64 = 200.0;
 const PER_SECOND: f64 = 20.0;
@@ -32,107 +22,6 @@ const PER_SECOND: f64 = 20.0;
 pub(crate) const WINDOW: Duration = Duration::from_secs(10);
 /// Most different counts that are kept.
 const MAX_COUNTS: usize = 256;
-
-/// Keys the fingerprints of what was found.
-#[derive(Clone)]
-pub(crate) struct FingerprintKey(Arc<hmac::Key>);
-
-impl FingerprintKey {
-    pub(crate) fn new(secret: &[u8]) -> Self {
-        Self(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, secret)))
-    }
-
-    /// Returns the fingerprint of `text`. A card number has one however it is written
-    /// in plain digits.
-    pub(super) fn fingerprint(&self, group: Group, text: &str) -> String {
-        let mut context = hmac::Context::with_key(&self.0);
-        context.update(group.as_str().as_bytes());
-        context.update(b"\0");
-        match group {
-            Group::Card => {
-                let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_digit).collect();
-                let plain = digits.len() >= 12 && text.is_ascii();
-                context.update(if plain { &digits } else { text.as_bytes() });
-            }
-            _ => context.update(text.as_bytes()),
-        }
-        let tag = context.sign();
-        tag.as_ref()[..12]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
-    }
-}
-
-impl fmt::Debug for FingerprintKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("FingerprintKey")
-    }
-}
-
-/// One thing that was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Finding {
-    pub(crate) rule: &'static str,
-    pub(crate) action: Action,
-    pub(crate) place: String,
-    pub(crate) fingerprint: String,
-}
-
-impl Finding {
-    /// Returns it as it stands in records.
-    pub(crate) fn hit(self) -> Hit<'static> {
-        Hit {
-            rule: self.rule.into(),
-            action: self.action.as_str().into(),
-            place: self.place.into(),
-            fingerprint: self.fingerprint.into(),
-        }
-    }
-}
-
-/// What was found in one message or one call.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Findings {
-    told: Vec<Finding>,
-    /// How many more there are.
-    more: u64,
-}
-
-impl Findings {
-    pub(super) fn push(&mut self, finding: impl FnOnce() -> Finding) {
-        match self.told.len() {
-            0..MAX_TOLD => self.told.push(finding()),
-            _ => self.more += 1,
-        }
-    }
-
-    pub(super) fn count(&self) -> u64 {
-        self.told.len() as u64 + self.more
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.told.is_empty()
-    }
-
-    /// Whether a rule of `group` is among them.
-    pub(crate) fn has(&self, group: Group) -> bool {
-        let prefix = group.as_str();
-        let of_group = |finding: &Finding| {
-            finding
-                .rule
-                .split('.')
-                .next()
-                .is_some_and(|start| start == prefix)
-        };
-        self.told.iter().any(of_group)
-    }
-
-    /// Returns those that are told one by one, as they stand in records.
-    pub(crate) fn hits(&self) -> Vec<Hit<'static>> {
-        self.told.iter().cloned().map(Finding::hit).collect()
-    }
-}
 
 /// Adds `more` to the findings of a record, which keeps a bounded number.
 pub(crate) fn note(kept: &mut Vec<Hit<'static>>, more: Vec<Hit<'static>>) {
@@ -143,7 +32,7 @@ pub(crate) fn note(kept: &mut Vec<Hit<'static>>, more: Vec<Hit<'static>>) {
 /// `firewall.blocked`, `firewall.redacted` and `firewall.flagged`, version 1: what was
 /// found in one message. The kind says what was done at most.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Found<'a> {
+pub(crate) struct Found<'a> {
     /// The call that it belongs to; absent where a message belongs to none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub call: Option<String>,
@@ -169,7 +58,7 @@ pub struct Found<'a> {
 /// `firewall.counted`, version 1: what was found while too much was found for entries of
 /// its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counted {
+pub(crate) struct Counted {
     /// Messages with findings, by the strongest action.
     pub messages: u64,
     /// How often each rule was met with which action.
@@ -178,7 +67,7 @@ pub struct Counted {
 
 /// How often a rule was met.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Count {
+pub(crate) struct Count {
     /// The rule.
     pub rule: String,
     /// What was done.
@@ -204,7 +93,7 @@ impl<'a> Found<'a> {
     /// Adds what was found.
     pub(crate) fn with(mut self, findings: &Findings) -> Self {
         self.hits = findings.hits();
-        self.more = findings.more;
+        self.more = findings.more();
         self
     }
 
@@ -222,7 +111,7 @@ impl<'a> Found<'a> {
     /// # Errors
     ///
     /// When the body is over the ledger's limits, which bounded names exclude.
-    pub fn draft(&self, tenant: &TenantId) -> Result<Draft, DraftError> {
+    pub(crate) fn draft(&self, tenant: &TenantId) -> Result<Draft, DraftError> {
         let subject = self.call.as_deref().unwrap_or(&self.endpoint);
         Draft::new(tenant.clone(), self.kind(), 1, subject, self)
     }
@@ -234,7 +123,7 @@ impl Counted {
     /// # Errors
     ///
     /// When the body is over the ledger's limits, which bounded counts exclude.
-    pub fn draft(&self, tenant: &TenantId) -> Result<Draft, DraftError> {
+    pub(crate) fn draft(&self, tenant: &TenantId) -> Result<Draft, DraftError> {
         Draft::new(tenant.clone(), COUNTED, 1, "firewall", self)
     }
 }
@@ -381,15 +270,5 @@ mod tests {
         assert_eq!((counted.messages, counted.rules[0].times), (800, 800));
         let later = now + Duration::from_secs(1);
         assert_eq!(throttle.pass(&tenant, &found(), later), Passage::Write);
-    }
-
-    #[test]
-    fn fingerprints_depend_on_the_key_and_not_on_the_notation() {
-        let (one, other) = (FingerprintKey::new(b"1"), FingerprintKey::new(b"2"));
-        let print = |key: &FingerprintKey, text| key.fingerprint(Group::Card, text);
-        let spaced = print(&one, "4111 1111 1111 1111");
-        assert_eq!(spaced, print(&one, "4111111111111111"));
-        assert_ne!(spaced, print(&other, "4111111111111111"));
-        assert_eq!(spaced.len(), 24);
     }
 }

@@ -17,7 +17,7 @@ const MAX_KEY: usize = 40;
 
 /// Something in a message. Ranges are of the bytes that were read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Leaf {
+pub(crate) enum Leaf {
     /// The key of a member, without quotes.
     Key(Range<usize>),
     /// A string, without quotes.
@@ -38,7 +38,7 @@ struct Frame {
 
 /// Where in a message it is.
 #[derive(Debug, Default)]
-pub(super) struct Lexer {
+pub(crate) struct Lexer {
     stack: Vec<Frame>,
     /// Containers that are open.
     depth: usize,
@@ -51,7 +51,7 @@ pub(super) struct Lexer {
 
 impl Lexer {
     /// Returns one that reads what is no JSON at all.
-    pub(super) fn of_text() -> Self {
+    pub(crate) fn of_text() -> Self {
         Self {
             inside: true,
             plain: true,
@@ -60,7 +60,7 @@ impl Lexer {
     }
 
     /// Returns one for another message of the same kind.
-    pub(super) fn again(&self) -> Self {
+    pub(crate) fn again(&self) -> Self {
         match self.plain {
             true => Self::of_text(),
             false => Self::default(),
@@ -69,7 +69,7 @@ impl Lexer {
 
     /// Returns the next leaf from `at` on and moves behind it; none if `bytes` end
     /// first. Where they end within a leaf, `at` stays at its beginning.
-    pub(super) fn next(&mut self, bytes: &[u8], at: &mut usize, all: bool) -> Option<Leaf> {
+    pub(crate) fn next(&mut self, bytes: &[u8], at: &mut usize, all: bool) -> Option<Leaf> {
         while let Some(byte) = bytes.get(*at) {
             match byte {
                 b'"' if !self.inside => return self.text_from(bytes, *at + 1, at, all),
@@ -136,12 +136,12 @@ impl Lexer {
     }
 
     /// Whether the first part of the string at hand has been read.
-    pub(super) fn is_inside(&self) -> bool {
+    pub(crate) fn is_inside(&self) -> bool {
         self.inside
     }
 
     /// Goes on within the string at hand: a part of it has been read.
-    pub(super) fn stay_inside(&mut self) {
+    pub(crate) fn stay_inside(&mut self) {
         self.inside = true;
         self.expects_key = false;
     }
@@ -184,26 +184,26 @@ impl Lexer {
     }
 
     /// Hides the last key: something was found in it.
-    pub(super) fn hide_key(&mut self) {
+    pub(crate) fn hide_key(&mut self) {
         if let Some(frame) = self.top() {
             frame.key.replace_range(.., "*");
         }
     }
 
     /// Returns how many containers are open.
-    pub(super) fn depth(&self) -> usize {
+    pub(crate) fn depth(&self) -> usize {
         self.depth
     }
 
     /// Returns the keys of the open objects whose path is told, outermost first; none
     /// for an array.
-    pub(super) fn keys(&self) -> impl Iterator<Item = Option<&str>> {
+    pub(crate) fn keys(&self) -> impl Iterator<Item = Option<&str>> {
         let open = self.stack.iter().take(self.depth);
         open.map(|frame| frame.object.then_some(frame.key.as_str()))
     }
 
     /// Returns where it stands (RFC 6901), without data: what may be data is `*`.
-    pub(super) fn pointer(&self) -> String {
+    pub(crate) fn pointer(&self) -> String {
         let mut pointer = String::new();
         for frame in self.stack.iter().take(self.depth) {
             pointer.push('/');
@@ -237,7 +237,7 @@ fn string_end(bytes: &[u8], start: usize) -> Option<usize> {
 
 /// Returns the last place up to `limit` at which the string that is being read from
 /// `start` can be cut: between characters and outside of escapes.
-pub(super) fn cut(bytes: &[u8], start: usize, limit: usize) -> usize {
+pub(crate) fn cut(bytes: &[u8], start: usize, limit: usize) -> usize {
     let mut at = start;
     while let Some(found) = bytes
         .get(at..limit)
@@ -267,8 +267,8 @@ pub(super) fn cut(bytes: &[u8], start: usize, limit: usize) -> usize {
 
 /// What a string says, and where each byte of it stands in the notation.
 #[derive(Debug)]
-pub(super) struct Spoken<'a> {
-    pub(super) text: Cow<'a, str>,
+pub(crate) struct Spoken<'a> {
+    pub(crate) text: Cow<'a, str>,
     /// For each byte of the text and its end, a byte of the notation; none if they are
     /// the same.
     places: Option<Vec<u32>>,
@@ -276,7 +276,7 @@ pub(super) struct Spoken<'a> {
 
 impl<'a> Spoken<'a> {
     /// Reads `raw`, what stands between the quotes of a string.
-    pub(super) fn read(raw: &'a [u8]) -> Self {
+    pub(crate) fn read(raw: &'a [u8]) -> Self {
         match std::str::from_utf8(raw) {
             Ok(text) if memchr::memchr(b'\\', raw).is_none() => Self {
                 text: Cow::Borrowed(text),
@@ -287,7 +287,7 @@ impl<'a> Spoken<'a> {
     }
 
     /// Returns where a part of the text stands in the notation.
-    pub(super) fn place(&self, part: &Range<usize>) -> Range<usize> {
+    pub(crate) fn place(&self, part: &Range<usize>) -> Range<usize> {
         match &self.places {
             None => part.clone(),
             Some(places) => {

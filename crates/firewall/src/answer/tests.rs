@@ -8,9 +8,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    Shared,
-    federation::Route,
-    firewall::{Firewall, config, config::Spotlight},
+    Firewall, Place,
+    config::{self, Spotlight},
+    random_key,
 };
 
 type Kept = Arc<Mutex<Vec<String>>>;
@@ -28,11 +28,18 @@ impl Notes for Keeping {
 }
 
 fn firewall(config: &config::Firewall) -> Firewall {
-    let clock = Arc::new(airside_base::VirtualClock::new(
-        "2026-11-23T12:00:00Z".parse().unwrap(),
-    ));
-    let shared = Shared::new(clock, airside_base::Supervisor::new());
-    Firewall::new(config, &shared, 1).unwrap()
+    Firewall::new(config, &random_key(), 1).unwrap()
+}
+
+/// Has `firewall` read the answer of a tool of which nothing else is known.
+fn answers(firewall: &Firewall, spotlight: Spotlight) -> Answers {
+    let server = "hotels".parse().unwrap();
+    let place = Place {
+        endpoint: "/mcp",
+        server: Some(&server),
+        tool: None,
+    };
+    firewall.answers("tools/call", place, spotlight).unwrap()
 }
 
 /// What comes out of an answer that arrives in pieces of `size` bytes, and what was told.
@@ -57,8 +64,7 @@ async fn pass_all(
     pieces: Vec<Result<Frame<Bytes>, BoxError>>,
     spotlight: Spotlight,
 ) -> (Result<Vec<u8>, String>, Vec<String>) {
-    let route = Route::to("hotels".parse().unwrap());
-    let reads = firewall.answers("tools/call", &route, "/mcp", spotlight);
+    let reads = answers(firewall, spotlight);
     // Panics where it is asked again after its end.
     let pieces = stream::unfold(pieces.into_iter(), |mut pieces| async move {
         Some((pieces.next()?, pieces))
@@ -69,10 +75,7 @@ async fn pass_all(
         .body(body)
         .unwrap();
     let kept = Kept::default();
-    let response = reads
-        .unwrap()
-        .read(response, Some("1"), Keeping(kept.clone()))
-        .await;
+    let response = reads.read(response, Some("1"), Keeping(kept.clone())).await;
     let mut out = Vec::new();
     let mut body = response.into_body().into_data_stream();
     while let Some(piece) = body.next().await {
@@ -278,14 +281,13 @@ async fn an_answer_that_breaks_off_is_told_as_broken() {
 #[tokio::test]
 async fn answers_that_cannot_be_read_are_not_passed_on() {
     let firewall = firewall(&config::Firewall::default());
-    let route = Route::to("hotels".parse().unwrap());
-    let reads = firewall.answers("tools/call", &route, "/mcp", Spotlight::None);
+    let reads = answers(&firewall, Spotlight::None);
     let response = Response::builder()
         .header("content-encoding", "gzip")
         .body(full(Bytes::from_static(b"\x1f\x8b")))
         .unwrap();
     let notes = Keeping(Kept::default());
-    let response = reads.unwrap().read(response, Some("1"), notes).await;
+    let response = reads.read(response, Some("1"), notes).await;
     let body = response.into_body().collect().await.unwrap().to_bytes();
     assert!(String::from_utf8_lossy(&body).contains("GW-077"));
 }

@@ -26,14 +26,15 @@ const MAX_TOLD: usize = 5;
 const MAX_TEXT: usize = 200;
 
 /// The schema of a tool, compiled when it is first needed.
-pub(crate) struct Schema {
+pub struct Schema {
     text: Box<str>,
     compiled: OnceLock<Option<Validator>>,
 }
 
 impl Schema {
     /// Returns the schema that `text` is.
-    pub(crate) fn new(text: &str) -> Arc<Self> {
+    #[must_use]
+    pub fn new(text: &str) -> Arc<Self> {
         Arc::new(Self {
             text: text.into(),
             compiled: OnceLock::new(),

@@ -138,11 +138,10 @@ fn endless(begin: &'static str, part: &'static str, len: usize) -> Body {
 /// Returns how many bytes came out, and the largest piece.
 async fn drain(body: Body) -> (usize, usize) {
     let firewall = firewall(&config::Firewall::default());
-    let route = Route::to("hotels".parse().unwrap());
-    let reads = firewall.answers("tools/call", &route, "/mcp", Spotlight::None);
+    let reads = answers(&firewall, Spotlight::None);
     let response = Response::new(body);
     let notes = Keeping(Kept::default());
-    let response = reads.unwrap().read(response, Some("1"), notes).await;
+    let response = reads.read(response, Some("1"), notes).await;
     let mut body = response.into_body().into_data_stream();
     let (mut all, mut largest) = (0, 0);
     while let Some(piece) = body.next().await {

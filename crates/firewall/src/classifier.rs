@@ -15,20 +15,20 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::{
-    ConfigError,
+use crate::{
     config::{self, WhenUnavailable},
+    firewall::ConfigError,
 };
 
 /// What a score from the threshold on is recorded as.
-pub(super) static RULE: Rule = Rule {
+pub(crate) static RULE: Rule = Rule {
     id: "instruction.classifier",
     group: Group::Instruction,
     about: "the configured classifier takes it for instructions",
 };
 
 /// What an answer without a score is recorded as.
-pub(super) static MISSING: Rule = Rule {
+pub(crate) static MISSING: Rule = Rule {
     id: "classifier.unavailable",
     group: Group::Instruction,
     about: "the configured classifier gave no score",
@@ -39,7 +39,7 @@ const MAX_ANSWER: usize = 64 << 10;
 
 /// The classifier.
 #[derive(Debug)]
-pub(super) struct Classifier {
+pub(crate) struct Classifier {
     http: Http,
     threshold: f64,
     patience: Duration,
@@ -48,7 +48,7 @@ pub(super) struct Classifier {
 
 /// What it says of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Judgement {
+pub(crate) enum Judgement {
     Harmless,
     Instruction,
     /// No score came in time.
@@ -77,7 +77,7 @@ enum Unavailable {
 }
 
 impl Classifier {
-    pub(super) fn new(config: &config::Classifier, threads: usize) -> Result<Self, ConfigError> {
+    pub(crate) fn new(config: &config::Classifier, threads: usize) -> Result<Self, ConfigError> {
         if config.timeout_ms == 0 {
             return Err(ConfigError::Range { key: "timeout-ms" });
         }
@@ -115,7 +115,7 @@ impl Classifier {
         })
     }
 
-    pub(super) async fn judge(
+    pub(crate) async fn judge(
         &self,
         server: Option<&str>,
         tool: Option<&str>,

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use airside_base::ServerId;
 use airside_screen::{Group, Groups, Rule};
 
-use super::config::{Action, Actions, Direction, Exception};
+use crate::config::{Action, Actions, Direction, Exception};
 
 /// What is done in one direction where no exception says otherwise.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Base {
+pub(crate) struct Base {
     groups: [Action; 6],
     /// About values that only stand beside a word such as token: cursors of lists do, too.
     guessed: Action,
@@ -20,7 +20,7 @@ const GUESSED: &str = "secret.assigned";
 
 impl Base {
     /// Returns what is done where `configured` says nothing.
-    pub(super) fn new(direction: Direction, configured: &Actions) -> Self {
+    pub(crate) fn new(direction: Direction, configured: &Actions) -> Self {
         let groups = Group::ALL.map(|group| {
             configured.of(group).unwrap_or(match (direction, group) {
                 (Direction::Requests, Group::Card) => Action::Block,
@@ -47,22 +47,37 @@ impl Base {
 
 /// Where a message goes or comes from.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place<'a> {
-    pub(super) endpoint: &'a str,
-    pub(super) server: Option<&'a ServerId>,
-    pub(super) tool: Option<&'a str>,
+pub struct Place<'a> {
+    /// Path of the endpoint.
+    pub endpoint: &'a str,
+    /// The server, where it is one.
+    pub server: Option<&'a ServerId>,
+    /// What is called there, by the server's own name.
+    pub tool: Option<&'a str>,
+}
+
+impl<'a> Place<'a> {
+    /// Returns the place as rules about tools see a call of `method`: what is read by
+    /// its address has no name that they know.
+    pub(crate) fn of_call(self, method: &str) -> Place<'a> {
+        let named = matches!(method, "tools/call" | "prompts/get");
+        Self {
+            tool: self.tool.filter(|_| named),
+            ..self
+        }
+    }
 }
 
 /// The rules for one message.
 #[derive(Debug, Clone)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     base: Base,
     exceptions: Vec<Arc<Exception>>,
     groups: Groups,
 }
 
 impl Plan {
-    pub(super) fn new(
+    pub(crate) fn new(
         base: Base,
         exceptions: &[Arc<Exception>],
         direction: Direction,
@@ -100,12 +115,12 @@ impl Plan {
     }
 
     /// Returns the groups that are looked for.
-    pub(super) fn groups(&self) -> Groups {
+    pub(crate) fn groups(&self) -> Groups {
         self.groups
     }
 
     /// Returns what is done about a hit of `rule`.
-    pub(super) fn action(&self, rule: &Rule) -> Action {
+    pub(crate) fn action(&self, rule: &Rule) -> Action {
         let named = |exception: &&Arc<Exception>| {
             exception.rules.iter().any(|id| id == rule.id)
                 || exception
@@ -139,7 +154,7 @@ impl Exception {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::firewall::config::Group as Named;
+    use crate::config::Group as Named;
 
     fn action(exceptions: &[Exception], rule: &str) -> (Action, bool) {
         let exceptions: Vec<_> = exceptions.iter().cloned().map(Arc::new).collect();

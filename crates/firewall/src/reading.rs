@@ -12,11 +12,11 @@ use airside_screen::{
     card::{self, About, Neighbours},
 };
 
-use super::{
+use crate::{
     config::Action,
+    found::{Finding, Findings, FingerprintKey},
     leaf::{self, Leaf, Lexer, Spoken},
     plan::Plan,
-    report::{Finding, Findings, FingerprintKey},
 };
 
 /// Shortest text that can hold anything.
@@ -30,18 +30,18 @@ const KEPT_BACK: usize = 4 << 10;
 const MAX_SAMPLE: usize = 16 << 10;
 
 /// An edit of the bytes that are being read.
-pub(super) type Edit = (Range<usize>, Cow<'static, str>);
+pub(crate) type Edit = (Range<usize>, Cow<'static, str>);
 
 /// Marks around texts of a server.
 #[derive(Debug, Clone)]
-pub(super) struct Marks {
-    pub(super) begin: String,
-    pub(super) end: String,
+pub(crate) struct Marks {
+    pub(crate) begin: String,
+    pub(crate) end: String,
 }
 
 /// What is being read.
 #[derive(Debug)]
-pub(super) struct Reader {
+pub(crate) struct Reader {
     plan: Plan,
     key: FingerprintKey,
     marks: Option<Marks>,
@@ -54,10 +54,10 @@ pub(super) struct Reader {
     /// Whether the message speaks about cards, as far as it has been read.
     about_cards: Topic,
     /// Text for a classifier, where one is asked.
-    pub(super) sample: Option<String>,
-    pub(super) findings: Findings,
+    pub(crate) sample: Option<String>,
+    pub(crate) findings: Findings,
     /// The first rule whose action is to block.
-    pub(super) blocked_by: Option<&'static screen::Rule>,
+    pub(crate) blocked_by: Option<&'static screen::Rule>,
 }
 
 /// Whether a message speaks about cards. It is asked of the bytes once, however many
@@ -92,7 +92,7 @@ struct Neighbourhood {
 }
 
 impl Reader {
-    pub(super) fn new(plan: Plan, key: FingerprintKey) -> Self {
+    pub(crate) fn new(plan: Plan, key: FingerprintKey) -> Self {
         Self {
             plan,
             key,
@@ -109,19 +109,19 @@ impl Reader {
     }
 
     /// Puts `marks` around texts of results.
-    pub(super) fn with_marks(mut self, marks: Option<Marks>) -> Self {
+    pub(crate) fn with_marks(mut self, marks: Option<Marks>) -> Self {
         self.marks = marks;
         self
     }
 
     /// Reads messages that are no JSON as one text.
-    pub(super) fn of_text(mut self) -> Self {
+    pub(crate) fn of_text(mut self) -> Self {
         self.lexer = Lexer::of_text();
         self
     }
 
     /// Begins another message with the same rules.
-    pub(super) fn again(&mut self) {
+    pub(crate) fn again(&mut self) {
         self.lexer = self.lexer.again();
         self.at = 0;
         self.neighbours.clear();
@@ -133,7 +133,7 @@ impl Reader {
     }
 
     /// Reads a whole message. Returns its edits, in order.
-    pub(super) fn read_all(&mut self, bytes: &[u8]) -> Vec<Edit> {
+    pub(crate) fn read_all(&mut self, bytes: &[u8]) -> Vec<Edit> {
         self.read(bytes, true);
         in_order(std::mem::take(&mut self.edits))
     }
@@ -141,7 +141,7 @@ impl Reader {
     /// Reads what there is of a message and returns how many bytes are done with, and
     /// the edits in them. What is not done with has to be there again the next time, at
     /// the beginning.
-    pub(super) fn read_part(&mut self, bytes: &[u8], all: bool) -> (usize, Vec<Edit>) {
+    pub(crate) fn read_part(&mut self, bytes: &[u8], all: bool) -> (usize, Vec<Edit>) {
         self.read(bytes, all);
         if !all && self.at + OVERLAP < bytes.len() / 2 {
             self.read_inside(bytes);
@@ -329,7 +329,7 @@ impl Reader {
 
     /// Takes note that a classifier takes the message for instructions. Returns whether
     /// it is not to be passed on: there is no place in it that could be taken out.
-    pub(super) fn classified(&mut self, rule: &'static screen::Rule) -> bool {
+    pub(crate) fn classified(&mut self, rule: &'static screen::Rule) -> bool {
         let action = match self.plan.action(rule) {
             Action::Redact => Action::Block,
             action => action,
@@ -341,7 +341,7 @@ impl Reader {
     }
 
     /// Takes note that a classifier gave no score.
-    pub(super) fn unclassified(&mut self, rule: &'static screen::Rule, blocks: bool) {
+    pub(crate) fn unclassified(&mut self, rule: &'static screen::Rule, blocks: bool) {
         self.note_whole(rule, if blocks { Action::Block } else { Action::Flag });
     }
 

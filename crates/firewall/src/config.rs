@@ -69,7 +69,7 @@ pub struct Actions {
 }
 
 impl Actions {
-    pub(super) fn of(&self, group: screen::Group) -> Option<Action> {
+    pub(crate) fn of(&self, group: screen::Group) -> Option<Action> {
         match group {
             screen::Group::Card => self.card,
             screen::Group::Secret => self.secret,

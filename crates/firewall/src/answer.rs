@@ -22,11 +22,12 @@ use http::{HeaderMap, Response, header};
 use http_body::{Body as _, Frame};
 use http_body_util::{BodyExt as _, StreamBody};
 
-use super::{
-    Stop, apply,
+use crate::{
     classifier::{self, Classifier, Judgement},
+    firewall::apply,
+    found::Findings,
     reading::{Edit, Marks, Reader},
-    report::Findings,
+    stop::Stop,
 };
 
 /// How much of a JSON answer is held before it is passed on in parts.
@@ -34,16 +35,17 @@ const HOLD: usize = 64 << 10;
 
 /// Reads the answer to one call.
 #[derive(Debug)]
-pub(crate) struct Answers {
-    pub(super) reader: Reader,
-    pub(super) classifier: Option<std::sync::Arc<Classifier>>,
-    pub(super) server: Option<String>,
-    pub(super) tool: Option<String>,
-    pub(super) is_tool: bool,
+pub struct Answers {
+    pub(crate) reader: Reader,
+    pub(crate) classifier: Option<std::sync::Arc<Classifier>>,
+    pub(crate) server: Option<String>,
+    pub(crate) tool: Option<String>,
+    pub(crate) is_tool: bool,
 }
 
 /// Takes note of what was found in one message.
-pub(crate) trait Notes: Send + 'static {
+pub trait Notes: Send + 'static {
+    /// Takes note of `findings`.
     fn note(&mut self, findings: &Findings);
 }
 
@@ -58,7 +60,7 @@ enum BrokenOff {
 
 /// Returns the marks around texts of `server`. They are drawn, so that a text cannot
 /// pretend to end.
-pub(super) fn marks(server: Option<&ServerId>) -> Marks {
+pub(crate) fn marks(server: Option<&ServerId>) -> Marks {
     let token = secret_token();
     let (token, from) = (&token[..12], server.map_or("a server", ServerId::as_str));
     Marks {
@@ -71,7 +73,7 @@ pub(super) fn marks(server: Option<&ServerId>) -> Marks {
 
 impl Answers {
     /// Reads `response` and passes on what may pass. `id` is that of the request.
-    pub(crate) async fn read(
+    pub async fn read(
         mut self,
         response: Response<Body>,
         id: Option<&str>,

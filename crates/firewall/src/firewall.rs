@@ -1,43 +1,22 @@
-//! What passes between callers and servers, read by the rules of `airside-screen`.
-//!
-//! # Invariants
-//!
-//! * A request is read before it is decided about, and what is taken out of it is gone
-//!   then: a permit is for what is sent.
-//! * Bytes that nothing is found in pass as they came. Edits touch what was found.
-//! * What was found is never recorded ([`report`]), nor told to anybody.
-//! * Lists of tools are not read here: what servers say of their tools is read when it
-//!   changes, not whenever it is asked for.
-
-mod answer;
-mod classifier;
-pub mod config;
-mod leaf;
-mod plan;
-mod reading;
-pub mod report;
-pub(crate) mod schema;
+//! The configured firewall, and what it reads.
 
 use std::{path::Path, sync::Arc};
 
 use airside_base::{Fault, Kind, ServerId, secret_token};
-use airside_mcp::{Body, Call, Failure, Incoming, Limits, body::json_response, codes};
+use airside_mcp::{Call, Failure, Incoming, Limits};
 use airside_screen::{Group, Groups, RULES, Rule};
 use bytes::Bytes;
-use http::{Response, StatusCode};
-use serde_json::json;
 
-pub(crate) use self::{
-    answer::{Answers, Notes},
-    report::{Findings, FingerprintKey, Passage, Throttle},
-};
-use self::{
-    classifier::Classifier,
-    config::{Direction, Exception, Spotlight},
+use crate::{
+    answer::{self, Answers},
+    classifier::{self, Classifier},
+    config::{self, Direction, Exception, Spotlight},
+    found::{Findings, FingerprintKey, Hit},
     plan::{Base, Place, Plan},
     reading::{Edit, Reader},
+    schema::Schema,
+    stop::Stop,
 };
-use crate::{Shared, event::Hit, federation::Route, record::Record, upstream::Outbound};
 
 /// Shortest key of fingerprints, in bytes.
 const MIN_KEY: usize = 16;
@@ -104,18 +83,18 @@ impl ConfigError {
 
 impl Firewall {
     /// Returns the firewall that `config` describes, for `threads` threads that serve
-    /// calls. Without a key of its own it takes that of the process for fingerprints.
+    /// calls. Without a key of its own it takes `fingerprints`.
     ///
     /// # Errors
     ///
     /// When the configuration contradicts itself or names what does not exist.
     pub fn new(
         config: &config::Firewall,
-        shared: &Shared,
+        fingerprints: &FingerprintKey,
         threads: usize,
     ) -> Result<Self, ConfigError> {
         let key = match &config.fingerprint_key_file {
-            None => shared.fingerprints.clone(),
+            None => fingerprints.clone(),
             Some(path) => read_key(path)?,
         };
         Self::with_key(config, key, threads)
@@ -150,26 +129,22 @@ impl Firewall {
         Plan::new(base, &self.exceptions, direction, place)
     }
 
-    /// Reads `call`, which goes to `route` through `endpoint`.
-    pub(crate) fn request(&self, call: Call, route: &Route, endpoint: &str) -> Checked {
+    /// Reads `call`, which goes to `place`.
+    #[must_use]
+    pub fn request(&self, call: Call, place: Place<'_>, mirrored: Mirrored) -> Checked {
         let mut checked = Checked::passed(call);
         if !self.enabled {
             return checked;
         }
-        let named = matches!(checked.call.method(), "tools/call" | "prompts/get");
-        let place = Place {
-            endpoint,
-            server: route.server.as_ref(),
-            tool: route.name.as_deref().filter(|_| named),
-        };
+        let place = place.of_call(checked.call.method());
         let plan = self.plan(Direction::Requests, place);
         if !plan.groups().is_empty() {
-            self.screen(&mut checked, plan, route);
+            self.screen(&mut checked, plan, mirrored);
         }
         checked
     }
 
-    fn screen(&self, checked: &mut Checked, plan: Plan, route: &Route) {
+    fn screen(&self, checked: &mut Checked, plan: Plan, mirrored: Mirrored) {
         let Some(params) = checked.call.params_span() else {
             return;
         };
@@ -185,7 +160,8 @@ impl Firewall {
         // Arguments that are mirrored into headers would stay there.
         let edited = apply(checked.call.bytes(), params.start, &edits);
         let reread = airside_mcp::reparse(&edited);
-        match reread.filter(|call| route.params.is_none() && call.name() == checked.call.name()) {
+        let fits = |call: &Call| mirrored == Mirrored::No && call.name() == checked.call.name();
+        match reread.filter(fits) {
             Some(call) => checked.call = call,
             None => checked.stop = Some(Stop::unredactable()),
         }
@@ -235,7 +211,7 @@ impl Firewall {
     }
 
     /// Reads a notification or an answer of a client's.
-    pub(crate) fn message(
+    pub fn message(
         &self,
         message: Incoming,
         endpoint: &str,
@@ -268,42 +244,29 @@ impl Firewall {
         (edited.map_err(|_| Stop::unredactable().failure()), findings)
     }
 
-    /// Returns why the arguments of a tool do not fit its schema.
-    pub(crate) fn misfit(&self, outbound: &Outbound) -> Option<Stop> {
-        let Outbound { call, route } = outbound;
-        let call = call.as_ref()?;
-        let schema = route.schema.as_ref().filter(|_| self.check_arguments)?;
-        if call.method() != "tools/call" || call.is_continuation() {
+    /// Returns why the arguments of a tool, called at `place`, do not fit its `schema`.
+    #[must_use]
+    pub fn misfit(&self, call: &Call, schema: &Schema, place: Place<'_>) -> Option<Stop> {
+        if !self.check_arguments || call.method() != "tools/call" || call.is_continuation() {
             return None;
         }
         let arguments = call.arguments().unwrap_or(b"{}");
-        let (server, tool) = (route.server.as_ref(), route.name.as_deref());
-        let violations = schema.violations(arguments, server, tool);
+        let violations = schema.violations(arguments, place.server, place.tool);
         (!violations.is_empty()).then(|| Stop::misfit(&violations))
     }
 
-    /// Returns what reads the answer to a call of `method` that goes to `route`.
-    pub(crate) fn answers(
-        &self,
-        method: &str,
-        route: &Route,
-        endpoint: &str,
-        spotlight: Spotlight,
-    ) -> Option<Answers> {
+    /// Returns what reads the answer to a call of `method` that goes to `place`.
+    #[must_use]
+    pub fn answers(&self, method: &str, place: Place<'_>, spotlight: Spotlight) -> Option<Answers> {
         if !self.enabled || method.ends_with("/list") {
             return None;
         }
-        let named = matches!(method, "tools/call" | "prompts/get");
-        let place = Place {
-            endpoint,
-            server: route.server.as_ref(),
-            tool: route.name.as_deref().filter(|_| named),
-        };
+        let place = place.of_call(method);
         let plan = self.plan(Direction::Answers, place);
         let judged = matches!(method, "tools/call" | "prompts/get" | "resources/read");
         let classifier = self.classifier.clone().filter(|_| judged);
         let marks = match spotlight {
-            Spotlight::Delimit if judged => Some(answer::marks(route.server.as_ref())),
+            Spotlight::Delimit if judged => Some(answer::marks(place.server)),
             Spotlight::Delimit | Spotlight::None => None,
         };
         if plan.groups().is_empty() && classifier.is_none() && marks.is_none() {
@@ -312,7 +275,7 @@ impl Firewall {
         Some(Answers {
             reader: Reader::new(plan, self.key.clone()).with_marks(marks),
             classifier,
-            server: route.server.as_ref().map(ServerId::to_string),
+            server: place.server.map(ServerId::to_string),
             tool: place.tool.map(ToOwned::to_owned),
             is_tool: method == "tools/call",
         })
@@ -320,13 +283,15 @@ impl Firewall {
 }
 
 /// Returns whether `text` holds what no record may hold, whatever is configured.
-pub(crate) fn is_secret(text: &str) -> bool {
+#[must_use]
+pub fn is_secret(text: &str) -> bool {
     const NEVER: Groups = Groups::NONE.with(Group::Card).with(Group::Secret);
     !airside_screen::text(text, NEVER, &|| airside_screen::card::About::Nothing).is_empty()
 }
 
 /// Returns a key for fingerprints that nobody knows.
-pub(crate) fn random_key() -> FingerprintKey {
+#[must_use]
+pub fn random_key() -> FingerprintKey {
     FingerprintKey::new(secret_token().as_bytes())
 }
 
@@ -382,19 +347,30 @@ fn find_rule(id: &str) -> Option<&'static Rule> {
     rules().find(|rule| rule.id == id)
 }
 
+/// Whether headers repeat arguments of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mirrored {
+    /// None does.
+    No,
+    /// Some may: what is taken out of the arguments would stay there.
+    InHeaders,
+}
+
 /// A request that was read.
 #[derive(Debug)]
-pub(crate) struct Checked {
+pub struct Checked {
     /// What is left of it.
-    pub(crate) call: Call,
-    pub(crate) findings: Findings,
+    pub call: Call,
+    /// What was found in it.
+    pub findings: Findings,
     /// Why it is not sent.
-    pub(crate) stop: Option<Stop>,
+    pub stop: Option<Stop>,
 }
 
 impl Checked {
     /// Returns a call that nobody reads.
-    pub(crate) fn passed(call: Call) -> Self {
+    #[must_use]
+    pub fn passed(call: Call) -> Self {
         Self {
             call,
             findings: Findings::default(),
@@ -414,96 +390,8 @@ pub struct Trial {
     pub left: Option<String>,
 }
 
-/// Why a message goes no further.
-#[derive(Debug)]
-pub(crate) struct Stop(Fault);
-
-impl Stop {
-    fn blocked(rule: &Rule) -> Self {
-        let what = match rule.group {
-            Group::Card => "payment card numbers may not be sent to this tool",
-            Group::Secret => "credentials may not be sent to this tool",
-            Group::Personal => "personal data of this kind may not be sent to this tool",
-            Group::Hidden => "text with hidden characters may not be sent to this tool",
-            Group::Instruction | Group::Payload => "text of this kind may not be sent to this tool",
-        };
-        let hint = format!("remove it and call again (rule {})", rule.id);
-        Self(Fault::new(Kind::Invalid, "GW-076", what).with_hint(hint))
-    }
-
-    fn unredactable() -> Self {
-        let what = "an argument that a header repeats holds what may not be sent to this tool";
-        Self(Fault::new(Kind::Invalid, "GW-076", what).with_hint("remove it and call again"))
-    }
-
-    fn misfit(violations: &[String]) -> Self {
-        let what = format!(
-            "the arguments do not fit the input schema of the tool: {}",
-            violations.join("; ")
-        );
-        Self(
-            Fault::new(Kind::Invalid, "GW-075", what)
-                .with_hint("correct them by the tool's inputSchema and call again"),
-        )
-    }
-
-    fn answer_blocked() -> Self {
-        let what = "the answer of the server was not passed on: it holds what may not pass";
-        Self(Fault::new(Kind::Forbidden, "GW-077", what))
-    }
-
-    fn unclassified() -> Self {
-        let what = "the answer of the server was not passed on: it could not be classified";
-        Self(Fault::new(Kind::Unavailable, "GW-078", what))
-    }
-
-    /// Returns the stable code.
-    pub(crate) fn code(&self) -> &'static str {
-        self.0.code()
-    }
-
-    /// Answers `call`, which was not even decided about, and records that.
-    pub(crate) fn settle(self, record: Record, call: &Call) -> Response<Body> {
-        record.refused(&[], self.code(), StatusCode::OK);
-        self.answer(call.id(), call.method() == "tools/call")
-    }
-
-    /// Returns the message that answers the request `id`. What goes wrong with a tool is
-    /// a result, which the model that called it gets to see.
-    fn message(self, id: Option<&str>, is_tool: bool) -> (StatusCode, Bytes) {
-        if let (true, Some(id)) = (is_tool, id) {
-            let hint = self
-                .0
-                .hint()
-                .map(|hint| format!(" {hint}."))
-                .unwrap_or_default();
-            let text = format!("{}.{hint} [{}]", self.0.public(), self.0.code());
-            let result = json!({
-                "resultType": "complete",
-                "content": [{"type": "text", "text": text}],
-                "isError": true,
-                "_meta": {"airside/refusal": {"code": self.0.code()}},
-            });
-            let body = airside_mcp::result_body(id, result.to_string().as_bytes());
-            return (StatusCode::OK, body);
-        }
-        let failure = self.failure();
-        (failure.status(), failure.body(id))
-    }
-
-    fn failure(self) -> Failure {
-        Failure::new(StatusCode::OK, codes::INVALID_PARAMS, self.0)
-    }
-
-    /// Returns the answer to the call `id`.
-    pub(crate) fn answer(self, id: Option<&str>, is_tool: bool) -> Response<Body> {
-        let (status, message) = self.message(id, is_tool);
-        json_response(status, message)
-    }
-}
-
 /// Returns `bytes` with `edits`, whose ranges count from `offset`.
-fn apply(bytes: &Bytes, offset: usize, edits: &[Edit]) -> Bytes {
+pub(crate) fn apply(bytes: &Bytes, offset: usize, edits: &[Edit]) -> Bytes {
     let edits: Vec<_> = edits
         .iter()
         .map(|(range, text)| (offset + range.start..offset + range.end, text.as_bytes()))
