@@ -43,7 +43,7 @@ pub(crate) fn folds() -> Folds {
         .with::<airside_travel::KeyUses>()
         .with::<airside_travel::Settlements>()
         .with::<airside_travel::Travellers>()
-        .with::<airside_gateway::limits::Quotas>()
+        .with::<airside_limits::Quotas>()
         .with::<airside_gateway::approval::Approvals>()
         .with::<airside_inventory::mitigation::Mitigations>()
         .with::<airside_codereview::lot::Lots>()

@@ -26,12 +26,10 @@ use std::{
 
 use airside_archive::Access;
 use airside_firewall::config::Firewall;
-use airside_gateway::{
-    config::{Endpoint, Listen, Recording, Tool, Upstream},
-    limits::{LimitConfig, LimitsConfig},
-};
+use airside_gateway::config::{Endpoint, Listen, Recording, Tool, Upstream};
 use airside_identity::Digest;
 use airside_ledger::conversation::Region;
+use airside_limits::{LimitConfig, LimitsConfig};
 use airside_policy::{Policies, Settings};
 use airside_travel::house::Houses;
 use jiff::tz::TimeZone;

@@ -12,6 +12,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use airside_base::{CallId, TenantId};
 pub use airside_firewall::Hit;
 use airside_ledger::{Draft, DraftError, Kind};
+pub use airside_limits::Limit;
 use serde::{Deserialize, Serialize};
 
 /// An entry of the gateway.
@@ -110,19 +111,6 @@ pub struct Identity<'a> {
     /// What the token permits.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scopes: Vec<Cow<'a, str>>,
-}
-
-/// What a call took of one limit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Limit<'a> {
-    /// Name of the limit.
-    pub limit: Cow<'a, str>,
-    /// What is counted apart, such as `tenant` or `client`; never the value itself.
-    pub key: Cow<'a, str>,
-    /// What the call cost.
-    pub cost: u64,
-    /// What was left after it.
-    pub remaining: u64,
 }
 
 /// The definition of a tool that a call was held to.

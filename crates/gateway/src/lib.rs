@@ -25,7 +25,6 @@ mod faults;
 pub mod federation;
 mod fetch;
 mod head;
-pub mod limits;
 mod listen;
 mod listener;
 mod parting;

@@ -19,6 +19,7 @@ use airside_base::Clock;
 use airside_firewall::{Checked, Firewall};
 use airside_identity::{self as identity, Caller, Identity, PeerCertificate};
 use airside_ledger::AppendError;
+use airside_limits::{After, Aim, Fields, Grip, Limited, Plan};
 use airside_mcp::{
     Body, Call, Era, Failure, Incoming, Limits, ParseError, Revision,
     body::{empty_response, is_event_stream},
@@ -47,7 +48,6 @@ use crate::{
     faults::{self, Rejection},
     federation::{self, Audience, Route, Visit, batch},
     head::Verb,
-    limits::{Fields, Grip, Limited, Plan},
     parting,
     record::{Origin, Record, Recorder},
     snapshot::{Mount, Snapshot},
@@ -271,7 +271,7 @@ impl Visitor {
         let fields = match self.take(&mut record, &permit).await {
             Ok(fields) => fields,
             Err(limited) => {
-                limited.settle(record);
+                record.limited(&limited);
                 let told = limited.result(id.as_deref(), &method, &self.era);
                 return told.ok_or_else(|| Refused::limited(id, &limited));
             }
@@ -316,8 +316,23 @@ impl Visitor {
         let Some(limits) = &self.limits else {
             return Ok(None);
         };
-        let late = limits.admit(&self.caller, &self.headers, permit.value());
-        let late = late.await?;
+        let Outbound { call, route } = permit.value();
+        let late = match call {
+            Some(call) => {
+                let aim = Aim {
+                    server: route.server.as_ref(),
+                    name: route.name.as_deref(),
+                    read_only: route.facts.read_only,
+                };
+                let after = After {
+                    headers: &self.headers,
+                    call,
+                    aim,
+                };
+                limits.admit(&self.caller, after).await?
+            }
+            None => None,
+        };
         let fields = Grip::fields([self.early.as_deref(), late.as_ref()]);
         record.hold(self.early.clone(), late);
         Ok(fields)

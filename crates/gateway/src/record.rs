@@ -26,6 +26,7 @@ use airside_base::{CallId, Clock, OnFailure, ServerId, Supervisor};
 use airside_firewall as firewall;
 use airside_identity::Caller;
 use airside_ledger::{AppendError, Ledger, Place};
+use airside_limits::{Grip, Limited};
 use airside_mcp::{Body, Call};
 use airside_policy::{PolicyId, Risk};
 use http::{Response, StatusCode};
@@ -38,7 +39,6 @@ use crate::{
     access,
     authorization::{Session, Taint},
     event::{self, Completed, Event, Intended, Noted, Outcome, Refused, Subject},
-    limits::Grip,
 };
 
 /// Longest names that are recorded, in characters.
@@ -206,9 +206,20 @@ impl Record {
         }
     }
 
-    /// Ends without an entry: the refusal is counted with others.
-    pub(crate) fn leave(mut self) {
-        self.facts = None;
+    /// A limit has refused the call. Where its refusal is counted with others, this
+    /// ends without an entry.
+    pub(crate) fn limited(mut self, limited: &Limited) {
+        if !limited.has_an_entry() {
+            self.facts = None;
+            return;
+        }
+        self.note(|noted| noted.limits.push(limited.noted()));
+        let failure = limited.failure();
+        let status = match limited.tells_the_model() {
+            true => StatusCode::OK,
+            false => failure.status(),
+        };
+        self.stopped(failure.fault().code(), status);
     }
 
     /// Gives up the room for its end: that of a stream may be days away.
@@ -326,8 +337,10 @@ impl Record {
         let Some(mut facts) = self.facts.take() else {
             return;
         };
-        if let Some(late) = &mut facts.grips.1 {
-            late.ended(end.outcome);
+        if end.outcome == Outcome::Ok
+            && let Some(late) = &mut facts.grips.1
+        {
+            late.earned();
         }
         let noted = facts.take_noted();
         let event = Event::Completed(Completed {

@@ -19,6 +19,7 @@ use std::{
 use airside_base::{Clock, ServerId, TenantId};
 use airside_firewall::{Firewall, config::Spotlight};
 use airside_identity::{Attestation, Caller, Identity};
+use airside_limits::Plan;
 use airside_mcp::Failure;
 use airside_policy::{Action, Contract, Engine, Permit, Policies, Principal, Refusal, Target};
 use airside_transport::{
@@ -37,7 +38,6 @@ use crate::{
     credentials::Credentials,
     federation::{Audience, Endpoint, Item, Peer, Route, Shared},
     head::Gate,
-    limits::Plan,
     tls::{TlsError, client::Client},
     upstream::{Outbound, Status, Upstream},
 };

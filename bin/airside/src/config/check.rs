@@ -145,8 +145,8 @@ fn firewall(source: &Source, config: &Config, list: &mut Vec<Problem>) {
 }
 
 fn limits(source: &Source, config: &Config, list: &mut Vec<Problem>) {
-    use airside_gateway::limits::ConfigError as Error;
-    for (place, error) in airside_gateway::limits::check(&config.limits, &config.limit) {
+    use airside_limits::ConfigError as Error;
+    for (place, error) in airside_limits::check(&config.limits, &config.limit) {
         let mut path = match place {
             Some(index) => vec![Step::Key("limit"), Step::Index(index)],
             None => vec![Step::Key("limits")],

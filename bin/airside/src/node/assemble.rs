@@ -4,11 +4,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use airside_base::{Clock, Fault, Kind, Supervisor};
 use airside_firewall::Firewall;
-use airside_gateway::{
-    BuildError, Parts, Rules, Shared, Snapshot,
-    limits::{self, Counters, Ground, Plan},
-};
+use airside_gateway::{BuildError, Parts, Rules, Shared, Snapshot};
 use airside_ledger::Ledger;
+use airside_limits::{self as limits, Counters, Ground, Plan};
 use airside_mcp::Local;
 
 use crate::{

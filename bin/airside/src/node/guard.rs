@@ -20,13 +20,13 @@ use airside_gateway::{
     Shared, Snapshot,
     barrier::{Barred, Barrier, Barriers},
     config::{Label, Network, Tool, Upstream},
-    limits::Counters,
 };
 use airside_inventory::{
     event::Event,
     mitigation::{Measure, Mitigation, Mitigations},
 };
 use airside_ledger::{AppendError, Batch, Entry, Follower, Ledger, Schema as _, Table, TableError};
+use airside_limits::Counters;
 
 use crate::{
     config::Config,

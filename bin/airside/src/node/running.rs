@@ -20,9 +20,10 @@ use airside_api::{Callers, Persons, wire};
 use airside_base::{Clock, Fault, Kind, NodeId, Supervisor, TenantId, Timestamp};
 use airside_evals::history;
 use airside_flights::{Airline, Flights};
-use airside_gateway::{HttpFetch, Shared, Snapshot, approval::Desk, limits::Counters};
+use airside_gateway::{HttpFetch, Shared, Snapshot, approval::Desk};
 use airside_identity::{ApiKeyConfig, Digest, Identity, Outside};
 use airside_ledger::Ledger;
+use airside_limits::Counters;
 use airside_mcp::Local;
 use airside_supply::{
     intake::Intake,

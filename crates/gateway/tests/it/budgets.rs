@@ -2,12 +2,12 @@
 
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
-use airside_gateway::limits::Counters;
+use airside_limits::Counters;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use airside_gateway::limits::{StoreOptions, Time};
+use airside_limits::{StoreOptions, Time};
 use airside_testkit::redis::Server;
 
 use crate::harness::{Act, House, call, headers, request};

@@ -14,15 +14,14 @@ use std::{
 use airside_base::{Clock, OnFailure, Supervisor, SystemClock, TenantId, VirtualClock};
 use airside_firewall::Firewall;
 use airside_gateway::{
-    HttpFetch, Parts, Rules, Shared, Snapshot, State,
-    approval::Desk,
-    config,
-    contracts::Contracts,
-    limits::{self, Counters, Ground, LimitConfig, LimitsConfig, Plan, StoreOptions},
+    HttpFetch, Parts, Rules, Shared, Snapshot, State, approval::Desk, config, contracts::Contracts,
     serve,
 };
 use airside_identity::{Identity, Outside};
 use airside_ledger::{Entry, Ledger, stores::memory::Memory};
+use airside_limits::{
+    self as limits, Counters, Ground, LimitConfig, LimitsConfig, Plan, StoreOptions,
+};
 use airside_mcp::{Body, BoxError, Incoming, Limits, body};
 use airside_policy::{Policies, Settings, Source};
 use arc_swap::ArcSwap;

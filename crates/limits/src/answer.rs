@@ -7,17 +7,16 @@ use airside_policy::limit::{Answer, Excess, Level};
 use http::{Response, StatusCode};
 use serde_json::json;
 
-use super::{grip::Fields, plan::Compiled};
-use crate::{event, record::Record};
+use crate::{Limit, grip::Fields, plan::Compiled};
 
 /// A call that a limit refused.
 #[derive(Debug)]
-pub(crate) struct Limited {
-    pub(super) rule: Arc<Compiled>,
-    pub(super) level: Level,
-    pub(super) cost: u32,
+pub struct Limited {
+    pub(crate) rule: Arc<Compiled>,
+    pub(crate) level: Level,
+    pub(crate) cost: u32,
     /// Whether the refusal gets an entry of its own; else it is counted.
-    pub(super) own_entry: bool,
+    pub(crate) own_entry: bool,
 }
 
 impl Limited {
@@ -29,7 +28,8 @@ impl Limited {
     }
 
     /// Returns the answer as a JSON-RPC error.
-    pub(crate) fn failure(&self) -> Failure {
+    #[must_use]
+    pub fn failure(&self) -> Failure {
         let code = match self.rule.rule.answer {
             // A tool result needs a call; without one this is as good.
             Answer::Http | Answer::ToolResult => codes::EXHAUSTED,
@@ -43,43 +43,33 @@ impl Limited {
     }
 
     /// Returns the fields of the answer.
-    pub(crate) fn fields(&self) -> Fields {
+    #[must_use]
+    pub fn fields(&self) -> Fields {
         Fields::of(&self.rule, self.level)
     }
 
-    /// Ends the record of the call, or leaves it to those that are counted.
-    pub(crate) fn settle(&self, mut record: Record) {
-        if !self.own_entry {
-            return record.leave();
-        }
-        record.note(|noted| {
-            noted.limits.push(event::Limit {
-                limit: self.rule.rule.name.to_string().into(),
-                key: self.rule.classes.clone().into(),
-                cost: u64::from(self.cost),
-                remaining: self.level.remaining,
-            });
-        });
-        let failure = self.failure();
-        let status = match self.tells_the_model() {
-            true => StatusCode::OK,
-            false => failure.status(),
-        };
-        record.stopped(failure.fault().code(), status);
+    /// Returns whether the refusal gets an entry of its own; else it is counted.
+    #[must_use]
+    pub fn has_an_entry(&self) -> bool {
+        self.own_entry
     }
 
-    fn tells_the_model(&self) -> bool {
+    /// Returns what the record of the call says of the limit.
+    #[must_use]
+    pub fn noted(&self) -> Limit<'static> {
+        self.rule.noted(self.cost, self.level)
+    }
+
+    /// Returns whether the model hears of it, as a result of the tool.
+    #[must_use]
+    pub fn tells_the_model(&self) -> bool {
         self.rule.rule.answer == Answer::ToolResult
     }
 
     /// Returns the answer to call `id` as a tool result that is an error, if that is
     /// what the rule asks for.
-    pub(crate) fn result(
-        &self,
-        id: Option<&str>,
-        method: &str,
-        era: &Era,
-    ) -> Option<Response<Body>> {
+    #[must_use]
+    pub fn result(&self, id: Option<&str>, method: &str, era: &Era) -> Option<Response<Body>> {
         let id = id.filter(|_| self.tells_the_model() && method == "tools/call")?;
         let excess = self.excess();
         let wait_ms = u64::try_from(excess.wait().as_millis()).unwrap_or(u64::MAX);

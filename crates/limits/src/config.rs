@@ -15,7 +15,7 @@ use airside_policy::limit::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Rate, StoreOptions};
+use crate::{Rate, StoreOptions};
 
 /// Longest name of a limit, in bytes.
 const MAX_NAME: usize = 40;

@@ -5,58 +5,55 @@ use std::sync::Arc;
 use airside_policy::limit::{Held, Level, Looks};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{plan::Compiled, service::Counters};
-use crate::event::{self, Outcome};
+use crate::{Limit, plan::Compiled, service::Counters};
 
 static RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 static RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 /// What a call holds: places among those under way, and what it will have earned.
 #[derive(Debug, Default)]
-pub(crate) struct Grip {
+pub struct Grip {
     /// Given back when this is dropped.
-    pub(super) held: Vec<Held>,
-    pub(super) taken: Vec<Taken>,
-    pub(super) earns: Vec<Earns>,
+    pub(crate) held: Vec<Held>,
+    pub(crate) taken: Vec<Taken>,
+    pub(crate) earns: Vec<Earns>,
 }
 
 /// Units that a call took.
 #[derive(Debug)]
-pub(super) struct Taken {
-    pub(super) rule: Arc<Compiled>,
-    pub(super) cost: u32,
-    pub(super) level: Level,
+pub(crate) struct Taken {
+    pub(crate) rule: Arc<Compiled>,
+    pub(crate) cost: u32,
+    pub(crate) level: Level,
 }
 
 /// Looks that a call earns if it succeeds.
 #[derive(Debug)]
-pub(super) struct Earns {
-    pub(super) limits: Arc<Counters>,
-    pub(super) rule: Arc<Compiled>,
-    pub(super) key: String,
-    pub(super) looks: Looks,
+pub(crate) struct Earns {
+    pub(crate) limits: Arc<Counters>,
+    pub(crate) rule: Arc<Compiled>,
+    pub(crate) key: String,
+    pub(crate) looks: Looks,
 }
 
 /// The fields of an answer that say what is left (draft-ietf-httpapi-ratelimit-headers-10).
 #[derive(Debug, Clone)]
-pub(crate) struct Fields {
+pub struct Fields {
     policy: HeaderValue,
     state: HeaderValue,
 }
 
 impl Grip {
     /// Returns what the record of the call says of limits.
-    pub(crate) fn noted(&self) -> impl Iterator<Item = event::Limit<'static>> + '_ {
-        self.taken.iter().map(|taken| event::Limit {
-            limit: taken.rule.rule.name.to_string().into(),
-            key: taken.rule.classes.clone().into(),
-            cost: u64::from(taken.cost),
-            remaining: taken.level.remaining,
-        })
+    pub fn noted(&self) -> impl Iterator<Item = Limit<'static>> + '_ {
+        self.taken
+            .iter()
+            .map(|taken| taken.rule.noted(taken.cost, taken.level))
     }
 
     /// Returns the fields for the budget of which the smallest part is left.
-    pub(crate) fn fields(grips: [Option<&Self>; 2]) -> Option<Fields> {
+    #[must_use]
+    pub fn fields(grips: [Option<&Self>; 2]) -> Option<Fields> {
         let taken = grips.into_iter().flatten().flat_map(|grip| &grip.taken);
         let part = |taken: &&Taken| {
             let most = taken.rule.rule.most().max(1);
@@ -66,24 +63,22 @@ impl Grip {
         Some(Fields::of(&tightest.rule, tightest.level))
     }
 
-    /// The call has ended.
-    pub(crate) fn ended(&mut self, outcome: Outcome) {
+    /// The call has succeeded: what it earns is earned.
+    pub fn earned(&mut self) {
         for earns in self.earns.drain(..) {
-            if outcome == Outcome::Ok {
-                let Earns {
-                    limits,
-                    rule,
-                    key,
-                    looks,
-                } = earns;
-                limits.earn(&rule.rule.name, &key, looks);
-            }
+            let Earns {
+                limits,
+                rule,
+                key,
+                looks,
+            } = earns;
+            limits.earn(&rule.rule.name, &key, looks);
         }
     }
 }
 
 impl Fields {
-    pub(super) fn of(rule: &Compiled, level: Level) -> Self {
+    pub(crate) fn of(rule: &Compiled, level: Level) -> Self {
         let (name, remaining) = (&rule.rule.name, level.remaining);
         // A name is plain and numbers are digits: a structured field (RFC 9651).
         let state = match level.reset_s() {
@@ -98,7 +93,7 @@ impl Fields {
     }
 
     /// Puts them into `headers`.
-    pub(crate) fn put(self, headers: &mut HeaderMap) {
+    pub fn put(self, headers: &mut HeaderMap) {
         headers.insert(&RATE_LIMIT_POLICY, self.policy);
         headers.insert(&RATE_LIMIT, self.state);
     }

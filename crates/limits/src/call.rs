@@ -9,13 +9,12 @@
 
 use std::borrow::Cow;
 
+use airside_base::ServerId;
 use airside_identity::{Caller, CallerKind};
 use airside_mcp::{Call, header, raw};
 use airside_policy::limit::Class;
 use aws_lc_rs::digest::{Context, SHA256};
 use http::HeaderMap;
-
-use crate::federation::Route;
 
 /// Longest value that stands for itself, in bytes.
 const MAX_VALUE: usize = 96;
@@ -31,11 +30,25 @@ pub(crate) struct Scene<'a> {
 }
 
 /// What is known of a call after routing.
-#[derive(Clone, Copy)]
-pub(crate) struct After<'a> {
-    pub(crate) headers: &'a HeaderMap,
-    pub(crate) call: &'a Call,
-    pub(crate) route: &'a Route,
+#[derive(Debug, Clone, Copy)]
+pub struct After<'a> {
+    /// Fields of its request.
+    pub headers: &'a HeaderMap,
+    /// What is said.
+    pub call: &'a Call,
+    /// Where it goes.
+    pub aim: Aim<'a>,
+}
+
+/// Where a call goes.
+#[derive(Debug, Clone, Copy)]
+pub struct Aim<'a> {
+    /// The server; none where several are asked.
+    pub server: Option<&'a ServerId>,
+    /// What is called, by the server's own name.
+    pub name: Option<&'a str>,
+    /// Whether it is known to change nothing.
+    pub read_only: bool,
 }
 
 impl<'a> Scene<'a> {
@@ -43,7 +56,7 @@ impl<'a> Scene<'a> {
     pub(crate) fn tool(&self) -> Option<&'a str> {
         let after = self.after?;
         match after.call.method() {
-            "tools/call" => after.route.name.as_deref(),
+            "tools/call" => after.aim.name,
             _ => None,
         }
     }
@@ -71,7 +84,7 @@ impl<'a> Scene<'a> {
             Class::Session => self.session(),
             Class::Tool => word(self.tool().unwrap_or(NONE)),
             Class::Upstream => {
-                let server = after.and_then(|after| after.route.server.as_ref());
+                let server = after.and_then(|after| after.aim.server);
                 server.map_or(NONE, |server| server.as_str()).into()
             }
             Class::Market => {
@@ -187,17 +200,18 @@ mod tests {
         let Incoming::Request(call) = parsed else {
             panic!("a request");
         };
-        let route = Route {
-            name: call.name().map(Into::into),
-            ..Route::to("hotels".parse().unwrap())
-        };
+        let server = "hotels".parse().unwrap();
         let headers = HeaderMap::new();
         let scene = Scene {
             caller,
             after: Some(After {
                 headers: &headers,
                 call: &call,
-                route: &route,
+                aim: Aim {
+                    server: Some(&server),
+                    name: call.name(),
+                    read_only: false,
+                },
             }),
         };
         assert_eq!(scene.key(classes, Some("country")), expected);

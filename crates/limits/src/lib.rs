@@ -27,17 +27,17 @@ mod service;
 mod shared;
 mod usage;
 
+pub use answer::Limited;
+pub use call::{After, Aim};
 pub use config::{
     Answer, Error as ConfigError, LimitConfig, LimitsConfig, LookToBook, Per, Quota, StoreConfig,
     Time, Tools, check, compile,
 };
-pub use event::Event;
+pub use event::{Event, Limit};
+pub use grip::{Fields, Grip};
 pub use plan::Plan;
 pub use quotas::{QuotaUse, Quotas};
 pub use rate::Rate;
 pub use service::{Counters, Ground, OpenError};
 pub use shared::{StoreError, StoreOptions};
 pub use usage::Usage;
-
-pub(crate) use answer::Limited;
-pub(crate) use grip::{Fields, Grip};

@@ -21,6 +21,19 @@ pub enum Event<'a> {
     Store(Store<'a>),
 }
 
+/// What a call took of one limit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limit<'a> {
+    /// Name of the limit.
+    pub limit: Cow<'a, str>,
+    /// What is counted apart, such as `tenant` or `client`; never the value itself.
+    pub key: Cow<'a, str>,
+    /// What the call cost.
+    pub cost: u64,
+    /// What was left after it.
+    pub remaining: u64,
+}
+
 /// `limit.reached`, version 1.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reached<'a> {
@@ -88,9 +101,9 @@ pub struct Store<'a> {
 }
 
 const REACHED: Kind = Kind::new("limit.reached");
-pub(super) const COUNTED: Kind = Kind::new("quota.counted");
-pub(super) const CLOSED: Kind = Kind::new("quota.closed");
-pub(super) const RESET: Kind = Kind::new("limit.reset");
+pub(crate) const COUNTED: Kind = Kind::new("quota.counted");
+pub(crate) const CLOSED: Kind = Kind::new("quota.closed");
+pub(crate) const RESET: Kind = Kind::new("limit.reset");
 const AWAY: Kind = Kind::new("limit.store_away");
 const BACK: Kind = Kind::new("limit.store_back");
 

@@ -8,7 +8,7 @@ use airside_policy::limit::{
     Ask, Counter as _, Entry, Gauges, Held, Key, Level, Looks, Measure, Memory, Now, Taking,
 };
 
-use super::{
+use crate::{
     LimitsConfig,
     event::{Event, Reached, Reset, Store},
     quotas::Keeper,
@@ -203,7 +203,7 @@ impl Counters {
         }
     }
 
-    pub(super) fn now(&self) -> Now {
+    pub(crate) fn now(&self) -> Now {
         let monotonic = self.clock.monotonic().as_nanos();
         Now {
             monotonic_ns: u64::try_from(monotonic).unwrap_or(u64::MAX),
@@ -211,18 +211,18 @@ impl Counters {
         }
     }
 
-    pub(super) fn take<'a>(&'a self, asks: &'a [Ask<'a>], now: Now) -> Taking<'a> {
+    pub(crate) fn take<'a>(&'a self, asks: &'a [Ask<'a>], now: Now) -> Taking<'a> {
         match &self.shared {
             Some(shared) => shared.take(asks, now),
             None => self.memory.take(asks, now),
         }
     }
 
-    pub(super) fn hold(&self, rule: &str, key: &str, most: u32) -> Option<Held> {
+    pub(crate) fn hold(&self, rule: &str, key: &str, most: u32) -> Option<Held> {
         self.gauges.hold(Key { rule, text: key }, most)
     }
 
-    pub(super) fn earn(&self, rule: &str, key: &str, looks: Looks) {
+    pub(crate) fn earn(&self, rule: &str, key: &str, looks: Looks) {
         let now = self.now();
         let Some(shared) = self.shared.clone() else {
             return self.memory.credit(Key { rule, text: key }, looks, 1, now);
@@ -239,22 +239,22 @@ impl Counters {
             .spawn("earn searches", OnFailure::Log, earning);
     }
 
-    pub(super) fn entries(&self) -> Vec<Entry> {
+    pub(crate) fn entries(&self) -> Vec<Entry> {
         self.memory.entries()
     }
 
     /// Returns what the store had left of keys that this node asked it for.
-    pub(super) fn levels(&self) -> Vec<(String, String, Level)> {
+    pub(crate) fn levels(&self) -> Vec<(String, String, Level)> {
         let levels = self.shared.as_ref().map(|shared| shared.levels(self.now()));
         levels.unwrap_or_default()
     }
 
-    pub(super) fn held(&self) -> Vec<(String, String, u32)> {
+    pub(crate) fn held(&self) -> Vec<(String, String, u32)> {
         self.gauges.held()
     }
 
     /// Counts a refusal; returns whether it is to have an entry of its own.
-    pub(super) fn refused(&self, tenant: &TenantId, rule: &str, key: &str, may: bool) -> bool {
+    pub(crate) fn refused(&self, tenant: &TenantId, rule: &str, key: &str, may: bool) -> bool {
         self.refusals
             .add((tenant, rule, key), self.clock.now(), may)
     }
@@ -264,7 +264,7 @@ impl Counters {
     /// # Errors
     ///
     /// When nothing is known of such a key, or the reason cannot be recorded.
-    pub(super) async fn reset(
+    pub(crate) async fn reset(
         &self,
         key: Key<'_>,
         measure: Measure,
@@ -300,7 +300,7 @@ impl Counters {
 }
 
 /// Nothing is known of a limit or a key.
-pub(super) fn unknown() -> Fault {
+pub(crate) fn unknown() -> Fault {
     Fault::new(
         Kind::NotFound,
         "GW-070",

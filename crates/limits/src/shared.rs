@@ -28,7 +28,7 @@ use airside_policy::limit::{
 
 pub use self::link::Error as StoreError;
 use self::link::{Change, Link, Links, Place};
-use super::{config::Time, quotas::QuotaUse};
+use crate::{config::Time, quotas::QuotaUse};
 
 /// Part of the burst that is taken ahead at most.
 const PORTION: u32 = 32;
@@ -121,7 +121,7 @@ struct Question {
 }
 
 impl Shared {
-    pub(super) fn new(
+    pub(crate) fn new(
         options: &StoreOptions,
         memory: Arc<Memory>,
         max_keys: usize,
@@ -137,12 +137,12 @@ impl Shared {
     }
 
     /// Returns whether the store can be asked.
-    pub(super) fn is_there(&self) -> bool {
+    pub(crate) fn is_there(&self) -> bool {
         self.links.present().is_some()
     }
 
     /// Keeps the connection until `supervisor` stops.
-    pub(super) async fn keep(
+    pub(crate) async fn keep(
         &self,
         clock: &dyn Clock,
         supervisor: &Supervisor,
@@ -157,12 +157,12 @@ impl Shared {
     }
 
     /// Forgets what came to rest.
-    pub(super) fn sweep(&self, now: Now) {
+    pub(crate) fn sweep(&self, now: Now) {
         self.ahead.sweep(|ahead| ahead.is_at_rest(now));
     }
 
     /// Makes the store count at least what the ledger has of quotas.
-    pub(super) async fn raise(&self, totals: &[QuotaUse]) {
+    pub(crate) async fn raise(&self, totals: &[QuotaUse]) {
         let Some(link) = self.links.present() else {
             return;
         };
@@ -184,7 +184,7 @@ impl Shared {
     }
 
     /// Returns whether the store or this node knows anything of `key`.
-    pub(super) async fn knows(&self, key: Key<'_>, measure: Measure) -> bool {
+    pub(crate) async fn knows(&self, key: Key<'_>, measure: Measure) -> bool {
         self.memory.knows(key) || self.count("EXISTS", key, measure).await
     }
 
@@ -207,7 +207,7 @@ impl Shared {
     }
 
     /// Returns what the store had left of the keys that this node has asked for.
-    pub(super) fn levels(&self, now: Now) -> Vec<(String, String, Level)> {
+    pub(crate) fn levels(&self, now: Now) -> Vec<(String, String, Level)> {
         let mut levels = Vec::new();
         self.ahead.each(|key, ahead| {
             if let Some(level) = ahead.level {

@@ -2,7 +2,7 @@
 
 use airside_policy::limit::{Cell, Kind, Measure};
 
-use super::{
+use crate::{
     plan::{Compiled, Plan},
     quotas::tenant_of,
 };

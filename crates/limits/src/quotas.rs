@@ -13,7 +13,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use futures_util::{StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 
-use super::event::{CLOSED, COUNTED, Closed, Counted, Event, RESET, Reset};
+use crate::event::{CLOSED, COUNTED, Closed, Counted, Event, RESET, Reset};
 
 /// Keys whose use is written at the same time.
 const AT_ONCE: usize = 32;
@@ -100,7 +100,7 @@ fn document(limit: &str, key: &str) -> String {
 }
 
 /// Returns the tenant that a key belongs to: the one that it names, else the default.
-pub(super) fn tenant_of(key: &str) -> TenantId {
+pub(crate) fn tenant_of(key: &str) -> TenantId {
     let named = key.strip_prefix("tenant=");
     let name = named.and_then(|rest| rest.split(' ').next());
     name.and_then(|name| name.parse().ok()).unwrap_or_default()
@@ -108,25 +108,25 @@ pub(super) fn tenant_of(key: &str) -> TenantId {
 
 /// Brings counters and ledger together.
 #[derive(Debug)]
-pub(super) struct Keeper {
+pub(crate) struct Keeper {
     ledger: Ledger,
     table: Table<Quotas>,
 }
 
 impl Keeper {
-    pub(super) fn new(ledger: Ledger) -> Self {
+    pub(crate) fn new(ledger: Ledger) -> Self {
         Self {
             table: Table::new(ledger.clone()),
             ledger,
         }
     }
 
-    pub(super) fn ledger(&self) -> &Ledger {
+    pub(crate) fn ledger(&self) -> &Ledger {
         &self.ledger
     }
 
     /// Takes over what was used before this process began.
-    pub(super) async fn load(&self, memory: &Memory, now: Now) -> Result<(), TableError> {
+    pub(crate) async fn load(&self, memory: &Memory, now: Now) -> Result<(), TableError> {
         let heads = self.ledger.heads().await.map_err(TableError::Read)?;
         for (tenant, _) in heads {
             let mut after = String::new();
@@ -167,7 +167,7 @@ impl Keeper {
 
     /// Writes what was used since the last time, and ends periods that are over.
     /// Returns what all nodes together have used of the keys that were written.
-    pub(super) async fn save(&self, memory: &Memory, now: Now) -> Vec<QuotaUse> {
+    pub(crate) async fn save(&self, memory: &Memory, now: Now) -> Vec<QuotaUse> {
         let unsaved = stream::iter(memory.unsaved());
         let written = unsaved.map(|entry| self.count(entry, memory, now));
         let written = written.buffer_unordered(AT_ONCE);
@@ -218,7 +218,7 @@ impl Keeper {
     }
 
     /// Appends `event` and folds it into its document, which is returned.
-    pub(super) async fn change(
+    pub(crate) async fn change(
         &self,
         limit: &str,
         key: &str,

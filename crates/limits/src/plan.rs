@@ -5,21 +5,20 @@ use std::sync::Arc;
 use airside_base::Fault;
 use airside_identity::Caller;
 use airside_policy::limit::{Ask, Decision, Key, Kind, Level, Now, Rule, Subject, Target};
-use http::{HeaderMap, HeaderValue};
+use http::HeaderValue;
 
-use super::{
+use crate::{
+    Limit,
     answer::Limited,
     call::{After, Scene},
     grip::{Earns, Grip, Taken},
     quotas::tenant_of,
     service::{Counters, unknown},
 };
-use crate::upstream::Outbound;
-
 /// The limits of one configuration.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    pub(super) limits: Arc<Counters>,
+    pub(crate) limits: Arc<Counters>,
     early: Arc<[Arc<Compiled>]>,
     late: Arc<[Arc<Compiled>]>,
 }
@@ -27,11 +26,11 @@ pub struct Plan {
 /// A rule and what its answers say.
 #[derive(Debug)]
 pub(crate) struct Compiled {
-    pub(super) rule: Rule,
+    pub(crate) rule: Rule,
     /// `RateLimit-Policy`.
-    pub(super) policy: HeaderValue,
+    pub(crate) policy: HeaderValue,
     /// What tells its keys apart, in words.
-    pub(super) classes: String,
+    pub(crate) classes: String,
 }
 
 impl Compiled {
@@ -62,6 +61,18 @@ impl Compiled {
     }
 }
 
+impl Compiled {
+    /// Returns what a record says of `cost` units that were asked of it.
+    pub(crate) fn noted(&self, cost: u32, level: Level) -> Limit<'static> {
+        Limit {
+            limit: self.rule.name.to_string().into(),
+            key: self.classes.clone().into(),
+            cost: u64::from(cost),
+            remaining: level.remaining,
+        }
+    }
+}
+
 impl Plan {
     /// Returns the plan of `rules`, which are counted by `limits`.
     #[must_use]
@@ -75,7 +86,7 @@ impl Plan {
         }
     }
 
-    pub(super) fn rules(&self) -> impl Iterator<Item = &Arc<Compiled>> {
+    pub(crate) fn rules(&self) -> impl Iterator<Item = &Arc<Compiled>> {
         self.early.iter().chain(self.late.iter())
     }
 
@@ -105,7 +116,7 @@ impl Plan {
     /// # Errors
     ///
     /// When a budget is used up; nothing was taken then.
-    pub(crate) async fn enter(&self, caller: &Caller) -> Result<Option<Arc<Grip>>, Limited> {
+    pub async fn enter(&self, caller: &Caller) -> Result<Option<Arc<Grip>>, Limited> {
         if self.early.is_empty() {
             return Ok(None);
         }
@@ -122,23 +133,10 @@ impl Plan {
     /// # Errors
     ///
     /// When a budget is used up; nothing was taken then.
-    pub(crate) async fn admit(
-        &self,
-        caller: &Caller,
-        headers: &HeaderMap,
-        outbound: &Outbound,
-    ) -> Result<Option<Grip>, Limited> {
-        let Some(call) = &outbound.call else {
-            return Ok(None);
-        };
+    pub async fn admit(&self, caller: &Caller, after: After<'_>) -> Result<Option<Grip>, Limited> {
         if self.late.is_empty() {
             return Ok(None);
         }
-        let after = After {
-            headers,
-            call,
-            route: &outbound.route,
-        };
         let scene = Scene {
             caller,
             after: Some(after),
@@ -256,8 +254,8 @@ impl Plan {
         }
         rule.rule.selects.aims_at(&Target {
             tool,
-            read_only: after.route.facts.read_only,
-            upstream: after.route.server.as_ref().map(|server| server.as_str()),
+            read_only: after.aim.read_only,
+            upstream: after.aim.server.map(|server| server.as_str()),
         })
     }
 
