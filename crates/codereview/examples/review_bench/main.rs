@@ -7,6 +7,8 @@
 //! * `same PLACES OTHER`: how much of what another engine found (semgrep's JSON) is in PLACES.
 //! * `agree TREE JSCPD PMD…`: how many of the lines that both other programs call copies are
 //!   copies to us, from their reports (JSON, and XML of CPD for each language).
+//! * `found TREE…`: what the rules find, one finding a line; `labels FILE TREE…`: how many of
+//!   them are right, by rule, once FILE holds such lines with a verdict in front.
 //! * `rules RULES`: prints the rules as another engine reads them (semgrep).
 #![expect(
     clippy::print_stdout,
@@ -15,6 +17,7 @@
 )]
 
 mod agree;
+mod labels;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -49,11 +52,13 @@ fn main() -> ExitCode {
             print(&report, Rules::builtin().len());
         }),
         ["agree", tree, jscpd, pmd @ ..] => agree::print(tree, Path::new(jscpd), pmd),
+        ["found", trees @ ..] => labels::list(trees),
+        ["labels", verdicts, trees @ ..] => labels::judge(Path::new(verdicts), trees),
         ["same", places, other] => same(Path::new(places), Path::new(other)),
         ["copies", tree] => run(tree, Part::Copies, &Rules::default()).map(|report| {
             print(&report, 0);
         }),
-        _ => Err("review_bench patterns|taint|copies|rules|same|agree …".to_owned()),
+        _ => Err("review_bench patterns|taint|copies|found|labels|rules|same|agree …".to_owned()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
