@@ -8,12 +8,15 @@
 //! * A value is `proven` only if every step of its way was read: a tool's argument, calls
 //!   whose function is known, assignments. Everything else is at most `likely`.
 
+mod arrive;
 mod call;
 mod codec;
+mod entrance;
 mod entry;
 mod evaluate;
 mod guard;
 pub(crate) mod ir;
+mod known;
 mod link;
 mod lower;
 pub(crate) mod memory;

@@ -18,13 +18,16 @@ struct Count {
     unread: usize,
 }
 
-/// Prints what the rules find, one finding a line, as [`judge`] reads it back once a verdict
-/// stands before it.
+/// Prints what the rules find, one finding a line with its way at the end, as [`judge`] reads
+/// it back once a verdict stands in front.
 pub(super) fn list(trees: &[&str]) -> Result<(), String> {
     let rules = Rules::builtin();
     for tree in trees {
         for one in found(tree, &rules)? {
-            println!("?\t{}\t{}", key(tree, &one), one.what.message);
+            let steps = one.trace.iter();
+            let steps = steps.map(|step| format!("{}:{} {}", step.path, step.line, step.what));
+            let way: Vec<String> = steps.collect();
+            println!("?\t{}\t{}", key(tree, &one), way.join(" > "));
         }
     }
     Ok(())
@@ -80,7 +83,11 @@ pub(super) fn judge(labels: &Path, trees: &[&str]) -> Result<(), String> {
         } = count;
         println!("| {certainty} | {rule} | {right} | {wrong} | {unread} | {precision} |");
     }
-    println!("\n{} verdicts, {} of them of findings that are gone", verdicts.len(), verdicts.len() - met);
+    println!(
+        "\n{} verdicts, {} of them of findings that are gone",
+        verdicts.len(),
+        verdicts.len() - met
+    );
     Ok(())
 }
 

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use super::{
+    entrance::is_bounded,
     entry,
     evaluate::{Frame, Hit, key},
     guard,
     ir::{Call, Expression, Name},
+    known,
     value::{ALL, FunctionId, Origin, Standing, Taint, Value, Way},
 };
-use crate::rules::{Shape, Sink};
 
 /// Calls that give a text made of their arguments.
 const FORMATS: [&str; 9] = [
@@ -73,6 +74,7 @@ impl Frame<'_> {
             let rest = values.split_off(at + 1);
             return self.apply(inner, call, &rest, &[]);
         }
+        self.put_in(call, last, &values);
         self.arrive(call, before, last, &callee, &values);
         let classes = self
             .program
@@ -82,6 +84,11 @@ impl Frame<'_> {
             return Value::clean();
         }
         let names: Vec<Option<Name>> = call.arguments.iter().map(|one| one.name.clone()).collect();
+        if callee.function.is_none()
+            && let Some(given) = self.any_of(call, &callee, &values, &names)
+        {
+            return given;
+        }
         let given = match callee.function {
             Some(id) if id.0 == self.unit && self.program.function(id).is_inner => {
                 self.run_closure(id.1 as usize, values.clone(), &[])
@@ -93,6 +100,86 @@ impl Frame<'_> {
         match guard::is_check(last) {
             true => given.cleaned(guard::cleans(self.program.rules, last)),
             false => given,
+        }
+    }
+
+    /// A call of one of several functions that stand in a table: `handlers[name](input)`.
+    fn any_of(
+        &mut self,
+        call: &Call,
+        callee: &Value,
+        values: &[Value],
+        names: &[Option<Name>],
+    ) -> Option<Value> {
+        /// Functions of a table that are followed.
+        const MOST: usize = 64;
+        let functions: Vec<FunctionId> = callee
+            .items
+            .iter()
+            .flat_map(|items| items.iter())
+            .filter_map(|one| one.function)
+            .take(MOST)
+            .collect();
+        if functions.is_empty() {
+            return None;
+        }
+        let given = functions.into_iter().map(|id| {
+            let is_inner = id.0 == self.unit && self.program.function(id).is_inner;
+            match is_inner {
+                true => self.run_closure(id.1 as usize, values.to_vec(), &[]),
+                false => self.apply(id, call, values, names),
+            }
+        });
+        Some(Value::either(given.collect()))
+    }
+
+    /// What is put into a list, a builder or a structure is in it from now on.
+    fn put_in(&mut self, call: &Call, last: &str, values: &[Value]) {
+        /// Items of a list that are told apart.
+        const MOST: usize = 64;
+        if let Some(at) = known::fills(last)
+            && let Some(Expression::Name(name)) = call.arguments.get(at).map(|one| &one.value)
+        {
+            let mut taints: Vec<Taint> = values.iter().flat_map(Value::all_taints).collect();
+            if let Expression::Member(object, _) = &call.callee {
+                taints.extend(self.evaluate(object).taints);
+            }
+            if let Some(holder) = self.names.get_mut(name) {
+                taints.iter().for_each(|taint| holder.add(taint));
+            }
+            return;
+        }
+        let Expression::Member(object, _) = &call.callee else {
+            return;
+        };
+        let Some(holder) = key(object).and_then(|name| self.names.get_mut(&*name)) else {
+            return;
+        };
+        if !known::puts(last) || holder.function.is_some() {
+            return;
+        }
+        let items = holder.items.as_ref().map(|items| items.to_vec());
+        let taints: Vec<Taint> = values.iter().flat_map(Value::all_taints).collect();
+        match items {
+            Some(mut items) if items.len() < MOST => {
+                for value in values {
+                    match (&value.items, last) {
+                        (Some(inner), "extend" | "addAll" | "push") => {
+                            items.extend(inner.iter().cloned());
+                        }
+                        _ => items.push(value.clone()),
+                    }
+                }
+                let mut all = Value::mix(&items);
+                all.path = holder.path.take();
+                *holder = all.holding(None, Some(items));
+            }
+            _ => {
+                for mut taint in taints {
+                    taint.is_joined |= last == "push_str" || last == "append";
+                    holder.add(&taint);
+                }
+            }
         }
     }
 
@@ -117,7 +204,11 @@ impl Frame<'_> {
         let mut value = if FORMATS.contains(&last) {
             let mut parts = Vec::new();
             if let Expression::Member(object, _) = &call.callee {
-                parts.push(self.evaluate(object));
+                let object = self.evaluate(object);
+                match (&object.items, last) {
+                    (Some(items), "join") => parts.extend(items.iter().cloned()),
+                    _ => parts.push(object),
+                }
             }
             for value in values {
                 match (&value.items, last) {
@@ -138,7 +229,8 @@ impl Frame<'_> {
                 ..Value::default()
             }];
             // A method of a value gives something of it; other calls are guessed at.
-            let is_method = !callee.taints.is_empty();
+            let (before, _) = split(path);
+            let is_method = !callee.taints.is_empty() || known::passes(before, last);
             for value in values {
                 let value = Value {
                     taints: value.all_taints(),
@@ -149,13 +241,74 @@ impl Frame<'_> {
             }
             let mut value = Value::mix(&parts);
             value.standing = Standing::Unknown;
+            if last == "append" && path == "append" {
+                value.items = appended(values);
+            }
             value
         };
+        if let Some(checked) = self.by_schema(call, last, values) {
+            return checked;
+        }
         if entry::is_source(&format!("{path}.")) {
             value.taints.clear();
         }
         value.path = result.or(value.path);
         value
+    }
+
+    /// What `schema.parse(input)` gives: members that the schema bounds are clean.
+    fn by_schema(&mut self, call: &Call, last: &str, values: &[Value]) -> Option<Value> {
+        let Expression::Member(object, _) = &call.callee else {
+            return None;
+        };
+        if last == "object"
+            && let [schema] = values
+        {
+            // `z.object({…})` is known by its members.
+            schema.fields.as_ref()?;
+            return Some(Value {
+                path: Some(Arc::from("schema()")),
+                ..schema.clone()
+            });
+        }
+        let schema = self.evaluate(object);
+        let is_same = matches!(
+            last,
+            "strict" | "passthrough" | "strip" | "refine" | "superRefine" | "describe" | "optional"
+        );
+        if is_same && schema.path.as_deref() == Some("schema()") {
+            return Some(schema);
+        }
+        let is_safe = matches!(last, "safeParse" | "safeParseAsync");
+        if !is_safe && !matches!(last, "parse" | "parseAsync") {
+            return None;
+        }
+        let [input] = values else { return None };
+        let looks = schema.path.as_deref() == Some("schema()")
+            || key(object).is_some_and(|name| {
+                let name = name.to_ascii_lowercase();
+                name.contains("schema") || name.ends_with("args") || name.ends_with("input")
+            });
+        if !looks {
+            return None;
+        }
+        let mut value = Value {
+            taints: input.all_taints(),
+            ..Value::default()
+        };
+        if let Some(fields) = &schema.fields {
+            let bounded = fields.iter().filter(|(_, field)| is_bounded(field));
+            let clean = bounded.map(|(name, _)| (Arc::clone(name), Value::clean()));
+            value = value.holding(Some(clean.collect()), None);
+        }
+        Some(match is_safe {
+            true => Value {
+                taints: value.taints.clone(),
+                ..Value::default()
+            }
+            .holding(Some(vec![(Arc::from("data"), value)]), None),
+            false => value,
+        })
     }
 
     /// Closures that are handed over are called with what comes along.
@@ -216,14 +369,34 @@ impl Frame<'_> {
                 _ => values.get(at),
             }
         };
+        // The last parameter may take all arguments from its place on.
+        let rest = function.parameters.last().filter(|one| {
+            one.kind
+                .as_deref()
+                .is_some_and(|kind| kind.starts_with("..."))
+        });
+        let rest = rest.map(|_| {
+            let at = function.parameters.len() - 1;
+            let from = at.saturating_sub(usize::from(takes_self)).min(values.len());
+            let items = values[from..].to_vec();
+            (at, Value::mix(&items).holding(None, Some(items)))
+        });
+        let argument = |at: u16| match &rest {
+            Some((place, all)) if *place == usize::from(at) => Some(all),
+            _ => argument(at),
+        };
         let what: Name = Arc::from(format!("handed to `{}`", function.name));
         for hit in &summary.hits {
             let Origin::Parameter(at) = hit.taint.origin else {
                 continue;
             };
             let Some(value) = argument(at) else { continue };
+            let bit = self.program.rules.rules[hit.rule].bit;
             for taint in value.all_taints() {
                 let taint = self.through(&taint, &hit.taint, call.from, &what);
+                if taint.clean & bit != 0 {
+                    continue;
+                }
                 self.record(Hit {
                     taint,
                     ..hit.clone()
@@ -272,224 +445,6 @@ impl Frame<'_> {
             way: Some(append(step, inner.way.as_ref())),
         }
     }
-
-    /// Looks whether this call is one that values must not arrive at.
-    fn arrive(&mut self, call: &Call, before: &str, last: &str, callee: &Value, values: &[Value]) {
-        let program = self.program;
-        let language = program.language(self.unit);
-        for sink in program.rules.sinks_of(language, last) {
-            let own = match callee.path {
-                Some(_) => before.to_owned(),
-                None => receiver(&call.callee),
-            };
-            if !sink.path.fits(&own) || !self.holds(sink, call, values) {
-                continue;
-            }
-            let rule = &program.rules.rules[sink.rule];
-            let mut is_unknown = false;
-            let mut has_taint = false;
-            let own = sink
-                .arguments
-                .iter()
-                .any(|one| one == "self")
-                .then_some(callee);
-            let taken = values
-                .iter()
-                .enumerate()
-                .filter(|(at, _)| takes(sink, call, *at));
-            for value in taken.map(|(_, value)| value).chain(own) {
-                for taint in value.all_taints() {
-                    has_taint = true;
-                    if taint.clean & rule.bit != 0 || !fits(sink.shape, &taint) {
-                        continue;
-                    }
-                    let hit = self.hit(sink.rule, call, taint);
-                    self.record(hit);
-                }
-                is_unknown |= is_open(value);
-            }
-            if is_unknown && !has_taint && rule.unknown.is_some() {
-                let taint = self.outside(call.from, "a value that is not known");
-                let hit = self.hit(sink.rule, call, taint);
-                self.outcome.unknown.push(hit);
-            }
-        }
-    }
-
-    fn hit(&self, rule: usize, call: &Call, taint: Taint) -> Hit {
-        Hit {
-            rule,
-            unit: self.unit,
-            lines: (call.from, call.to),
-            bytes: call.bytes,
-            taint,
-        }
-    }
-
-    fn record(&mut self, hit: Hit) {
-        let hits = match hit.taint.origin {
-            Origin::Outside => &mut self.outcome.hits,
-            Origin::Parameter(_) => &mut self.outcome.summary.hits,
-        };
-        let same = |one: &&mut Hit| {
-            one.rule == hit.rule
-                && one.bytes == hit.bytes
-                && one.unit == hit.unit
-                && one.taint.origin == hit.taint.origin
-        };
-        match hits.iter_mut().find(same) {
-            Some(one) if one.taint.is_guessed && !hit.taint.is_guessed => *one = hit,
-            Some(_) => {}
-            None => hits.push(hit),
-        }
-    }
-
-    /// Returns whether the other arguments are as the sink wants them.
-    fn holds(&self, sink: &Sink, call: &Call, values: &[Value]) -> bool {
-        let text = |wanted: &str| -> Option<Name> {
-            for (argument, value) in call.arguments.iter().zip(values) {
-                if argument.name.as_deref() == Some(wanted) {
-                    return value.text.clone();
-                }
-                if let Some(text) = value.field(wanted).and_then(|field| field.text.clone()) {
-                    return Some(text);
-                }
-            }
-            let (at, inner) = wanted.split_once('.').unwrap_or((wanted, ""));
-            let value = values.get(at.parse::<usize>().ok()?)?;
-            match inner {
-                "" => value.text.clone(),
-                inner => {
-                    let items = value.items.as_ref()?;
-                    items.get(inner.parse::<usize>().ok()?)?.text.clone()
-                }
-            }
-        };
-        let is_one = |wanted: &str, of: &[String]| {
-            text(wanted).is_some_and(|text| {
-                of.iter()
-                    .any(|one| one.eq_ignore_ascii_case(&text) || one == "*")
-            })
-        };
-        sink.when.iter().all(|(wanted, of)| is_one(wanted, of))
-            && !sink.unless.iter().any(|(wanted, of)| is_one(wanted, of))
-    }
-
-    /// Calls that register a tool or a route let values in. Returns whether this is one.
-    fn lets_in(&mut self, call: &Call, callee: &Value) -> bool {
-        let path = callee.path.as_deref().unwrap_or("");
-        let (before, last) = split(path);
-        let last = match last {
-            "" => guard::called(call).unwrap_or(""),
-            last => last,
-        };
-        // `server.tool()(handle)`: a decorator that is called as a function.
-        let last = match &call.callee {
-            Expression::Call(_) => last.strip_suffix("()").unwrap_or(last),
-            _ => last,
-        };
-        let is_tool = entry::registers_tools(last);
-        if !is_tool && !entry::binds_route(before, last) {
-            return false;
-        }
-        let has_function = |one: &Expression| matches!(one, Expression::Function(_));
-        let any = call.arguments.iter().any(|one| match &one.value {
-            Expression::Fields(fields) => fields.iter().any(|(_, value)| has_function(value)),
-            value => has_function(value) || key(value).is_some(),
-        });
-        if !any {
-            return false;
-        }
-        let clean = match is_tool {
-            true => self.bounded(call),
-            false => Vec::new(),
-        };
-        for argument in &call.arguments {
-            self.let_in(&argument.value, &clean);
-            if let Expression::Fields(fields) = &argument.value {
-                for (key, value) in fields {
-                    if entry::is_handler_key(key) {
-                        self.let_in(value, &clean);
-                    }
-                }
-            }
-        }
-        true
-    }
-
-    fn let_in(&mut self, handler: &Expression, clean: &[Name]) {
-        match handler {
-            Expression::Function(at) => self.enter_closure(*at, clean),
-            Expression::Name(_) | Expression::Member(..) => {
-                let value = self.evaluate(handler);
-                match value.function {
-                    Some(id) if id.0 == self.unit && self.program.function(id).is_inner => {
-                        self.enter_closure(id.1 as usize, clean);
-                    }
-                    Some(id) => self.outcome.entries.push((id, clean.to_vec())),
-                    None => {}
-                }
-            }
-            // `this.handle.bind(this)`, `wrap(handler)`
-            Expression::Call(call) => {
-                if let Expression::Member(inner, last) = &call.callee
-                    && &**last == "bind"
-                {
-                    self.let_in(inner, clean);
-                }
-                for argument in &call.arguments {
-                    self.let_in(&argument.value, clean);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// Returns the arguments that the description of a tool bounds: numbers, choices.
-    fn bounded(&mut self, call: &Call) -> Vec<Name> {
-        let mut clean = Vec::new();
-        for argument in &call.arguments {
-            let fields = match &argument.value {
-                Expression::Fields(fields) => fields,
-                _ => continue,
-            };
-            let schema = fields.iter().find(|(key, _)| {
-                matches!(
-                    &**key,
-                    "inputSchema" | "parameters" | "schema" | "paramsSchema"
-                )
-            });
-            let inner = match schema {
-                Some((_, Expression::Fields(inner))) => inner,
-                Some((_, Expression::Call(call))) => {
-                    match call.arguments.first().map(|one| &one.value) {
-                        Some(Expression::Fields(inner)) => inner,
-                        _ => continue,
-                    }
-                }
-                Some(_) => continue,
-                None => fields,
-            };
-            for (name, field) in inner {
-                let path = self.evaluate(field).path;
-                let bounds = [
-                    ".number()",
-                    ".enum()",
-                    ".boolean()",
-                    ".literal()",
-                    ".nativeEnum()",
-                    ".uuid()",
-                    ".int()",
-                    ".date()",
-                    ".datetime()",
-                ];
-                if path.is_some_and(|path| bounds.iter().any(|one| path.contains(one))) {
-                    clean.push(Arc::clone(name));
-                }
-            }
-        }
-        clean
-    }
 }
 
 /// Returns the path of what a call of `path` gives.
@@ -497,7 +452,19 @@ fn result_path(path: &str, values: &[Value]) -> Option<Name> {
     if path.is_empty() {
         return None;
     }
-    let (before, _) = split(path);
+    let (before, last) = split(path);
+    if known::keeps_sort(last) && (before == "pathlib.Path()" || last == "joinpath") {
+        return Some(Arc::from("pathlib.Path()"));
+    }
+    // A text that has to fit a pattern as a whole is bounded.
+    if last == "regex"
+        && values
+            .first()
+            .and_then(|one| one.text.as_deref())
+            .is_some_and(guard::is_anchored)
+    {
+        return Some(Arc::from(format!("{before}.anchored()")));
+    }
     // A builder of a process gives itself, and which program it starts matters.
     if before.contains("process.Command.new(") {
         return Some(Arc::from(before));
@@ -511,71 +478,28 @@ fn result_path(path: &str, values: &[Value]) -> Option<Name> {
             program,
             "sh" | "bash" | "/bin/sh" | "/bin/bash" | "zsh" | "cmd" | "powershell"
         );
-        let kind = if is_shell { "shell" } else { "" };
+        let kind = match program {
+            _ if is_shell => "shell",
+            // Programs of which an option may run another.
+            "git" | "curl" | "wget" | "ssh" | "scp" | "tar" | "find" | "rsync" | "zip"
+            | "kubectl" | "helm" | "docker" | "ffmpeg" | "npx" | "hg" | "svn" => "options",
+            _ => "",
+        };
         return Some(Arc::from(format!("{path}({kind})")));
     }
     Some(Arc::from(format!("{path}()")))
 }
 
 /// Returns a dotted path without its last part, and that.
-fn split(path: &str) -> (&str, &str) {
+pub(super) fn split(path: &str) -> (&str, &str) {
     path.rsplit_once('.').unwrap_or(("", path))
 }
 
-/// Returns what stands before the last name of a callee whose path is not known.
-fn receiver(callee: &Expression) -> String {
-    match callee {
-        Expression::Member(object, _) => key(object).unwrap_or_else(|| "?".to_owned()),
-        _ => String::new(),
-    }
-}
-
-fn takes(sink: &Sink, call: &Call, at: usize) -> bool {
-    if sink.arguments.is_empty() {
-        return true;
-    }
-    let argument = &call.arguments[at];
-    sink.arguments.iter().any(|wanted| match &argument.name {
-        Some(name) => **name == **wanted,
-        None => match wanted.strip_suffix('+') {
-            Some(from) => from.parse().is_ok_and(|from: usize| at >= from),
-            None => wanted.parse() == Ok(at),
-        },
-    })
-}
-
-/// Returns whether a value stands in an argument as it must to do harm.
-fn fits(shape: Shape, taint: &Taint) -> bool {
-    match shape {
-        Shape::Any => true,
-        Shape::Part => taint.is_joined,
-        Shape::Whole => !taint.is_joined,
-        Shape::First => taint
-            .lead
-            .as_deref()
-            .is_none_or(|lead| lead.trim().is_empty()),
-        Shape::Host => taint.lead.as_deref().is_none_or(|lead| !names_host(lead)),
-    }
-}
-
-/// Returns whether a text in front already says which host an address has.
-fn names_host(lead: &str) -> bool {
-    match lead.split_once("://") {
-        Some((_, rest)) => rest.contains(['/', '?', '#']),
-        // An unknown base address stands in front.
-        None => lead.contains('\u{fffd}') || lead.starts_with('/'),
-    }
-}
-
-/// Returns whether something may be in `value` that nobody knows.
-fn is_open(value: &Value) -> bool {
-    if value.text.is_some() || value.function.is_some() {
-        return false;
-    }
-    if let Some(items) = &value.items {
-        return items.iter().any(is_open);
-    }
-    value.standing == Standing::Unknown
+/// Returns the items of a list of Go after `append`.
+fn appended(values: &[Value]) -> Option<Arc<Vec<Value>>> {
+    let (list, more) = values.split_first()?;
+    let items = list.items.as_ref()?;
+    Some(Arc::new(items.iter().chain(more).cloned().collect()))
 }
 
 fn append(step: Arc<Way>, inner: Option<&Arc<Way>>) -> Arc<Way> {

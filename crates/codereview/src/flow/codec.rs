@@ -364,6 +364,7 @@ members!(Function {
     line,
     is_public,
     is_inner,
+    is_part,
     marks
 });
 members!(Parameter { target, kind });

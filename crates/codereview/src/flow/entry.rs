@@ -283,6 +283,7 @@ pub(super) fn names_kind(kind: Option<&str>) -> bool {
 /// Returns a type without references, options and arguments.
 pub(super) fn bare_kind(kind: &str) -> &str {
     let mut kind = kind
+        .trim_start_matches("...")
         .trim_start_matches(['*', '&'])
         .trim_start_matches("mut");
     for wrapper in [
@@ -293,6 +294,11 @@ pub(super) fn bare_kind(kind: &str) -> &str {
         "Arc<",
         "Box<",
         "Rc<",
+        "Parameters<",
+        "Json<",
+        "Form<",
+        "Query<",
+        "Path<",
     ] {
         if let Some(inner) = kind.strip_prefix(wrapper) {
             kind = inner;

@@ -6,7 +6,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
     entry,
-    ir::{Expression, Name, Statement, Target, Test},
+    guard::Checks,
+    ir::{Expression, Name, Parameter, Statement, Target, Test},
     value::{ALL, Clean, FunctionId, Origin, Standing, Taint, Value, Way},
     view::View,
 };
@@ -86,6 +87,12 @@ pub(super) struct Frame<'p> {
     pub(super) checked: Vec<(String, Clean)>,
     pub(super) gives: Option<Value>,
     pub(super) outcome: Outcome,
+    /// Tests that names stand for: `const inside = file.startsWith(folder)`.
+    pub(super) tests: FxHashMap<Name, Checks>,
+    /// Names that are judged instead of others, those, and the classes of it.
+    pub(super) views: Vec<(Name, String, Clean)>,
+    /// Closures that stand in the function, and whether they were followed.
+    inner: FxHashMap<usize, bool>,
     has_left: bool,
     /// What names stood for where a loop or a case was left.
     broken: Vec<FxHashMap<Name, Value>>,
@@ -105,6 +112,9 @@ pub(super) fn function(program: &View<'_>, id: FunctionId) -> Outcome {
         checked: Vec::new(),
         gives: None,
         outcome: Outcome::default(),
+        tests: FxHashMap::default(),
+        views: Vec::new(),
+        inner: FxHashMap::default(),
         has_left: false,
         broken: Vec::new(),
         steps: 0,
@@ -135,8 +145,10 @@ pub(super) fn function(program: &View<'_>, id: FunctionId) -> Outcome {
             value.taints = vec![frame.outside(function.line, &what)];
         }
         frame.assign(&parameter.target, value);
+        frame.clean_members(parameter);
     }
     frame.block(&function.body);
+    frame.follow_rest();
     frame.outcome.summary.gives = frame.gives.take().unwrap_or_else(Value::clean);
     if id.1 == 0 {
         frame.outcome.globals = std::mem::take(&mut frame.names);
@@ -205,12 +217,19 @@ impl Frame<'_> {
                 value,
             } => {
                 let mut found = self.evaluate(value);
+                let said = match target {
+                    Target::Name(_) => self.said(value),
+                    _ => None,
+                };
                 if entry::is_clean_kind(kind.as_deref()) {
                     found = found.cleaned(ALL);
                 } else if found.function.is_none() && entry::names_kind(kind.as_deref()) {
                     found.path = self.typed(kind.as_ref()).path;
                 }
                 self.assign(target, found);
+                if let Target::Name(name) = target {
+                    self.stand_for(name, value, said);
+                }
             }
             Statement::Return(value) => {
                 let value = self.evaluate(value);
@@ -340,6 +359,9 @@ impl Frame<'_> {
                 let prefix = format!("{name}.");
                 self.checked
                     .retain(|(key, _)| key != &**name && !key.starts_with(&prefix));
+                self.tests.remove(name);
+                self.views
+                    .retain(|(one, of, _)| one != name && of != &**name);
                 self.names.insert(Arc::clone(name), value);
             }
             Target::Fields(fields) => {
@@ -366,18 +388,36 @@ impl Frame<'_> {
         }
     }
 
+    /// Returns the class whose fields `object` has.
+    fn class_of(&self, object: &str) -> Option<Name> {
+        match object {
+            "self" | "this" => Some(self.class.clone().unwrap_or_else(|| Arc::from(""))),
+            object => object.strip_prefix("this.").map(Arc::from),
+        }
+    }
+
     fn assign_place(&mut self, place: &Expression, value: Value) {
         let (Expression::Member(object, _) | Expression::Index(object, _)) = place else {
             return;
         };
         if let (Expression::Name(object), Expression::Member(_, field)) = (&**object, place)
-            && matches!(&**object, "self" | "this")
+            && let Some(class) = self.class_of(object)
         {
-            let class = self.class.clone().unwrap_or_else(|| Arc::from(""));
             let mut kept = value.clone();
             kept.taints.retain(|taint| taint.origin == Origin::Outside);
             self.outcome.fields.push(((class, Arc::clone(field)), kept));
-            self.names.insert(Arc::from(format!("self.{field}")), value);
+            if matches!(&**object, "self" | "this") {
+                self.names.insert(Arc::from(format!("self.{field}")), value);
+            }
+            return;
+        }
+        // `exports.manager = new Manager()`
+        if let Expression::Member(_, field) = place
+            && matches!(key(object).as_deref(), Some("exports" | "module.exports"))
+        {
+            if !self.names.contains_key(field) {
+                self.names.insert(Arc::clone(field), value);
+            }
             return;
         }
         // What is put into something is in it.
@@ -520,8 +560,27 @@ impl Frame<'_> {
             let found = self
                 .program
                 .member(self.unit, self.class.as_ref(), path, name);
-            if let Some(found) = found {
+            if let Some(mut found) = found {
+                let is_clean = found.path.is_none() && found.standing == Standing::Clean;
+                if !is_clean {
+                    object.taints.iter().for_each(|taint| found.add(taint));
+                }
                 return found;
+            }
+            if &**path == "schema()" && &**name == "shape" {
+                return object.clone();
+            }
+            if &**path == "pathlib.Path()" && &**name == "parent" {
+                return Value {
+                    fields: None,
+                    items: None,
+                    text: None,
+                    ..object.clone()
+                };
+            }
+            if matches!(&**path, "process.env" | "os.environ") {
+                // Who starts a program chooses its environment.
+                return Value::clean();
             }
             let path: Name = Arc::from(format!("{path}.{name}"));
             if entry::is_source(&path) {
@@ -546,6 +605,17 @@ impl Frame<'_> {
                 return value.clone();
             }
         }
+        if matches!(object.path.as_deref(), Some("process.env" | "os.environ")) {
+            return Value::clean();
+        }
+        // One of a table of functions.
+        if let Some(fields) = &object.fields
+            && index.text.is_none()
+            && fields.iter().any(|(_, field)| field.function.is_some())
+        {
+            let functions = fields.iter().map(|(_, field)| field.clone()).collect();
+            return Value::clean().holding(None, Some(functions));
+        }
         match &object.items {
             Some(items) => Value::mix(items),
             None => Value {
@@ -566,6 +636,7 @@ impl Frame<'_> {
     /// A function that stands here: entered now if its marks say that it is a tool.
     fn closure(&mut self, at: usize) -> Value {
         let function = self.program.function((self.unit, at as u32));
+        self.inner.entry(at).or_insert(false);
         if entry::is_tool(&function.marks) {
             self.enter_closure(at, &[]);
         }
@@ -599,6 +670,7 @@ impl Frame<'_> {
             return Value::mix(&values).guessed();
         }
         let function = self.program.function((self.unit, at as u32));
+        self.inner.insert(at, true);
         self.closures += 1;
         let names = self.names.clone();
         let checked = self.checked.clone();
@@ -609,6 +681,7 @@ impl Frame<'_> {
             for name in clean {
                 self.clean_inside(&parameter.target, name);
             }
+            self.clean_members(parameter);
         }
         let value = self.inner_block(&function.body);
         self.names = names;
@@ -617,11 +690,48 @@ impl Frame<'_> {
         value
     }
 
+    /// Closures that nobody calls here are called by somebody whose values are not known.
+    fn follow_rest(&mut self) {
+        let mut left: Vec<usize> = self
+            .inner
+            .iter()
+            .filter(|(_, ran)| !**ran)
+            .map(|(at, _)| *at)
+            .collect();
+        left.sort_unstable();
+        for at in left {
+            let function = self.program.function((self.unit, at as u32));
+            // Those of the body of a file are looked at by themselves.
+            if !function.is_part {
+                let values = vec![Value::default(); function.parameters.len()];
+                self.run_closure(at, values, &[]);
+            }
+        }
+    }
+
+    /// Members of a parameter that its type says cannot carry text: `{ count: number }`.
+    fn clean_members(&mut self, parameter: &Parameter) {
+        let Some(kind) = parameter
+            .kind
+            .as_deref()
+            .filter(|kind| kind.starts_with('{'))
+        else {
+            return;
+        };
+        for member in kind.trim_matches(['{', '}']).split([';', ',']) {
+            if let Some((name, kind)) = member.split_once(':')
+                && entry::is_clean_kind(Some(kind))
+            {
+                let name: Name = Arc::from(name.trim_end_matches('?'));
+                self.clean_inside(&parameter.target, &name);
+            }
+        }
+    }
+
     fn clean_inside(&mut self, target: &Target, name: &Name) {
         match target {
             Target::Fields(fields) => {
-                for (key, target) in fields.iter().filter(|(key, _)| key == name) {
-                    let _ = key;
+                for (_, target) in fields.iter().filter(|(key, _)| key == name) {
                     self.assign(target, Value::clean());
                 }
             }

@@ -2,12 +2,13 @@
 
 use super::{
     evaluate::{Frame, key},
-    ir::{Call, Expression, Test},
+    ir::{Call, Expression, Name, Statement, Test},
+    known,
     value::{ALL, Clean},
 };
 
 /// What a test says of values, for each of its outcomes.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Checks {
     pub(super) if_true: Vec<(String, Clean)>,
     pub(super) if_false: Vec<(String, Clean)>,
@@ -64,6 +65,42 @@ const SUBJECTS: [(&[&str], &[&str]); 4] = [
     ),
 ];
 
+/// A pattern that forbids these forbids what ends a command of a shell.
+const ENDS_OF_COMMANDS: [char; 5] = [';', '&', '|', '`', '$'];
+
+impl Checks {
+    fn holds(keys: Vec<(String, Clean)>) -> Self {
+        Self {
+            if_true: keys,
+            if_false: Vec::new(),
+        }
+    }
+
+    fn refuses(keys: Vec<(String, Clean)>) -> Self {
+        Self {
+            if_true: Vec::new(),
+            if_false: keys,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.if_true.is_empty() && self.if_false.is_empty()
+    }
+}
+
+/// Returns whether the pattern `text`, with or without slashes around, bounds a whole text.
+pub(super) fn is_anchored(text: &str) -> bool {
+    let text = match text
+        .strip_prefix('/')
+        .and_then(|rest| rest.rsplit_once('/'))
+    {
+        Some((inner, flags)) if !flags.contains('m') => inner,
+        _ => text,
+    };
+    let begins = text.starts_with('^') || text.starts_with("\\A");
+    begins && (text.ends_with('$') || text.ends_with("\\Z") || text.ends_with("\\z"))
+}
+
 /// Returns what a check of this name makes values clean of.
 pub(super) fn cleans(rules: &crate::rules::Rules, name: &str) -> Clean {
     let name = name.to_ascii_lowercase();
@@ -97,21 +134,100 @@ impl Frame<'_> {
         let Some(name) = called(call) else {
             return;
         };
-        if is_check(name) {
-            let keys: Vec<String> = call
-                .arguments
-                .iter()
-                .filter_map(|one| key(&one.value))
-                .collect();
-            let classes = cleans(self.program.rules, name);
-            self.checked
-                .extend(keys.into_iter().map(|key| (key, classes)));
+        let found = match name {
+            // It fails for a path that is not below the folder.
+            "relative_to" => involved(call, self.program.rules.class_bit("path-traversal")),
+            name if is_check(name) => {
+                let classes = cleans(self.program.rules, name);
+                let keys = call.arguments.iter().filter_map(|one| key(&one.value));
+                keys.map(|key| (key, classes)).collect()
+            }
+            _ => return,
+        };
+        let found = self.with_viewed(found);
+        self.checked.extend(found);
+    }
+
+    /// Returns what the value of a name says of others, if it is a test of them.
+    pub(super) fn said(&mut self, value: &Expression) -> Option<Checks> {
+        let is_test = match value {
+            Expression::Test(_) => true,
+            Expression::Call(call) => called(call).is_some_and(|name| {
+                is_check(name) || matches!(name, "some" | "any" | "every" | "test" | "match")
+            }),
+            _ => false,
+        };
+        let checks = is_test.then(|| self.checks(value));
+        checks.filter(|checks| !checks.is_empty())
+    }
+
+    /// Keeps what `name` stands for: a test, or a part of another value by which the whole is
+    /// judged.
+    pub(super) fn stand_for(&mut self, name: &Name, value: &Expression, said: Option<Checks>) {
+        if let Some(said) = said {
+            self.tests.insert(Name::clone(name), said);
+            return;
         }
+        self.note_checks(value);
+        let mut at = value;
+        loop {
+            match at {
+                Expression::Member(object, _) => at = object,
+                Expression::Call(call) => {
+                    if let Some(class) = called(call).and_then(known::views) {
+                        let bit = self.program.rules.class_bit(class);
+                        let mut keys = involved(call, bit);
+                        keys.retain(|(key, _)| key != &**name);
+                        let views = keys
+                            .into_iter()
+                            .map(|(of, bit)| (Name::clone(name), of, bit));
+                        self.views.extend(views);
+                        return;
+                    }
+                    match &call.callee {
+                        Expression::Member(object, _) => at = object,
+                        _ => return,
+                    }
+                }
+                _ => return,
+            }
+        }
+    }
+
+    /// Adds to what is checked what it is a part of.
+    fn with_viewed(&self, mut found: Vec<(String, Clean)>) -> Vec<(String, Clean)> {
+        /// Parts of parts that are followed.
+        const MOST: usize = 64;
+        let mut at = 0;
+        while at < found.len() && found.len() < MOST {
+            let (key, classes) = found[at].clone();
+            let root = key.split('.').next().unwrap_or(&key);
+            let views = self.views.iter().filter(|(name, ..)| **name == *root);
+            for (name, of, bit) in views {
+                for key in [name.to_string(), of.clone()] {
+                    let one = (key, bit & classes);
+                    if one.1 != 0 && !found.contains(&one) {
+                        found.push(one);
+                    }
+                }
+            }
+            at += 1;
+        }
+        found
     }
 
     /// Returns what `test` says of values.
     pub(super) fn checks(&mut self, test: &Expression) -> Checks {
+        let found = self.raw_checks(test);
+        Checks {
+            if_true: self.with_viewed(found.if_true),
+            if_false: self.with_viewed(found.if_false),
+        }
+    }
+
+    fn raw_checks(&mut self, test: &Expression) -> Checks {
         match test {
+            Expression::Name(name) => self.tests.get(name).cloned().unwrap_or_default(),
             Expression::Test(test) => self.of_test(test),
             Expression::Call(call) => self.of_call(call),
             Expression::Mix(parts) if parts.len() == 1 => self.checks(&parts[0]),
@@ -132,36 +248,26 @@ impl Frame<'_> {
             ("&&", [one, other]) => {
                 let (mut one, other) = (self.checks(one), self.checks(other));
                 one.if_true.extend(other.if_true);
-                Checks {
-                    if_true: one.if_true,
-                    if_false: Vec::new(),
-                }
+                // `if (file !== root && !file.startsWith(root)) throw …`: one of the two
+                // holds afterwards, and either will do.
+                one.if_false.retain(|key| other.if_false.contains(key));
+                one
             }
             ("||", [one, other]) => {
                 let (mut one, other) = (self.checks(one), self.checks(other));
                 one.if_false.extend(other.if_false);
-                Checks {
-                    if_true: Vec::new(),
-                    if_false: one.if_false,
-                }
+                one.if_true.retain(|key| other.if_true.contains(key));
+                one
             }
-            ("==" | "===" | "is", [one, other]) => Checks {
-                if_true: self.equal(one, other),
-                if_false: Vec::new(),
-            },
-            ("!=" | "!==" | "is not", [one, other]) => Checks {
-                if_true: Vec::new(),
-                if_false: self.equal(one, other),
-            },
+            ("==" | "===" | "is", [one, other]) => Checks::holds(self.equal(one, other)),
+            ("!=" | "!==" | "is not", [one, other]) => Checks::refuses(self.equal(one, other)),
+            // `if ".." in name: raise`
+            ("in", [Expression::Text(text), one]) if &**text == ".." => {
+                Checks::refuses(self.parent_of(one))
+            }
             // `x in ALLOWED`, but not `"rm" in x`.
-            ("in", [one, list]) if self.is_list(list) => Checks {
-                if_true: checked(one),
-                if_false: Vec::new(),
-            },
-            ("not in", [one, list]) if self.is_list(list) => Checks {
-                if_true: Vec::new(),
-                if_false: checked(one),
-            },
+            ("in", [one, list]) if self.is_list(list) => Checks::holds(checked(one)),
+            ("not in", [one, list]) if self.is_list(list) => Checks::refuses(checked(one)),
             _ => Checks::default(),
         }
     }
@@ -175,8 +281,59 @@ impl Frame<'_> {
                     false => checked(one),
                 }
             }
-            _ => Vec::new(),
+            // `os.path.commonpath([folder, path]) == folder`
+            (Expression::Call(call), _) | (_, Expression::Call(call))
+                if called(call) == Some("commonpath") =>
+            {
+                let bit = self.program.rules.class_bit("path-traversal");
+                let items = call.arguments.first().map(|one| &one.value);
+                match items {
+                    Some(Expression::Items(items)) => {
+                        let keys = items.iter().filter_map(key);
+                        keys.map(|key| (key, bit)).collect()
+                    }
+                    _ => involved(call, bit),
+                }
+            }
+            // `path.dirname(file) === folder`
+            (Expression::Call(call), _) if called(call) == Some("dirname") => {
+                involved(call, self.program.rules.class_bit("path-traversal"))
+            }
+            // What equals a value that nobody outside chooses is one.
+            _ => {
+                let (left, right) = (self.evaluate(one), self.evaluate(other));
+                match (left.taints.is_empty(), right.taints.is_empty()) {
+                    (false, true) => checked(one),
+                    (true, false) => checked(other),
+                    _ => Vec::new(),
+                }
+            }
         }
+    }
+
+    /// A path that does not lead up.
+    fn parent_of(&self, path: &Expression) -> Vec<(String, Clean)> {
+        let bit = self.program.rules.class_bit("path-traversal");
+        let keys = object_keys(path).into_iter();
+        keys.map(|key| (key, bit)).collect()
+    }
+
+    /// A question to a pattern whose text is known: one that bounds the whole text, or one
+    /// that finds what must not be in it.
+    fn of_pattern(&self, pattern: &str, subject: Vec<String>) -> Checks {
+        if is_anchored(pattern) {
+            return Checks::holds(subject.into_iter().map(|key| (key, ALL)).collect());
+        }
+        let inner = pattern.trim_matches('/');
+        if ENDS_OF_COMMANDS.iter().all(|end| inner.contains(*end)) && !inner.starts_with('^') {
+            let bit = self.program.rules.class_bit("command-injection");
+            return Checks::refuses(subject.into_iter().map(|key| (key, bit)).collect());
+        }
+        if inner.contains("\\.\\.") {
+            let bit = self.program.rules.class_bit("path-traversal");
+            return Checks::refuses(subject.into_iter().map(|key| (key, bit)).collect());
+        }
+        Checks::default()
     }
 
     /// Returns whether membership in `list` says something: it is not itself from outside.
@@ -186,23 +343,54 @@ impl Frame<'_> {
 
     /// A question to a list or a pattern, `object`.
     fn of_list(&mut self, name: &str, object: &Expression, call: &Call) -> Checks {
-        let holds = |of: Option<&Expression>| Checks {
-            if_true: of.map(checked).unwrap_or_default(),
-            if_false: Vec::new(),
-        };
+        let first = call.arguments.first().map(|one| &one.value);
         let value = self.evaluate(object);
         if !value.taints.is_empty() {
-            // `x.matches("[a-z]+")` of Java compares the whole text.
-            let first = call.arguments.first().map(|one| &one.value);
-            let is_whole = name == "matches" && matches!(first, Some(Expression::Text(_)));
-            return holds(is_whole.then_some(object));
+            return match (name, first) {
+                // `x.matches("[a-z]+")` of Java compares the whole text.
+                ("matches", Some(Expression::Text(_))) => Checks::holds(checked(object)),
+                ("match", Some(Expression::Text(text))) => {
+                    self.of_pattern(text, key(object).into_iter().collect())
+                }
+                ("match", Some(pattern)) => {
+                    let pattern = self.evaluate(pattern).text;
+                    self.of_pattern(
+                        pattern.as_deref().unwrap_or(""),
+                        key(object).into_iter().collect(),
+                    )
+                }
+                // `name.includes("..")`
+                ("includes" | "contains", Some(Expression::Text(text))) if &**text == ".." => {
+                    Checks::refuses(self.parent_of(object))
+                }
+                _ => Checks::default(),
+            };
         }
-        let is_anchored = value.text.as_deref().is_none_or(|text| {
-            let text = text.trim_matches('/').trim_end_matches(char::is_alphabetic);
-            text.starts_with('^') && text.trim_end_matches('/').ends_with('$')
-        });
-        let last = call.arguments.last().map(|one| &one.value);
-        holds(last.filter(|_| name != "test" || is_anchored))
+        let subject = call.arguments.last().map(|one| &one.value);
+        let is_pattern = matches!(
+            name,
+            "test" | "match" | "MatchString" | "is_match" | "search" | "exec"
+        );
+        match (&value.text, is_pattern) {
+            (Some(pattern), true) => {
+                let pattern = Name::clone(pattern);
+                self.of_pattern(&pattern, subject.and_then(key).into_iter().collect())
+            }
+            (_, true) if name == "search" => Checks::default(),
+            _ => Checks::holds(subject.map(checked).unwrap_or_default()),
+        }
+    }
+
+    /// `roots.some((root) => file.startsWith(root))` says what its closure says.
+    fn of_some(&mut self, call: &Call) -> Checks {
+        let Some(Expression::Function(at)) = call.arguments.first().map(|one| &one.value) else {
+            return Checks::default();
+        };
+        let function = self.program.function((self.unit, *at as u32));
+        match function.body.last() {
+            Some(Statement::Return(value)) => self.checks(value),
+            _ => Checks::default(),
+        }
     }
 
     fn of_call(&mut self, call: &Call) -> Checks {
@@ -210,56 +398,101 @@ impl Frame<'_> {
             return Checks::default();
         };
         let first = call.arguments.first();
-        let holds = |keys: Vec<(String, Clean)>| Checks {
-            if_true: keys,
-            if_false: Vec::new(),
-        };
+        let path_bit = self.program.rules.class_bit("path-traversal");
         match (name, &call.callee, first) {
+            ("some" | "every" | "any" | "all", ..) => self.of_some(call),
+            // `PATTERN.matcher(x).matches()`
+            ("matches", Expression::Member(object, _), None) => match &**object {
+                Expression::Call(inner) if called(inner) == Some("matcher") => {
+                    let subject = inner.arguments.first().map(|one| &one.value);
+                    Checks::holds(subject.map(checked).unwrap_or_default())
+                }
+                _ => Checks::default(),
+            },
+            // `re.match(PATTERN, x)`
+            (
+                "match" | "search" | "fullmatch" | "MatchString",
+                Expression::Member(..),
+                Some(pattern),
+            ) if call.arguments.len() >= 2 => {
+                let pattern = self.evaluate(&pattern.value).text;
+                let subject = key(&call.arguments[1].value).into_iter().collect();
+                match (name, pattern) {
+                    ("fullmatch", _) => Checks::holds(checked(&call.arguments[1].value)),
+                    (_, Some(pattern)) => self.of_pattern(&pattern, subject),
+                    _ => Checks::default(),
+                }
+            }
             // `ALLOWED.includes(x)`, `PATTERN.test(x)`; what is asked is not from outside.
             (
-                "includes" | "has" | "contains" | "test" | "matches" | "is_match" | "MatchString"
-                | "fullmatch" | "contains_key",
+                "includes" | "has" | "contains" | "test" | "matches" | "match" | "is_match"
+                | "MatchString" | "fullmatch" | "contains_key" | "search" | "containsKey" | "get",
                 Expression::Member(object, _),
                 Some(_),
             ) => self.of_list(name, object, call),
-            ("match", Expression::Member(..), Some(_)) if call.arguments.len() == 2 => {
-                holds(checked(&call.arguments[1].value))
+            // `strings.Contains(name, "..")`
+            ("Contains", _, Some(one)) if matches!(call.arguments.get(1).map(|one| &one.value), Some(Expression::Text(text)) if &**text == "..") => {
+                Checks::refuses(self.parent_of(&one.value))
             }
+            ("IsLocal", _, Some(one)) => Checks::holds(self.parent_of(&one.value)),
+            (
+                "startsWith" | "startswith" | "HasPrefix" | "starts_with" | "is_relative_to"
+                | "is_relative",
+                ..,
+            ) => self.of_prefix(call, path_bit),
+            _ if is_check(name) => self.of_check(name, call),
+            _ => Checks::default(),
+        }
+    }
+
+    fn of_prefix(&mut self, call: &Call, path_bit: Clean) -> Checks {
+        let prefix = call.arguments.last().map(|one| &one.value);
+        match prefix {
             // `if x.startswith("-"): raise`
-            ("startsWith" | "startswith" | "HasPrefix" | "starts_with", _, Some(first)) if matches!(&first.value, Expression::Text(text) if text.starts_with('-')) =>
-            {
+            Some(Expression::Text(text)) if text.starts_with('-') => {
                 let classes = self.program.rules.class_bit("argument-injection");
-                Checks {
-                    if_true: Vec::new(),
-                    if_false: involved(call, classes),
+                Checks::refuses(involved(call, classes))
+            }
+            // `path.relative(folder, file).startsWith("..")`; of a path as it came it says
+            // nothing.
+            Some(Expression::Text(text)) if text.starts_with("..") => {
+                let mut keys = involved(call, path_bit);
+                keys.retain(|(key, _)| self.views.iter().any(|(name, ..)| **name == **key));
+                Checks::refuses(keys)
+            }
+            // `url.startsWith("https://api.example.com/")`
+            Some(Expression::Text(text)) if text.contains("://") => {
+                let rest = text.split_once("://").map_or("", |(_, rest)| rest);
+                match rest.contains('/') {
+                    true => Checks::holds(involved(call, self.program.rules.class_bit("ssrf"))),
+                    false => Checks::default(),
                 }
             }
             // A path below a folder.
-            ("startsWith" | "startswith" | "HasPrefix" | "starts_with" | "is_relative_to", ..) => {
-                holds(involved(
-                    call,
-                    self.program.rules.class_bit("path-traversal"),
-                ))
-            }
-            _ if is_check(name) => {
-                let keys = call.arguments.iter().filter_map(|one| key(&one.value));
-                let classes = cleans(self.program.rules, name);
-                let keys: Vec<(String, Clean)> = keys.map(|key| (key, classes)).collect();
-                Checks {
-                    if_true: keys.clone(),
-                    // `if is_unsafe(x): raise`
-                    if_false: match name.to_ascii_lowercase() {
-                        name if name.contains("unsafe")
-                            || name.contains("isprivate")
-                            || name.contains("invalid") =>
-                        {
-                            keys
-                        }
-                        _ => Vec::new(),
-                    },
-                }
-            }
-            _ => Checks::default(),
+            _ => Checks::holds(involved(call, path_bit)),
+        }
+    }
+
+    fn of_check(&self, name: &str, call: &Call) -> Checks {
+        let keys = call.arguments.iter().filter_map(|one| key(&one.value));
+        let classes = cleans(self.program.rules, name);
+        let keys: Vec<(String, Clean)> = keys.map(|key| (key, classes)).collect();
+        let name = name.to_ascii_lowercase().replace('_', "");
+        // `if is_unsafe(x): raise`
+        let is_negative = [
+            "unsafe",
+            "isprivate",
+            "invalid",
+            "forbidden",
+            "blocked",
+            "isinternal",
+        ];
+        Checks {
+            if_true: keys.clone(),
+            if_false: match is_negative.iter().any(|word| name.contains(word)) {
+                true => keys,
+                false => Vec::new(),
+            },
         }
     }
 }

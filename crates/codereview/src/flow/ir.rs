@@ -36,6 +36,9 @@ pub(crate) struct Function {
     pub(crate) is_public: bool,
     /// Whether it stands inside another one and is evaluated there.
     pub(crate) is_inner: bool,
+    /// Whether it is a closure that stands in the body of a file as a part of a value, so
+    /// that other files may call it.
+    pub(crate) is_part: bool,
     /// Decorators, attributes and annotations, as dotted paths of local names.
     pub(crate) marks: Vec<Name>,
 }

@@ -24,12 +24,15 @@ pub(super) fn folder(path: &str) -> &str {
 
 pub(super) fn modules(units: &[Unit]) -> (Vec<Vec<u32>>, Vec<u32>) {
     let mut modules: Vec<Vec<u32>> = Vec::new();
-    let mut packages: FxHashMap<&str, u32> = FxHashMap::default();
+    let mut packages: FxHashMap<(&str, bool), u32> = FxHashMap::default();
     let mut module_of = Vec::with_capacity(units.len());
     for (at, unit) in units.iter().enumerate() {
         let next = modules.len() as u32;
         let module = match unit.language {
-            Some(Language::Go) => *packages.entry(folder(&unit.path)).or_insert(next),
+            // Files of one folder know each other's names.
+            Some(language @ (Language::Go | Language::Java)) => *packages
+                .entry((folder(&unit.path), language == Language::Go))
+                .or_insert(next),
             _ => next,
         };
         if module == next {

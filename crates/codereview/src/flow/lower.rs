@@ -15,7 +15,10 @@ use std::sync::Arc;
 
 use tree_sitter::Node;
 
-use super::ir::{Expression, Function, Name, Statement, Target, Unit};
+use super::{
+    entry::is_clean_kind,
+    ir::{Expression, Function, Name, Statement, Target, Unit},
+};
 use crate::{source::Language, syntax::Document};
 
 /// Returns the program in `document`.
@@ -179,9 +182,23 @@ impl<'a> Lowerer<'a> {
             return;
         };
         let kind = node.child_by_field_name("type").map(|kind| self.kind(kind));
+        let is_field = self.language == Language::Python
+            && self.inner == 0
+            && !self.class.is_empty()
+            && left.kind() == "identifier";
         let Some(right) = node.child_by_field_name("right") else {
+            if is_field && is_clean_kind(kind.as_deref()) {
+                out.push(Statement::Let {
+                    target: self.field_of_class(left),
+                    kind,
+                    value: Expression::Nothing,
+                });
+            }
             return;
         };
+        if self.export(left, right) {
+            return;
+        }
         let mut value = self.expression(right);
         let operator = node.child_by_field_name("operator");
         let operator = operator.map_or("=", |operator| self.text(operator));
@@ -196,7 +213,10 @@ impl<'a> Lowerer<'a> {
                 _ => Expression::Join(vec![before, value]),
             };
         }
-        let target = self.target(left);
+        let target = match is_field {
+            true => self.field_of_class(left),
+            false => self.target(left),
+        };
         out.push(Statement::Let {
             target,
             kind,

@@ -195,7 +195,8 @@ impl<'a> Program<'a> {
         }
         let view = View::of(self, unit);
         let functions = self.functions(unit);
-        let outcomes = (0..functions.len()).map(|at| match functions[at].is_inner {
+        let stands_inside = |one: &Function| one.is_inner && !one.is_part;
+        let outcomes = (0..functions.len()).map(|at| match stands_inside(&functions[at]) {
             // Inner functions are looked at where they stand.
             true => Outcome::default(),
             false => evaluate::function(&view, (unit, at as u32)),

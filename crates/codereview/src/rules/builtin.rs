@@ -62,6 +62,7 @@ pub(super) const CLEANERS: &[(Language, &[&str])] = &[
             "**.exists",
             "time.time",
             "enumerate.index",
+            "os.getenv",
         ],
     ),
     (Javascript, SCRIPT),
@@ -82,6 +83,8 @@ pub(super) const CLEANERS: &[(Language, &[&str])] = &[
             "github.com/google/uuid.Parse",
             "net/netip.ParseAddr",
             "strconv.Itoa",
+            "os.Getenv",
+            "os.LookupEnv",
             "**.GetInt",
             "**.GetBool",
             "**.GetFloat",
@@ -92,7 +95,7 @@ pub(super) const CLEANERS: &[(Language, &[&str])] = &[
     ),
     (
         Rust,
-        &["**.len", "**.is_empty", "**.exists", "uuid.Uuid.parse_str"],
+        &["**.len", "**.is_empty", "**.exists", "uuid.Uuid.parse_str", "std.env.var", "env.var"],
     ),
     (
         Java,
@@ -108,6 +111,8 @@ pub(super) const CLEANERS: &[(Language, &[&str])] = &[
             "**.length",
             "**.size",
             "**.isEmpty",
+            "System.getenv",
+            "System.getProperty",
         ],
     ),
 ];

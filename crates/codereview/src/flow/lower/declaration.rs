@@ -6,7 +6,10 @@ use tree_sitter::Node;
 
 use super::{Lowerer, line, named};
 use crate::{
-    flow::ir::{Expression, Function, Name, Parameter, Statement, Target},
+    flow::{
+        entry::is_clean_kind,
+        ir::{Expression, Function, Name, Parameter, Statement, Target},
+    },
     source::Language,
 };
 
@@ -30,10 +33,8 @@ impl Lowerer<'_> {
             | "class"
             | "impl_item"
             | "trait_item"
-            | "interface_declaration"
             | "mod_item"
             | "enum_declaration"
-            | "record_declaration"
             | "abstract_class_declaration" => self.class(node, out),
             "export_statement" => {
                 self.exported += 1;
@@ -76,13 +77,20 @@ impl Lowerer<'_> {
                 }
             }
             "short_var_declaration" | "assignment_statement" => self.several(node, out),
-            "type_declaration"
-            | "type_alias_declaration"
-            | "struct_item"
-            | "enum_item"
-            | "type_item"
-            | "package_declaration"
-            | "macro_definition" => {}
+            "type_declaration" => {
+                for spec in named(node) {
+                    self.record(spec, out);
+                }
+            }
+            "interface_declaration" if self.language == Language::Java => self.class(node, out),
+            "type_alias_declaration" | "struct_item" | "interface_declaration" => {
+                self.record(node, out);
+            }
+            "record_declaration" => {
+                self.record(node, out);
+                self.class(node, out);
+            }
+            "enum_item" | "type_item" | "package_declaration" | "macro_definition" => {}
             _ => return false,
         }
         true
@@ -153,7 +161,12 @@ impl Lowerer<'_> {
         if !is_module {
             let name = name.map_or_else(|| Arc::from(""), |name| self.dotted(name));
             let bare = name.split('<').next().unwrap_or("");
-            self.class.push(Arc::from(bare));
+            let bare: Name = Arc::from(bare);
+            self.unit
+                .names
+                .entry(Arc::from(format!("{bare}.")))
+                .or_insert(0);
+            self.class.push(bare);
         }
         let inner = std::mem::take(&mut self.inner);
         if let Some(body) = node.child_by_field_name("body") {
@@ -207,6 +220,7 @@ impl Lowerer<'_> {
             line: line(node),
             is_public,
             is_inner,
+            is_part: false,
             marks,
         };
         at
@@ -297,6 +311,10 @@ impl Lowerer<'_> {
             // Go: several names of one type.
             let mut cursor = node.walk();
             let names: Vec<Node<'_>> = node.children_by_field_name("name", &mut cursor).collect();
+            let kind = match node.kind() {
+                "variadic_parameter_declaration" => Some(rest_of(kind.as_deref())),
+                _ => kind,
+            };
             for name in &names {
                 let target = Target::Name(self.name(*name));
                 let kind = kind.clone();
@@ -322,6 +340,13 @@ impl Lowerer<'_> {
             },
             (_, None) => self.target(node),
         };
+        let pattern = node.child_by_field_name("pattern").unwrap_or(node);
+        let kind = match pattern.kind() {
+            "rest_pattern" | "list_splat_pattern" | "spread_parameter" => {
+                Some(rest_of(kind.as_deref()))
+            }
+            _ => kind,
+        };
         out.push(Parameter { target, kind });
     }
 
@@ -343,6 +368,11 @@ impl Lowerer<'_> {
         let Some(left) = left else {
             return;
         };
+        if let Some(value) = value
+            && self.required(left, value)
+        {
+            return;
+        }
         // A named closure is a function like others.
         if let Some(value) = value
             && matches!(value.kind(), "arrow_function" | "function_expression")
@@ -373,13 +403,9 @@ impl Lowerer<'_> {
         };
         let target = match (node.kind(), self.class.last()) {
             ("public_field_definition" | "field_definition" | "field_declaration", Some(_)) => {
-                let this = Expression::Name(Arc::from("this"));
-                Target::Place(Expression::Member(Box::new(this), self.name(left)))
+                self.field_of_class(left)
             }
-            ("variable_declarator", Some(_)) if self.inner == 0 => {
-                let this = Expression::Name(Arc::from("this"));
-                Target::Place(Expression::Member(Box::new(this), self.name(left)))
-            }
+            ("variable_declarator", Some(_)) if self.inner == 0 => self.field_of_class(left),
             _ => self.target(left),
         };
         out.push(Statement::Let {
@@ -387,6 +413,65 @@ impl Lowerer<'_> {
             kind,
             value,
         });
+    }
+
+    /// Returns the field `name` of the class that is open: `this.Class` stands for what has
+    /// it.
+    pub(super) fn field_of_class(&self, name: Node<'_>) -> Target {
+        let class = self.class.last().map_or("", |class| class);
+        let this = Expression::Name(Arc::from(format!("this.{class}")));
+        Target::Place(Expression::Member(Box::new(this), self.name(name)))
+    }
+
+    /// Fields of a type whose values cannot carry text: `count: u32`.
+    fn fields_of_type(&mut self, node: Node<'_>, out: &mut Vec<Statement>) {
+        for field in named(node) {
+            let kind = field
+                .child_by_field_name("type")
+                .map(|kind| self.kind(kind));
+            let is_field = matches!(
+                field.kind(),
+                "field_declaration" | "property_signature" | "formal_parameter"
+            );
+            match is_field {
+                true if is_clean_kind(kind.as_deref()) => {
+                    let mut cursor = field.walk();
+                    let names: Vec<Node<'_>> =
+                        field.children_by_field_name("name", &mut cursor).collect();
+                    for name in names {
+                        out.push(Statement::Let {
+                            target: self.field_of_class(name),
+                            kind: kind.clone(),
+                            value: Expression::Nothing,
+                        });
+                    }
+                }
+                true => {}
+                false => self.fields_of_type(field, out),
+            }
+        }
+    }
+
+    /// A type of which only the fields matter.
+    fn record(&mut self, node: Node<'_>, out: &mut Vec<Statement>) {
+        let name = node.child_by_field_name("name");
+        let body = ["body", "type", "value", "parameters"]
+            .iter()
+            .find_map(|field| node.child_by_field_name(field));
+        let (Some(name), Some(body)) = (name, body) else {
+            return;
+        };
+        let name = self.name(name);
+        let before = out.len();
+        self.class.push(Arc::clone(&name));
+        self.fields_of_type(body, out);
+        self.class.pop();
+        if out.len() > before {
+            self.unit
+                .names
+                .entry(Arc::from(format!("{name}.")))
+                .or_insert(0);
+        }
     }
 
     /// `a, b := f(), g()` and `a, err := f()`.
@@ -520,6 +605,11 @@ impl Lowerer<'_> {
             }
         })
     }
+}
+
+/// Returns the type of a parameter that takes all arguments from its place on.
+fn rest_of(kind: Option<&str>) -> Name {
+    Arc::from(format!("...{}", kind.unwrap_or("")))
 }
 
 fn is_block(node: Node<'_>) -> bool {

@@ -51,8 +51,13 @@ impl Lowerer<'_> {
             | "closure_expression"
             | "generator_function"
             | "function" => {
+                let is_part = self.inner == 0
+                    && node.parent().is_some_and(|parent| {
+                        matches!(parent.kind(), "pair" | "array" | "variable_declarator")
+                    });
                 let at = self.function(node, Vec::new());
                 self.functions[at].is_inner = true;
+                self.functions[at].is_part = is_part;
                 Expression::Function(at)
             }
             "assignment_expression" | "named_expression" | "augmented_assignment_expression" => {
@@ -119,9 +124,13 @@ impl Lowerer<'_> {
             | "comparison_operator"
             | "instanceof_expression" => self.binary(node),
             "conditional_expression" | "ternary_expression" => self.conditional(node),
+            // `(0, module.run)(…)`, as compilers write calls of imported functions.
             "sequence_expression" => {
-                let parts = self.expressions(node);
-                Expression::Mix(parts)
+                let mut parts = self.expressions(node);
+                match parts.as_slice() {
+                    [Expression::Text(_), _] => parts.swap_remove(1),
+                    _ => Expression::Mix(parts),
+                }
             }
             "let_condition" => {
                 let value = node.child_by_field_name("value");
@@ -307,9 +316,21 @@ impl Lowerer<'_> {
     }
 
     fn words(&mut self, tree: Node<'_>, parts: &mut Vec<Expression>) {
-        for child in named(tree) {
+        let mut cursor = tree.walk();
+        let children: Vec<Node<'_>> = tree.children(&mut cursor).collect();
+        for (at, child) in children.iter().copied().enumerate() {
+            let follows_dot = at > 0 && children[at - 1].kind() == ".";
             match child.kind() {
                 "token_tree" => self.words(child, parts),
+                // `input.count`
+                "identifier" if follows_dot => {
+                    let name = self.name(child);
+                    if let Some(last @ (Expression::Name(_) | Expression::Member(..))) =
+                        parts.last_mut()
+                    {
+                        *last = Expression::Member(Box::new(std::mem::take(last)), name);
+                    }
+                }
                 "identifier" | "self" => parts.push(Expression::Name(self.name(child))),
                 "string_literal" => {
                     let text = self.text(child).trim_matches('"');
@@ -405,7 +426,21 @@ impl Lowerer<'_> {
                     of,
                 })),
             },
-            "/" if self.language == Language::Python => Expression::Mix(of),
+            // `folder / name`
+            "/" if self.language == Language::Python && of.len() == 2 => {
+                let mut of = of.into_iter();
+                let (left, right) = (of.next().unwrap_or_default(), of.next());
+                Expression::Call(Box::new(Call {
+                    callee: Expression::Member(Box::new(left), Arc::from("joinpath")),
+                    arguments: right
+                        .into_iter()
+                        .map(|value| Argument { name: None, value })
+                        .collect(),
+                    from: line(node),
+                    to: end_line(node),
+                    bytes: (node.start_byte(), node.end_byte()),
+                }))
+            }
             operator => Expression::Test(Box::new(Test {
                 how: Arc::from(operator),
                 of,

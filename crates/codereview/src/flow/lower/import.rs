@@ -33,6 +33,83 @@ impl Lowerer<'_> {
         self.unit.imports.extend(found);
     }
 
+    /// `const { run } = require("./run")`: what is required from the tree is an import.
+    /// Returns whether `value` is one.
+    pub(super) fn required(&mut self, left: Node<'_>, value: Node<'_>) -> bool {
+        let Some(module) = self.module_of(value) else {
+            return false;
+        };
+        match left.kind() {
+            "identifier" => {
+                self.unit.imports.insert(self.name(left), module);
+            }
+            "object_pattern" => {
+                for field in named(left) {
+                    let (key, local) = match field.kind() {
+                        "pair_pattern" => (
+                            field.child_by_field_name("key"),
+                            field.child_by_field_name("value"),
+                        ),
+                        _ => (Some(field), Some(field)),
+                    };
+                    if let (Some(key), Some(local)) = (key, local) {
+                        let path = Arc::from(format!("{module}.{}", self.text(key)));
+                        self.unit.imports.insert(self.name(local), path);
+                    }
+                }
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// Returns the file of the tree that `value` requires: `require("./a")`,
+    /// `__importStar(require("./a"))`, `await import("./a")`.
+    fn module_of(&self, value: Node<'_>) -> Option<Name> {
+        let value = match value.kind() {
+            "await_expression" => value.named_child(0)?,
+            _ => value,
+        };
+        if value.kind() != "call_expression" {
+            return None;
+        }
+        let callee = self.text(value.child_by_field_name("function")?);
+        let argument = value.child_by_field_name("arguments")?.named_child(0)?;
+        match callee {
+            "require" | "import" if argument.kind() == "string" => {
+                let module = module_name(self.text(argument));
+                module.starts_with('.').then_some(module)
+            }
+            "__importStar"
+            | "__importDefault"
+            | "tslib_1.__importStar"
+            | "tslib_1.__importDefault" => self.module_of(argument),
+            _ => None,
+        }
+    }
+
+    /// `exports.run = async (input) => …` and `module.exports.run = …` at file level are
+    /// functions like others. Returns whether this is one.
+    pub(super) fn export(&mut self, left: Node<'_>, right: Node<'_>) -> bool {
+        let is_function = matches!(right.kind(), "arrow_function" | "function_expression");
+        if self.inner > 0 || !is_function || left.kind() != "member_expression" {
+            return false;
+        }
+        let object = left.child_by_field_name("object").map(|one| self.text(one));
+        let (Some("exports" | "module.exports"), Some(name)) =
+            (object, left.child_by_field_name("property"))
+        else {
+            return false;
+        };
+        let at = self.function(right, Vec::new());
+        let name = self.name(name);
+        self.unit.names.entry(Arc::clone(&name)).or_insert(at);
+        let function = &mut self.functions[at];
+        function.name = name;
+        function.is_public = true;
+        true
+    }
+
     fn python_import(&mut self, node: Node<'_>, found: &mut Vec<(Name, Name)>) {
         let module = node.child_by_field_name("module_name");
         let prefix = module.map(|module| self.dotted(module));

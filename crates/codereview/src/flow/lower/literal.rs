@@ -158,8 +158,10 @@ impl Lowerer<'_> {
                     }
                 }
                 "method_definition" => {
+                    let is_part = self.inner == 0;
                     let at = self.function(child, Vec::new());
                     self.functions[at].is_inner = true;
+                    self.functions[at].is_part = is_part;
                     let name = Arc::clone(&self.functions[at].name);
                     fields.push((name, Expression::Function(at)));
                 }

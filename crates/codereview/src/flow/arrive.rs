@@ -1,0 +1,212 @@
+//! Where values must not arrive, and whether they stand there as they must to do harm.
+
+use super::{
+    evaluate::{Frame, Hit, key},
+    ir::{Call, Expression, Name},
+    value::{Origin, Standing, Taint, Value},
+};
+use crate::rules::{Shape, Sink};
+
+impl Frame<'_> {
+    /// Looks whether this call is one that values must not arrive at.
+    pub(super) fn arrive(
+        &mut self,
+        call: &Call,
+        before: &str,
+        last: &str,
+        callee: &Value,
+        values: &[Value],
+    ) {
+        let program = self.program;
+        let language = program.language(self.unit);
+        for sink in program.rules.sinks_of(language, last) {
+            let own = match callee.path {
+                Some(_) => before.to_owned(),
+                None => receiver(&call.callee),
+            };
+            if !sink.path.fits(&own) || !self.holds(sink, call, values) {
+                continue;
+            }
+            let rule = &program.rules.rules[sink.rule];
+            let mut is_unknown = false;
+            let mut has_taint = false;
+            let own = sink
+                .arguments
+                .iter()
+                .any(|one| one == "self")
+                .then_some(callee);
+            let taken = values
+                .iter()
+                .enumerate()
+                .filter(|(at, _)| takes(sink, call, *at));
+            let mut taken: Vec<&Value> = taken.map(|(_, value)| value).chain(own).collect();
+            if rule.class == "argument-injection" {
+                taken = exposed(taken);
+            }
+            for value in taken {
+                for taint in value.all_taints() {
+                    has_taint = true;
+                    if taint.clean & rule.bit != 0 || !fits(sink.shape, &taint) {
+                        continue;
+                    }
+                    let hit = self.hit(sink.rule, call, taint);
+                    self.record(hit);
+                }
+                is_unknown |= is_open(value);
+            }
+            if is_unknown && !has_taint && rule.unknown.is_some() {
+                let taint = self.outside(call.from, "a value that is not known");
+                let hit = self.hit(sink.rule, call, taint);
+                self.outcome.unknown.push(hit);
+            }
+        }
+    }
+
+    fn hit(&self, rule: usize, call: &Call, taint: Taint) -> Hit {
+        Hit {
+            rule,
+            unit: self.unit,
+            lines: (call.from, call.to),
+            bytes: call.bytes,
+            taint,
+        }
+    }
+
+    pub(super) fn record(&mut self, hit: Hit) {
+        let hits = match hit.taint.origin {
+            Origin::Outside => &mut self.outcome.hits,
+            Origin::Parameter(_) => &mut self.outcome.summary.hits,
+        };
+        let same = |one: &&mut Hit| {
+            one.rule == hit.rule
+                && one.bytes == hit.bytes
+                && one.unit == hit.unit
+                && one.taint.origin == hit.taint.origin
+        };
+        match hits.iter_mut().find(same) {
+            Some(one) if one.taint.is_guessed && !hit.taint.is_guessed => *one = hit,
+            Some(_) => {}
+            None => hits.push(hit),
+        }
+    }
+
+    /// Returns whether the other arguments are as the sink wants them.
+    fn holds(&self, sink: &Sink, call: &Call, values: &[Value]) -> bool {
+        let text = |wanted: &str| -> Option<Name> {
+            for (argument, value) in call.arguments.iter().zip(values) {
+                if argument.name.as_deref() == Some(wanted) {
+                    return value.text.clone();
+                }
+                if let Some(text) = value.field(wanted).and_then(|field| field.text.clone()) {
+                    return Some(text);
+                }
+            }
+            let (at, inner) = wanted.split_once('.').unwrap_or((wanted, ""));
+            let value = values.get(at.parse::<usize>().ok()?)?;
+            match inner {
+                "" => value.text.clone(),
+                inner => {
+                    let items = value.items.as_ref()?;
+                    items.get(inner.parse::<usize>().ok()?)?.text.clone()
+                }
+            }
+        };
+        // `?` is what nobody knows, and not what comparing gives.
+        let is_open = |wanted: &str| {
+            values.iter().any(|value| {
+                value
+                    .field(wanted)
+                    .is_some_and(|one| one.text.is_none() && one.standing == Standing::Unknown)
+            })
+        };
+        let is_one = |wanted: &str, of: &[String]| match text(wanted) {
+            Some(text) => of
+                .iter()
+                .any(|one| one.eq_ignore_ascii_case(&text) || one == "*"),
+            None => of.iter().any(|one| one == "?") && is_open(wanted),
+        };
+        sink.when.iter().all(|(wanted, of)| is_one(wanted, of))
+            && !sink.unless.iter().any(|(wanted, of)| is_one(wanted, of))
+    }
+}
+
+/// Returns what stands before the last name of a callee whose path is not known.
+fn receiver(callee: &Expression) -> String {
+    match callee {
+        Expression::Member(object, _) => key(object).unwrap_or_else(|| "?".to_owned()),
+        _ => String::new(),
+    }
+}
+
+fn takes(sink: &Sink, call: &Call, at: usize) -> bool {
+    if sink.arguments.is_empty() {
+        return true;
+    }
+    let argument = &call.arguments[at];
+    sink.arguments.iter().any(|wanted| match &argument.name {
+        Some(name) => **name == **wanted,
+        None => match wanted.strip_suffix('+') {
+            Some(from) => from.parse().is_ok_and(|from: usize| at >= from),
+            None => wanted.parse() == Ok(at),
+        },
+    })
+}
+
+/// Returns the values of an argument list that a program may take for options: not those
+/// that follow an option, whose value they are, and nothing after `--`.
+fn exposed(values: Vec<&Value>) -> Vec<&Value> {
+    let flat: Vec<&Value> = values
+        .into_iter()
+        .flat_map(|value| match &value.items {
+            Some(items) => items.iter().collect(),
+            None => vec![value],
+        })
+        .collect();
+    let mut follows_option = false;
+    let mut open = Vec::new();
+    for value in flat {
+        let text = value.text.as_deref().unwrap_or("");
+        if text == "--" {
+            break;
+        }
+        if !follows_option {
+            open.push(value);
+        }
+        follows_option = text.starts_with('-') && !text.contains('=');
+    }
+    open
+}
+
+/// Returns whether a value stands in an argument as it must to do harm.
+fn fits(shape: Shape, taint: &Taint) -> bool {
+    match shape {
+        Shape::Any => true,
+        Shape::Part => taint.is_joined,
+        Shape::Whole => !taint.is_joined,
+        Shape::First => taint
+            .lead
+            .as_deref()
+            .is_none_or(|lead| lead.trim().is_empty()),
+        Shape::Host => taint.lead.as_deref().is_none_or(|lead| !names_host(lead)),
+    }
+}
+
+/// Returns whether a text in front already says which host an address has.
+fn names_host(lead: &str) -> bool {
+    match lead.split_once("://") {
+        Some((_, rest)) => rest.contains(['/', '?', '#']),
+        // An unknown base address stands in front.
+        None => lead.contains('\u{fffd}') || lead.starts_with('/'),
+    }
+}
+
+/// Returns whether something may be in `value` that nobody knows.
+fn is_open(value: &Value) -> bool {
+    if value.text.is_some() || value.function.is_some() {
+        return false;
+    }
+    if let Some(items) = &value.items {
+        return items.iter().any(is_open);
+    }
+    value.standing == Standing::Unknown
+}
