@@ -43,28 +43,37 @@ impl Frame<'_> {
             if rule.class == "argument-injection" {
                 taken = exposed(taken);
             }
+            let names: &[&str] = match sink.shape {
+                Shape::Host => &["url", "uri", "baseURL", "host", "hostname", "href"],
+                Shape::Part | Shape::Statement => &["sql", "text", "query", "statement", "command"],
+                _ => &[],
+            };
+            if !names.is_empty() {
+                let parts = taken.into_iter().flat_map(|value| members(value, names));
+                taken = parts.collect();
+            }
             for value in taken {
                 for taint in value.all_taints() {
                     has_taint = true;
-                    if taint.clean & rule.bit != 0 || !fits(sink.shape, &taint) {
-                        continue;
+                    if taint.clean & rule.bit == 0 {
+                        let hit = self.hit(sink, call, taint);
+                        self.record(hit);
                     }
-                    let hit = self.hit(sink.rule, call, taint);
-                    self.record(hit);
                 }
                 is_unknown |= is_open(value);
             }
             if is_unknown && !has_taint && rule.unknown.is_some() {
                 let taint = self.outside(call.from, "a value that is not known");
-                let hit = self.hit(sink.rule, call, taint);
+                let hit = self.hit(sink, call, taint);
                 self.outcome.unknown.push(hit);
             }
         }
     }
 
-    fn hit(&self, rule: usize, call: &Call, taint: Taint) -> Hit {
+    fn hit(&self, sink: &Sink, call: &Call, taint: Taint) -> Hit {
         Hit {
-            rule,
+            rule: sink.rule,
+            shape: sink.shape,
             unit: self.unit,
             lines: (call.from, call.to),
             bytes: call.bytes,
@@ -74,6 +83,8 @@ impl Frame<'_> {
 
     pub(super) fn record(&mut self, hit: Hit) {
         let hits = match hit.taint.origin {
+            Origin::Outside if !hit.fits() => return,
+            Origin::Parameter(_) if !hit.may_fit() => return,
             Origin::Outside => &mut self.outcome.hits,
             Origin::Parameter(_) => &mut self.outcome.summary.hits,
         };
@@ -82,6 +93,7 @@ impl Frame<'_> {
                 && one.bytes == hit.bytes
                 && one.unit == hit.unit
                 && one.taint.origin == hit.taint.origin
+                && one.fits() == hit.fits()
         };
         match hits.iter_mut().find(same) {
             Some(one) if one.taint.is_guessed && !hit.taint.is_guessed => *one = hit,
@@ -152,6 +164,14 @@ fn takes(sink: &Sink, call: &Call, at: usize) -> bool {
     })
 }
 
+/// Returns what of a description of a request matters: members of these names.
+fn members<'v>(value: &'v Value, names: &[&str]) -> Vec<&'v Value> {
+    match &value.fields {
+        Some(_) => names.iter().filter_map(|name| value.field(name)).collect(),
+        None => vec![value],
+    }
+}
+
 /// Returns the values of an argument list that a program may take for options: not those
 /// that follow an option, whose value they are, and nothing after `--`.
 fn exposed(values: Vec<&Value>) -> Vec<&Value> {
@@ -177,18 +197,35 @@ fn exposed(values: Vec<&Value>) -> Vec<&Value> {
     open
 }
 
-/// Returns whether a value stands in an argument as it must to do harm.
-fn fits(shape: Shape, taint: &Taint) -> bool {
-    match shape {
-        Shape::Any => true,
-        Shape::Part => taint.is_joined,
-        Shape::Whole => !taint.is_joined,
-        Shape::First => taint
-            .lead
-            .as_deref()
-            .is_none_or(|lead| lead.trim().is_empty()),
-        Shape::Host => taint.lead.as_deref().is_none_or(|lead| !names_host(lead)),
+impl Hit {
+    /// Returns whether the value stands in the argument as it must to do harm.
+    pub(super) fn fits(&self) -> bool {
+        let lead = self.taint.lead.as_deref();
+        match self.shape {
+            Shape::Any => true,
+            Shape::Part => self.taint.is_joined,
+            Shape::Whole => !self.taint.is_joined,
+            Shape::First => lead.is_none_or(|lead| lead.trim().is_empty()),
+            Shape::Host => lead.is_none_or(|lead| !names_host(lead)),
+            Shape::Statement => self.taint.is_joined && lead.is_some_and(is_statement),
+        }
     }
+
+    /// Returns whether it may fit once it is known what is handed over.
+    fn may_fit(&self) -> bool {
+        matches!(self.shape, Shape::Part | Shape::Statement) || self.fits()
+    }
+}
+
+/// Returns whether a text in front begins a statement of a database.
+fn is_statement(lead: &str) -> bool {
+    const WORDS: [&str; 22] = [
+        "select", "insert", "update", "delete", "create", "drop", "alter", "pragma", "describe",
+        "show", "with", "from", "where", "match", "call", "truncate", "replace", "grant",
+        "explain", "use", "and", "order",
+    ];
+    let mut words = lead.split(|c: char| !c.is_ascii_alphabetic());
+    words.any(|word| WORDS.iter().any(|one| word.eq_ignore_ascii_case(one)))
 }
 
 /// Returns whether a text in front already says which host an address has.

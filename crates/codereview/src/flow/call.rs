@@ -89,6 +89,9 @@ impl Frame<'_> {
         {
             return given;
         }
+        if let Some(given) = self.each_of(call, last, &values) {
+            return given;
+        }
         let given = match callee.function {
             Some(id) if id.0 == self.unit && self.program.function(id).is_inner => {
                 self.run_closure(id.1 as usize, values.clone(), &[])
@@ -133,6 +136,30 @@ impl Frame<'_> {
         Some(Value::either(given.collect()))
     }
 
+    /// What `items.map(closure)` gives: what the closure gives for an item.
+    fn each_of(&mut self, call: &Call, last: &str, values: &[Value]) -> Option<Value> {
+        if !matches!(last, "map" | "flatMap" | "then") {
+            return None;
+        }
+        let Expression::Member(object, _) = &call.callee else {
+            return None;
+        };
+        let id = values.first()?.function?;
+        let is_here = id.0 == self.unit && self.program.function(id).is_inner;
+        let object = self.evaluate(object);
+        let item = match last {
+            "then" => object,
+            _ => self.element(&object, &Value::default()),
+        };
+        is_here.then(|| {
+            let given = self.run_closure(id.1 as usize, vec![item], &[]);
+            match last {
+                "map" => Value::mix(std::slice::from_ref(&given)).holding(None, Some(vec![given])),
+                _ => given,
+            }
+        })
+    }
+
     /// What is put into a list, a builder or a structure is in it from now on.
     fn put_in(&mut self, call: &Call, last: &str, values: &[Value]) {
         /// Items of a list that are told apart.
@@ -152,6 +179,7 @@ impl Frame<'_> {
         let Expression::Member(object, _) = &call.callee else {
             return;
         };
+        let object = builder(object);
         let Some(holder) = key(object).and_then(|name| self.names.get_mut(&*name)) else {
             return;
         };
@@ -175,10 +203,26 @@ impl Frame<'_> {
                 *holder = all.holding(None, Some(items));
             }
             _ => {
-                for mut taint in taints {
-                    taint.is_joined |= last == "push_str" || last == "append";
-                    holder.add(&taint);
+                if !matches!(last, "push_str" | "append" | "WriteString") {
+                    taints.iter().for_each(|taint| holder.add(taint));
+                    return;
                 }
+                let is_fresh = holder.taints.is_empty()
+                    && holder.text.is_none()
+                    && holder
+                        .path
+                        .as_deref()
+                        .is_some_and(|path| path.ends_with("Builder()"));
+                let mut parts = match is_fresh {
+                    true => Vec::new(),
+                    false => vec![Value {
+                        path: None,
+                        ..holder.clone()
+                    }],
+                };
+                parts.extend(values.iter().cloned());
+                let all = Value::text_of(&parts);
+                (holder.taints, holder.text) = (all.taints, all.text);
             }
         }
     }
@@ -493,6 +537,17 @@ fn result_path(path: &str, values: &[Value]) -> Option<Name> {
 /// Returns a dotted path without its last part, and that.
 pub(super) fn split(path: &str) -> (&str, &str) {
     path.rsplit_once('.').unwrap_or(("", path))
+}
+
+/// Returns what a chain of calls begins with: `text` in `text.append(a).append(b)`.
+fn builder(object: &Expression) -> &Expression {
+    match object {
+        Expression::Call(call) => match &call.callee {
+            Expression::Member(object, name) if &**name == "append" => builder(object),
+            _ => object,
+        },
+        object => object,
+    }
 }
 
 /// Returns the items of a list of Go after `append`.

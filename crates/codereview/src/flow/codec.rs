@@ -17,6 +17,7 @@ use super::{
     ir::{Argument, Call, Expression, Function, Name, Parameter, Statement, Target, Test, Unit},
     value::{FunctionId, Origin, Standing, Taint, Value, Way},
 };
+use crate::rules::Shape;
 
 /// Deepest nesting that is read.
 const MOST_DEPTH: u32 = 3_000;
@@ -403,6 +404,7 @@ impl Coded for Hit {
         self.lines.0.put(out);
         self.lines.1.put(out);
         self.bytes.put(out);
+        out.byte(self.shape as u8);
         self.taint.put(out);
     }
 
@@ -412,6 +414,7 @@ impl Coded for Hit {
             unit: from.unit()?,
             lines: (u32::take(from)?, u32::take(from)?),
             bytes: Coded::take(from)?,
+            shape: Shape::of(from.byte()?)?,
             taint: Taint::take(from)?,
         })
     }

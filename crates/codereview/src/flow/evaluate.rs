@@ -11,6 +11,7 @@ use super::{
     value::{ALL, Clean, FunctionId, Origin, Standing, Taint, Value, Way},
     view::View,
 };
+use crate::{rules::Shape, source::Language};
 
 /// Expressions that are looked at for one function, closures included.
 const MOST_STEPS: u32 = 200_000;
@@ -27,13 +28,21 @@ pub(super) struct Hit {
     pub(super) unit: u32,
     pub(super) lines: (u32, u32),
     pub(super) bytes: (usize, usize),
+    /// How it must stand there to do harm; what is handed over says whether it does.
+    pub(super) shape: Shape,
     pub(super) taint: Taint,
 }
 
 impl Hit {
     fn is_like(&self, other: &Self) -> bool {
-        (self.rule, self.unit, self.lines, self.bytes)
-            == (other.rule, other.unit, other.lines, other.bytes)
+        (self.rule, self.unit, self.lines, self.bytes, self.shape)
+            == (
+                other.rule,
+                other.unit,
+                other.lines,
+                other.bytes,
+                other.shape,
+            )
             && self.taint.is_like(&other.taint)
     }
 }
@@ -536,6 +545,19 @@ impl Frame<'_> {
         if let Some(value) = self.names.get(name) {
             return value.clone();
         }
+        // Java names members of its class alone.
+        if self.program.language(self.unit) == Language::Java
+            && let Some(value) = self.names.get(&*format!("self.{name}"))
+        {
+            return value.clone();
+        }
+        if self.program.language(self.unit) == Language::Java
+            && let Some(value) = self
+                .program
+                .member(self.unit, self.class.as_ref(), "self", name)
+        {
+            return value;
+        }
         self.program.name(self.unit, name)
     }
 
@@ -594,7 +616,7 @@ impl Frame<'_> {
         value
     }
 
-    fn element(&mut self, object: &Value, index: &Value) -> Value {
+    pub(super) fn element(&mut self, object: &Value, index: &Value) -> Value {
         if let Some(text) = &index.text {
             if let Some(value) = object.field(text) {
                 return value.clone();

@@ -203,6 +203,9 @@ impl Reporter<'_> {
         let Origin::Parameter(at) = hit.taint.origin else {
             return;
         };
+        if !hit.fits() {
+            return;
+        }
         let Some((name, is_outside)) = face.parameters.get(usize::from(at)) else {
             return;
         };
@@ -225,6 +228,11 @@ impl Reporter<'_> {
             let first = Step {
                 what: format!("`{name}` of `{}`, whose callers are not known", face.name),
                 ..first
+            };
+            // Neither who calls it is known nor each step of the way.
+            let certainty = match hit.taint.is_guessed {
+                true => certainty.min(Certainty::Pattern),
+                false => certainty,
             };
             self.add(hit, certainty, Some(first));
         }

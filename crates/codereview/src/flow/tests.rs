@@ -237,3 +237,50 @@ fn values_made_of_values_do_not_double_for_ever() {
     let found = scan(&[source(Language::Python, text)], &RULES, None);
     assert_eq!(found.drafts.len(), 2, "{:?}", found.drafts);
 }
+
+/// Programs of our own, in the shapes that servers have: lines that end in `BAD class` have
+/// to be found, and nothing else may be.
+#[test]
+fn programs_show_what_is_marked_and_nothing_else() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs");
+    let mut wrong = Vec::new();
+    let mut programs = 0;
+    for file in fs::read_dir(folder).expect("the folder is there") {
+        let path = file.expect("it can be listed").path();
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .expect("a name");
+        let language = Language::of(&path).expect("a language");
+        let text = fs::read_to_string(&path).expect("it can be read");
+        let marked = text.lines().zip(1_u32..).filter_map(|(line, at)| {
+            let class = line.split_once("BAD ")?.1;
+            Some((at, class.to_owned()))
+        });
+        let marked: Vec<(u32, String)> = marked.collect();
+        let one = Source {
+            path: name.to_owned(),
+            ..source(language, text)
+        };
+        let found = scan(&[one], &RULES, None).drafts;
+        let covers = |place: &crate::copies::Place, class: &str, mark: &(u32, String)| {
+            (place.from..=place.to).contains(&mark.0) && mark.1 == class
+        };
+        for mark in &marked {
+            if !found.iter().any(|one| covers(&one.place, &one.class, mark)) {
+                wrong.push(format!("{name}:{} {} is missed", mark.0, mark.1));
+            }
+        }
+        for one in &found {
+            if !marked
+                .iter()
+                .any(|mark| covers(&one.place, &one.class, mark))
+            {
+                wrong.push(format!("{name}:{} {} is false", one.place.from, one.rule));
+            }
+        }
+        programs += 1;
+    }
+    assert!(programs > 20, "{programs} programs");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

@@ -95,7 +95,14 @@ pub(super) const CLEANERS: &[(Language, &[&str])] = &[
     ),
     (
         Rust,
-        &["**.len", "**.is_empty", "**.exists", "uuid.Uuid.parse_str", "std.env.var", "env.var"],
+        &[
+            "**.len",
+            "**.is_empty",
+            "**.exists",
+            "uuid.Uuid.parse_str",
+            "std.env.var",
+            "env.var",
+        ],
     ),
     (
         Java,

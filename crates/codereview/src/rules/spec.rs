@@ -104,4 +104,21 @@ pub(crate) enum Shape {
     First,
     /// In the host of an address, or before it.
     Host,
+    /// In the text of a statement of a database, behind a word of one.
+    Statement,
+}
+
+impl Shape {
+    /// Returns the one with this number.
+    pub(crate) fn of(number: u8) -> Option<Self> {
+        const ALL: [Shape; 6] = [
+            Shape::Any,
+            Shape::Part,
+            Shape::Whole,
+            Shape::First,
+            Shape::Host,
+            Shape::Statement,
+        ];
+        ALL.into_iter().find(|one| *one as u8 == number)
+    }
 }

@@ -60,3 +60,13 @@ public class Tools {
         return text(new ProcessBuilder("ls", "--", name).start());
     }
 }
+
+class Reports {
+    @Tool(description = "Rows.")
+    public String rows(String table) throws Exception {
+        StringBuilder sql = new StringBuilder();
+        sql.append("SELECT * FROM ");
+        sql.append(table);
+        return text(connection.createStatement().executeQuery(sql.toString())); // BAD sql-injection
+    }
+}

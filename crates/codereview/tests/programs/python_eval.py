@@ -17,7 +17,7 @@ def literal(expression: str) -> str:
 
 @mcp.tool()
 def run_code(code: str) -> str:
-    compiled = compile(code, "<x>", "exec")
+    compiled = compile(code, "<x>", "exec")  # BAD code-injection
     space = {}
     exec(compiled, space)  # BAD code-injection
     return str(space)

@@ -14,8 +14,8 @@ impl Shell {
     async fn run(&self, Parameters(args): Parameters<RunArgs>) -> Result<CallToolResult, McpError> {
         let output = Command::new("sh")
             .arg("-c")
-            .arg(&args.command) // the call as a whole is named
-            .output(); // BAD command-injection
+            .arg(&args.command) // BAD command-injection
+            .output();
         Ok(CallToolResult::success(vec![Content::text(String::from_utf8_lossy(&output.unwrap().stdout))]))
     }
 

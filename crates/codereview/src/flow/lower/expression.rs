@@ -328,7 +328,20 @@ impl Lowerer<'_> {
                     if let Some(last @ (Expression::Name(_) | Expression::Member(..))) =
                         parts.last_mut()
                     {
-                        *last = Expression::Member(Box::new(std::mem::take(last)), name);
+                        let member = Expression::Member(Box::new(std::mem::take(last)), name);
+                        let is_call = children.get(at + 1).is_some_and(|next| {
+                            next.kind() == "token_tree" && self.text(*next).starts_with('(')
+                        });
+                        *last = match is_call {
+                            true => Expression::Call(Box::new(Call {
+                                callee: member,
+                                arguments: Vec::new(),
+                                from: line(child),
+                                to: end_line(child),
+                                bytes: (child.start_byte(), child.end_byte()),
+                            })),
+                            false => member,
+                        };
                     }
                 }
                 "identifier" | "self" => parts.push(Expression::Name(self.name(child))),
