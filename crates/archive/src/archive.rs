@@ -48,6 +48,7 @@ use self::{
 };
 
 mod archiver;
+mod collect;
 mod error;
 mod index;
 mod manifest;

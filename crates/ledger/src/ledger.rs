@@ -12,6 +12,7 @@ use crate::{
     follow::Follower,
     queue::{Bounds, Place, Queue},
     reached::Reached,
+    recent::{Kept, Recent},
     sequencer::Sequencer,
     store::{Claim, Claimed, Fence, Query, Store},
     verify::{self, Progress, Verified},
@@ -50,6 +51,7 @@ pub struct Ledger {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     queue: Arc<Queue>,
+    kept: Arc<Kept>,
     /// What appends wait for, and how long.
     archived: Option<(Reached, Duration)>,
 }
@@ -77,10 +79,12 @@ impl Ledger {
             group: options.group_entries,
             group_bytes: options.group_bytes,
         }));
+        let kept = Arc::new(Kept::default());
         let sequencer = Sequencer::new(
             store.clone(),
             clock.clone(),
             queue.clone(),
+            kept.clone(),
             options.linger,
             chains.into_iter().collect(),
         );
@@ -93,6 +97,7 @@ impl Ledger {
             store,
             clock,
             queue,
+            kept,
             archived: None,
         })
     }
@@ -197,6 +202,13 @@ impl Ledger {
     #[must_use]
     pub fn follow(&self, tenant: TenantId, after: u64) -> Follower {
         Follower::new(self.store.clone(), Query::new(tenant).after(after))
+    }
+
+    /// Returns what fetches commits that this process makes from now on, so that they
+    /// need not be read back.
+    #[must_use]
+    pub fn recent(&self) -> Recent {
+        Recent::new(self.kept.clone())
     }
 
     /// Returns the last entry of the chain of `tenant`.

@@ -34,6 +34,7 @@ use crate::{
     error::AppendError,
     failpoint::{self, Point},
     queue::{Answer, Load, Queue, Request, Size},
+    recent::Kept,
     store::{Commit, Query, Segment, Store, StoreError, Tip, Unit, Write},
 };
 
@@ -63,6 +64,7 @@ pub(crate) struct Sequencer {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     queue: Arc<Queue>,
+    kept: Arc<Kept>,
     linger: Duration,
     tips: HashMap<TenantId, Tip>,
     /// Time of the last request, in microseconds.
@@ -75,6 +77,9 @@ pub(crate) struct Sequencer {
     buffer: Vec<u8>,
     /// What is written next.
     ready: Group,
+    /// What is durable and has not been told to whoever waits for it: that is done
+    /// while the next group is being written, or at once if there is none.
+    due: Vec<(Request, Receipt)>,
     /// Drafts whose commit failed and that nobody waits for.
     backlog: Vec<Request>,
     /// Drafts that were sealed behind those of a commit that failed, and that nobody
@@ -89,6 +94,7 @@ impl Sequencer {
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         queue: Arc<Queue>,
+        kept: Arc<Kept>,
         linger: Duration,
         tips: HashMap<TenantId, Tip>,
     ) -> Self {
@@ -96,6 +102,7 @@ impl Sequencer {
             store,
             clock,
             queue,
+            kept,
             linger,
             tips,
             last: i64::MIN,
@@ -104,6 +111,7 @@ impl Sequencer {
             punctual: (usize::MAX, 0),
             buffer: Vec::new(),
             ready: Group::default(),
+            due: Vec::new(),
             backlog: Vec::new(),
             untried: Vec::new(),
             doubts: Vec::new(),
@@ -160,12 +168,13 @@ impl Sequencer {
     async fn write_waiting(&mut self) -> Result<(), StoreError> {
         while self.has_work() {
             let begin = self.clock.monotonic();
-            let answered = self.write_group().await?;
-            self.gather(answered, begin).await;
+            self.write_group().await?;
+            self.gather(begin).await;
             if self.ready.is_empty() && self.queue.load() == Load::Patient {
                 break;
             }
         }
+        self.tell();
         Ok(())
     }
 
@@ -177,20 +186,23 @@ impl Sequencer {
         !self.backlog.is_empty() || !self.untried.is_empty()
     }
 
-    /// Lets `answered` callers come back, whose commit began at `begin`.
-    async fn gather(&mut self, answered: usize, begin: Duration) {
-        let now = self.clock.monotonic();
-        let took = now.saturating_sub(begin);
+    /// Answers the callers of the commit that began at `begin` and lets them come back,
+    /// unless they are better answered while the next group is being written.
+    async fn gather(&mut self, begin: Duration) {
+        let took = self.clock.monotonic().saturating_sub(begin);
         self.floor = match took.checked_sub(self.floor) {
             Some(over) => self.floor + over / FLOOR_COMMITS,
             None => took,
         };
+        let waits = |(request, _): &&(Request, Receipt)| matches!(request, Request::Append(..));
+        let answered = self.due.iter().filter(waits).count();
         let (most, groups) = self.punctual;
         if answered > most && groups > 0 {
             self.punctual = (most, groups - 1);
             return;
         }
-        let until = now + self.floor.min(GATHER_MAX);
+        let answered = self.tell();
+        let until = self.clock.monotonic() + self.floor.min(GATHER_MAX);
         let all = self.ready.size.requests + answered;
         while self.ready.size.requests < all {
             if self.clock.monotonic() >= until {
@@ -211,7 +223,9 @@ impl Sequencer {
     async fn finish(&mut self) {
         let mut failures = 0;
         while self.has_work() {
-            if let Err(error) = self.write_group().await {
+            let written = self.write_group().await;
+            self.tell();
+            if let Err(error) = written {
                 failures += 1;
                 if failures == LAST_ATTEMPTS {
                     let mut lost = mem::take(&mut self.backlog);
@@ -233,15 +247,28 @@ impl Sequencer {
         }
     }
 
-    /// Writes one group; returns how many have been answered. After an error the drafts
+    /// Tells what is durable to whoever waits for it; returns how many did.
+    fn tell(&mut self) -> usize {
+        let mut answered = 0;
+        for (request, receipt) in self.due.drain(..) {
+            answered += usize::from(answer(request, Ok(receipt)));
+            failpoint::reach(Point::SequencerAnswering);
+        }
+        answered
+    }
+
+    /// Writes one group, whose callers are due an answer then. After an error the drafts
     /// that nobody waits for are in the backlog and everybody who waits has been told.
-    async fn write_group(&mut self) -> Result<usize, StoreError> {
+    async fn write_group(&mut self) -> Result<(), StoreError> {
         // Told last: whoever lost a race then finds what has won it.
         let mut refused = Vec::new();
         let written = self.write_accepted(&mut refused).await;
         for (request, reason) in refused {
             self.queue.settle(std::iter::once(&request));
             let _ = answer(request, Err(reason));
+        }
+        if written.is_err() {
+            self.tell();
         }
         written
     }
@@ -250,7 +277,7 @@ impl Sequencer {
     async fn write_accepted(
         &mut self,
         refused: &mut Vec<(Request, AppendError)>,
-    ) -> Result<usize, StoreError> {
+    ) -> Result<(), StoreError> {
         if let Err(error) = self.resolve_doubts().await {
             self.refuse_waiting(Vec::new(), &error);
             return Err(error);
@@ -277,13 +304,9 @@ impl Sequencer {
                 Ok(()) => {
                     self.doubts.clear();
                     self.queue.settle(group.requests.iter());
-                    let answers = group.requests.into_iter().zip(group.receipts);
-                    let mut answered = 0;
-                    for (request, receipt) in answers {
-                        answered += usize::from(answer(request, Ok(receipt)));
-                        failpoint::reach(Point::SequencerAnswering);
-                    }
-                    return Ok(answered);
+                    self.due
+                        .extend(group.requests.into_iter().zip(group.receipts));
+                    return Ok(());
                 }
                 Err(StoreError::Refused(refusals)) => {
                     let mut reasons: HashMap<usize, AppendError> = HashMap::new();
@@ -314,7 +337,7 @@ impl Sequencer {
                 }
             }
         }
-        Ok(0)
+        Ok(())
     }
 
     /// Returns the group of `requests`, which were not written, and of what was sealed
@@ -356,6 +379,9 @@ impl Sequencer {
         // these ends or makes the next attempt, which names them, a conflict.
         let tenants: Vec<TenantId> = tenants(&self.backlog).cloned().collect();
         self.read_tips(tenants).await?;
+        if !self.doubts.is_empty() {
+            self.tell();
+        }
         for place in &self.doubts {
             if self.holds(place).await? {
                 self.queue.settle(mem::take(&mut self.backlog).iter());
@@ -416,6 +442,7 @@ impl Sequencer {
             }
         }
         failpoint::reach(Point::SequencerCommitted);
+        self.kept.push(commit);
         Ok(())
     }
 
@@ -423,8 +450,10 @@ impl Sequencer {
     async fn write_and_prepare(&mut self, commit: Arc<Commit>) -> Result<(), StoreError> {
         let (store, queue) = (self.store.clone(), self.queue.clone());
         let mut written = store.commit(commit);
-        // On its way before anything else is sealed.
-        if let Poll::Ready(written) = futures_util::poll!(&mut written) {
+        // On its way before anybody is answered and anything else is sealed.
+        let first = futures_util::poll!(&mut written);
+        self.tell();
+        if let Poll::Ready(written) = first {
             return written;
         }
         let mut room = self.doubts.is_empty() && self.prepare();
@@ -470,6 +499,8 @@ impl Sequencer {
     ) -> Result<(), StoreError> {
         for tenant in tenants {
             if !self.tips.contains_key(&tenant) {
+                // Nobody waits for this who need not.
+                self.tell();
                 let tip = self.store.tip(tenant.clone()).await?;
                 self.tips.insert(tenant, tip);
             }

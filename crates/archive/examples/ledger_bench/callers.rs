@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use airside_base::{Clock, OnFailure, Supervisor, TenantId};
 use airside_ledger::{Draft, Kind, Ledger};
 use bytes::Bytes;
+use tokio::runtime::Handle;
 
 use crate::raw::Raw;
 
@@ -82,18 +83,21 @@ impl Turn {
     }
 }
 
-/// Lets `callers` append for `span`.
+/// Lets `callers` append for `span`, on threads of their own: as in a node, where the
+/// ledger's tasks do not stand in one line with calls.
 pub(crate) async fn drive(
     target: &Target,
     callers: usize,
     span: Duration,
     clock: &Arc<dyn Clock>,
+    threads: &Handle,
 ) -> Turn {
     let tasks = Supervisor::new();
     let start = clock.monotonic();
     let (sender, mut results) = tokio::sync::mpsc::channel(callers);
     for caller in 0..callers {
         let (target, clock, sender) = (target.clone(), clock.clone(), sender.clone());
+        let _there = threads.enter();
         tasks.spawn("caller", OnFailure::Log, async move {
             let mut drafts = Drafts::new(caller as u64);
             let mut took = Vec::new();

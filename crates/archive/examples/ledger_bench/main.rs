@@ -1,6 +1,6 @@
 //! Measures the ledger and its archive on this machine; `scripts/bench ledger` runs it.
 //!
-//! `ledger_bench FOLDER RESULTS [--full]`, with the URL of a PostgreSQL server that
+//! `ledger_bench FOLDER RESULTS [--full | --appends]`, with the URL of a PostgreSQL server that
 //! syncs in `AIRSIDE_TEST_POSTGRES`, and its programs in `AIRSIDE_BENCH_POSTGRES_BIN`
 //! if `pg_dump` is to be compared with.
 //!
@@ -33,6 +33,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use airside_base::{Clock, SystemClock};
 use airside_testkit::postgres::Server;
+use tokio::runtime::Handle;
 
 use self::report::Report;
 
@@ -40,9 +41,14 @@ use self::report::Report;
 pub(crate) struct Plan {
     folder: PathBuf,
     full: bool,
+    appends_only: bool,
+    /// Of the callers.
+    threads: Handle,
     turn: Duration,
     rounds: usize,
 }
+
+const USAGE: &str = "usage: FOLDER RESULTS [--full | --appends]";
 
 /// As in the `airside` program, so that memory is comparable.
 #[global_allocator]
@@ -54,11 +60,12 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let texts: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = |name| {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let builder = builder.worker_threads(2).thread_name(name).enable_all();
+        builder.build().unwrap()
+    };
+    let (runtime, callers) = (runtime("background"), runtime("callers"));
     match texts[..] {
         ["fill", folder, entries] => {
             let entries = entries.parse().unwrap();
@@ -70,11 +77,13 @@ fn main() {
             println!("{told}");
         }
         [folder, results, ref rest @ ..] => {
-            let full = rest == ["--full"];
-            assert!(full || rest.is_empty(), "usage: FOLDER RESULTS [--full]");
+            let (full, appends_only) = (rest == ["--full"], rest == ["--appends"]);
+            assert!(full || appends_only || rest.is_empty(), "{USAGE}");
             let plan = Plan {
                 folder: folder.into(),
                 full,
+                appends_only,
+                threads: callers.handle().clone(),
                 turn: Duration::from_secs(if full { 3 } else { 1 }),
                 rounds: if full { 9 } else { 5 },
             };
@@ -83,7 +92,7 @@ fn main() {
             println!("\n{}", report.table());
             println!("written to {}", report.write(results.as_ref()).display());
         }
-        _ => panic!("usage: FOLDER RESULTS [--full]"),
+        _ => panic!("{USAGE}"),
     }
 }
 
@@ -92,7 +101,9 @@ async fn measure(plan: &Plan, server: &Server, clock: &Arc<dyn Clock>) -> Report
     for backend in [rig::Backend::Sqlite, rig::Backend::Postgres(server)] {
         turns::measure(plan, backend, clock, &mut report).await;
     }
-    long::measure(plan, server, clock, &mut report).await;
+    if !plan.appends_only {
+        long::measure(plan, server, clock, &mut report).await;
+    }
     report.end();
     report
 }

@@ -12,6 +12,9 @@ use tokio_postgres::NoTls;
 /// Most rows of one group, as in the ledger.
 const GROUP: usize = 1024;
 
+/// When the first row was written, so that times take as many bytes as in the ledger.
+const FIRST_US: i64 = 1_795_435_200_000_000;
+
 type Job = (Draft, oneshot::Sender<()>);
 
 /// A committer of groups. Clones share it.
@@ -62,10 +65,11 @@ impl Raw {
                         .unwrap();
                     for (draft, _) in &group {
                         seq += 1;
+                        let time = FIRST_US + seq;
                         let (kind, version) = (draft.kind().as_str(), draft.version());
                         let (subject, body) = (draft.subject(), &draft.body()[..]);
                         insert
-                            .execute(params![seq, seq, kind, version, subject, body])
+                            .execute(params![seq, time, kind, version, subject, body])
                             .unwrap();
                     }
                 }
@@ -111,6 +115,7 @@ impl Raw {
             while waiting.recv_many(&mut group, GROUP).await > 0 {
                 let seqs: Vec<i64> = (seq + 1..).take(group.len()).collect();
                 seq += group.len() as i64;
+                let times: Vec<i64> = seqs.iter().map(|seq| FIRST_US + seq).collect();
                 let kinds: Vec<&str> = group.iter().map(|(d, _)| d.kind().as_str()).collect();
                 let versions: Vec<i32> = group.iter().map(|(d, _)| d.version().into()).collect();
                 let subjects: Vec<&str> = group.iter().map(|(d, _)| d.subject()).collect();
@@ -118,7 +123,7 @@ impl Raw {
                 client
                     .execute(
                         &insert,
-                        &[&seqs, &seqs, &kinds, &versions, &subjects, &bodies],
+                        &[&seqs, &times, &kinds, &versions, &subjects, &bodies],
                     )
                     .await
                     .unwrap();

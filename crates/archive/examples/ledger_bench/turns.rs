@@ -98,7 +98,7 @@ async fn turn(
     let (syncs, limit) = machine::syncs(&plan.folder, &**clock, callers, row);
     let ours = report.servers();
     let (before, start) = (machine::Busy::now(&ours), clock.monotonic());
-    let turn = callers::drive(&rig.target, callers, plan.turn, clock).await;
+    let turn = callers::drive(&rig.target, callers, plan.turn, clock, &plan.threads).await;
     rig.shipped().await;
     // The archiver's rest between two looks is no work.
     let rest = rig
@@ -146,7 +146,7 @@ async fn loss(
             sender.send(look.await).await.unwrap();
         });
         let span = plan.turn * 4;
-        let turn = callers::drive(&rig.target, callers, span, clock).await;
+        let turn = callers::drive(&rig.target, callers, span, clock, &plan.threads).await;
         tasks.request_stop();
         let mut ages = ages.recv().await.unwrap();
         let others = machine::Busy::now(&ours).others(before, clock.monotonic() - start);

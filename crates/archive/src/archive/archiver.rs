@@ -8,7 +8,7 @@ use std::{
 
 use airside_base::{Clock, NodeId, OnFailure, Supervisor, TenantId, Timestamp};
 use airside_ledger::{
-    Entry, Head, Lease, LeaseError, Ledger, Query, Reach, Reached, ReadError, StoreError,
+    Entry, Lease, LeaseError, Ledger, Query, Reach, Reached, Recent,
     failpoint::{self, Point},
     store::Tip,
     vault::DataKey,
@@ -18,6 +18,7 @@ use tokio::sync::watch;
 
 use super::{
     Archive, Tail,
+    collect::{Collector, forked, read},
     error::Error,
     manifest::{self, ChainEnd, IndexRef, Manifest},
     merge::blocking,
@@ -151,6 +152,7 @@ pub struct Archiver {
     options: Options,
     header: Header,
     key: Arc<DataKey>,
+    recent: Recent,
     held: Option<(Lease, Duration)>,
     tail: Option<Tail>,
     pending: Option<Pending>,
@@ -191,6 +193,7 @@ impl Archiver {
             index: 0,
         };
         Ok(Self {
+            recent: ledger.recent(),
             ledger,
             archive,
             clock,
@@ -261,6 +264,7 @@ impl Archiver {
             let failing = self.is_failing();
             tokio::select! {
                 () = self.clock.sleep(rest) => {}
+                () = self.recent.gathered(), if !failing => {}
                 Ok(()) = commits.changed(), if self.options.eager && !failing => {}
                 () = supervisor.stopping() => {}
             }
@@ -292,6 +296,8 @@ impl Archiver {
         match self.hold().await {
             Err(Error::Lease(LeaseError::Taken { .. })) => {
                 self.status.send_modify(|s| s.state = State::Waiting);
+                // Nor does it wait for somebody.
+                drop(self.recent.fetch(usize::MAX));
                 return Ok(Shipped {
                     entries: 0,
                     more: false,
@@ -317,7 +323,9 @@ impl Archiver {
         }
         let mut more = false;
         if self.pending.is_none() {
-            let (builder, rest) = self.collect().await?;
+            let tail = self.tail.as_ref().expect("it was read");
+            let collector = Collector::new(self.ledger.store(), tail);
+            let (builder, rest) = collector.collect(&mut self.recent).await?;
             more = rest;
             self.pending = self.prepare(builder).await?;
         }
@@ -391,28 +399,6 @@ impl Archiver {
             }
         }
         Ok(tail)
-    }
-
-    /// Reads entries behind the tail, up to a full segment; tells whether more exist.
-    async fn collect(&self) -> Result<(Builder, bool), Error> {
-        let tail = self.tail.as_ref().expect("it was read");
-        let store = self.ledger.store();
-        let mut builder = Builder::default();
-        for (tenant, tip) in store.chains().await.map_err(read)? {
-            let mut head = tail.chains.get(&tenant).map_or(Head::default(), |t| t.head);
-            while head.seq < tip.head.seq {
-                if builder.is_full() {
-                    return Ok((builder, true));
-                }
-                let query = Query::new(tenant.clone()).after(head.seq);
-                let entries = store.read(query).await.map_err(read)?;
-                if entries.is_empty() {
-                    return Err(forked(&tenant, head.seq + 1));
-                }
-                (builder, head) = blocking(move || fill(builder, head, entries)).await??;
-            }
-        }
-        Ok((builder, false))
     }
 
     /// Makes the objects that add what `builder` holds; none if nothing is due.
@@ -512,40 +498,4 @@ impl Archiver {
         let error = error as &dyn std::error::Error;
         tracing::error!(error, "the archive is not written any more");
     }
-}
-
-/// Adds one page of entries that follow `head`. A segment ends with a page, so that
-/// nothing is read twice.
-fn fill(
-    mut builder: Builder,
-    mut head: Head,
-    entries: Vec<Entry>,
-) -> Result<(Builder, Head), Error> {
-    for entry in entries {
-        if entry.seq != head.seq + 1 || entry.prev != head.hash {
-            return Err(forked(&entry.tenant, entry.seq));
-        }
-        if !builder.push(&entry) {
-            return Err(damaged(entry));
-        }
-        head = entry.head();
-    }
-    Ok((builder, head))
-}
-
-fn read(error: StoreError) -> Error {
-    Error::Read(ReadError::Store(error))
-}
-
-fn forked(tenant: &TenantId, seq: u64) -> Error {
-    let tenant = tenant.clone();
-    Error::Forked { tenant, seq }
-}
-
-fn damaged(entry: Entry) -> Error {
-    read(StoreError::Corrupt {
-        tenant: entry.tenant,
-        seq: entry.seq,
-        what: "its content does not have its hash".to_owned(),
-    })
 }

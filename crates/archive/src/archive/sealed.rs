@@ -16,13 +16,15 @@ use super::error::Error;
 
 const MAGIC_BYTES: usize = 7;
 const VERSION: u8 = 1;
-/// A segment is closed when it has this many bytes before compression, and a part of a
-/// snapshot.
+/// A part of a snapshot is closed when it has this many bytes before compression.
 pub(super) const FULL_BYTES: usize = 1024 * 1024;
-/// Merged segments are larger: fewer requests at a restore, and still a bounded amount
-/// of memory for each.
+/// A segment is closed when it has this many: each costs the disk of a local archive four
+/// syncs. One that is full need not be merged.
+pub(super) const SEGMENT_BYTES: usize = 3 * FULL_BYTES;
+/// Merged segments are at most so large: few requests at a restore, and still a bounded
+/// amount of memory for each.
 pub(super) const MERGED_BYTES: usize = 4 * FULL_BYTES;
-/// Most bytes of an object before compression: a full one and the largest entry.
+/// Most bytes of an object before compression: a full one and the largest commit.
 const MAX_PLAIN: usize = MERGED_BYTES + 4 * FULL_BYTES;
 /// Most bytes of an object. What cannot be compressed grows by less than this.
 pub(super) const MAX_OBJECT: usize = MAX_PLAIN + FULL_BYTES;

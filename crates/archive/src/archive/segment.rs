@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::{
     manifest::SegmentRef,
-    sealed::{Content, Effort, FULL_BYTES, Header, Records},
+    sealed::{Content, Effort, Header, Records, SEGMENT_BYTES},
 };
 
 /// Entries on their way into a segment.
@@ -47,8 +47,13 @@ impl Builder {
         self.records.count()
     }
 
+    /// Returns how many bytes it should grow by at most; the last entries may take more.
+    pub(super) fn room(&self) -> usize {
+        SEGMENT_BYTES.saturating_sub(self.records.bytes())
+    }
+
     pub(super) fn is_full(&self) -> bool {
-        self.records.bytes() >= FULL_BYTES
+        self.room() == 0
     }
 
     pub(super) fn ends(&self) -> &BTreeMap<TenantId, Tip> {

@@ -211,8 +211,10 @@ async fn selects(store: Arc<dyn Store>) {
         draft(&a, "caller.seen", "y", "{}"),
         draft(&a, "call.completed", "y", "{}"),
     ];
+    let segment = segment(Head::default(), &drafts);
+    let written = segment.entries().to_vec();
     let commit = Commit {
-        segments: vec![segment(Head::default(), &drafts)],
+        segments: vec![segment],
         units: Vec::new(),
     };
     store.commit(Arc::new(commit)).await.expect("append");
@@ -238,6 +240,9 @@ async fn selects(store: Arc<dyn Store>) {
         let read = store.read(query.clone()).await.expect("read");
         let seqs: Vec<_> = read.iter().map(|entry| entry.seq).collect();
         assert_eq!(seqs, expected, "{query:?}");
+        // Whatever stands in front of it in the answer.
+        let whole = read.iter().all(|entry| written.contains(entry));
+        assert!(whole, "{query:?}");
     }
 }
 

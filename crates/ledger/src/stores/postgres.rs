@@ -105,11 +105,16 @@ impl OpenError {
                 "the database holds no ledger for this role",
             )
             .with_hint("run `airside ledger init` once, as the owner of the database"),
-            Self::Version { .. } => Fault::new(
-                Kind::Unsupported,
-                "LED-015",
-                "the ledger is not one that this version can read",
-            ),
+            Self::Version { found, known } => {
+                let what = "the ledger is not one that this version can read";
+                let fault = Fault::new(Kind::Unsupported, "LED-015", what);
+                if found < known {
+                    fault
+                        .with_hint("stop nodes of the version before and run `airside ledger init`")
+                } else {
+                    fault
+                }
+            }
             Self::Privileged { .. } => Fault::new(
                 Kind::Forbidden,
                 "LED-033",

@@ -1,11 +1,12 @@
 //! What readers do. Everything read is checked for its form, so that a damaged
 //! row is named instead of misread; hashes are checked by `verify`.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use airside_base::{TenantId, Timestamp};
 use bytes::Bytes;
 use deadpool_postgres::Object;
+use futures_util::future::try_join;
 use tokio_postgres::types::ToSql;
 
 use super::{failed, integer};
@@ -163,12 +164,75 @@ pub(super) async fn entries(client: &Object, wanted: &Query) -> Result<Vec<Entry
                    ORDER BY seq LIMIT $3) AS page) AS summed
          WHERE bytes <= $4 OR number = 1 ORDER BY seq"
     );
-    let rows = query(client, &sql, &values).await?;
-    rows.iter().map(|row| decode(&wanted.tenant, row)).collect()
+    // Both are on their way at once.
+    let (rows, front) = try_join(
+        query(client, &sql, &values),
+        hashes_of(client, &wanted.tenant, vec![after]),
+    )
+    .await?;
+    let mut fronts: HashMap<i64, Hash> = front;
+    let mut known = after;
+    let mut others = Vec::new();
+    for row in &rows {
+        let seq: i64 = row.get(0);
+        if known + 1 != seq {
+            others.push(seq - 1);
+        }
+        known = seq;
+    }
+    if !others.is_empty() {
+        fronts.extend(hashes_of(client, &wanted.tenant, others).await?);
+    }
+    let mut found = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let seq: i64 = row.get(0);
+        // The first entry and one behind a gap have zero.
+        let prev = fronts.get(&(seq - 1)).copied().unwrap_or_default();
+        let entry = decode(&wanted.tenant, seq, prev, row)?;
+        fronts.insert(seq, entry.hash);
+        found.push(entry);
+    }
+    Ok(found)
 }
 
-fn decode(tenant: &TenantId, row: &tokio_postgres::Row) -> Result<Entry, StoreError> {
-    let seq = row.get::<_, i64>(0).unsigned_abs();
+/// Returns the hashes of these entries of one chain, of those that are there.
+async fn hashes_of(
+    client: &Object,
+    tenant: &TenantId,
+    seqs: Vec<i64>,
+) -> Result<HashMap<i64, Hash>, StoreError> {
+    let rows = query(
+        client,
+        "SELECT seq, hash FROM airside.entry
+         WHERE chain = (SELECT id FROM airside.chain WHERE tenant = $1) AND seq = ANY ($2)",
+        &vec![&tenant.as_str(), &seqs],
+    )
+    .await?;
+    let rows = rows.iter();
+    rows.map(|row| {
+        let seq: i64 = row.get(0);
+        let hash = to_hash(row.get(1)).ok_or_else(|| malformed_hash(tenant, seq))?;
+        Ok((seq, hash))
+    })
+    .collect()
+}
+
+fn malformed_hash(tenant: &TenantId, seq: i64) -> StoreError {
+    StoreError::Corrupt {
+        tenant: tenant.clone(),
+        seq: seq.unsigned_abs(),
+        what: "a hash is not 32 bytes long".to_owned(),
+    }
+}
+
+/// Returns the entry in `row`. What the row does not say of `prev`, the one in front does.
+fn decode(
+    tenant: &TenantId,
+    seq: i64,
+    prev: Hash,
+    row: &tokio_postgres::Row,
+) -> Result<Entry, StoreError> {
+    let seq = seq.unsigned_abs();
     let damaged = |what: &str| StoreError::Corrupt {
         tenant: tenant.clone(),
         seq,
@@ -176,6 +240,10 @@ fn decode(tenant: &TenantId, row: &tokio_postgres::Row) -> Result<Entry, StoreEr
     };
     let hash =
         |column| to_hash(row.get(column)).ok_or_else(|| damaged("a hash is not 32 bytes long"));
+    let prev = match row.get::<_, &[u8]>(6) {
+        [] => prev,
+        _ => hash(6)?,
+    };
     Ok(Entry {
         seq,
         time: Timestamp::from_microsecond(row.get(1))
@@ -189,7 +257,7 @@ fn decode(tenant: &TenantId, row: &tokio_postgres::Row) -> Result<Entry, StoreEr
             .map_err(|_| damaged("the version is out of range"))?,
         subject: row.get::<_, &str>(4).into(),
         body: Bytes::copy_from_slice(row.get(5)),
-        prev: hash(6)?,
+        prev,
         hash: hash(7)?,
     })
 }
@@ -214,13 +282,7 @@ pub(super) async fn hashes(
     let rows = rows.iter().enumerate();
     rows.map(|(index, row)| (expected(index), row))
         .take_while(|(seq, row)| row.get::<_, i64>(0) == *seq)
-        .map(|(seq, row)| {
-            to_hash(row.get(1)).ok_or_else(|| StoreError::Corrupt {
-                tenant: tenant.clone(),
-                seq: seq.unsigned_abs(),
-                what: "a hash is not 32 bytes long".to_owned(),
-            })
-        })
+        .map(|(seq, row)| to_hash(row.get(1)).ok_or_else(|| malformed_hash(tenant, seq)))
         .collect()
 }
 

@@ -72,6 +72,9 @@ CREATE TABLE airside.tile (
     PRIMARY KEY (chain, level, number)
 );
 "#,
+    // From here on `entry.prev` is empty: it is the hash of the row in front, which is not
+    // stored twice. Rows that have one keep it.
+    "",
 ];
 
 /// What the role may do, given anew with every initialisation.

@@ -234,6 +234,48 @@ async fn damaged_rows_are_named() {
     }
 }
 
+/// What the version before wrote has the hash in front in every row.
+#[tokio::test]
+async fn ledger_of_the_version_before_is_continued() {
+    let server = Server::start().unwrap();
+    let supervisor = Supervisor::new();
+    let database = prepared(&server, "older").await;
+    let ledger = started(&database, &supervisor).await;
+    for subject in ["a", "b", "c"] {
+        ledger.append(vec![draft(subject)]).await.unwrap();
+    }
+    database
+        .run(
+            "UPDATE airside.entry AS e SET prev = coalesce(
+                 (SELECT hash FROM airside.entry AS f WHERE f.seq = e.seq - 1),
+                 decode(repeat('00', 32), 'hex'));
+             DELETE FROM airside.version WHERE number = 3",
+        )
+        .unwrap();
+    let older = open(&database, &supervisor).await;
+    let error = older.expect_err("the tables are of the version before");
+    assert!(
+        matches!(error, OpenError::Version { found: 2, known: 3 }),
+        "{error:?}"
+    );
+    let owner = Redacted::new(database.owner_url.clone());
+    Postgres::initialize(&owner, ROLE).await.unwrap();
+    let ledger = started(&database, &supervisor).await;
+    ledger.append(vec![draft("d")]).await.unwrap();
+    ledger.verify(&|_| {}).await.unwrap();
+    let query = crate::Query::new(TenantId::default());
+    let entries = ledger.read(query).await.unwrap();
+    let linked = entries.windows(2).all(|two| two[1].prev == two[0].hash);
+    assert!(linked && entries.len() == 4 && entries[0].prev == Hash::default());
+    database
+        .run("UPDATE airside.entry SET prev = sha256('x') WHERE seq = 3")
+        .unwrap();
+    ledger
+        .verify(&|_| {})
+        .await
+        .expect_err("it is not the hash");
+}
+
 #[tokio::test]
 async fn unreachable_database_is_an_error_without_the_password() {
     let supervisor = Supervisor::new();

@@ -38,22 +38,22 @@ macro_rules! append {
             $move,
             " RETURNING id),
              added AS (INSERT INTO airside.entry
-                           (chain, seq, time, kind, version, subject, body, prev, hash)
-                       SELECT head.id, new.* FROM head, unnest($4::bigint[], $5::bigint[],
-                           $6::text[], $7::integer[], $8::text[], $9::bytea[], $10::bytea[],
-                           $11::bytea[]) AS new)
+                           (chain, prev, seq, time, kind, version, subject, body, hash)
+                       SELECT head.id, '', new.* FROM head, unnest($4::bigint[], $5::bigint[],
+                           $6::text[], $7::integer[], $8::text[], $9::bytea[], $10::bytea[])
+                           AS new)
              SELECT id, pg_notify('airside_commits', '')::text FROM head"
         )
     };
 }
 const BEGIN_CHAIN: &str = append!(
     "INSERT INTO airside.chain (tenant, seq, hash, time)
-     SELECT $1, $2, $3, $12::bigint WHERE $13::bigint = 0 AND $14::bytea IS NOT NULL
+     SELECT $1, $2, $3, $11::bigint WHERE $12::bigint = 0 AND $13::bytea IS NOT NULL
      ON CONFLICT DO NOTHING"
 );
 const CONTINUE_CHAIN: &str = append!(
-    "UPDATE airside.chain SET seq = $2, hash = $3, time = $12
-     WHERE tenant = $1 AND seq = $13 AND hash = $14"
+    "UPDATE airside.chain SET seq = $2, hash = $3, time = $11
+     WHERE tenant = $1 AND seq = $12 AND hash = $13"
 );
 
 /// Entries of one chain from which on they are copied.
@@ -192,7 +192,6 @@ async fn append(
     let (tip, expected) = (segment.tip(), segment.expected());
     let entries = segment.entries();
     let hashes: Vec<&[u8]> = entries.iter().map(|e| &e.hash.as_bytes()[..]).collect();
-    let prevs: Vec<&[u8]> = entries.iter().map(|e| &e.prev.as_bytes()[..]).collect();
     let bodies: Vec<&[u8]> = entries.iter().map(|e| &e.body[..]).collect();
     let kinds: Vec<&str> = entries.iter().map(|e| e.kind.as_str()).collect();
     let subjects: Vec<&str> = entries.iter().map(|e| &*e.subject).collect();
@@ -212,7 +211,6 @@ async fn append(
                 &versions,
                 &subjects,
                 &bodies,
-                &prevs,
                 &hashes,
                 &tip.time.as_microsecond(),
                 &integer(expected.seq),
@@ -280,7 +278,8 @@ fn encode(chain: i64, entry: &Entry, rows: &mut BytesMut) {
         &i32::from(entry.version).to_be_bytes(),
         entry.subject.as_bytes(),
         &entry.body,
-        entry.prev.as_bytes(),
+        // As in every row: it is the hash of the one in front.
+        &[],
         entry.hash.as_bytes(),
     ] {
         let length = i32::try_from(field.len()).expect("every field is bounded far below 2 GiB");

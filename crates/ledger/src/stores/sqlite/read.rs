@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use airside_base::{TenantId, Timestamp};
 use bytes::Bytes;
-use rusqlite::{Connection, OptionalExtension as _, ToSql, params};
+use rusqlite::{Connection, OptionalExtension as _, ToSql, params, types::ValueRef};
 
 use super::{CELLS, MAX_SEQ, SEQ_BITS, failed, write::integer};
 use crate::{
@@ -177,10 +177,17 @@ pub(super) fn entries(connection: &Connection, query: &Query) -> Result<Vec<Entr
     let mut rows = select
         .query(values.as_slice())
         .map_err(|error| failed(READ, error))?;
-    let mut found = Vec::new();
-    let mut bytes = 0;
+    let (mut found, mut bytes) = (Vec::new(), 0);
+    let mut front = None;
     while let Some(row) = rows.next().map_err(|error| failed(READ, error))? {
-        let entry = decode(&query.tenant, row)?;
+        let id: i64 = row.get(0).map_err(|error| failed(READ, error))?;
+        let known = front.filter(|(known, _)| known + 1 == id);
+        let prev = match known {
+            Some((_, hash)) => hash,
+            None => hash_in_front(connection, &query.tenant, id)?,
+        };
+        let entry = decode(&query.tenant, id, prev, row)?;
+        front = Some((id, entry.hash));
         bytes += entry.weight();
         if bytes > MAX_READ_BYTES && !found.is_empty() {
             break;
@@ -190,8 +197,35 @@ pub(super) fn entries(connection: &Connection, query: &Query) -> Result<Vec<Entr
     Ok(found)
 }
 
-fn decode(tenant: &TenantId, row: &rusqlite::Row<'_>) -> Result<Entry, StoreError> {
-    let id: i64 = row.get(0).map_err(|error| failed(READ, error))?;
+/// Returns the hash of the row in front of `id`, as the first row and one behind a gap
+/// have it: zero.
+fn hash_in_front(connection: &Connection, tenant: &TenantId, id: i64) -> Result<Hash, StoreError> {
+    if id & MAX_SEQ <= 1 {
+        return Ok(Hash::default());
+    }
+    let mut select = connection
+        .prepare_cached("SELECT hash FROM entries WHERE id = ?1")
+        .map_err(|error| failed(READ, error))?;
+    let mut rows = select
+        .query([id - 1])
+        .map_err(|error| failed(READ, error))?;
+    let row = rows.next().map_err(|error| failed(READ, error))?;
+    let hash = row.map_or(Ok([0; 32]), |row| row.get(0));
+    hash.map(Hash::from_bytes)
+        .map_err(|error| StoreError::Corrupt {
+            tenant: tenant.clone(),
+            seq: ((id - 1) & MAX_SEQ).unsigned_abs(),
+            what: error.to_string(),
+        })
+}
+
+/// Returns the entry in `row`. What the row does not say of `prev`, the one in front does.
+fn decode(
+    tenant: &TenantId,
+    id: i64,
+    prev: Hash,
+    row: &rusqlite::Row<'_>,
+) -> Result<Entry, StoreError> {
     let seq = (id & MAX_SEQ).unsigned_abs();
     let damaged = |what: String| StoreError::Corrupt {
         tenant: tenant.clone(),
@@ -203,6 +237,10 @@ fn decode(tenant: &TenantId, row: &rusqlite::Row<'_>) -> Result<Entry, StoreErro
     let kind: String = row.get(2).map_err(form)?;
     let subject: Arc<str> = row.get(4).map_err(form)?;
     let body: Vec<u8> = row.get(5).map_err(form)?;
+    let prev = match row.get_ref(6).map_err(form)? {
+        ValueRef::Blob([]) => prev,
+        _ => Hash::from_bytes(row.get(6).map_err(form)?),
+    };
     Ok(Entry {
         seq,
         time: Timestamp::from_microsecond(time)
@@ -214,7 +252,7 @@ fn decode(tenant: &TenantId, row: &rusqlite::Row<'_>) -> Result<Entry, StoreErro
         version: row.get(3).map_err(form)?,
         subject,
         body: Bytes::from(body),
-        prev: Hash::from_bytes(row.get(6).map_err(form)?),
+        prev,
         hash: Hash::from_bytes(row.get(7).map_err(form)?),
     })
 }

@@ -71,6 +71,9 @@ CREATE TABLE tiles (
     UNIQUE (chain, level, number)
 ) STRICT;
 ",
+    // From here on `entries.prev` is empty: it is the hash of the row in front, which is
+    // not stored twice. Rows that have one keep it.
+    "",
 ];
 
 /// Statements kept prepared on each connection.

@@ -64,8 +64,8 @@ fn tamper(folder: &Path) -> Connection {
     connection
         .execute_batch(
             "PRAGMA synchronous = OFF;
-             DROP TRIGGER entries_are_not_updated;
-             DROP TRIGGER entries_are_not_deleted;",
+             DROP TRIGGER IF EXISTS entries_are_not_updated;
+             DROP TRIGGER IF EXISTS entries_are_not_deleted;",
         )
         .unwrap();
     connection
@@ -147,13 +147,75 @@ fn names(error: Option<VerifyError>, seq: i64) -> bool {
 
 #[tokio::test]
 async fn damage_of_any_byte_of_an_entry_is_found_and_named() {
-    for column in ["time", "kind", "version", "subject", "body", "prev", "hash"] {
+    for column in ["time", "kind", "version", "subject", "body", "hash"] {
         let folder = tempfile::tempdir().unwrap();
         sample(folder.path()).await;
         damage(folder.path(), "entries", column, |id, found| {
             names(found, id & MAX_SEQ)
         })
         .await;
+    }
+}
+
+/// Makes of the file what the version before wrote: every row with the hash in front.
+fn make_older(folder: &Path) {
+    tamper(folder)
+        .execute_batch(
+            "UPDATE entries SET prev = coalesce(
+                 (SELECT hash FROM entries AS front WHERE front.id = entries.id - 1), zeroblob(32));
+             PRAGMA user_version = 2;",
+        )
+        .unwrap();
+}
+
+#[tokio::test]
+async fn ledger_of_the_version_before_is_continued() {
+    let folder = tempfile::tempdir().unwrap();
+    sample(folder.path()).await;
+    make_older(folder.path());
+    let opened = Sqlite::inspect(folder.path()).map(drop);
+    assert_eq!(opened.unwrap_err().fault().code(), "LED-015");
+
+    let supervisor = Supervisor::new();
+    let store = Sqlite::open(folder.path(), &supervisor).unwrap();
+    let ledger = ledger(store, &supervisor).await;
+    ledger.append(vec![draft("a", "four")]).await.unwrap();
+    let query = Query::new("a".parse().unwrap());
+    let entries = ledger.read(query).await.unwrap();
+    let linked = entries.windows(2).all(|two| two[1].prev == two[0].hash);
+    assert!(linked && entries.len() == 4 && entries[0].prev == Hash::default());
+    ledger.verify(&|_| {}).await.unwrap();
+    assert_eq!(supervisor.stop(Duration::from_secs(20)).await, 0);
+    let lengths: String = Connection::open(folder.path().join(FILE))
+        .and_then(|c| {
+            let sql = "SELECT group_concat(length(prev), ' ') FROM entries";
+            c.query_row(sql, [], |row| row.get(0))
+        })
+        .unwrap();
+    assert_eq!(lengths, "32 32 32 0 32 32 32", "old rows stay as they are");
+}
+
+#[tokio::test]
+async fn damage_of_a_stored_hash_in_front_is_found_and_named() {
+    let folder = tempfile::tempdir().unwrap();
+    sample(folder.path()).await;
+    make_older(folder.path());
+    let connection = tamper(folder.path());
+    connection.execute_batch("PRAGMA user_version = 3").unwrap();
+    damage(folder.path(), "entries", "prev", |id, found| {
+        names(found, id & MAX_SEQ)
+    })
+    .await;
+
+    // Where there is none, only the right one can be put.
+    let folder = tempfile::tempdir().unwrap();
+    sample(folder.path()).await;
+    let connection = tamper(folder.path());
+    let store = Sqlite::inspect(folder.path()).unwrap();
+    for bad in ["zeroblob(32)", "x'00'", "randomblob(33)"] {
+        let sql = format!("UPDATE entries SET prev = {bad} WHERE id & {MAX_SEQ} = 2");
+        connection.execute(&sql, []).unwrap();
+        assert!(names(defect(&store).await, 2), "{bad}");
     }
 }
 

@@ -193,7 +193,7 @@ fn append(
     failpoint::reach(Point::SqliteHeadMoved);
     let mut insert = transaction.prepare_cached(
         "INSERT INTO entries (id, time, kind, version, subject, body, prev, hash)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, x'', ?7)",
     )?;
     for entry in segment.entries() {
         insert.execute(params![
@@ -203,7 +203,6 @@ fn append(
             entry.version,
             &*entry.subject,
             &*entry.body,
-            entry.prev.as_bytes(),
             entry.hash.as_bytes(),
         ])?;
     }
