@@ -112,7 +112,7 @@ pub fn plan(state: &State, now: Timestamp) -> Vec<Change> {
         .collect();
     changes.sort_by_key(|change| {
         let due = change.due.unwrap_or(Timestamp::MAX);
-        let urgency = Reverse(change.lane.urgency());
+        let urgency = Reverse(change.lane);
         (change.steps.is_empty(), urgency, due, change.server.clone())
     });
     changes
@@ -140,7 +140,7 @@ fn change(server: &str, findings: &[&Finding], state: &State, now: Timestamp) ->
             match known {
                 Some(step) => {
                     step.how = step.how.max(upgrade.how);
-                    step.lane = sooner(step.lane, judged.lane);
+                    step.lane = step.lane.max(judged.lane);
                     step.closes.push(Left::of(judged));
                 }
                 None => steps.push(Step {
@@ -155,7 +155,7 @@ fn change(server: &str, findings: &[&Finding], state: &State, now: Timestamp) ->
         }
     }
     let lanes = due.iter().map(|finding| finding.judged.lane);
-    let lane = lanes.reduce(sooner).unwrap_or(Lane::NextUpgrade);
+    let lane = lanes.reduce(Lane::max).unwrap_or(Lane::NextUpgrade);
     let first = due.iter().filter_map(|finding| finding.judged.clock.due);
     let first = first.min();
     let spare_s = match (lane, first) {
@@ -173,14 +173,6 @@ fn change(server: &str, findings: &[&Finding], state: &State, now: Timestamp) ->
         steps,
         without_fix,
         taken_on: taken_on.len(),
-    }
-}
-
-/// Returns the more urgent of two lanes; of two windows, the earlier.
-fn sooner(a: Lane, b: Lane) -> Lane {
-    match a.urgency() >= b.urgency() {
-        true => a,
-        false => b,
     }
 }
 

@@ -265,7 +265,7 @@ impl State {
         open.sort_by(|a, b| {
             let key = |f: &Finding| {
                 let due = f.judged.clock.due.unwrap_or(Timestamp::MAX);
-                (std::cmp::Reverse(f.judged.lane.urgency()), due)
+                (std::cmp::Reverse(f.judged.lane), due)
             };
             key(a)
                 .cmp(&key(b))

@@ -1,6 +1,6 @@
 //! The lane of a change: at once, in a maintenance window, or with the next upgrade.
 
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 
 use airside_base::Timestamp;
 use jiff::{Span, ToSpan as _, civil::Weekday, tz::TimeZone};
@@ -63,8 +63,8 @@ pub struct Plan {
     pub soak_hours: u16,
 }
 
-/// When the change is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// When the change is made. The more urgent is greater: of two windows the earlier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "lane")]
 pub enum Lane {
     /// With the next upgrade.
@@ -82,19 +82,26 @@ pub enum Lane {
     Emergency,
 }
 
-impl Lane {
-    /// Returns what orders lanes by urgency: of two windows the earlier is greater.
-    #[must_use]
-    pub fn urgency(self) -> (u8, Reverse<Timestamp>) {
-        let never = Reverse(Timestamp::MAX);
-        match self {
+impl Ord for Lane {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let never = Reverse((Timestamp::MAX, Timestamp::MAX));
+        let key = |lane: &Self| match *lane {
             Self::NextUpgrade => (0, never),
-            Self::Window { start, .. } => (1, Reverse(start)),
+            Self::Window { start, end } => (1, Reverse((start, end))),
             Self::OutOfCycle => (2, never),
             Self::Emergency => (3, never),
-        }
+        };
+        key(self).cmp(&key(other))
     }
+}
 
+impl PartialOrd for Lane {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Lane {
     /// Returns its name.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -217,5 +224,21 @@ mod tests {
                 Lane::Emergency
             );
         }
+    }
+
+    #[test]
+    fn the_earlier_window_is_the_more_urgent() {
+        let window = |day: &str| Lane::Window {
+            start: format!("{day}T02:00:00Z").parse().expect("a time"),
+            end: format!("{day}T06:00:00Z").parse().expect("a time"),
+        };
+        let rising = [
+            Lane::NextUpgrade,
+            window("2026-03-15"),
+            window("2026-03-08"),
+            Lane::OutOfCycle,
+            Lane::Emergency,
+        ];
+        assert!(rising.is_sorted_by(|a, b| a < b));
     }
 }
