@@ -6,7 +6,10 @@ use std::{
     path::Path,
 };
 
-use airside_testkit::harness::Node;
+use airside_testkit::{
+    harness::Node,
+    postgres::{ROLE, Server},
+};
 use serde_json::{Value, json};
 
 use crate::run::{BINARY, Place, Ran};
@@ -59,12 +62,17 @@ fn network() -> String {
 struct World {
     place: Place,
     node: Option<Node>,
+    /// Sections of the configuration that say where the ledger is.
+    ledger: &'static str,
     finding: String,
 }
 
 impl World {
     fn new() -> Self {
-        let place = Place::new();
+        Self::over(Place::new(), "")
+    }
+
+    fn over(place: Place, ledger: &'static str) -> Self {
         for folder in ["feeds", "crm"] {
             std::fs::create_dir(place.path(folder)).expect("a folder");
         }
@@ -72,6 +80,7 @@ impl World {
         let mut world = Self {
             place,
             node: None,
+            ledger,
             finding: String::new(),
         };
         world.deploy("1.0.0");
@@ -82,6 +91,12 @@ impl World {
     }
 
     fn configure(&self, inventory: &str) {
+        let config = self.config("data", inventory);
+        self.place.write("airside.toml", &config);
+    }
+
+    fn config(&self, data: &str, inventory: &str) -> String {
+        let ledger = self.ledger;
         let program = std::env::current_exe().unwrap().display().to_string();
         let command = [
             &*program,
@@ -90,8 +105,8 @@ impl World {
             "mitigations::vulnerable_server",
         ];
         let command = serde_json::to_string(&command).unwrap();
-        let config = format!(
-            "data-dir = \"data\"\n[listen]\naddress = \"127.0.0.1:0\"\n\
+        format!(
+            "data-dir = \"{data}\"\n{ledger}[listen]\naddress = \"127.0.0.1:0\"\n\
              [identity]\nanonymous-loopback = true\n\
              [[upstream]]\nname = \"crm\"\ncommand = {command}\nenv = {{ {SERVER} = \"yes\" }}\n\
              [[upstream]]\nname = \"flights\"\nbuiltin = \"flights\"\n\
@@ -99,15 +114,18 @@ impl World {
              [[endpoint]]\npath = \"/all\"\nupstreams = [\"crm\", \"flights\"]\n\
              {inventory}\
              [[inventory.server]]\nupstream = \"crm\"\nsources = [\"crm\"]\ntier = \"internal\"\n"
-        );
-        self.place.write("airside.toml", &config);
+        )
     }
 
     fn start(&mut self) {
-        let config = self.place.path("airside.toml").display().to_string();
+        let node = self.serve("airside.toml", &self.place.log());
+        self.node = Some(node);
+    }
+
+    fn serve(&self, config: &str, log: &Path) -> Node {
+        let config = self.place.path(config).display().to_string();
         let serve = ["serve", "--config", &config];
-        let node = Node::start(Path::new(BINARY), &serve, &self.place.log());
-        self.node = Some(node.expect("the node starts"));
+        Node::start(Path::new(BINARY), &serve, log).expect("the node starts")
     }
 
     fn restart(&mut self) {
@@ -162,39 +180,8 @@ impl World {
         self.run(&expose).ok();
     }
 
-    /// Posts one request of a client without sessions. Returns the whole answer.
     fn post(&self, path: &str, method: &str, name: &str) -> String {
-        let mut params = json!({"_meta": {
-            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-            "io.modelcontextprotocol/clientCapabilities": {},
-        }});
-        if method == "resources/read" {
-            params["uri"] = name.into();
-        } else if !name.is_empty() {
-            params["name"] = name.into();
-            params["arguments"] = json!({});
-        }
-        let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
-        let body = body.to_string();
-        let url = self.node.as_ref().expect("a node").url();
-        let address = format!("127.0.0.1:{}", url.port().unwrap());
-        let mut stream = TcpStream::connect(&address).unwrap();
-        let named = match name {
-            "" => String::new(),
-            name => format!("Mcp-Name: {name}\r\n"),
-        };
-        write!(
-            stream,
-            "POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n\
-             Accept: application/json, text/event-stream\r\n\
-             MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: {method}\r\n{named}\
-             Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
+        post(self.node.as_ref().expect("a node"), path, method, name)
     }
 
     fn call(&self, tool: &str) -> String {
@@ -212,6 +199,41 @@ impl World {
             assert!(answer.contains(part), "{part} of {tool} in {answer}");
         }
     }
+}
+
+/// Posts one request of a client without sessions. Returns the whole answer.
+fn post(node: &Node, path: &str, method: &str, name: &str) -> String {
+    let mut params = json!({"_meta": {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+    }});
+    if method == "resources/read" {
+        params["uri"] = name.into();
+    } else if !name.is_empty() {
+        params["name"] = name.into();
+        params["arguments"] = json!({});
+    }
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+    let body = body.to_string();
+    let url = node.url();
+    let address = format!("127.0.0.1:{}", url.port().unwrap());
+    let mut stream = TcpStream::connect(&address).unwrap();
+    let named = match name {
+        "" => String::new(),
+        name => format!("Mcp-Name: {name}\r\n"),
+    };
+    write!(
+        stream,
+        "POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n\
+         Accept: application/json, text/event-stream\r\n\
+         MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: {method}\r\n{named}\
+         Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
 }
 
 #[test]
@@ -339,6 +361,35 @@ fn what_would_protect_nothing_is_refused() {
     let ended = ["vulns", "expose", &world.finding, "--reason", "x"];
     let nothing = world.run(&ended);
     assert!(nothing.stderr.contains("[INV-013]"), "{nothing:?}");
+}
+
+#[test]
+fn every_node_holds_calls_to_what_one_of_them_decided() {
+    let server = Server::start().expect("a server");
+    let database = server.database("mitigations").expect("a database");
+    let place = Place::new();
+    place.write("database.url", &database.url);
+    let owner = place.write("owner.url", &database.owner_url);
+    let owner = owner.display().to_string();
+    place
+        .run(&["ledger", "init", "--url-file", &owner, "--role", ROLE])
+        .ok();
+    let ledger = "[ledger]\nurl-file = \"database.url\"\n[keys]\nvault-file = \"vault.key\"\n";
+    let world = World::over(place, ledger);
+    world.place.write("two.toml", &world.config("two", ""));
+    let other = world.serve("two.toml", &world.place.path("two.log"));
+    let find = || post(&other, "/mcp", "tools/call", "find");
+    let told = find();
+    assert!(told.contains("net:["), "{told}");
+
+    world.mitigate(&["block-tool", "--tool", "find"]).ok();
+    // The others hear of the entry a moment after it is written.
+    while !find().contains("GW-088") {}
+    let count = post(&other, "/mcp", "tools/call", "count");
+    assert!(count.contains("net:["), "{count}");
+    world.expose();
+    while !find().contains("net:[") {}
+    assert_eq!(other.terminate().expect("it ends").code(), Some(0));
 }
 
 #[test]
