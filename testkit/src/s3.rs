@@ -1,4 +1,5 @@
-//! A real server that speaks the protocol of S3 for tests: moto, as a process beside.
+//! A real server that speaks the protocols of S3 and of AWS KMS for tests: moto, as a
+//! process beside.
 //!
 //! `AIRSIDE_TEST_S3` names one that is already running; without it `moto_server` is
 //! started on a free loopback port and stopped when the value is dropped.
@@ -97,19 +98,50 @@ impl Server {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("bucket-{}-{number}", std::process::id());
+        self.ask("s3", &format!("PUT /{name}"), "", "")?;
+        Ok(name)
+    }
+
+    /// Makes a key of its own for one test and returns its ARN.
+    ///
+    /// # Errors
+    ///
+    /// When the server refuses.
+    pub fn kms_key(&self) -> Result<String> {
+        let made = self.kms("CreateKey", "{}")?;
+        let arn = made.split('"').find(|part| part.starts_with("arn:"));
+        Ok(arn.context("no ARN")?.to_owned())
+    }
+
+    /// Does `operation` of KMS as its administrator, and returns the answer.
+    ///
+    /// # Errors
+    ///
+    /// When the server refuses.
+    pub fn kms(&self, operation: &str, asked: &str) -> Result<String> {
+        let target = format!(
+            "Content-Type: application/x-amz-json-1.1\r\n\
+             X-Amz-Target: TrentService.{operation}\r\n"
+        );
+        self.ask("kms", "POST /", &target, asked)
+    }
+
+    fn ask(&self, service: &str, what: &str, headers: &str, body: &str) -> Result<String> {
         let mut stream = TcpStream::connect(&self.address)?;
         stream.set_read_timeout(Some(ANSWER))?;
         // Nobody checks the signature; the header says which service is meant.
         write!(
             stream,
-            "PUT /{name} HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\nConnection: close\r\n\
-             Authorization: AWS4-HMAC-SHA256 Credential=x/20261123/us-east-1/s3/aws4_request, \
-             SignedHeaders=host, Signature=x\r\n\r\n",
-            self.address
+            "{what} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\nConnection: close\r\n\
+             {headers}\
+             Authorization: AWS4-HMAC-SHA256 Credential=x/20261123/us-east-1/{service}/aws4_request, \
+             SignedHeaders=host, Signature=x\r\n\r\n{body}",
+            self.address,
+            body.len()
         )?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
-        ensure!(answer.starts_with("HTTP/1.1 200"), "no bucket: {answer}");
-        Ok(name)
+        ensure!(answer.starts_with("HTTP/1.1 200"), "{what}: {answer}");
+        Ok(answer)
     }
 }

@@ -11,7 +11,7 @@ use airside_archive::{
     restore::Folds,
 };
 use airside_base::{NodeId, Supervisor, SystemClock};
-use airside_ledger::{Ledger, vault::file::FileVault};
+use airside_ledger::Ledger;
 use url::Url;
 
 use crate::{
@@ -19,6 +19,7 @@ use crate::{
     config::ArchivePlace,
     failure::{Exit, Failure},
     ledger::source::unreadable,
+    vault::{KeyAt, KmsPlace},
 };
 
 /// The key file in the data folder, unless another is named.
@@ -60,7 +61,12 @@ pub(crate) async fn open(
     at: &cli::ArchiveAt,
     folder: &Path,
 ) -> Result<Archive, Failure> {
-    let key_file = key_in(folder, at.archive_key.as_deref());
+    let kms = at.archive_kms.as_ref().map(|key| KmsPlace {
+        key: key.clone(),
+        endpoint: at.archive_kms_endpoint.clone(),
+        credentials_file: at.archive_credentials.clone(),
+    });
+    let key = KeyAt::new(kms.as_ref(), key_in(folder, at.archive_key.as_deref()));
     let access = Access {
         endpoint: at.archive_endpoint.clone(),
         region: at.archive_region.clone(),
@@ -70,8 +76,8 @@ pub(crate) async fn open(
     if Archive::is_absent(&objects).await.map_err(|e| failed(&e))? {
         return Err(failed(&Error::Absent));
     }
-    let vault = FileVault::load(&key_file).map_err(|error| failed(&Error::Vault(error)))?;
-    let opened = Archive::open(objects, Arc::new(vault)).await;
+    let vault = key.open(false).map_err(|error| failed(&error))?;
+    let opened = Archive::open(objects, vault).await;
     opened.map_err(|error| failed(&error))
 }
 
@@ -87,7 +93,8 @@ pub(crate) async fn keep(
         return Ok(ledger.clone());
     };
     let key_file = key_in(folder, place.key_file.as_deref());
-    let archive = open_or_create(url, &place.access(), &key_file).await;
+    let key = KeyAt::new(place.kms.as_ref(), key_file);
+    let archive = open_or_create(url, &place.access(), &key).await;
     let archive = archive.map_err(|error| failed(&error))?;
     let clock = Arc::new(SystemClock::new());
     let node = NodeId::generate(&*clock);
@@ -121,14 +128,10 @@ pub(crate) async fn keep(
     Ok(ledger.clone())
 }
 
-async fn open_or_create(url: &Url, access: &Access, key_file: &Path) -> Result<Archive, Error> {
+async fn open_or_create(url: &Url, access: &Access, key: &KeyAt) -> Result<Archive, Error> {
     let objects = Objects::open(url, access)?;
     // A key is made for a new archive only: another could not read the present one.
-    let vault = match Archive::is_absent(&objects).await? {
-        true => FileVault::load_or_create(key_file),
-        false => FileVault::load(key_file),
-    };
-    let vault = Arc::new(vault.map_err(Error::Vault)?);
+    let vault = key.open(Archive::is_absent(&objects).await?)?;
     Archive::open_or_create(objects, vault, &SystemClock::new()).await
 }
 

@@ -44,6 +44,7 @@ use crate::{
         problem::{Problem, Problems},
         source::{Source, Step},
     },
+    vault::KmsPlace,
 };
 
 /// Largest configuration or policy file, in bytes.
@@ -141,6 +142,9 @@ pub(crate) struct KeysPlace {
     /// with the first key. All nodes of a shared ledger need the same one. Nobody can
     /// read personal values without it: keep a copy.
     pub(crate) vault_file: Option<PathBuf>,
+    /// A key in a key management service that wraps them instead. Chosen with the first
+    /// key; later neither can take the place of the other.
+    pub(crate) kms: Option<KmsPlace>,
 }
 
 /// The state of conversations.
@@ -175,6 +179,9 @@ pub(crate) struct ArchivePlace {
     /// File with the key of the archive; without it `archive.key` in the data folder.
     /// Made with a new archive. Nobody can read the archive without it: keep a copy.
     pub(crate) key_file: Option<PathBuf>,
+    /// A key in a key management service instead of that file. Chosen when the archive is
+    /// made; later neither can take the place of the other.
+    pub(crate) kms: Option<KmsPlace>,
     /// How long an entry may wait for others before it is written, in milliseconds.
     pub(crate) flush_ms: u64,
     /// Whether what has to be durable before a call goes on has to be in the archive
@@ -208,6 +215,7 @@ impl Default for ArchivePlace {
             region: None,
             credentials_file: None,
             key_file: None,
+            kms: None,
             flush_ms: 250,
             remote_ack: false,
             keep_days: DEFAULT_KEEP_DAYS,
@@ -489,6 +497,11 @@ fn resolve(config: &mut Config, folder: &Path) {
     ];
     for file in files.into_iter().flatten() {
         *file = folder.join(&*file);
+    }
+    for kms in [&mut config.archive.kms, &mut config.keys.kms] {
+        if let Some(file) = kms.as_mut().and_then(|kms| kms.credentials_file.as_mut()) {
+            *file = folder.join(&*file);
+        }
     }
     if let Some(payments) = &mut config.travel.payments {
         let files = [&mut payments.key_file, &mut payments.webhook_secret_file];

@@ -19,7 +19,7 @@ use airside_ledger::{
         postgres::{OpenError, PostgresKeys},
         sqlite::{FILE, SqliteKeys},
     },
-    vault::{Vault as _, file::FileVault},
+    vault::Vault,
 };
 
 use crate::{
@@ -28,10 +28,14 @@ use crate::{
     failure::{Exit, Failure},
     ledger::source::unreadable,
     target,
+    vault::{KeyAt, KmsPlace},
 };
 
 /// File of the key that wraps the keys of persons, unless another is named.
 const VAULT_KEY: &str = "vault.key";
+
+/// Where wrapped keys are kept, and what wraps them.
+type Opened = (Arc<dyn KeyStore>, Arc<dyn Vault>);
 
 /// Where the keys of one ledger are.
 #[derive(Debug, Clone)]
@@ -39,7 +43,7 @@ pub(crate) struct Place {
     folder: PathBuf,
     /// File with the URL of their database, if they are in one.
     database: Option<PathBuf>,
-    vault: PathBuf,
+    vault: KeyAt,
 }
 
 impl Place {
@@ -53,25 +57,38 @@ impl Place {
                 .as_ref()
                 .or(config.ledger.url_file.as_ref()),
             config.keys.vault_file.as_ref(),
+            config.keys.kms.as_ref(),
         )
     }
 
     /// Returns the place that a command names.
     pub(crate) fn named(args: &cli::DeskArgs) -> Self {
+        let kms = args.vault_kms.as_ref().map(|key| KmsPlace {
+            key: key.clone(),
+            endpoint: args.vault_kms_endpoint.clone(),
+            credentials_file: args.vault_credentials.clone(),
+        });
         Self::new(
             &args.ledger.data_dir,
             args.keys_url_file
                 .as_ref()
                 .or(args.ledger.url_file.as_ref()),
             args.vault_file.as_ref(),
+            kms.as_ref(),
         )
     }
 
-    fn new(folder: &Path, database: Option<&PathBuf>, vault: Option<&PathBuf>) -> Self {
+    fn new(
+        folder: &Path,
+        database: Option<&PathBuf>,
+        vault: Option<&PathBuf>,
+        kms: Option<&KmsPlace>,
+    ) -> Self {
+        let file = vault.map_or_else(|| folder.join(VAULT_KEY), Clone::clone);
         Self {
             folder: folder.to_owned(),
             database: database.cloned(),
-            vault: vault.map_or_else(|| folder.join(VAULT_KEY), Clone::clone),
+            vault: KeyAt::new(kms, file),
         }
     }
 
@@ -82,20 +99,17 @@ impl Place {
             None => self.in_folder()?,
         };
         let clock = Arc::new(SystemClock::new());
-        Ok(Arc::new(Keys::new(store, Arc::new(vault), clock)))
+        Ok(Arc::new(Keys::new(store, vault, clock)))
     }
 
-    fn in_folder(&self) -> Result<(Arc<dyn KeyStore>, FileVault), Failure> {
+    fn in_folder(&self) -> Result<Opened, Failure> {
         let file = self.folder.join(FILE);
         let vault = self.vault(file.exists())?;
         let store = SqliteKeys::open(&file).map_err(|error| told(&error.fault()))?;
         Ok((Arc::new(store), vault))
     }
 
-    async fn in_database(
-        &self,
-        url_file: &Path,
-    ) -> Result<(Arc<dyn KeyStore>, FileVault), Failure> {
+    async fn in_database(&self, url_file: &Path) -> Result<Opened, Failure> {
         let url = target::read_secret(url_file)?;
         let refused = |error: OpenError| told(&error.fault());
         let store = PostgresKeys::open(&url).await.map_err(refused)?;
@@ -106,11 +120,8 @@ impl Place {
         Ok((Arc::new(store), vault))
     }
 
-    fn vault(&self, in_use: bool) -> Result<FileVault, Failure> {
-        let vault = match in_use {
-            true => FileVault::load(&self.vault),
-            false => FileVault::load_or_create(&self.vault),
-        };
+    fn vault(&self, in_use: bool) -> Result<Arc<dyn Vault>, Failure> {
+        let vault = self.vault.open(!in_use);
         vault.map_err(|error| told(&error.fault()))
     }
 }

@@ -32,6 +32,7 @@ mod status;
 mod target;
 mod text;
 mod tools;
+mod vault;
 
 use std::{io::Write as _, process::ExitCode};
 

@@ -35,6 +35,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     archiver::{Archiver, Options, Shipped, State, Status, Watch},
     error::Error,
+    kms::{Kms, KmsKey},
     objects::Objects,
     s3::{Access, AccessError},
     upkeep::{Done, SWEPT, Schedule, Swept, Upkeep, UpkeepError},
@@ -51,6 +52,7 @@ mod archiver;
 mod collect;
 mod error;
 mod index;
+mod kms;
 mod manifest;
 mod merge;
 mod objects;
@@ -479,6 +481,9 @@ fn locked(object: &str, error: VaultError) -> Error {
         },
         VaultError::Tampered(_) => Error::damaged(object, "its key is not what was wrapped"),
         VaultError::Destroyed
+        | VaultError::Unreachable { .. }
+        | VaultError::Refused { .. }
+        | VaultError::Absent { .. }
         | VaultError::Foreign { .. }
         | VaultError::Exposed { .. }
         | VaultError::File { .. } => Error::Vault(error),

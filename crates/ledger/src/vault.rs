@@ -57,7 +57,9 @@ impl DataKey {
         Self::from_bytes(bytes)
     }
 
-    pub(crate) fn from_bytes(bytes: Zeroizing<[u8; KEY_BYTES]>) -> Self {
+    /// Returns the key with these bytes. For vaults, which get them unwrapped.
+    #[must_use]
+    pub fn from_bytes(bytes: Zeroizing<[u8; KEY_BYTES]>) -> Self {
         let cipher = RandomizedNonceKey::new(&AES_256_GCM, &*bytes).expect("the key has 32 bytes");
         Self { bytes, cipher }
     }
@@ -73,8 +75,9 @@ impl DataKey {
             .collect()
     }
 
-    /// Returns the raw key, for the one place that writes it to its own file.
-    pub(crate) fn expose(&self) -> &[u8; KEY_BYTES] {
+    /// Returns the raw key. For vaults, which wrap it.
+    #[must_use]
+    pub fn expose(&self) -> &[u8; KEY_BYTES] {
         &self.bytes
     }
 
@@ -172,6 +175,28 @@ pub enum VaultError {
     /// The key of the vault has been destroyed.
     #[error("the key of the vault has been destroyed")]
     Destroyed,
+    /// The service that keeps the key does not answer.
+    #[error("the service of the vault key `{key}` cannot be reached: {why}")]
+    Unreachable {
+        /// The key.
+        key: String,
+        /// What was seen.
+        why: String,
+    },
+    /// The service that keeps the key refuses.
+    #[error("the vault key `{key}` cannot be used: {why}")]
+    Refused {
+        /// The key.
+        key: String,
+        /// What the service says.
+        why: String,
+    },
+    /// The service knows no such key.
+    #[error("there is no vault key `{key}`")]
+    Absent {
+        /// The key.
+        key: String,
+    },
     /// The file does not hold the key of a vault.
     #[error("`{}` does not hold the key of a vault", .file.display())]
     Foreign {
@@ -214,6 +239,22 @@ impl VaultError {
                 Kind::Unavailable,
                 "LED-082",
                 "the key of the vault has been destroyed",
+            ),
+            Self::Unreachable { .. } => Fault::new(
+                Kind::Unavailable,
+                "LED-160",
+                "the service that keeps the key of the vault cannot be reached",
+            ),
+            Self::Refused { .. } => Fault::new(
+                Kind::Unavailable,
+                "LED-161",
+                "the service that keeps the key of the vault refuses",
+            )
+            .with_hint("the log has its words; look at the policy of the key and the credentials"),
+            Self::Absent { .. } => Fault::new(
+                Kind::Unavailable,
+                "LED-162",
+                "the service of the vault knows no such key",
             ),
             Self::Foreign { .. } | Self::Exposed { .. } | Self::File { .. } => Fault::new(
                 Kind::Unavailable,

@@ -119,6 +119,17 @@ pub(crate) struct ArchiveAt {
     /// Key file of the archive; `archive.key` in the data folder unless given.
     #[arg(long, value_name = "FILE", requires = "archive")]
     pub(crate) archive_key: Option<PathBuf>,
+    /// ARN of its key in AWS KMS, as `key` in `[archive.kms]`.
+    #[arg(
+        long,
+        value_name = "ARN",
+        requires = "archive",
+        conflicts_with = "archive_key"
+    )]
+    pub(crate) archive_kms: Option<String>,
+    /// Where that service is, if it is not Amazon's.
+    #[arg(long, value_name = "URL", requires = "archive_kms")]
+    pub(crate) archive_kms_endpoint: Option<Url>,
     /// Where the storage of an s3:// archive is, if it is not Amazon's.
     #[arg(long, value_name = "URL", requires = "archive")]
     pub(crate) archive_endpoint: Option<Url>,
@@ -160,6 +171,16 @@ pub(crate) struct DeskArgs {
     /// `vault.key` in the data folder unless given.
     #[arg(long, value_name = "FILE")]
     pub(crate) vault_file: Option<PathBuf>,
+    /// ARN of that key in AWS KMS, as `key` in `[keys.kms]`, when no node runs.
+    #[arg(long, value_name = "ARN", conflicts_with = "vault_file")]
+    pub(crate) vault_kms: Option<String>,
+    /// Where that service is, if it is not Amazon's.
+    #[arg(long, value_name = "URL", requires = "vault_kms")]
+    pub(crate) vault_kms_endpoint: Option<Url>,
+    /// File with credentials for it, as Amazon's tools write it; otherwise the
+    /// environment.
+    #[arg(long, value_name = "FILE", requires = "vault_kms")]
+    pub(crate) vault_credentials: Option<PathBuf>,
     /// Region to work in, as `region` in `[conversation]`, when no node runs.
     #[arg(long, value_name = "NAME")]
     pub(crate) region: Option<Region>,

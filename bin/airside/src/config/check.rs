@@ -3,7 +3,7 @@
 mod policies;
 mod servers;
 
-use std::{collections::HashSet, net::SocketAddr, sync::Arc};
+use std::{collections::HashSet, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use airside_archive::Access;
 use airside_base::SystemClock;
@@ -21,6 +21,7 @@ use crate::{
         source::{Source, Step},
     },
     text::nearest,
+    vault::KeyAt,
 };
 
 /// Names of the servers that are part of this program.
@@ -302,6 +303,33 @@ fn archive(source: &Source, config: &Config, list: &mut Vec<Problem>) {
             "add `url = \"file:///folder\"`, or remove [archive]",
         )),
         Some(_) | None => {}
+    }
+    for (section, file, kms) in [
+        ("archive", "key-file", (&archive.key_file, &archive.kms)),
+        (
+            "keys",
+            "vault-file",
+            (&config.keys.vault_file, &config.keys.kms),
+        ),
+    ] {
+        let (named, Some(kms)) = kms else { continue };
+        let path = [Step::Key(section), Step::Key("kms")];
+        if named.is_some() {
+            list.push(Problem::at(
+                source,
+                &path,
+                "LED-164",
+                format!("the key is either in `{file}` or in a service"),
+                "remove the one that the data was not written with",
+            ));
+        }
+        let key = KeyAt::new(Some(kms), PathBuf::new());
+        if let Err(error) = key.open(false) {
+            let fault = error.fault();
+            let hint = fault.hint().unwrap_or_default().to_owned();
+            let text = error.to_string();
+            list.push(Problem::at(source, &path, fault.code(), text, hint));
+        }
     }
 }
 

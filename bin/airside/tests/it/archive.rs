@@ -105,6 +105,60 @@ fn lost_folder_comes_back_from_the_archive_and_a_node_goes_on() {
 }
 
 #[test]
+fn archive_whose_key_is_in_a_service_needs_no_key_file() {
+    let service = airside_testkit::s3::Server::start().unwrap();
+    let place = Place::new();
+    let keys = [service.kms_key().unwrap(), service.kms_key().unwrap()];
+    let secret = "[default]\naws_access_key_id = a\naws_secret_access_key = hunter2\n";
+    let credentials = place.write("credentials", secret);
+    fs::set_permissions(&credentials, fs::Permissions::from_mode(0o600)).unwrap();
+    let endpoint = format!("http://{}", service.address());
+    let at = |section: &str, key: &str| {
+        format!(
+            "[{section}.kms]\nkey = \"{key}\"\nendpoint = \"{endpoint}\"\n\
+             credentials-file = \"credentials\"\n"
+        )
+    };
+    let text = CONFIG.replace("URL", &url(&place)).replace("ACK", "false");
+    let text = text + &at("archive", &keys[0]) + &at("keys", &keys[1]);
+    let file = place.write("airside.toml", &text).display().to_string();
+    let serve = ["serve", "--config", &file];
+    let node = Node::start(Path::new(BINARY), &serve, &place.log()).expect("the node starts");
+    call(&place);
+    assert_eq!(node.terminate().expect("it ends").code(), Some(0));
+    let data = place.path("data");
+    let before = head(&place, &data);
+    for key in ["archive.key", "vault.key"] {
+        assert!(!data.join(key).exists(), "no {key}");
+    }
+
+    fs::remove_dir_all(&data).unwrap();
+    let (url, into) = (url(&place), format!("sqlite:{}", data.display()));
+    let restore = ["restore", "--to", "latest", "--into", &into];
+    let credentials = credentials.display().to_string();
+    let source = |key: &str| {
+        let at = ["--archive", &url, "--archive-kms", key];
+        let how = ["--archive-kms-endpoint", &endpoint];
+        let who = ["--archive-credentials", &credentials];
+        place.run(&[&restore[..], &at, &how, &who].concat())
+    };
+    let other = source(&keys[1]);
+    assert!(other.stderr.contains("[LED-053]"), "{other:?}");
+    assert!(!other.stderr.contains("hunter2"), "{other:?}");
+    source(&keys[0]).ok();
+    assert_eq!(head(&place, &data), before);
+
+    place.write("airside.toml", &text.replace(&keys[0], "airside"));
+    let wrong = place.run(&["config", "check", &file]);
+    assert_eq!(wrong.code, Some(3), "{wrong:?}");
+    assert!(wrong.stderr.contains("LED-163"), "{wrong:?}");
+    let both = "[keys]\nvault-file = \"vault.key\"\n[keys.kms]";
+    place.write("airside.toml", &text.replace("[keys.kms]", both));
+    let twice = place.run(&["config", "check", &file]);
+    assert!(twice.stderr.contains("LED-164"), "{twice:?}");
+}
+
+#[test]
 fn moment_before_comes_back_into_the_other_store() {
     let server = Server::start().unwrap();
     let database = server.database("restored").unwrap();

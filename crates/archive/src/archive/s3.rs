@@ -27,7 +27,7 @@ use hyper_util::{
 };
 use object_store::{
     ClientOptions, RetryConfig,
-    aws::{AmazonS3Builder, AmazonS3ConfigKey},
+    aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsCredentialProvider},
     client::{
         HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpRequestBody,
         HttpResponse, HttpResponseBody, HttpService,
@@ -125,6 +125,15 @@ pub enum AccessError {
     /// The certificates of this machine cannot be read.
     #[error("cannot set up TLS")]
     Tls(#[source] Arc<dyn std::error::Error + Send + Sync>),
+    /// It is not the ARN of a key.
+    #[error("`{arn}` is not the ARN of a key of AWS KMS")]
+    Arn {
+        /// What was given.
+        arn: String,
+    },
+    /// The credentials cannot be used.
+    #[error("the credentials of the environment cannot be used")]
+    Credentials(#[source] Arc<dyn std::error::Error + Send + Sync>),
     /// The storage would overwrite what another has written.
     #[error(
         "the storage ignores `If-None-Match: *`: it would let two writers overwrite each other"
@@ -139,14 +148,27 @@ impl AccessError {
         let told = |kind, code| Fault::new(kind, code, self.to_string());
         match self {
             Self::Plain { .. } => told(Kind::Invalid, "LED-104"),
-            Self::File { .. } | Self::Exposed { .. } | Self::Incomplete { .. } => {
-                told(Kind::Forbidden, "LED-105")
-            }
+            Self::File { .. }
+            | Self::Exposed { .. }
+            | Self::Incomplete { .. }
+            | Self::Credentials(_) => told(Kind::Forbidden, "LED-105"),
+            Self::Arn { .. } => told(Kind::Invalid, "LED-163")
+                .with_hint("write arn:aws:kms:REGION:ACCOUNT:key/ID, or alias/NAME for key/ID"),
             Self::Tls(_) => told(Kind::Unavailable, "LED-106"),
             Self::NotCreateOnly => told(Kind::Unsupported, "LED-107"),
         }
         .with_private(self)
     }
+}
+
+/// Refuses an endpoint to which secrets would travel in clear.
+pub(super) fn check_endpoint(endpoint: &Url) -> Result<(), AccessError> {
+    let plain = endpoint.scheme() == "http" && is_here(endpoint);
+    if endpoint.scheme() != "https" && !plain {
+        let endpoint = endpoint.clone();
+        return Err(AccessError::Plain { endpoint });
+    }
+    Ok(())
 }
 
 /// Returns the storage at `url`: `s3://bucket/prefix`.
@@ -165,33 +187,21 @@ pub(super) fn open(url: &Url, access: &Access) -> Result<Objects, Error> {
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(bucket)
         .with_region(region.unwrap_or_else(|| REGION.to_owned()))
-        .with_http_connector(Connector::new().map_err(Error::Access)?)
+        .with_http_connector(Connector(client().map_err(Error::Access)?))
         .with_retry(RetryConfig {
             max_retries: RETRIES,
             retry_timeout: RETRY,
             ..RetryConfig::default()
         });
     if let Some(endpoint) = &access.endpoint {
-        let plain = endpoint.scheme() == "http" && is_here(endpoint);
-        if endpoint.scheme() != "https" && !plain {
-            let endpoint = endpoint.clone();
-            return Err(Error::Access(AccessError::Plain { endpoint }));
-        }
+        check_endpoint(endpoint).map_err(Error::Access)?;
         // Names of buckets as parts of the host name need certificates for each.
         builder = builder
             .with_endpoint(endpoint.as_str().trim_end_matches('/'))
-            .with_allow_http(plain)
+            .with_allow_http(endpoint.scheme() == "http")
             .with_virtual_hosted_style_request(false);
     }
-    builder = match &access.credentials {
-        Some(file) => with_file(builder, file).map_err(Error::Access)?,
-        None => FROM_ENVIRONMENT
-            .into_iter()
-            .fold(builder, |builder, (name, key)| match std::env::var(name) {
-                Ok(value) => builder.with_config(key, value),
-                Err(_) => builder,
-            }),
-    };
+    builder = with_credentials(builder, access.credentials.as_deref()).map_err(Error::Access)?;
     let store = builder.build().map_err(|source| Error::Storage {
         doing: "use",
         object: url.to_string(),
@@ -199,6 +209,31 @@ pub(super) fn open(url: &Url, access: &Access) -> Result<Objects, Error> {
     })?;
     let prefix = Key::from_url_path(url.path()).map_err(|_| unusable())?;
     Ok(Objects::new(Arc::new(PrefixStore::new(store, prefix))))
+}
+
+/// Returns what asks for credentials: those in `file`, or as the environment says.
+pub(super) fn credentials(file: Option<&Path>) -> Result<AwsCredentialProvider, AccessError> {
+    let builder = AmazonS3Builder::new()
+        .with_bucket_name("none")
+        .with_region(REGION)
+        .with_http_connector(Connector(client()?));
+    let store = with_credentials(builder, file)?.build();
+    let store = store.map_err(|error| AccessError::Credentials(Arc::new(error)))?;
+    Ok(store.credentials().clone())
+}
+
+fn with_credentials(
+    builder: AmazonS3Builder,
+    file: Option<&Path>,
+) -> Result<AmazonS3Builder, AccessError> {
+    let Some(file) = file else {
+        let set = FROM_ENVIRONMENT.into_iter();
+        let set = set.filter_map(|(name, key)| Some((std::env::var(name).ok()?, key)));
+        return Ok(set.fold(builder, |builder, (value, key)| {
+            builder.with_config(key, value)
+        }));
+    };
+    with_file(builder, file)
 }
 
 fn is_here(url: &Url) -> bool {
@@ -249,42 +284,38 @@ fn with_file(builder: AmazonS3Builder, file: &Path) -> Result<AmazonS3Builder, A
     })
 }
 
-type Client = legacy::Client<HttpsConnector<Dialer>, HttpRequestBody>;
+pub(super) type Client = legacy::Client<HttpsConnector<Dialer>, HttpRequestBody>;
+
+/// Returns a client with the TLS that the rest of Airside uses.
+pub(super) fn client() -> Result<Client, AccessError> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| AccessError::Tls(Arc::new(error)))?
+        .with_native_roots()
+        .map_err(|error| AccessError::Tls(Arc::new(error)))?
+        .with_no_client_auth();
+    let mut dialer = Dialer::new();
+    dialer.enforce_http(false);
+    dialer.set_nodelay(true);
+    dialer.set_connect_timeout(Some(CONNECT));
+    let connector = HttpsConnectorBuilder::new()
+        .with_tls_config(tls)
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(dialer);
+    Ok(legacy::Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .build(connector))
+}
 
 /// Makes the client of a storage.
 #[derive(Debug)]
-struct Connector {
-    client: Client,
-}
-
-impl Connector {
-    fn new() -> Result<Self, AccessError> {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| AccessError::Tls(Arc::new(error)))?
-            .with_native_roots()
-            .map_err(|error| AccessError::Tls(Arc::new(error)))?
-            .with_no_client_auth();
-        let mut dialer = Dialer::new();
-        dialer.enforce_http(false);
-        dialer.set_nodelay(true);
-        dialer.set_connect_timeout(Some(CONNECT));
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(dialer);
-        let client = legacy::Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .build(connector);
-        Ok(Self { client })
-    }
-}
+struct Connector(Client);
 
 impl HttpConnector for Connector {
     fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
-        Ok(HttpClient::new(Service(self.client.clone())))
+        Ok(HttpClient::new(Service(self.0.clone())))
     }
 }
 

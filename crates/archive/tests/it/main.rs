@@ -5,6 +5,7 @@ mod crash;
 mod differential;
 mod drill;
 mod harness;
+mod kms;
 mod moments;
 mod restore;
 mod s3;

@@ -15,7 +15,11 @@ use airside_archive::{
     restore::{Folds, Request, Source, Until, digest, restore},
 };
 use airside_base::{Clock, NodeId, OnFailure, Supervisor};
-use airside_ledger::{Store, stores::memory::Memory, vault::memory::MemoryVault};
+use airside_ledger::{
+    Store,
+    stores::memory::Memory,
+    vault::{Vault, memory::MemoryVault},
+};
 use airside_testkit::s3::Server;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
@@ -26,30 +30,33 @@ use hyper_util::{
 };
 use url::Url;
 
-use crate::harness::{Rig, draft};
+use crate::{
+    harness::{Rig, draft},
+    kms,
+};
 
 /// What the network does with requests.
-const PASS: u8 = 0;
+pub(crate) const PASS: u8 = 0;
 /// Writes reach the storage, but the connection breaks before they are answered.
 const LOSE_ANSWERS: u8 = 1;
 /// Nothing reaches the storage.
-const UNAVAILABLE: u8 = 2;
+pub(crate) const UNAVAILABLE: u8 = 2;
 /// The condition of writes is dropped.
 const DROP_CONDITIONS: u8 = 3;
 
 /// A storage behind a network that does what it is told.
-struct Place {
-    _server: Server,
-    network: Arc<AtomicU8>,
+pub(crate) struct Place {
+    pub(crate) server: Server,
+    pub(crate) network: Arc<AtomicU8>,
     url: Url,
-    access: Access,
-    vault: Arc<MemoryVault>,
+    pub(crate) access: Access,
+    pub(crate) vault: Arc<dyn Vault>,
     tasks: Supervisor,
     _folder: tempfile::TempDir,
 }
 
 impl Place {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let server = Server::start().unwrap();
         let url = format!("s3://{}/some/where", server.bucket().unwrap());
         let (network, tasks) = (Arc::new(AtomicU8::new(PASS)), Supervisor::new());
@@ -75,7 +82,7 @@ impl Place {
             0o600,
         );
         Self {
-            _server: server,
+            server,
             network,
             url: url.parse().unwrap(),
             access: Access {
@@ -83,7 +90,7 @@ impl Place {
                 region: None,
                 credentials: Some(credentials),
             },
-            vault: Arc::default(),
+            vault: Arc::new(MemoryVault::default()),
             tasks,
             _folder: folder,
         }
@@ -98,7 +105,7 @@ impl Place {
         Archive::open_or_create(objects, self.vault.clone(), &rig.clock).await
     }
 
-    async fn archiver(&self, rig: &Rig) -> Archiver {
+    pub(crate) async fn archiver(&self, rig: &Rig) -> Archiver {
         let archive = self.create(rig).await.unwrap();
         let clock: Arc<dyn Clock> = Arc::new(rig.clock.clone());
         let node = NodeId::generate(&rig.clock);
@@ -107,7 +114,7 @@ impl Place {
     }
 
     /// Restores everything and compares it with `store`.
-    async fn check(&self, rig: &Rig, store: &dyn Store, manifests: u64) {
+    pub(crate) async fn check(&self, rig: &Rig, store: &dyn Store, manifests: u64) {
         let objects = Objects::existing(&self.url, &self.access).unwrap();
         let archive = Archive::open(objects, self.vault.clone()).await.unwrap();
         let contents = archive.verify(&|_| {}).await.unwrap();
@@ -127,7 +134,7 @@ impl Place {
         assert_eq!(digest(&*target, &folds).await.unwrap(), expected);
     }
 
-    async fn end(self) {
+    pub(crate) async fn end(self) {
         self.tasks.stop(std::time::Duration::ZERO).await;
     }
 }
@@ -152,6 +159,9 @@ async fn pass(
     }
     if mode == DROP_CONDITIONS {
         head.headers.remove("if-none-match");
+    }
+    if let Some(refused) = kms::refusal(&head, &body, &target).await {
+        return Ok(refused);
     }
     let writes = head.method == hyper::Method::PUT;
     let path = head.uri.path_and_query().unwrap().to_string();
