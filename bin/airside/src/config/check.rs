@@ -318,7 +318,7 @@ fn archive(source: &Source, config: &Config, list: &mut Vec<Problem>) {
             list.push(Problem::at(
                 source,
                 &path,
-                "LED-164",
+                "CFG-037",
                 format!("the key is either in `{file}` or in a service"),
                 "remove the one that the data was not written with",
             ));

@@ -155,7 +155,7 @@ fn archive_whose_key_is_in_a_service_needs_no_key_file() {
     let both = "[keys]\nvault-file = \"vault.key\"\n[keys.kms]";
     place.write("airside.toml", &text.replace("[keys.kms]", both));
     let twice = place.run(&["config", "check", &file]);
-    assert!(twice.stderr.contains("LED-164"), "{twice:?}");
+    assert!(twice.stderr.contains("CFG-037"), "{twice:?}");
 }
 
 #[test]
