@@ -47,12 +47,12 @@ pub(crate) fn folds() -> Folds {
         .with::<airside_limits::Quotas>()
         .with::<airside_gateway::approval::Approvals>()
         .with::<airside_inventory::mitigation::Mitigations>()
-        .with::<airside_codereview::lot::Lots>()
+        .with::<airside_governance::lot::Lots>()
         .with::<airside_evals::history::Evaluations>()
-        .with::<airside_codereview::lot::Regimes>()
-        .with::<airside_codereview::register::Findings>()
-        .with::<airside_codereview::register::Trees>()
-        .with::<airside_codereview::lesson::Lessons>()
+        .with::<airside_governance::lot::Regimes>()
+        .with::<airside_governance::register::Findings>()
+        .with::<airside_governance::register::Trees>()
+        .with::<airside_governance::lesson::Lessons>()
 }
 
 /// Opens the archive at `url` for reading.

@@ -22,5 +22,11 @@ pub use jiff::Timestamp;
 pub use redacted::Redacted;
 pub use supervisor::{OnFailure, Supervisor};
 
+/// Returns `bytes` as hexadecimal digits in lower case.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// A boxed future, used where a trait has to be dyn-compatible (ports only).
 pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;

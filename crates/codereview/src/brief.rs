@@ -11,13 +11,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    change::Attribution,
     checks::{
         Changed, Subject,
         attribution::{self, Share},
         decisions, documentation, standards,
     },
     finding::{Certainty, Finding, Step},
-    lot::Attribution,
 };
 
 /// Statements that each part keeps.
@@ -445,5 +445,5 @@ fn patch(subject: &Subject<'_>) -> String {
             context.update(b"\n");
         }
     }
-    crate::hex(context.finish().as_ref())
+    airside_base::hex(context.finish().as_ref())
 }

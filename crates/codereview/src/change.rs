@@ -15,15 +15,38 @@ use std::{
     path::Path,
 };
 
-use airside_base::{Fault, Kind};
+use airside_base::{Fault, Kind, Timestamp};
+use jiff::{civil::Date, tz::TimeZone};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::source::{Paper, Source};
 
 pub use git::Commit;
 
+/// Returns the day of a moment in UTC.
+#[must_use]
+pub fn day(at: Timestamp) -> Date {
+    at.to_zoned(TimeZone::UTC).date()
+}
+
 /// A stretch of lines, from 1, both ends included.
 pub type Lines = (u32, u32);
+
+/// Who wrote it, as declared. Never guessed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Attribution {
+    /// Nothing is declared.
+    #[default]
+    Unknown,
+    /// A person, by declaration.
+    Human,
+    /// Persons and tools, by declaration.
+    Mixed,
+    /// A tool, by declaration.
+    Ai,
+}
 
 /// What happened to one file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! Source text in, findings out; and the sampling of human review.
+//! Source text in, findings out.
 //!
 //! # Invariants
 //!
@@ -13,21 +13,11 @@ mod checks;
 pub mod copies;
 pub mod finding;
 mod flow;
-#[cfg(test)]
-mod golden;
 pub mod house;
 pub mod lesson;
-pub mod lot;
 mod outline;
-pub mod page;
-pub mod register;
 pub mod render;
 pub mod review;
 pub mod rules;
 pub mod source;
 mod syntax;
-
-/// Returns `bytes` in hex.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}

@@ -11,9 +11,9 @@ use airside_base::Severity;
 use serde_json::{Value, json};
 
 use crate::{
+    change::Attribution,
     copies::Place,
     finding::{Certainty, Finding, Report},
-    lot::Attribution,
 };
 
 /// Findings that Markdown lists; the rest is counted.
@@ -284,7 +284,8 @@ fn plain(text: &str) -> String {
 
 /// Returns whether `c` does something else than appear: controls, characters that change
 /// the direction of what is read (Unicode Annex 9), invisible ones and tags.
-pub(crate) fn hides(c: char) -> bool {
+#[must_use]
+pub fn hides(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'

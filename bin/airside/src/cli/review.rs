@@ -5,7 +5,7 @@ mod register;
 use std::path::PathBuf;
 
 use airside_base::Timestamp;
-use airside_codereview::lot::{After, Class, Exclusion, Word};
+use airside_governance::lot::{After, Class, Exclusion, Word};
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::{ChainArgs, NodeArgs};

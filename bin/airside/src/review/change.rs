@@ -1,11 +1,8 @@
 //! `airside review change`: what a change does and what a person should look at.
 
 use airside_base::{Clock as _, Fault, Kind, SystemClock};
-use airside_codereview::{
-    finding::Report,
-    lot::{Change, Identity, Risk},
-    render,
-};
+use airside_codereview::{finding::Report, render};
+use airside_governance::lot::{Change, Identity, Risk};
 
 use crate::{
     cli::review::{ChangeFormat, ReviewChange},

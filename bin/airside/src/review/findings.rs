@@ -3,11 +3,8 @@
 use std::collections::BTreeMap;
 
 use airside_api::{Part, Reach, client};
-use airside_codereview::{
-    change,
-    finding::Report,
-    register::{self, Answer, Changes, Request, Shown, Standing, Tree, Where},
-};
+use airside_codereview::{change, finding::Report};
+use airside_governance::register::{self, Answer, Changes, Request, Shown, Standing, Tree, Where};
 
 use super::office;
 use crate::{

@@ -4,9 +4,10 @@ use airside_api::{Part, Reach};
 use airside_base::{Fault, Kind};
 use airside_codereview::{
     change, house,
-    lesson::{self, Cause, Debt, Paid, Request, Shown, Standing},
+    lesson::{learned, reverted},
     source,
 };
+use airside_governance::lesson::{self, Cause, Debt, Paid, Request, Shown, Standing};
 
 use super::office;
 use crate::{
@@ -87,7 +88,7 @@ fn collect(args: &Collect, out: &mut Out) -> Result<(), Failure> {
         let paying = files.papers.iter().find_map(|paper| {
             let text = String::from_utf8_lossy(&paper.text);
             let fits = text.len() <= lesson::MAX_FILE;
-            let pays = fits && lesson::learned(&text, &one.lesson.debt.change).is_ok();
+            let pays = fits && learned(&text, &one.lesson.debt.change).is_ok();
             pays.then(|| {
                 (
                     format!("{}/{}", house.lessons, paper.path),
@@ -114,17 +115,13 @@ fn reverts(args: &Collect, base: &str, house: &house::House) -> Result<Vec<Debt>
     let mut debts = Vec::new();
     for commit in &commits {
         let by = commit.id.get(..12).unwrap_or(&commit.id);
-        debts.extend(
-            lesson::reverted(&commit.message)
-                .into_iter()
-                .map(|change| Debt {
-                    repository: args.repository.clone(),
-                    change,
-                    cause: Cause::Revert,
-                    reference: format!("commit {by}"),
-                    days: house.lesson_days.clamp(1, 366),
-                }),
-        );
+        debts.extend(reverted(&commit.message).into_iter().map(|change| Debt {
+            repository: args.repository.clone(),
+            change,
+            cause: Cause::Revert,
+            reference: format!("commit {by}"),
+            days: house.lesson_days.clamp(1, 366),
+        }));
     }
     Ok(debts)
 }

@@ -14,7 +14,7 @@ use std::{
 
 use airside_api::{Part, Reach};
 use airside_base::{Fault, Kind, secret_token};
-use airside_codereview::lot::{
+use airside_governance::lot::{
     Change, Error, Identity, Key, Plan, Request, Shown, Sorted, Verdict,
 };
 use serde::de::DeserializeOwned;

@@ -8,7 +8,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use airside_api::{Part, Reach, Review, client};
 use airside_base::{Clock, Fault, Kind, Supervisor, SystemClock};
-use airside_codereview::{
+use airside_governance::{
     lesson,
     lot::{self, Desk},
     register::{self, Register},

@@ -2,10 +2,10 @@
 
 use airside_api::{Part, Reach};
 use airside_base::{Clock as _, SystemClock};
-use airside_codereview::{
+use airside_governance::page::page;
+use airside_governance::{
     lesson::{self, Shown as Lesson},
     lot::{self, Shown},
-    page::page,
     register::{self, Answer},
 };
 

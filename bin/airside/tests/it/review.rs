@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use airside_base::{Clock as _, SystemClock, Timestamp};
-use airside_codereview::lot::Identity;
+use airside_governance::lot::Identity;
 use serde_json::{Value, json};
 
 use crate::run::{Place, Ran};
@@ -487,7 +487,7 @@ fn merged_change_is_offered_to_a_lot() {
             .run(&[&lot[..], &["--repository", "hotels"]].concat())
             .ok()
     };
-    let change: airside_codereview::lot::Change =
+    let change: airside_governance::lot::Change =
         serde_json::from_str(&run()).expect("it is a change");
     assert_eq!(change.areas, ["src/auth"]);
     let risk = change.risk.expect("it was computed");
@@ -498,7 +498,7 @@ fn merged_change_is_offered_to_a_lot() {
     );
     // A rebase makes other commits of the same content.
     git(&place, &["commit", "-q", "--amend", "-m", "three"]);
-    let again: airside_codereview::lot::Change =
+    let again: airside_governance::lot::Change =
         serde_json::from_str(&run()).expect("it is a change");
     assert_ne!(again.identity.commit, change.identity.commit);
     assert_eq!(again.identity.patch, change.identity.patch);

@@ -10,7 +10,7 @@ use std::{
 use aws_lc_rs::digest;
 
 use super::Error;
-use crate::hex;
+use airside_base::hex;
 
 /// Most bytes that git may answer.
 const MOST: u64 = 512 << 20;

@@ -11,7 +11,10 @@ use airside_base::Severity;
 use serde::{Deserialize, Serialize};
 
 use super::{Note, Subject};
-use crate::{change::Commit, finding::Draft, lot::Attribution};
+use crate::{
+    change::{Attribution, Commit},
+    finding::Draft,
+};
 
 /// Names of tools in trailers.
 const TOOLS: [&str; 16] = [

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use airside_base::Severity;
 
 use super::{Note, Subject};
-use crate::{finding::Draft, lesson, register, source::Paper};
+use crate::{change::day, finding::Draft, lesson, source::Paper};
 
 pub(super) fn drafts(subject: &Subject<'_>) -> Vec<Draft> {
     let mut notes = Vec::new();
@@ -396,5 +396,5 @@ fn lessons(subject: &Subject<'_>) -> Vec<Note> {
 fn due(time: Option<i64>, days: u32) -> String {
     let at = time.and_then(|time| time.checked_add(i64::from(days) * 86_400));
     let at = at.and_then(|at| jiff::Timestamp::from_second(at).ok());
-    at.map_or_else(String::new, |at| format!(", due {}", register::day(at)))
+    at.map_or_else(String::new, |at| format!(", due {}", day(at)))
 }

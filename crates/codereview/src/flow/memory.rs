@@ -18,6 +18,7 @@ use std::{
     sync::Arc,
 };
 
+use airside_base::hex;
 use aws_lc_rs::digest;
 use rustc_hash::FxHashMap;
 
@@ -25,10 +26,7 @@ use super::{
     codec::{Coded, In, Names, Out},
     ir::Name,
 };
-use crate::{
-    hex,
-    source::{Language, Skip},
-};
+use crate::source::{Language, Skip};
 
 /// Most bytes on disk.
 const MOST_BYTES: u64 = 1 << 30;

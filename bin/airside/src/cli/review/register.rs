@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use airside_codereview::lesson::Cause;
+use airside_governance::lesson::Cause;
 use clap::{Args, Subcommand};
 use jiff::civil::Date;
 

@@ -9,13 +9,14 @@ use serde::Serialize;
 
 use super::{
     Answer, Changes, End, Error, Finding, Findings, MAX_FINDINGS, MAX_STEPS, Recording, Request,
-    Seen, Shown, Standing, Tree, Trees, day,
+    Seen, Shown, Standing, Tree, Trees,
     event::{
         ASSIGNED, Assigned, CHANGED, CLOSED, Closed, EXCEPTED, Excepted, Judged, OPENED, RECORDED,
         RESUMED, Resumed, VERSION,
     },
     id,
 };
+use airside_codereview::change::day;
 
 /// Findings that are written together.
 const PART: usize = 100;

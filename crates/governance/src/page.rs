@@ -10,12 +10,12 @@
 use std::fmt::Write as _;
 
 use airside_base::Timestamp;
+use airside_codereview::render::hides;
 
 use crate::{
     lesson::{self, Paid},
     lot::{Mode, Shown, ShownItem},
     register::{self, Answer},
-    render::hides,
 };
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:75rem;padding:0 1rem;color:#1b1f24;background:#fff}\

@@ -1,11 +1,11 @@
+use airside_codereview::change::Attribution;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use proptest::prelude::*;
 use rayon::prelude::*;
 
 use super::*;
 use crate::lot::{
-    Attribution, Class, Mode, Plan, Risk, Statement, Verdict, Word, bound::tests::Numbers,
-    statement::look,
+    Class, Mode, Plan, Risk, Statement, Verdict, Word, bound::tests::Numbers, statement::look,
 };
 
 fn at(text: &str) -> Timestamp {

@@ -1,13 +1,10 @@
 use std::sync::Arc;
 
 use airside_base::{Clock as _, Severity, Supervisor, TenantId, VirtualClock};
+use airside_codereview::source::Skipped;
 use airside_ledger::{Ledger, Options, stores::memory::Memory};
 
 use super::*;
-use crate::{
-    finding::{Draft, Printer},
-    source::Skipped,
-};
 
 struct Office {
     register: Register,
@@ -16,23 +13,27 @@ struct Office {
 }
 
 fn finding(path: &str, text: &str) -> finding::Finding {
-    let draft = Draft {
-        rule: "python-shell-command".to_owned(),
+    let what = Told::new(
+        "python-shell-command",
+        Severity::Critical,
+        path,
+        "a value becomes part of a command".to_owned(),
+        text,
+    );
+    finding::Finding {
+        what: what.at(path, Some(3)),
         class: "command-injection".to_owned(),
         cwe: Some("CWE-78".to_owned()),
-        severity: Severity::Critical,
         certainty: Certainty::Proven,
         place: Place {
             path: path.to_owned(),
             from: 3,
             to: 3,
         },
-        message: "a value becomes part of a command".to_owned(),
         trace: Vec::new(),
         related: Vec::new(),
-        text: text.as_bytes().to_vec(),
-    };
-    Printer::default().print(draft, true)
+        is_new: true,
+    }
 }
 
 fn report(findings: &[finding::Finding], looked: &[&str]) -> Report {
@@ -177,7 +178,7 @@ fn rule_that_was_not_applied_ends_nothing_unless_it_is_gone() {
                 repository: "hotels".to_owned(),
                 revision: "1".to_owned(),
                 seen,
-                opened: Timestamp::UNIX_EPOCH,
+                opened: airside_base::Timestamp::UNIX_EPOCH,
                 assigned: None,
                 exception: None,
                 ended: None,
@@ -248,7 +249,7 @@ async fn exception_has_an_owner_and_an_end_and_then_counts_again() {
 #[tokio::test]
 async fn owner_comes_from_the_house_unless_somebody_is_named() {
     let office = Office::open().await;
-    let owner = |below: &str, name: &str| crate::house::Owner {
+    let owner = |below: &str, name: &str| airside_codereview::house::Owner {
         below: below.to_owned(),
         name: name.to_owned(),
     };

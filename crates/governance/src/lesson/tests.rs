@@ -2,69 +2,10 @@ use std::sync::Arc;
 
 use airside_base::{Supervisor, TenantId, VirtualClock};
 use airside_ledger::{Ledger, Options, stores::memory::Memory};
-use proptest::prelude::*;
 
 use super::*;
 
 const COMMIT: &str = "4f2a91c0d5e6f7a8b9c0d1e2f3a4b5c6d7e8f9a0";
-
-fn check(text: &str, change: &str, expected: Result<&[&str], &str>) {
-    let found = learned(text, change);
-    let found = found.as_ref().map(Vec::as_slice);
-    match expected {
-        Ok(named) => assert_eq!(found.unwrap(), named, "{text}"),
-        Err(lacks) => assert!(found.unwrap_err().contains(lacks), "{text}"),
-    }
-}
-
-#[test]
-fn file_pays_if_it_cites_the_change_and_names_what_follows() {
-    let whole = "# Quotes\n\nCommit 4f2a91c was reverted.\n\n* **Rule:** `house-shell`\nTest: refuses_quotes\n";
-    check(
-        whole,
-        COMMIT,
-        Ok(&["rule: `house-shell`", "test: refuses_quotes"]),
-    );
-    check(
-        "4f2a91c0d5e6\ndecision: ADR 12",
-        COMMIT,
-        Ok(&["decision: ADR 12"]),
-    );
-    check("Rule: x", COMMIT, Err("cite"));
-    // Not the middle of another id.
-    check("a4f2a91c\nRule: x", COMMIT, Err("cite"));
-    check("4f2a91c was bad luck", COMMIT, Err("names no"));
-    for nothing in ["Rule:", "Rule: TODO", "Test: none", "Rules: x", "A rule, x"] {
-        check(&format!("4f2a91c\n{nothing}"), COMMIT, Err("names no"));
-    }
-    check("lot 2026-11\nRule: x", "2026-11", Ok(&["rule: x"]));
-    check("lot 2026-11-b\nRule: x", "2026-11", Err("cite"));
-}
-
-#[test]
-fn reverted_commits_are_named_by_the_line_of_git() {
-    let message =
-        "Revert \"x\"\n\nThis reverts commit 4f2a91c0, reversing\nThis reverts commit 9999999.\n";
-    assert_eq!(reverted(message), ["4f2a91c0", "9999999"]);
-    for none in [
-        "",
-        "This reverts commit .",
-        "This reverts commit zzz",
-        "reverts 4f2a91c",
-    ] {
-        assert!(reverted(none).is_empty(), "{none}");
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
-
-    #[test]
-    fn no_text_stops_the_reading(text in "(\\PC|4f2a91c|Rule: |This reverts commit |\n){0,60}") {
-        let _ = learned(&text, COMMIT);
-        let _ = reverted(&text);
-    }
-}
 
 struct Office {
     desk: Desk,

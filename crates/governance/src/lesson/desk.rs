@@ -5,7 +5,8 @@ use std::sync::Arc;
 use airside_base::{Clock, TenantId, Timestamp};
 use airside_ledger::{Cell, Draft, Ledger, Table, Versioned};
 
-use super::{Debt, Error, Lesson, MAX_FILE, Paid, Request, Shown, event, learned, owe, standing};
+use super::{Debt, Error, Lesson, MAX_FILE, Paid, Request, Shown, event, owe, standing};
+use airside_codereview::lesson::{CITED, learned};
 
 /// Lessons that are read at once.
 const PAGE: usize = 500;
@@ -75,7 +76,7 @@ impl Desk {
                 let named = learned(&text, &found.document.debt.change).map_err(lacking)?;
                 let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
                 let paid = Paid::Learned {
-                    digest: crate::hex(digest.as_ref()),
+                    digest: airside_base::hex(digest.as_ref()),
                     named,
                     by: by.to_owned(),
                     at: now,
@@ -198,7 +199,7 @@ fn check(debt: &Debt) -> Result<(), Error> {
             "repository and change are names of 1 to 200 bytes",
         ));
     }
-    if debt.change.len() < super::CITED {
+    if debt.change.len() < CITED {
         return Err(Error::Debt("a commit is named by 7 digits or more"));
     }
     if !is_line(&debt.reference, MAX_TEXT) {

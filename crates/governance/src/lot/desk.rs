@@ -32,7 +32,7 @@ impl Plan {
     pub fn digest(&self) -> String {
         let text = serde_json::to_vec(self).expect("a plan is JSON");
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &text);
-        crate::hex(digest.as_ref())
+        airside_base::hex(digest.as_ref())
     }
 
     fn check(&self, now: Timestamp) -> Result<(), Error> {

@@ -12,7 +12,7 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
 use super::Error;
-use crate::hex;
+use airside_base::hex;
 
 /// The secret that decides a draw, until it is revealed.
 #[derive(Clone)]

@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::{Changes, Seen, Why};
-use crate::source::Skip;
+use airside_codereview::source::Skip;
 
 /// A finding was seen for the first time, or again after it had ended.
 pub(crate) const OPENED: Kind = Kind::new("review.finding_opened");

@@ -25,6 +25,7 @@ mod strata;
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use airside_base::{Fault, Kind, Timestamp};
+use airside_codereview::change::Attribution;
 use airside_ledger::TableError;
 use serde::{Deserialize, Serialize};
 
@@ -107,21 +108,6 @@ pub struct Change {
     /// Which rule leaves it out, if one does.
     #[serde(default)]
     pub exclusion: Option<Exclusion>,
-}
-
-/// Who wrote it, as declared. Never guessed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Attribution {
-    /// Nothing is declared.
-    #[default]
-    Unknown,
-    /// A person, by declaration.
-    Human,
-    /// Persons and tools, by declaration.
-    Mixed,
-    /// A tool, by declaration.
-    Ai,
 }
 
 /// A score that adds up what it names. It is no probability.

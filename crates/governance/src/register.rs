@@ -15,12 +15,12 @@ pub(crate) mod event;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use airside_base::{Fault, Finding as Told, Kind, Timestamp};
+use airside_base::{Fault, Finding as Told, Kind};
 use airside_ledger::TableError;
-use jiff::{civil::Date, tz::TimeZone};
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use crate::{
+use airside_codereview::{
     copies::Place,
     finding::{self, Certainty, Report, Step},
     house::House,
@@ -317,7 +317,7 @@ pub fn id(repository: &str, fingerprint: &str) -> String {
         context.update(&(part.len() as u64).to_be_bytes());
         context.update(part.as_bytes());
     }
-    format!("R-{}", crate::hex(&context.finish().as_ref()[..6]))
+    format!("R-{}", airside_base::hex(&context.finish().as_ref()[..6]))
 }
 
 /// Where a tree was read, for [`judge`].
@@ -429,12 +429,6 @@ fn seen(finding: &finding::Finding, house: &House, shipped: &BTreeSet<String>) -
 
 fn cut(text: &str) -> String {
     text.chars().take(MAX_TEXT).collect()
-}
-
-/// Returns the day of a moment in UTC.
-#[must_use]
-pub fn day(at: Timestamp) -> Date {
-    at.to_zoned(TimeZone::UTC).date()
 }
 
 #[cfg(test)]
