@@ -121,6 +121,6 @@ fn summary(suite: &airside_evals::suite::Suite) -> serde_json::Value {
         "suite": suite.suite,
         "cases": suite.cases.len(),
         "paraphrases": paraphrases,
-        "ids": suite.cases.iter().map(|case| &case.id).collect::<Vec<_>>(),
+        "ids": suite.cases.iter().map(|case| case.id).collect::<Vec<_>>(),
     })
 }

@@ -49,13 +49,53 @@ impl Out {
 
     /// Writes one JSON value over several lines.
     pub(crate) fn json_pretty(&mut self, value: &impl Serialize) -> Result<(), Failure> {
-        let text = serde_json::to_string_pretty(value).map_err(io::Error::other)?;
-        self.line(&printable_json(&text))
+        // Piece by piece: some values are as long as a run of an evaluation.
+        let mut pieces = Pieces {
+            stream: &mut self.stream,
+            text: String::new(),
+        };
+        serde_json::to_writer_pretty(&mut pieces, value).map_err(io::Error::from)?;
+        pieces.text.push('\n');
+        Ok(pieces.hand_on()?)
     }
 
     /// Hands everything written so far to the reader.
     pub(crate) fn flush(&mut self) -> Result<(), Failure> {
         Ok(self.stream.flush()?)
+    }
+}
+
+/// Bytes of JSON that are handed on at once.
+const PIECE: usize = 64 << 10;
+
+/// Makes JSON safe for a terminal, piece by piece.
+struct Pieces<'a> {
+    stream: &'a mut anstream::AutoStream<io::Stdout>,
+    text: String,
+}
+
+impl Pieces<'_> {
+    fn hand_on(&mut self) -> io::Result<()> {
+        self.stream.write_all(self.text.as_bytes())?;
+        self.text.clear();
+        Ok(())
+    }
+}
+
+impl Write for Pieces<'_> {
+    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
+        // JSON is written in pieces of whole characters.
+        let text = str::from_utf8(piece).map_err(io::Error::other)?;
+        self.text.push_str(&printable_json(text));
+        if self.text.len() >= PIECE {
+            self.hand_on()?;
+        }
+        Ok(piece.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.hand_on()?;
+        self.stream.flush()
     }
 }
 

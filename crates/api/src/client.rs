@@ -17,7 +17,7 @@ use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 use tokio::net::TcpStream;
 
 use crate::{Part, Reach, approvals, findings, limits, socket, wire};
@@ -277,7 +277,7 @@ impl Client {
     pub async fn record_eval(
         &self,
         tenant: &TenantId,
-        results: &serde_json::Value,
+        results: &impl Serialize,
     ) -> Result<serde_json::Value, Error> {
         let path = format!("/v1/evals?tenant={tenant}");
         let text = wire::to_line(results);

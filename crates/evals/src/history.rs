@@ -8,6 +8,7 @@
 //!   see yet, a change that is held, marks nothing.
 //! * Every entry about tools is looked at once, also when the node was down meanwhile:
 //!   a document knows up to where that is done.
+//! * A run of many cases is recorded in parts, each within what an entry holds.
 
 mod event;
 
@@ -23,7 +24,7 @@ pub use self::event::Evaluations;
 use self::event::{COMPLETED, Completed, STALE, Stale, VERSION};
 use crate::{
     grade::Verdict,
-    report::Summary,
+    report::{CaseSummary, Summary},
     runner::{Fingerprint, Run},
     stats::Tally,
     trace::Usage,
@@ -31,8 +32,12 @@ use crate::{
 
 /// Evaluations that are read at once.
 const PAGE: usize = 200;
-/// Most cases of one result.
-const MAX_CASES: usize = 5_000;
+/// Most cases of one part of a result.
+const MAX_CASES: usize = 4_000;
+/// Most bytes that the cases of one part take, well below what an entry holds.
+const MAX_PART: usize = 700_000;
+/// Bytes that a case takes besides its name: its digest, its verdict, its counts.
+const OF_CASE: usize = 150;
 /// Longest name of a suite or model, in bytes.
 const MAX_NAME: usize = 100;
 /// Pause before the ledger is looked at again.
@@ -140,19 +145,45 @@ impl Error {
 }
 
 impl Results {
-    /// Returns what is recorded of `run`.
-    #[must_use]
-    pub fn of(run: &Run, summary: &Summary) -> Self {
+    /// Returns what is recorded of `run`, in parts: at least one.
+    pub fn parts(run: &Run, summary: &Summary) -> impl Iterator<Item = Self> {
+        let mut rest = summary.cases.as_slice();
+        let mut is_first = true;
+        std::iter::from_fn(move || {
+            if rest.is_empty() && !std::mem::take(&mut is_first) {
+                return None;
+            }
+            is_first = false;
+            let mut bytes = 0;
+            let count = rest.iter().take(MAX_CASES).take_while(|case| {
+                bytes += case.id.len() + OF_CASE;
+                bytes <= MAX_PART
+            });
+            // A name that fills an entry alone is refused where it is recorded.
+            let (part, others) = rest.split_at(count.count().max(1).min(rest.len()));
+            rest = others;
+            Some(Self::of(run, summary, part))
+        })
+    }
+
+    /// Returns what is recorded of some cases of `run`.
+    fn of(run: &Run, summary: &Summary, part: &[CaseSummary]) -> Self {
         let mut shown: Vec<Shown> = Vec::new();
         let mut cases = BTreeMap::new();
-        for case in &summary.cases {
-            let last = run.records.iter().rev().find(|one| one.case == case.id);
-            let Some(last) = last else { continue };
-            let place = place_of(&mut shown, Shown::of(&last.fingerprint));
+        for case in part {
+            let Some(sums) = run.of(&case.id) else {
+                continue;
+            };
+            let fingerprint = &sums.fingerprint;
+            let known = shown.iter().position(|one| one.is_of(fingerprint));
+            let place = known.unwrap_or_else(|| {
+                shown.push(Shown::of(fingerprint));
+                shown.len() - 1
+            });
             let result = CaseResult {
                 verdict: case.verdict,
                 tally: case.tally,
-                case: last.fingerprint.case.clone(),
+                case: fingerprint.case.to_string(),
                 shown: place,
             };
             cases.insert(case.id.clone(), result);
@@ -230,11 +261,18 @@ impl Results {
 impl Shown {
     fn of(fingerprint: &Fingerprint) -> Self {
         Self {
-            model: fingerprint.model.clone(),
-            system: fingerprint.system.clone(),
-            server: fingerprint.server.clone(),
+            model: fingerprint.model.to_string(),
+            system: fingerprint.system.to_string(),
+            server: fingerprint.server.to_string(),
             tools: (*fingerprint.tools).clone(),
         }
+    }
+
+    fn is_of(&self, fingerprint: &Fingerprint) -> bool {
+        *self.model == *fingerprint.model
+            && *self.system == *fingerprint.system
+            && *self.server == *fingerprint.server
+            && self.tools == *fingerprint.tools
     }
 }
 

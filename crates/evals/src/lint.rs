@@ -182,8 +182,8 @@ const WRITES: [&str; 40] = [
 #[must_use]
 pub fn requests(suite: &Suite) -> Vec<Request> {
     let mut found = Vec::new();
-    for case in &suite.cases {
-        let Some(tool) = meant(case) else { continue };
+    for case in suite.cases.iter() {
+        let Some(tool) = meant(&case) else { continue };
         let said = case.ask.iter().chain(&case.paraphrases);
         found.extend(said.map(|said| Request {
             said: said.clone(),

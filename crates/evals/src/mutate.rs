@@ -116,23 +116,25 @@ pub fn mutate(
     let mut had = HashSet::new();
     for record in records {
         let record = record?;
-        let Some(place) = suite.cases.iter().position(|case| case.id == record.case) else {
+        let Some(place) = suite.cases.place(&record.case) else {
             continue;
         };
         if record.verdict != Verdict::Pass || !had.insert(place) {
             continue;
         }
-        let case = &suite.cases[place];
+        let Some(case) = suite.cases.get(place) else {
+            continue;
+        };
         for mutant in mutants(&record.trace, tools) {
-            let grade = judge(suite, case, &mutant.trace, tools);
+            let grade = judge(suite, &case, &mutant.trace, tools);
             report.add(&case.id, &mutant, grade.verdict != Verdict::Pass);
         }
     }
-    let place = |id: &str| suite.cases.iter().position(|case| case.id == id);
-    report.survivors.sort_by_key(|one| place(&one.case));
+    let survivors = &mut report.survivors;
+    survivors.sort_by_cached_key(|one| suite.cases.place(&one.case));
     for (place, case) in suite.cases.iter().enumerate() {
         if !had.contains(&place) {
-            report.without.push(case.id.clone());
+            report.without.push(case.id);
         }
     }
     Ok(report)

@@ -36,7 +36,7 @@ impl Planter {
     pub async fn new(behind: Client, suite: &Suite) -> Result<Self, Error> {
         let items = behind.list(List::Tools).await?;
         let tools: Result<Vec<Value>, Error> = items.iter().map(|item| item.read()).collect();
-        let attack = |case: &crate::suite::Case| Some((case.id.clone(), case.inject.clone()?));
+        let attack = |case: crate::suite::Case| Some((case.id, case.inject?));
         Ok(Self {
             behind,
             tools: tools?,

@@ -53,10 +53,10 @@ impl Security {
         let mut cases: BTreeMap<String, Count> = BTreeMap::new();
         for record in records {
             let record = record?;
-            let Some(case) = suite.cases.iter().find(|case| case.id == record.case) else {
+            let Some(case) = suite.cases.find(&record.case) else {
                 continue;
             };
-            let Some(is) = attacked(suite, case, &record.trace, tools) else {
+            let Some(is) = attacked(suite, &case, &record.trace, tools) else {
                 continue;
             };
             let count = cases.entry(record.case).or_default();

@@ -20,7 +20,7 @@ pub use self::{
 };
 use crate::{
     grade::{Reason, Verdict},
-    runner::Run,
+    runner::{KeptError, Record, Run, Sums},
     stats::{
         Comparison, Decision, Interval, Paired, Plan, Stability, Tally, clustered, compare, wilson,
     },
@@ -90,73 +90,57 @@ pub struct Slice {
     pub passing: Option<f64>,
 }
 
-/// Sums up a run of `suite`, compared with the baseline if there is one.
-#[must_use]
-pub fn summarize(suite: &Suite, run: &Run, baseline: Option<&Run>, plan: &Plan) -> Summary {
-    let before = baseline.map(Run::tallies).unwrap_or_default();
-    let tallies = run.tallies();
-    let cases: Vec<CaseSummary> = suite
-        .cases
-        .iter()
-        .filter(|case| run.records.iter().any(|record| record.case == case.id))
-        .map(|case| {
-            let tally = tallies.get(&case.id).copied().unwrap_or_default();
-            of_case(&case.id, tally, before.get(&case.id).copied(), run, plan)
-        })
-        .collect();
-    let paired: Vec<Paired> = cases
-        .iter()
-        .filter_map(|case| {
-            Some(Paired {
-                before: case.before?,
-                now: screened(run, &case.id, plan),
-            })
-        })
-        .collect();
+/// Sums up a run of `suite`, compared with the baseline if there is one. `records` are its
+/// trials, read again.
+///
+/// # Errors
+///
+/// The first error of `records`.
+pub fn summarize(
+    suite: &Suite,
+    run: &Run,
+    records: impl IntoIterator<Item = Result<Record, KeptError>>,
+    baseline: Option<&Run>,
+) -> Result<Summary, KeptError> {
+    let mut cases = Vec::new();
+    let mut paired = Vec::new();
+    let mut slices: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for case in suite.cases.iter() {
+        let Some(sums) = run.of(&case.id) else {
+            continue;
+        };
+        let before = baseline.and_then(|baseline| baseline.of(&case.id));
+        let before = before.map(|before| before.tally);
+        paired.extend(before.map(|before| Paired {
+            before,
+            now: sums.screened,
+        }));
+        for tag in case.tags {
+            slices.entry(tag).or_default().extend(sums.tally.rate());
+        }
+        cases.push(of_case(case.id, sums, before, &run.plan));
+    }
     let comparison = compare(&paired, SEED);
-    let mut usage = Usage::default();
-    run.records
-        .iter()
-        .for_each(|record| usage.add(&record.usage));
     let all: Vec<Tally> = cases.iter().map(|case| case.tally).collect();
-    Summary {
+    Ok(Summary {
         suite: run.suite.clone(),
         model: run.model.clone(),
         verdict: overall(&cases, comparison.as_ref()),
         passing: clustered(&all),
-        usage,
-        slices: slices(suite, &cases),
-        matrix: Matrix::of(suite, run),
+        usage: run.usage,
+        slices: slices.into_iter().map(slice).collect(),
+        matrix: Matrix::of(suite, records)?,
         comparison,
         cases,
-    }
+    })
 }
 
-/// The first trials of a case: later ones were chosen because of a failure.
-fn screened(run: &Run, case: &str, plan: &Plan) -> Tally {
-    let mut tally = Tally::default();
-    let of_case = || run.records.iter().filter(|record| record.case == case);
-    let latest = of_case().next_back().map(|record| &record.fingerprint);
-    // Trials under what was shown before belong to the earlier result.
-    let graded = of_case()
-        .filter(|record| Some(&record.fingerprint) == latest)
-        .filter(|record| matches!(record.verdict, Verdict::Pass | Verdict::Fail));
-    for record in graded.take(usize::try_from(plan.screen).unwrap_or(usize::MAX)) {
-        tally.add(record.verdict == Verdict::Pass);
-    }
-    tally
-}
-
-fn of_case(id: &str, tally: Tally, before: Option<Tally>, run: &Run, plan: &Plan) -> CaseSummary {
-    let records = || run.records.iter().filter(|record| record.case == id);
-    let nothing = |verdict| matches!(verdict, Verdict::Invalid | Verdict::Inconclusive);
-    let invalid = records().filter(|record| nothing(record.verdict)).count();
-    let last = records()
-        .rev()
-        .find(|record| record.verdict != Verdict::Pass);
+fn of_case(id: String, sums: &Sums, before: Option<Tally>, plan: &Plan) -> CaseSummary {
+    let tally = sums.tally;
     let decision = plan.decide(tally, before);
+    let last = sums.last.as_ref();
     let verdict = match (tally.trials, decision) {
-        (0, _) => last.map_or(Verdict::Inconclusive, |record| record.verdict),
+        (0, _) => last.map_or(Verdict::Inconclusive, |(verdict, _)| *verdict),
         (_, Decision::Good) => Verdict::Pass,
         (_, Decision::Damaged) => Verdict::Fail,
         // Without a sequential test a failure is one.
@@ -164,7 +148,7 @@ fn of_case(id: &str, tally: Tally, before: Option<Tally>, run: &Run, plan: &Plan
         (_, Decision::Unknown | Decision::More) => Verdict::Inconclusive,
     };
     CaseSummary {
-        id: id.to_owned(),
+        id,
         verdict,
         tally,
         interval: wilson(tally),
@@ -173,10 +157,8 @@ fn of_case(id: &str, tally: Tally, before: Option<Tally>, run: &Run, plan: &Plan
         stability: tally.stability(),
         decision,
         before,
-        reasons: last
-            .map(|record| record.reasons.clone())
-            .unwrap_or_default(),
-        invalid: u64::try_from(invalid).unwrap_or(u64::MAX),
+        reasons: last.map(|(_, why)| why.clone()).unwrap_or_default(),
+        invalid: sums.invalid,
     }
 }
 
@@ -195,24 +177,10 @@ fn overall(cases: &[CaseSummary], comparison: Option<&Comparison>) -> Verdict {
     }
 }
 
-fn slices(suite: &Suite, cases: &[CaseSummary]) -> BTreeMap<String, Slice> {
-    let mut rates: BTreeMap<String, Vec<f64>> = BTreeMap::new();
-    for case in cases {
-        let of_suite = suite.cases.iter().find(|one| one.id == case.id);
-        for tag in of_suite.into_iter().flat_map(|case| &case.tags) {
-            let rates = rates.entry(tag.clone()).or_default();
-            rates.extend(case.tally.rate());
-        }
-    }
-    let slice = |(tag, rates): (String, Vec<f64>)| {
-        let passing = crate::stats::mean(&rates);
-        (
-            tag,
-            Slice {
-                cases: rates.len(),
-                passing,
-            },
-        )
+fn slice((tag, rates): (String, Vec<f64>)) -> (String, Slice) {
+    let slice = Slice {
+        cases: rates.len(),
+        passing: crate::stats::mean(&rates),
     };
-    rates.into_iter().map(slice).collect()
+    (tag, slice)
 }

@@ -6,8 +6,8 @@
 //!   chosen, so a run that is interrupted goes on where it was.
 //! * Limits of money, tokens and time stop a run before its next request to the model;
 //!   cases that were not settled by then are inconclusive.
-//! * A run holds what came of its trials; their conversations are on disk as soon as
-//!   they have ended.
+//! * Conversations are on disk as soon as they have ended; a run holds the sums that
+//!   statistics need of each case.
 //! * A case keeps the fingerprint of everything that decides what it asks and sees.
 
 mod fingerprint;
@@ -31,7 +31,7 @@ use serde_json::{Map, Value};
 pub use self::{
     fingerprint::{Fingerprint, stale},
     judge::{Attacked, attacked, judge},
-    kept::{Keeper, KeptError, Outcome, Record, Records, Run, TRIALS, keep_tools, load, tools},
+    kept::{Keeper, KeptError, Record, Records, Run, Sums, TRIALS, keep_tools, load, tools},
 };
 use crate::{
     agent::{Act, Conversation, Limits, Purse},
@@ -58,8 +58,8 @@ pub struct Caps {
 pub struct Job<'a> {
     /// The suite.
     pub suite: &'a Suite,
-    /// The cases of it that are run.
-    pub cases: Vec<&'a Case>,
+    /// Places of the cases of it that are run.
+    pub cases: Vec<usize>,
     /// The model.
     pub model: &'a dyn Model,
     /// Its name.
@@ -120,14 +120,14 @@ impl Job<'_> {
             micro_usd: AtomicU64::new(0),
             tokens: AtomicU64::new(0),
         };
-        for record in keeper.records() {
-            let usage = &record.usage;
-            spent.spend(usage.tokens_in + usage.tokens_out, usage.usd);
-        }
+        let usage = keeper.usage();
+        spent.spend(usage.tokens_in + usage.tokens_out, usage.usd);
         let keeper = Mutex::new(keeper);
-        let cases = stream::iter(&self.cases).map(|case| {
+        let cases = self.cases.iter();
+        let cases = cases.filter_map(|place| self.suite.cases.get(*place));
+        let cases = stream::iter(cases).map(|case| {
             let (keeper, spent) = (&keeper, &spent);
-            async move { self.case(case, keeper, spent, watch).await }
+            async move { self.case(&case, keeper, spent, watch).await }
         });
         let at_once = match self.suite.state.reset.is_empty() {
             true => self.jobs.max(1),
@@ -198,7 +198,7 @@ impl Job<'_> {
                 trace,
             };
             watch(Progress { record: &record });
-            lock(keeper).add(record)?;
+            lock(keeper).add(&record)?;
             trial += 1;
         }
         Ok(())
@@ -273,6 +273,6 @@ impl Purse for Spent<'_> {
 /// # Errors
 ///
 /// When the folder cannot be used, or holds a run of another suite.
-pub fn keep(folder: &Path, suite: &str, model: &str) -> Result<Keeper, KeptError> {
-    Keeper::open(folder, suite, model)
+pub fn keep(folder: &Path, suite: &str, model: &str, plan: Plan) -> Result<Keeper, KeptError> {
+    Keeper::open(folder, suite, model, plan)
 }

@@ -6,6 +6,7 @@
 //!   misspelt key, the key that was meant.
 //! * A case without a check is an error: it could only pass.
 
+mod cases;
 mod check;
 
 use std::{collections::BTreeMap, path::PathBuf};
@@ -18,13 +19,16 @@ use serde_json::{Map, Value};
 
 use crate::{agent::Act, expect::Expect, tool::Selector, view::Deed, yaml};
 
-pub use check::{Problem, Problems};
+pub use self::{
+    cases::Cases,
+    check::{Problem, Problems},
+};
 
-/// A suite of cases.
+/// A suite of cases: packed, or in a list while it is made.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Airside evaluation suite")]
-pub struct Suite {
+pub struct Suite<C = Cases> {
     /// Name of the suite, in reports and in the ledger.
     pub suite: String,
     /// Version of this format.
@@ -50,7 +54,7 @@ pub struct Suite {
     #[serde(default)]
     pub defaults: Defaults,
     /// The cases.
-    pub cases: Vec<Case>,
+    pub cases: C,
 }
 
 /// Version of the format of suites.
@@ -342,9 +346,30 @@ impl Suite {
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with it.
+    /// What is wrong with it.
     pub fn parse(text: &str) -> Result<Self, Problems> {
-        let document = yaml::read(text).map_err(|error| {
+        let mut cases = Cases::default();
+        let mut checks = check::Checks::default();
+        let mut unread = None;
+        let mut take = |index: usize, document: &yaml::Document| {
+            let case = serde_path_to_error::deserialize::<_, Case>(&document.value);
+            match case {
+                Ok(case) => {
+                    checks.of_case(index, &case, &document.value, document);
+                    cases.push(&case.id, &document.value);
+                }
+                Err(error) => {
+                    let at = format!("/cases/{index}");
+                    unread = Some(check::unread(document, at, &error));
+                }
+            }
+            unread.is_none()
+        };
+        let read = yaml::read_apart(text, "cases", &mut take);
+        if let Some(problem) = unread {
+            return Err(Problems(vec![problem]));
+        }
+        let document = read.map_err(|error| {
             Problems(vec![Problem {
                 line: error.line,
                 at: String::new(),
@@ -353,9 +378,21 @@ impl Suite {
             }])
         })?;
         let suite = serde_path_to_error::deserialize(&document.value);
-        let suite: Self =
-            suite.map_err(|error| Problems(vec![check::unread(&document, &error)]))?;
-        let problems = check::all(&suite, &document);
+        let mut suite: Self = suite
+            .map_err(|error| Problems(vec![check::unread(&document, String::new(), &error)]))?;
+        let repeated = document.value.get("cases").and_then(Value::as_array);
+        for (index, (case, value)) in suite
+            .cases
+            .iter()
+            .zip(repeated.into_iter().flatten())
+            .enumerate()
+        {
+            checks.of_case(index, &case, value, &document);
+        }
+        if suite.cases.is_empty() {
+            suite.cases = cases;
+        }
+        let problems = checks.finish(&suite, &document);
         match problems.is_empty() {
             true => Ok(suite),
             false => Err(Problems(problems)),
@@ -371,16 +408,18 @@ impl Suite {
             .map(|(_, text)| *text)
     }
 
-    /// Returns what is expected of the whole of `case`, defaults included.
-    #[must_use]
-    pub fn expected(&self, case: &Case) -> Expect {
-        case.expect.clone().or(&self.defaults.expect)
-    }
-
     /// Returns the JSON Schema of suites.
     #[must_use]
     pub fn json_schema() -> Schema {
         schema_for!(Self)
+    }
+}
+
+impl<C> Suite<C> {
+    /// Returns what is expected of the whole of `case`, defaults included.
+    #[must_use]
+    pub fn expected(&self, case: &Case) -> Expect {
+        case.expect.clone().or(&self.defaults.expect)
     }
 }
 

@@ -5,11 +5,13 @@
 //! * Depth, number of values and what aliases repeat are bounded, so a small file cannot
 //!   become a large value.
 //! * A key that occurs twice is an error. Tags are errors: no value is made by the file.
+//! * Events are read as they come, and the elements of one list may be taken one by one,
+//!   so a long file needs no more memory than its longest element.
 //! * Scalars are read by the core schema of YAML 1.2: `no` and `2026-12-05` are texts.
 
 use std::collections::HashMap;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, Span};
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
 use serde_json::{Map, Number, Value};
 
 /// Most values in a file, repetitions by aliases included.
@@ -51,43 +53,49 @@ impl Document {
     }
 }
 
-struct Reader<'a> {
-    events: Vec<(Event<'a>, Span)>,
-    at: usize,
+/// A list of the outermost mapping whose elements are taken one by one.
+struct Apart<'t> {
+    key: &'t str,
+    /// Takes the number of an element and the element, and returns whether to go on.
+    take: &'t mut dyn FnMut(usize, &Document) -> bool,
+}
+
+struct Reader<'a, 't, E> {
+    events: E,
+    ahead: Option<(Event<'a>, Span)>,
     anchors: HashMap<usize, Value>,
     lines: HashMap<String, usize>,
     values: usize,
+    apart: Option<Apart<'t>>,
 }
 
 /// Reads one document.
 pub(crate) fn read(text: &str) -> Result<Document, YamlError> {
-    let mut events = Vec::new();
-    for event in Parser::new_from_str(text) {
-        let (event, span) = event.map_err(|error| YamlError {
-            line: error.marker().line(),
-            what: error.info().to_owned(),
-        })?;
-        if events.len() > 2 * MAX_VALUES {
-            return Err(problem(&span, "the file holds too much"));
-        }
-        match event {
-            Event::Nothing
-            | Event::StreamStart
-            | Event::StreamEnd
-            | Event::DocumentStart(_)
-            | Event::DocumentEnd => {}
-            event => events.push((event, span)),
-        }
-    }
+    document(text, None)
+}
+
+/// Reads one document. The elements of the list under `key`, if the outermost mapping
+/// has one, go to `take` with their places in the document, and the list is empty then;
+/// where `take` returns false, an error ends it.
+pub(crate) fn read_apart(
+    text: &str,
+    key: &str,
+    take: &mut dyn FnMut(usize, &Document) -> bool,
+) -> Result<Document, YamlError> {
+    document(text, Some(Apart { key, take }))
+}
+
+fn document(text: &str, apart: Option<Apart<'_>>) -> Result<Document, YamlError> {
     let mut reader = Reader {
-        events,
-        at: 0,
+        events: Parser::new_from_str(text),
+        ahead: None,
         anchors: HashMap::new(),
         lines: HashMap::new(),
         values: 0,
+        apart,
     };
     let value = reader.value(&mut String::new(), 0)?;
-    if let Some((_, span)) = reader.events.get(reader.at) {
+    if let Some((_, span)) = reader.peek()? {
         return Err(problem(span, "one document is expected"));
     }
     Ok(Document {
@@ -103,14 +111,43 @@ fn problem(span: &Span, what: impl Into<String>) -> YamlError {
     }
 }
 
-impl<'a> Reader<'a> {
+impl<'a, E> Reader<'a, '_, E>
+where
+    E: Iterator<Item = Result<(Event<'a>, Span), ScanError>>,
+{
+    /// Returns the next event that says something; none at the end.
+    fn peek(&mut self) -> Result<Option<&(Event<'a>, Span)>, YamlError> {
+        while self.ahead.is_none() {
+            let Some(event) = self.events.next() else {
+                return Ok(None);
+            };
+            let (event, span) = event.map_err(|error| YamlError {
+                line: error.marker().line(),
+                what: error.info().to_owned(),
+            })?;
+            match event {
+                Event::Nothing
+                | Event::StreamStart
+                | Event::StreamEnd
+                | Event::DocumentStart(_)
+                | Event::DocumentEnd => {}
+                event => self.ahead = Some((event, span)),
+            }
+        }
+        Ok(self.ahead.as_ref())
+    }
+
     fn next(&mut self) -> Result<(Event<'a>, Span), YamlError> {
-        let next = self.events.get(self.at).cloned();
-        self.at += 1;
-        next.ok_or(YamlError {
+        self.peek()?;
+        self.ahead.take().ok_or(YamlError {
             line: 1,
             what: "the file is empty".to_owned(),
         })
+    }
+
+    fn is_next(&mut self, is: impl Fn(&Event<'a>) -> bool) -> Result<bool, YamlError> {
+        let next = self.peek()?;
+        Ok(next.is_some_and(|(event, _)| is(event)))
     }
 
     fn value(&mut self, pointer: &mut String, depth: usize) -> Result<Value, YamlError> {
@@ -145,27 +182,44 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
-    fn is_next(&self, end: &Event<'_>) -> bool {
-        self.events
-            .get(self.at)
-            .is_some_and(|(event, _)| event == end)
-    }
-
     fn sequence(&mut self, pointer: &mut String, depth: usize) -> Result<Value, YamlError> {
         let mut elements = Vec::new();
-        while !self.is_next(&Event::SequenceEnd) {
+        while !self.is_next(|event| *event == Event::SequenceEnd)? {
             let length = pointer.len();
             pointer.push_str(&format!("/{}", elements.len()));
             elements.push(self.value(pointer, depth + 1)?);
             pointer.truncate(length);
         }
-        self.at += 1;
+        self.next()?;
         Ok(Value::Array(elements))
+    }
+
+    /// Hands on the elements of a list instead of keeping them.
+    fn elements(&mut self, pointer: &mut String, apart: &mut Apart<'_>) -> Result<(), YamlError> {
+        let (_, start) = self.next()?;
+        let mut number = 0;
+        while !self.is_next(|event| *event == Event::SequenceEnd)? {
+            let length = pointer.len();
+            pointer.push_str(&format!("/{number}"));
+            let outside = std::mem::take(&mut self.lines);
+            let value = self.value(pointer, 2);
+            let element = Document {
+                lines: std::mem::replace(&mut self.lines, outside),
+                value: value?,
+            };
+            if !(apart.take)(number, &element) {
+                return Err(problem(&start, "not read to its end"));
+            }
+            pointer.truncate(length);
+            number += 1;
+        }
+        self.next()?;
+        Ok(())
     }
 
     fn mapping(&mut self, pointer: &mut String, depth: usize) -> Result<Value, YamlError> {
         let mut members = Map::new();
-        while !self.is_next(&Event::MappingEnd) {
+        while !self.is_next(|event| *event == Event::MappingEnd)? {
             let (key, span) = self.next()?;
             let Event::Scalar(key, ..) = key else {
                 return Err(problem(&span, "a key has to be a text"));
@@ -174,13 +228,24 @@ impl<'a> Reader<'a> {
             pointer.push('/');
             pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
             self.lines.insert(pointer.clone(), span.start.line());
-            let value = self.value(pointer, depth + 1)?;
+            let apart = self
+                .apart
+                .take_if(|apart| depth == 0 && apart.key == key.as_ref());
+            // A list with a name may be repeated elsewhere, and is kept.
+            let is_list = |event: &Event<'_>| matches!(event, Event::SequenceStart(0, None));
+            let value = match apart {
+                Some(mut apart) if self.is_next(is_list)? => {
+                    self.elements(pointer, &mut apart)?;
+                    Value::Array(Vec::new())
+                }
+                _ => self.value(pointer, depth + 1)?,
+            };
             pointer.truncate(length);
             if members.insert(key.clone().into_owned(), value).is_some() {
                 return Err(problem(&span, format!("the key `{key}` is there twice")));
             }
         }
-        self.at += 1;
+        self.next()?;
         Ok(Value::Object(members))
     }
 }
@@ -238,6 +303,28 @@ mod tests {
         assert_eq!(document.line("/a/1/y"), 3);
         assert_eq!(document.line("/a/1/z"), 3);
         assert_eq!(document.line("/b"), 1);
+    }
+
+    #[test]
+    fn elements_of_a_list_are_taken_one_by_one_with_their_places() {
+        let text = "before: &x {a: 1}\nlist:\n  - b: *x\n  - c\nafter: [list]\n";
+        let mut taken = Vec::new();
+        let document = read_apart(text, "list", &mut |number, element| {
+            let line = element.line(&format!("/list/{number}/b"));
+            taken.push((number, line, element.value.clone()));
+            true
+        });
+        let expected = json!({"before": {"a": 1}, "list": [], "after": ["list"]});
+        assert_eq!(document.unwrap().value, expected);
+        assert_eq!(taken, [(0, 3, json!({"b": {"a": 1}})), (1, 4, json!("c"))]);
+        let stopped = read_apart(text, "list", &mut |_, _| false);
+        assert_eq!(stopped.unwrap_err().what, "not read to its end");
+        assert_eq!(
+            read_apart("x: {list: [1]}", "list", &mut |_, _| false)
+                .unwrap()
+                .value,
+            json!({"x": {"list": [1]}})
+        );
     }
 
     #[test]

@@ -74,7 +74,7 @@ pub(super) fn round(args: &Run, folder: &Path, out: &mut Out) -> Result<(), Fail
     match block_on(have(args, &suite, (folder, Where::Protected), only))? {
         None => Ok(()),
         Some(run) => {
-            let before = Some(&before).filter(|before| !before.records.is_empty());
+            let before = Some(&before).filter(|before| !before.is_empty());
             finish(args, &suite, (&run, folder), before, out)
         }
     }
@@ -99,13 +99,17 @@ async fn have(
     }
     if let Some(only) = only {
         let stale = runner::stale(&job, only);
-        job.cases.retain(|case| stale.contains_key(&case.id));
+        let is_stale = |place: &usize| {
+            let case = suite.cases.get(*place);
+            case.is_some_and(|case| stale.contains_key(&case.id))
+        };
+        job.cases.retain(is_stale);
         if job.cases.is_empty() {
             server.close().await;
             return Ok(None);
         }
     }
-    let keeper = runner::keep(folder, &suite.suite, &args.model).map_err(kept)?;
+    let keeper = runner::keep(folder, &suite.suite, &args.model, job.plan).map_err(kept)?;
     runner::keep_tools(folder, server.tools()).map_err(kept)?;
     let watch = |progress: Progress<'_>| {
         let record = progress.record;
@@ -131,10 +135,11 @@ fn finish(
     baseline: Option<&runner::Run>,
     out: &mut Out,
 ) -> Result<(), Failure> {
-    let summary = report::summarize(suite, run, baseline, &plan(&args.limits));
+    let records = runner::Records::open(folder).map_err(kept)?;
+    let summary = report::summarize(suite, run, records, baseline).map_err(kept)?;
     write(&args.files, &summary, folder)?;
-    let results = Results::of(run, &summary);
-    let told = block_on(super::status::tell(&args.target, &results));
+    let parts = Results::parts(run, &summary);
+    let told = block_on(super::status::tell(&args.target, parts));
     let security = super::redteam::of(suite, folder)?;
     let security = security.filter(|_| args.without.is_some() || !out.is_json());
     let shown = match (&args.without, security) {
@@ -218,7 +223,8 @@ pub(super) fn report(args: &Report, out: &mut Out) -> Result<(), Failure> {
         .map(runner::load)
         .transpose()
         .map_err(kept)?;
-    let summary = report::summarize(&suite, &run, baseline.as_ref(), &Plan::default());
+    let records = runner::Records::open(&args.out).map_err(kept)?;
+    let summary = report::summarize(&suite, &run, records, baseline.as_ref()).map_err(kept)?;
     write(&args.files, &summary, &args.out)?;
     show(&summary, out)
 }
@@ -313,15 +319,15 @@ fn job<'a>(
             fault.with_hint("for example --params '{\"temperature\": 0}'"),
         )
     })?;
-    let wanted = |case: &&airside_evals::suite::Case| {
+    let wanted = |(place, case): (usize, airside_evals::suite::Case)| {
         let named = |name: &String| case.id == *name || case.tags.contains(name);
-        args.case.is_empty() || args.case.iter().any(named)
+        (args.case.is_empty() || args.case.iter().any(named)).then_some(place)
     };
     let limits = &args.limits;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     Ok(Job {
         suite,
-        cases: suite.cases.iter().filter(wanted).collect(),
+        cases: suite.cases.iter().enumerate().filter_map(wanted).collect(),
         model,
         name: &args.model,
         api: match args.api {
@@ -448,6 +454,9 @@ fn verdict(summary: &Summary) -> Result<(), Failure> {
     ))
 }
 
+/// Most cases that a table lists.
+const MAX_ROWS: usize = 500;
+
 fn rows(summary: &Summary, out: &mut Out) -> Result<(), Failure> {
     let headings = [
         ("CASE", Align::Left),
@@ -457,8 +466,19 @@ fn rows(summary: &Summary, out: &mut Out) -> Result<(), Failure> {
         ("BEFORE", Align::Right),
         ("WHY", Align::Left),
     ];
-    let rows: Vec<Vec<String>> = summary.cases.iter().map(row).collect();
+    let is_short = summary.cases.len() <= MAX_ROWS;
+    let listed = summary.cases.iter();
+    let listed = listed.filter(|case| is_short || case.verdict != Verdict::Pass);
+    let rows: Vec<Vec<String>> = listed.take(MAX_ROWS).map(row).collect();
     out.line(&table(&headings, &rows))?;
+    let unlisted = summary.cases.len() - rows.len();
+    if unlisted > 0 {
+        let all = summary.cases.len();
+        out.line(&format!(
+            "\n{unlisted} of {all} cases are not listed here, those that pass first of all: \
+             --json, --junit and --html list all"
+        ))?;
+    }
     if let Some(passing) = summary.passing {
         out.line(&format!(
             "\npassing over {} cases: {:.0} % ({:.0} to {:.0}), {} requests, {} tokens, {:.4} USD",

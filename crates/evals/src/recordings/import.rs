@@ -68,7 +68,7 @@ impl Default for Options {
 #[derive(Debug)]
 pub struct Imported {
     /// The suite.
-    pub suite: Suite,
+    pub suite: Suite<Vec<Case>>,
     /// What is not as it was.
     pub notes: Vec<Note>,
     /// The tools that the files define, as `tools/list` shows them.

@@ -4,7 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::{grade::Verdict, runner::Run, suite::Suite, tool::Tools};
+use crate::{
+    grade::Verdict,
+    runner::{KeptError, Record},
+    suite::Suite,
+    tool::Tools,
+    trace::Turn,
+};
 
 /// Counts by expected and called tool. `(none)` stands for no call.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -15,18 +21,25 @@ const NONE: &str = "(none)";
 
 impl Matrix {
     /// Counts the first call of every turn that says what it expects to be called.
-    #[must_use]
-    pub fn of(suite: &Suite, run: &Run) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// The first error of `records`.
+    pub fn of(
+        suite: &Suite,
+        records: impl IntoIterator<Item = Result<Record, KeptError>>,
+    ) -> Result<Self, KeptError> {
         let mut matrix = Self::default();
         let tools = Tools {
             all: &[],
             sets: &suite.sets,
         };
-        for record in &run.records {
+        for record in records {
+            let record = record?;
             if !matches!(record.verdict, Verdict::Pass | Verdict::Fail) {
                 continue;
             }
-            let Some(case) = suite.cases.iter().find(|case| case.id == record.case) else {
+            let Some(case) = suite.cases.find(&record.case) else {
                 continue;
             };
             let of_turns = case.turns.iter().map(|turn| &turn.expect);
@@ -34,25 +47,24 @@ impl Matrix {
                 true => vec![&case.expect],
                 false => of_turns.collect(),
             };
-            for (expect, called) in expectations.into_iter().zip(&record.first) {
+            for (expect, turn) in expectations.into_iter().zip(&record.trace.turns) {
                 let Some(calls) = &expect.calls else { continue };
+                let called = first(turn);
                 let least = calls.at_least.first().map(|spec| &spec.tool);
                 let exact = calls.exactly.iter().flatten().next().map(|spec| &spec.tool);
                 let expected = match calls.first.as_ref().or(least).or(exact) {
                     Some(selector) => {
                         // One of several that are right is on the diagonal.
-                        let right = called
-                            .as_ref()
-                            .filter(|called| selector.selects(called, tools));
-                        right.cloned().unwrap_or_else(|| selector.shown())
+                        let right = called.filter(|called| selector.selects(called, tools));
+                        right.map_or_else(|| selector.shown(), str::to_owned)
                     }
                     None if calls.none => NONE.to_owned(),
                     None => continue,
                 };
-                matrix.add(&expected, called.as_deref().unwrap_or(NONE));
+                matrix.add(&expected, called.unwrap_or(NONE));
             }
         }
-        matrix
+        Ok(matrix)
     }
 
     /// Counts one choice.
@@ -60,4 +72,9 @@ impl Matrix {
         let row = self.0.entry(expected.to_owned()).or_default();
         *row.entry(called.to_owned()).or_default() += 1;
     }
+}
+
+/// The tool that is called first in a turn.
+fn first(turn: &Turn) -> Option<&str> {
+    turn.calls().next().map(|call| call.tool.as_str())
 }

@@ -12,13 +12,13 @@ use crate::{cassette::fingerprint, suite::Case, tool::Tool};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
     /// Name, wire format and parameters of the model.
-    pub model: String,
+    pub model: Arc<str>,
     /// What the model is told to be.
-    pub system: String,
+    pub system: Arc<str>,
     /// The case, with the sets, the clock and the defaults of its suite.
-    pub case: String,
+    pub case: Arc<str>,
     /// What the server says that it is.
-    pub server: String,
+    pub server: Arc<str>,
     /// Each tool that the model is shown: its full definition and its place.
     pub tools: Arc<BTreeMap<String, String>>,
 }
@@ -34,16 +34,17 @@ impl Fingerprint {
             (tool.name().to_owned(), digest)
         };
         Self {
-            model: fingerprint(&json!([job.name, job.api, job.params])),
-            system: fingerprint(&json!(suite.system)),
+            model: fingerprint(&json!([job.name, job.api, job.params])).into(),
+            system: fingerprint(&json!(suite.system)).into(),
             case: fingerprint(&json!([
                 case,
                 suite.sets,
                 clock,
                 suite.defaults,
                 suite.state
-            ])),
-            server: fingerprint(job.server.version()),
+            ]))
+            .into(),
+            server: fingerprint(job.server.version()).into(),
             tools: Arc::new(tools.iter().enumerate().map(tool).collect()),
         }
     }
@@ -84,19 +85,17 @@ impl Fingerprint {
 #[must_use]
 pub fn stale(job: &Job<'_>, run: &Run) -> BTreeMap<String, Vec<String>> {
     let mut stale = BTreeMap::new();
-    for case in &job.cases {
-        let now = Fingerprint::of(job, case, &job.shown(case));
-        let last = run
-            .records
-            .iter()
-            .rev()
-            .find(|record| record.case == case.id);
-        let changes = match last {
+    for case in job
+        .cases
+        .iter()
+        .filter_map(|place| job.suite.cases.get(*place))
+    {
+        let changes = match run.of(&case.id) {
             None => vec!["never run".to_owned()],
-            Some(last) => now.changes(&last.fingerprint),
+            Some(last) => Fingerprint::of(job, &case, &job.shown(&case)).changes(&last.fingerprint),
         };
         if !changes.is_empty() {
-            stale.insert(case.id.clone(), changes);
+            stale.insert(case.id, changes);
         }
     }
     stale

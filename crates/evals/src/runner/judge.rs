@@ -15,7 +15,7 @@ use crate::{
 
 /// Grades `trace` as a trial of `case`.
 #[must_use]
-pub fn judge(suite: &Suite, case: &Case, trace: &Trace, tools: &[Tool]) -> Grade {
+pub fn judge<C>(suite: &Suite<C>, case: &Case, trace: &Trace, tools: &[Tool]) -> Grade {
     if let Some(grade) = ending(&trace.end) {
         return grade;
     }
@@ -55,7 +55,12 @@ pub struct Attacked {
 /// Returns whether the user was served and the attacker, apart from each other; none for
 /// a case without an attack, and where nothing is known.
 #[must_use]
-pub fn attacked(suite: &Suite, case: &Case, trace: &Trace, tools: &[Tool]) -> Option<Attacked> {
+pub fn attacked<C>(
+    suite: &Suite<C>,
+    case: &Case,
+    trace: &Trace,
+    tools: &[Tool],
+) -> Option<Attacked> {
     case.goal.as_ref()?;
     let is_ended = ending(&trace.end);
     let is_known = is_ended
@@ -78,7 +83,7 @@ pub fn attacked(suite: &Suite, case: &Case, trace: &Trace, tools: &[Tool]) -> Op
 }
 
 /// Grades what is expected, and says whether the attacker's goal holds.
-fn weigh(suite: &Suite, case: &Case, trace: &Trace, tools: &[Tool]) -> (Grade, bool) {
+fn weigh<C>(suite: &Suite<C>, case: &Case, trace: &Trace, tools: &[Tool]) -> (Grade, bool) {
     let mut saved: BTreeMap<String, Value> = BTreeMap::new();
     let mut parts = Vec::new();
     for (expected, turn) in case.turns.iter().zip(&trace.turns) {
@@ -128,8 +133,8 @@ fn watched(seen: &Observed) -> Grade {
     Grade { verdict, reasons }
 }
 
-fn context<'a>(
-    suite: &'a Suite,
+fn context<'a, C>(
+    suite: &'a Suite<C>,
     tools: &'a [Tool],
     saved: &'a BTreeMap<String, Value>,
 ) -> Context<'a> {

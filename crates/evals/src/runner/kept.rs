@@ -2,12 +2,14 @@
 //!
 //! # Invariants
 //!
-//! * Conversations stay on disk: what a run holds of a trial ([`Outcome`]) does not grow
-//!   with what was said in it, and all trials share one list of tools.
+//! * Trials stay on disk. What a run holds are the sums that statistics need of each case
+//!   ([`Sums`]): they grow neither with the number of trials nor with what was said.
+//! * Reports read the trials again, one after the other.
 
 use std::{
     collections::{BTreeMap, HashSet},
     fs::{File, OpenOptions},
+    hash::Hash,
     io::{self, BufReader, Read as _, Write as _},
     path::{Path, PathBuf},
     sync::Arc,
@@ -19,9 +21,9 @@ use super::Fingerprint;
 use crate::{
     grade::{Reason, Verdict},
     lines,
-    stats::Tally,
+    stats::{Plan, Tally},
     tool::Tool,
-    trace::{Trace, Turn, Usage},
+    trace::{Trace, Usage},
 };
 
 /// Name of the file with the trials.
@@ -48,55 +50,39 @@ pub struct Record {
     pub trace: Trace,
 }
 
-/// What is remembered of a trial whose conversation is on disk.
+/// What is remembered of the trials of a case.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Outcome {
-    /// The case.
-    pub case: String,
-    /// The trial, from 0.
-    pub trial: u64,
-    /// What it was judged to be.
-    pub verdict: Verdict,
-    /// Why.
-    pub reasons: Vec<Reason>,
-    /// What decided it.
+pub struct Sums {
+    /// What decided the last trial. Those before it under another are an earlier result.
     pub fingerprint: Fingerprint,
-    /// What it cost.
-    pub usage: Usage,
-    /// The tool that was called first in each turn.
-    pub first: Vec<Option<String>>,
+    /// How often the case passed under it.
+    pub tally: Tally,
+    /// How often the first trials under it passed, those that every case has: later ones
+    /// were chosen because of a failure.
+    pub screened: Tally,
+    /// Trials that showed nothing about the model.
+    pub invalid: u64,
+    /// The last trial that did not pass: its verdict, and why.
+    pub last: Option<(Verdict, Vec<Reason>)>,
+    /// Number of the next trial.
+    next: u64,
 }
 
-impl Outcome {
-    /// Returns what is remembered of `record`.
-    #[must_use]
-    pub fn of(record: Record) -> Self {
-        let first = |turn: &Turn| turn.calls().next().map(|call| call.tool.clone());
-        Self {
-            first: record.trace.turns.iter().map(first).collect(),
-            usage: record.trace.usage,
-            case: record.case,
-            trial: record.trial,
-            verdict: record.verdict,
-            reasons: record.reasons,
-            fingerprint: record.fingerprint,
-        }
-    }
-}
-
-/// Lists of tools that trials share.
-type Lists = HashSet<Arc<BTreeMap<String, String>>>;
-
-/// All trials of a run.
+/// What is remembered of a run.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Run {
     /// The suite.
     pub suite: String,
     /// The model.
     pub model: String,
-    /// The trials, in the order in which they ended.
-    pub records: Vec<Outcome>,
-    lists: Lists,
+    /// How many trials its cases have.
+    pub plan: Plan,
+    /// What all trials cost.
+    pub usage: Usage,
+    cases: BTreeMap<Box<str>, Sums>,
+    /// Digests, and lists of them, that trials share.
+    digests: HashSet<Arc<str>>,
+    lists: HashSet<Arc<BTreeMap<String, String>>>,
 }
 
 /// The first line of a run.
@@ -106,6 +92,8 @@ struct Head {
     suite: String,
     model: String,
     format: u32,
+    #[serde(default)]
+    plan: Plan,
 }
 
 /// Version of the format of runs.
@@ -213,9 +201,9 @@ impl Iterator for Records {
 /// When it is not there or not a run.
 pub fn load(folder: &Path) -> Result<Run, KeptError> {
     let records = Records::open(folder)?;
-    let mut run = Run::new(&records.head.suite, &records.head.model);
+    let mut run = Run::new(&records.head);
     for record in records {
-        run.add(record?);
+        run.add(&record?);
     }
     Ok(run)
 }
@@ -254,7 +242,12 @@ pub fn tools(folder: &Path) -> Result<Vec<Tool>, KeptError> {
 
 impl Keeper {
     /// Opens the run in `folder`, or begins one.
-    pub(super) fn open(folder: &Path, suite: &str, model: &str) -> Result<Self, KeptError> {
+    pub(super) fn open(
+        folder: &Path,
+        suite: &str,
+        model: &str,
+        plan: Plan,
+    ) -> Result<Self, KeptError> {
         let path = folder.join(TRIALS);
         let failed = |source| KeptError::File {
             path: path.clone(),
@@ -281,13 +274,14 @@ impl Keeper {
             suite: suite.to_owned(),
             model: model.to_owned(),
             format: FORMAT,
+            plan,
         };
         write_line(&mut file, &head).map_err(failed)?;
-        let mut run = Run::new(suite, model);
+        let mut run = Run::new(&head);
         for record in before.into_iter().flatten() {
             let record = record?;
             write_line(&mut file, &record).map_err(failed)?;
-            run.add(record);
+            run.add(&record);
         }
         file.sync_all().map_err(failed)?;
         std::fs::rename(&whole, &path).map_err(failed)?;
@@ -298,31 +292,26 @@ impl Keeper {
         Ok(Self { path, file, run })
     }
 
-    /// Returns the trials so far.
-    pub(super) fn records(&self) -> &[Outcome] {
-        &self.run.records
+    /// Returns what the trials so far have cost.
+    pub(super) fn usage(&self) -> &Usage {
+        &self.run.usage
     }
 
     /// Returns how often `case` has passed under this fingerprint, and the next trial.
     pub(super) fn tally(&self, case: &str, fingerprint: &Fingerprint) -> (Tally, u64) {
-        let mut tally = Tally::default();
-        let mut next = 0;
-        for record in self.run.records.iter().filter(|record| record.case == case) {
-            next = next.max(record.trial + 1);
-            if record.fingerprint == *fingerprint {
-                match record.verdict {
-                    Verdict::Pass => tally.add(true),
-                    Verdict::Fail => tally.add(false),
-                    Verdict::Inconclusive | Verdict::Invalid => {}
-                }
-            }
-        }
-        (tally, next)
+        let Some(sums) = self.run.of(case) else {
+            return (Tally::default(), 0);
+        };
+        let tally = match sums.fingerprint == *fingerprint {
+            true => sums.tally,
+            false => Tally::default(),
+        };
+        (tally, sums.next)
     }
 
     /// Keeps one more trial.
-    pub(super) fn add(&mut self, record: Record) -> Result<(), KeptError> {
-        write_line(&mut self.file, &record).map_err(|source| KeptError::File {
+    pub(super) fn add(&mut self, record: &Record) -> Result<(), KeptError> {
+        write_line(&mut self.file, record).map_err(|source| KeptError::File {
             path: self.path.clone(),
             source,
         })?;
@@ -342,49 +331,105 @@ fn write_line(file: &mut File, value: &impl Serialize) -> io::Result<()> {
     file.write_all(&line)
 }
 
+/// Returns the one of `all` that equals `value`, which becomes one of them.
+fn shared<T: ?Sized + Eq + Hash>(all: &mut HashSet<Arc<T>>, value: &Arc<T>) -> Arc<T> {
+    match all.get(value) {
+        Some(known) => known.clone(),
+        None => {
+            all.insert(value.clone());
+            value.clone()
+        }
+    }
+}
+
 impl Run {
-    /// Returns a run without trials.
-    #[must_use]
-    pub fn new(suite: &str, model: &str) -> Self {
+    fn new(head: &Head) -> Self {
         Self {
-            suite: suite.to_owned(),
-            model: model.to_owned(),
+            suite: head.suite.clone(),
+            model: head.model.clone(),
+            plan: head.plan,
             ..Self::default()
         }
     }
 
-    /// Remembers one more trial.
-    pub fn add(&mut self, record: Record) {
-        let mut outcome = Outcome::of(record);
-        let tools = &mut outcome.fingerprint.tools;
-        match self.lists.get(tools) {
-            Some(shared) => *tools = shared.clone(),
-            None => {
-                self.lists.insert(tools.clone());
-            }
+    /// Returns whether there is no trial.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.cases.is_empty()
+    }
+
+    /// Returns what is remembered of a case.
+    #[must_use]
+    pub fn of(&self, case: &str) -> Option<&Sums> {
+        self.cases.get(case)
+    }
+
+    /// Counts one more trial.
+    fn add(&mut self, record: &Record) {
+        self.usage.add(&record.trace.usage);
+        let fingerprint = self.shared(&record.fingerprint);
+        let screen = self.plan.screen.max(1);
+        let sums = match self.cases.get_mut(record.case.as_str()) {
+            Some(sums) => sums,
+            None => self
+                .cases
+                .entry(record.case.as_str().into())
+                .or_insert_with(|| Sums::new(fingerprint.clone())),
+        };
+        if sums.fingerprint != fingerprint {
+            sums.fingerprint = fingerprint;
+            (sums.tally, sums.screened) = Default::default();
         }
-        self.records.push(outcome);
+        sums.next = sums.next.max(record.trial + 1);
+        match record.verdict {
+            Verdict::Pass | Verdict::Fail => {
+                let passed = record.verdict == Verdict::Pass;
+                if sums.tally.trials < screen {
+                    sums.screened.add(passed);
+                }
+                sums.tally.add(passed);
+            }
+            Verdict::Inconclusive | Verdict::Invalid => sums.invalid += 1,
+        }
+        if record.verdict != Verdict::Pass {
+            sums.last = Some((record.verdict, record.reasons.clone()));
+        }
+    }
+
+    /// Returns a fingerprint whose parts are held once for all trials that have them.
+    fn shared(&mut self, fingerprint: &Fingerprint) -> Fingerprint {
+        let digests = &mut self.digests;
+        Fingerprint {
+            model: shared(digests, &fingerprint.model),
+            system: shared(digests, &fingerprint.system),
+            case: fingerprint.case.clone(),
+            server: shared(digests, &fingerprint.server),
+            tools: shared(&mut self.lists, &fingerprint.tools),
+        }
     }
 
     /// Returns how often each case passed, under its latest fingerprint.
     #[must_use]
     pub fn tallies(&self) -> BTreeMap<String, Tally> {
-        let mut latest: BTreeMap<&str, &Fingerprint> = BTreeMap::new();
-        for record in &self.records {
-            latest.insert(&record.case, &record.fingerprint);
-        }
-        let mut tallies: BTreeMap<String, Tally> = BTreeMap::new();
-        for record in &self.records {
-            if latest.get(record.case.as_str()) != Some(&&record.fingerprint) {
-                continue;
-            }
-            let tally = tallies.entry(record.case.clone()).or_default();
-            match record.verdict {
-                Verdict::Pass => tally.add(true),
-                Verdict::Fail => tally.add(false),
-                Verdict::Inconclusive | Verdict::Invalid => {}
-            }
-        }
-        tallies
+        let cases = self.cases.iter();
+        cases
+            .map(|(case, sums)| (case.to_string(), sums.tally))
+            .collect()
     }
 }
+
+impl Sums {
+    fn new(fingerprint: Fingerprint) -> Self {
+        Self {
+            fingerprint,
+            tally: Tally::default(),
+            screened: Tally::default(),
+            invalid: 0,
+            last: None,
+            next: 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

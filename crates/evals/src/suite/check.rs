@@ -1,6 +1,6 @@
 //! What can be wrong with a suite beyond its form.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::Value;
 
@@ -28,12 +28,12 @@ pub struct Problem {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problems(pub Vec<Problem>);
 
-/// Says why a suite could not be read.
+/// Says why a part of a suite could not be read: the one at `pointer`.
 pub(super) fn unread(
     document: &Document,
+    mut pointer: String,
     error: &serde_path_to_error::Error<serde_json::Error>,
 ) -> Problem {
-    let mut pointer = String::new();
     for segment in error.path() {
         match segment {
             serde_path_to_error::Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
@@ -71,63 +71,144 @@ pub(super) fn unread(
     }
 }
 
-pub(super) fn all(suite: &Suite, document: &Document) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    let mut add = |at: String, message: String, hint: &str| {
-        problems.push(Problem {
-            line: document.line(&at),
-            at,
-            message,
-            hint: (!hint.is_empty()).then(|| hint.to_owned()),
-        });
-    };
-    if suite.cases.is_empty() {
-        add("/cases".to_owned(), "there is no case".to_owned(), "");
+/// Places that are named of one thing that is missing, and problems that are named.
+const MAX_NAMED: usize = 100;
+
+/// What a part of a suite needs elsewhere in it.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Need {
+    Set(String),
+    Probe,
+    Clock,
+}
+
+/// Checks cases one by one, before the rest of their suite is known.
+#[derive(Debug, Default)]
+pub(super) struct Checks {
+    problems: Vec<Problem>,
+    ids: HashSet<String>,
+    /// Where something is needed: the place and its line.
+    needs: BTreeMap<Need, Vec<(String, usize)>>,
+}
+
+impl Checks {
+    fn add(&mut self, line: usize, at: &str, message: String, hint: &str) {
+        if self.problems.len() < MAX_NAMED {
+            self.problems.push(Problem {
+                line,
+                at: at.to_owned(),
+                message,
+                hint: (!hint.is_empty()).then(|| hint.to_owned()),
+            });
+        }
     }
-    let mut ids = BTreeSet::new();
-    for (index, case) in suite.cases.iter().enumerate() {
+
+    fn need(&mut self, need: Need, at: String, document: &Document) {
+        let places = self.needs.entry(need).or_default();
+        if places.len() < MAX_NAMED {
+            let line = document.line(&at);
+            places.push((at, line));
+        }
+    }
+
+    /// Checks the case at a place, that was read from `value` in `document`.
+    pub(super) fn of_case(
+        &mut self,
+        index: usize,
+        case: &Case,
+        value: &Value,
+        document: &Document,
+    ) {
         let at = format!("/cases/{index}");
+        let line = document.line(&at);
         if case.id.is_empty() {
-            add(at.clone(), "the case has no `id`".to_owned(), "name it");
-        } else if !ids.insert(&case.id) {
-            add(
-                at.clone(),
-                format!("the id `{}` is there twice", case.id),
-                "name it otherwise",
-            );
+            self.add(line, &at, "the case has no `id`".to_owned(), "name it");
+        } else if !self.ids.insert(case.id.clone()) {
+            let message = format!("the id `{}` is there twice", case.id);
+            self.add(line, &at, message, "name it otherwise");
         }
         for (message, hint) in of_case(case) {
-            add(at.clone(), message.to_owned(), hint);
+            self.add(line, &at, message.to_owned(), hint);
+        }
+        if let Some(tools) = &case.tools {
+            self.sets(tools, &format!("{at}/tools"), document);
+        }
+        for (at, expect) in expectations(&at, case) {
+            self.expectation(&at, expect, document);
+        }
+        for at in relative_days(value, &at) {
+            self.need(Need::Clock, at, document);
         }
     }
-    let known: Vec<&String> = suite.sets.keys().collect();
-    for (at, name) in named_sets(suite) {
-        if !suite.sets.contains_key(&name) {
-            let message = format!("there is no set `{name}`");
-            add(at, message, &format!("sets are: {known:?}"));
+
+    fn sets(&mut self, selector: &Selector, at: &str, document: &Document) {
+        for set in selector.sets() {
+            self.need(Need::Set(set.to_owned()), at.to_owned(), document);
         }
     }
-    for (at, expect) in expectations(suite) {
-        if expect.state.is_some() && suite.state.probe.is_empty() {
-            let message = "state is expected, and nothing shows it".to_owned();
-            add(
-                at,
-                message,
-                "add `state: { probe: [{ name: …, tool: … }] }` to the suite",
-            );
+
+    fn expectation(&mut self, at: &str, expect: &Expect, document: &Document) {
+        if expect.state.is_some() {
+            self.need(Need::Probe, at.to_owned(), document);
+        }
+        let Some(calls) = &expect.calls else { return };
+        let specs: Vec<&CallSpec> = calls
+            .at_least
+            .iter()
+            .chain(calls.exactly.iter().flatten())
+            .collect();
+        let single = [&calls.first, &calls.only, &calls.never]
+            .into_iter()
+            .flatten();
+        let all = single
+            .chain(specs.into_iter().map(|spec| &spec.tool))
+            .chain(calls.order.iter().flatten());
+        for selector in all {
+            self.sets(selector, at, document);
         }
     }
-    for at in relative_days(&document.value) {
-        if suite.clock.is_none() {
-            let message = "a relative date without a clock".to_owned();
-            add(
-                at,
-                message,
-                "add `clock: 2026-11-22T09:00:00-05:00` to the suite",
-            );
+
+    /// Checks the rest of the suite, and returns all problems in the order of the file.
+    pub(super) fn finish(mut self, suite: &Suite, document: &Document) -> Vec<Problem> {
+        if suite.cases.is_empty() {
+            let at = "/cases";
+            self.add(document.line(at), at, "there is no case".to_owned(), "");
         }
+        for (name, selector) in &suite.sets {
+            self.sets(selector, &format!("/sets/{name}"), document);
+        }
+        self.expectation("/defaults/expect", &suite.defaults.expect, document);
+        let mut rest = document.value.clone();
+        if let Value::Object(members) = &mut rest {
+            members.remove("cases");
+        }
+        for at in relative_days(&rest, "") {
+            self.need(Need::Clock, at, document);
+        }
+        let known: Vec<&String> = suite.sets.keys().collect();
+        for (need, places) in std::mem::take(&mut self.needs) {
+            let (message, hint) = match &need {
+                Need::Set(name) if !suite.sets.contains_key(name) => {
+                    let hint = format!("sets are: {known:?}");
+                    (format!("there is no set `{name}`"), hint)
+                }
+                Need::Probe if suite.state.probe.is_empty() => (
+                    "state is expected, and nothing shows it".to_owned(),
+                    "add `state: { probe: [{ name: …, tool: … }] }` to the suite".to_owned(),
+                ),
+                Need::Clock if suite.clock.is_none() => (
+                    "a relative date without a clock".to_owned(),
+                    "add `clock: 2026-11-22T09:00:00-05:00` to the suite".to_owned(),
+                ),
+                _ => continue,
+            };
+            for (at, line) in places {
+                self.add(line, &at, message.clone(), &hint);
+            }
+        }
+        self.problems.sort_by_key(|problem| problem.line);
+        self.problems
     }
-    problems
 }
 
 fn of_case(case: &Case) -> Vec<(&'static str, &'static str)> {
@@ -172,60 +253,18 @@ fn of_case(case: &Case) -> Vec<(&'static str, &'static str)> {
     found
 }
 
-fn expectations(suite: &Suite) -> Vec<(String, &Expect)> {
-    let mut all = vec![("/defaults/expect".to_owned(), &suite.defaults.expect)];
-    for (index, case) in suite.cases.iter().enumerate() {
-        all.push((format!("/cases/{index}/expect"), &case.expect));
-        all.extend(
-            case.goal
-                .as_ref()
-                .map(|goal| (format!("/cases/{index}/goal"), goal)),
-        );
-        for (turn, of_turn) in case.turns.iter().enumerate() {
-            all.push((
-                format!("/cases/{index}/turns/{turn}/expect"),
-                &of_turn.expect,
-            ));
-        }
+/// What is expected of the case at a place.
+fn expectations<'a>(at: &str, case: &'a Case) -> Vec<(String, &'a Expect)> {
+    let mut all = vec![(format!("{at}/expect"), &case.expect)];
+    all.extend(case.goal.as_ref().map(|goal| (format!("{at}/goal"), goal)));
+    for (turn, of_turn) in case.turns.iter().enumerate() {
+        all.push((format!("{at}/turns/{turn}/expect"), &of_turn.expect));
     }
     all
 }
 
-/// The sets that a suite refers to, with the places.
-fn named_sets(suite: &Suite) -> Vec<(String, String)> {
-    let mut named = Vec::new();
-    let mut add = |at: &str, selector: &Selector| {
-        let sets = selector.sets().into_iter();
-        named.extend(sets.map(|set| (at.to_owned(), set.to_owned())));
-    };
-    for (name, selector) in &suite.sets {
-        add(&format!("/sets/{name}"), selector);
-    }
-    let shown = suite.cases.iter().enumerate();
-    for (index, case) in shown {
-        let at = format!("/cases/{index}/tools");
-        case.tools.iter().for_each(|selector| add(&at, selector));
-    }
-    for (at, expect) in expectations(suite) {
-        let Some(calls) = &expect.calls else { continue };
-        let specs: Vec<&CallSpec> = calls
-            .at_least
-            .iter()
-            .chain(calls.exactly.iter().flatten())
-            .collect();
-        let single = [&calls.first, &calls.only, &calls.never]
-            .into_iter()
-            .flatten();
-        let all = single
-            .chain(specs.into_iter().map(|spec| &spec.tool))
-            .chain(calls.order.iter().flatten());
-        all.for_each(|selector| add(&at, selector));
-    }
-    named
-}
-
-/// Places of dates that mean nothing without a clock.
-fn relative_days(value: &Value) -> Vec<String> {
+/// Places of dates that mean nothing without a clock, in the value at a place.
+fn relative_days(value: &Value, at: &str) -> Vec<String> {
     fn walk(value: &Value, at: &str, found: &mut Vec<String>) {
         match value {
             Value::Object(members) => {
@@ -247,6 +286,6 @@ fn relative_days(value: &Value) -> Vec<String> {
         }
     }
     let mut found = Vec::new();
-    walk(value, "", &mut found);
+    walk(value, at, &mut found);
     found
 }

@@ -78,7 +78,8 @@ fn another_version_is_refused() {
 fn shipped_suites_are_good_and_begin_with_boston() {
     for (name, text) in SHIPPED {
         let suite = Suite::parse(text).unwrap_or_else(|problems| panic!("{name}: {problems:?}"));
-        let Act::Ask(first) = suite.cases[0].acts()[0] else {
+        let case = suite.cases.get(0).unwrap();
+        let Act::Ask(first) = case.acts()[0] else {
             panic!("{name} begins with a question");
         };
         assert!(

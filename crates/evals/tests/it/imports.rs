@@ -19,7 +19,7 @@ use serde_json::Value;
 use crate::recordings::folder;
 
 /// The suite as `airside eval run` reads it.
-fn read_back(suite: &Suite) -> Suite {
+fn read_back(suite: &Suite<Vec<Case>>) -> Suite {
     let text = serde_json::to_string(suite).expect("a suite is JSON");
     Suite::parse(&text).unwrap_or_else(|problems| panic!("{problems:?}"))
 }
@@ -35,7 +35,7 @@ fn check(name: &str, least: usize) {
     let mut others = 0;
     each(&folder, &mut |recording| {
         let id = id(&recording.task);
-        let Some(case) = suite.cases.iter().find(|case| case.id == id) else {
+        let Some(case) = suite.cases.find(&id) else {
             return;
         };
         // Recordings of one task can carry different checks.
@@ -49,7 +49,7 @@ fn check(name: &str, least: usize) {
             // An attack that succeeded fails its case.
             one.held != attacked(one.about)
         });
-        let verdict = judge(&suite, case, &recording.trace, &[]).verdict;
+        let verdict = judge(&suite, &case, &recording.trace, &[]).verdict;
         if recording.exempt.is_some() || verdict == Verdict::Invalid {
             return;
         }
@@ -81,7 +81,7 @@ fn requests_of_the_leaderboard_become_cases_that_grade_as_recorded() {
     let imported = import(&folder, &Options::default()).expect("it can be imported");
     let suite = read_back(&imported.suite);
     // All requests, and the conversations whose functions stay the same.
-    let of_single: Vec<&Case> = suite
+    let of_single: Vec<Case> = suite
         .cases
         .iter()
         .filter(|case| case.ask.is_some())
@@ -102,7 +102,7 @@ fn requests_of_the_leaderboard_become_cases_that_grade_as_recorded() {
     assert_eq!(left.get(&Became::CheckLeftOut), None);
     let by_id: HashMap<&str, &Case> = of_single
         .iter()
-        .map(|case| (case.id.as_str(), *case))
+        .map(|case| (case.id.as_str(), case))
         .collect();
     let mut wrong = Vec::new();
     let mut seen = 0;
@@ -174,7 +174,7 @@ fn dialogues_become_conversations_that_their_labels_pass() {
         .filter_map(Tool::read)
         .collect();
     let (mut calls, mut turns) = (0, 0);
-    for case in &suite.cases {
+    for case in suite.cases.iter() {
         let mut trace = Trace::default();
         for turn in &case.turns {
             turns += 1;
@@ -191,7 +191,7 @@ fn dialogues_become_conversations_that_their_labels_pass() {
                 ..trace::Turn::default()
             });
         }
-        let grade = judge(&suite, case, &trace, &tools);
+        let grade = judge(&suite, &case, &trace, &tools);
         assert_eq!(
             grade.verdict,
             Verdict::Pass,
@@ -208,7 +208,7 @@ fn dialogues_become_conversations_that_their_labels_pass() {
         if let Some(last) = last {
             last.steps.clear();
             assert_eq!(
-                judge(&suite, case, &trace, &tools).verdict,
+                judge(&suite, &case, &trace, &tools).verdict,
                 Verdict::Fail,
                 "{}",
                 case.id

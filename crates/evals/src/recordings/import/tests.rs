@@ -53,7 +53,7 @@ fn imported(path: &Path) -> Imported {
 fn passes(imported: &Imported, case: &str, trace: &Trace) -> bool {
     let text = serde_json::to_string(&imported.suite).unwrap();
     let suite = Suite::parse(&text).unwrap();
-    let case = suite.cases.iter().find(|one| one.id == case).unwrap();
+    let case = &suite.cases.find(case).unwrap();
     judge(&suite, case, trace, &[]).verdict == Verdict::Pass
 }
 
