@@ -8,7 +8,6 @@
 //!   see yet, a change that is held, marks nothing.
 //! * Every entry about tools is looked at once, also when the node was down meanwhile:
 //!   a document knows up to where that is done.
-//! * A run of many cases is recorded in parts, each within what an entry holds.
 
 mod event;
 
@@ -24,20 +23,21 @@ pub use self::event::Evaluations;
 use self::event::{COMPLETED, Completed, STALE, Stale, VERSION};
 use crate::{
     grade::Verdict,
-    report::{CaseSummary, Summary},
+    report::Summary,
     runner::{Fingerprint, Run},
     stats::Tally,
+    suite::Suite,
     trace::Usage,
 };
 
 /// Evaluations that are read at once.
 const PAGE: usize = 200;
-/// Most cases of one part of a result.
-const MAX_CASES: usize = 4_000;
-/// Most bytes that the cases of one part take, well below what an entry holds.
-const MAX_PART: usize = 700_000;
+/// Most cases of one result.
+pub const MAX_CASES: usize = 5_000;
+/// Most bytes that the cases of one result take: an entry holds a mebibyte.
+const MAX_BYTES: usize = 900_000;
 /// Bytes that a case takes besides its name: its digest, its verdict, its counts.
-const OF_CASE: usize = 150;
+const OF_CASE: usize = 160;
 /// Longest name of a suite or model, in bytes.
 const MAX_NAME: usize = 100;
 /// Pause before the ledger is looked at again.
@@ -145,32 +145,20 @@ impl Error {
 }
 
 impl Results {
-    /// Returns what is recorded of `run`, in parts: at least one.
-    pub fn parts(run: &Run, summary: &Summary) -> impl Iterator<Item = Self> {
-        let mut rest = summary.cases.as_slice();
-        let mut is_first = true;
-        std::iter::from_fn(move || {
-            if rest.is_empty() && !std::mem::take(&mut is_first) {
-                return None;
-            }
-            is_first = false;
-            let mut bytes = 0;
-            let count = rest.iter().take(MAX_CASES).take_while(|case| {
-                bytes += case.id.len() + OF_CASE;
-                bytes <= MAX_PART
-            });
-            // A name that fills an entry alone is refused where it is recorded.
-            let (part, others) = rest.split_at(count.count().max(1).min(rest.len()));
-            rest = others;
-            Some(Self::of(run, summary, part))
-        })
+    /// Returns whether results of these cases can be recorded: they are one document.
+    #[must_use]
+    pub fn can_hold(suite: &Suite, cases: &[usize]) -> bool {
+        let bytes = cases.iter().filter_map(|place| suite.cases.id(*place));
+        let bytes: usize = bytes.map(|id| id.len() + OF_CASE).sum();
+        cases.len() <= MAX_CASES && bytes <= MAX_BYTES
     }
 
-    /// Returns what is recorded of some cases of `run`.
-    fn of(run: &Run, summary: &Summary, part: &[CaseSummary]) -> Self {
+    /// Returns what is recorded of `run`.
+    #[must_use]
+    pub fn of(run: &Run, summary: &Summary) -> Self {
         let mut shown: Vec<Shown> = Vec::new();
         let mut cases = BTreeMap::new();
-        for case in part {
+        for case in &summary.cases {
             let Some(sums) = run.of(&case.id) else {
                 continue;
             };

@@ -7,7 +7,7 @@ use airside_evals::{
     agent::Limits,
     cassette::{CassetteError, Player, Recorder},
     grade::Verdict,
-    history::Results,
+    history::{self, Results},
     model::{Endpoint, HttpModel, Model, SetupError},
     redteam::Security,
     report::{self, CaseSummary, HtmlError, Summary},
@@ -94,6 +94,10 @@ async fn have(
     if job.cases.is_empty() {
         return Err(no_case());
     }
+    // Told before anything is spent.
+    if args.target.url.is_none() && !Results::can_hold(suite, &job.cases) {
+        return Err(too_many(job.cases.len()));
+    }
     if let Some(baseline) = baseline {
         job.history = baseline.tallies();
     }
@@ -121,6 +125,17 @@ async fn have(
     run.map(Some)
 }
 
+fn too_many(cases: usize) -> Failure {
+    let text = format!("the results of {cases} cases cannot be recorded as one evaluation");
+    let fault = Fault::new(Kind::Invalid, "EVL-064", text);
+    let hint = format!(
+        "split the suite, choose with --case (at most {} cases with short ids), or name the \
+         endpoint with --url, where nothing is recorded",
+        history::MAX_CASES
+    );
+    Failure::new(Exit::Usage, fault.with_hint(hint))
+}
+
 fn no_case() -> Failure {
     let fault = Fault::new(Kind::NotFound, "EVL-034", "no case has this id or tag");
     let hint = "airside eval check SUITE --json lists the ids";
@@ -138,8 +153,10 @@ fn finish(
     let records = runner::Records::open(folder).map_err(kept)?;
     let summary = report::summarize(suite, run, records, baseline).map_err(kept)?;
     write(&args.files, &summary, folder)?;
-    let parts = Results::parts(run, &summary);
-    let told = block_on(super::status::tell(&args.target, parts));
+    let told = block_on(super::status::tell(
+        &args.target,
+        &Results::of(run, &summary),
+    ));
     let security = super::redteam::of(suite, folder)?;
     let security = security.filter(|_| args.without.is_some() || !out.is_json());
     let shown = match (&args.without, security) {

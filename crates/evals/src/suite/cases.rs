@@ -49,6 +49,12 @@ impl Cases {
         self.texts.get(place).map(|text| read(text))
     }
 
+    /// Returns the id of the case at a place.
+    #[must_use]
+    pub fn id(&self, place: usize) -> Option<String> {
+        self.get(place).map(|case| case.id)
+    }
+
     /// Returns the place of the case with this id.
     #[must_use]
     pub fn place(&self, id: &str) -> Option<usize> {
