@@ -114,6 +114,7 @@ pub(super) static PAGES: &[(&str, &str)] = &[
     page!("EVL-061"),
     page!("EVL-062"),
     page!("EVL-063"),
+    page!("EVL-064"),
     page!("GW-001"),
     page!("GW-002"),
     page!("GW-003"),
