@@ -1,91 +1,87 @@
-//! Recordings of what models answered, played back without them.
+//! Recordings of what models and tools answered, played back without them.
 //!
 //! # Invariants
 //!
 //! * A recording is found by the digest of the request in its canonical form: model,
-//!   messages, definitions of tools, parameters, and the trial. Ids of calls, which
-//!   providers draw, are numbered.
+//!   messages, definitions of tools, parameters, and the trial; of a tool, what was asked
+//!   of it in the trial. Ids of calls, which providers draw, are numbered.
 //! * What is recorded stays on disk: a player holds where each answer stands.
 //! * Playing back opens no connection. A request that was not recorded is an error that
 //!   says how it differs from the nearest one that was.
 
-use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
-    fs::File,
-    io::{self, BufReader, Seek as _, SeekFrom, Write as _},
-    path::{Path, PathBuf},
-    sync::{
-        Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-};
+mod stage;
+mod tape;
+
+use std::{collections::BTreeMap, fs::File, io, path::Path, sync::Arc};
 
 use airside_base::BoxFuture;
-use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use crate::{
-    lines,
-    model::{Message, Model, ModelError, Reply, Request},
-    state::diff,
+pub(crate) use self::tape::fingerprint;
+use self::tape::{Missed, Tape, Writer};
+pub use self::{
+    stage::{Played, RecordedStage},
+    tape::CassetteError,
 };
+use crate::model::{Api, Message, Model, ModelError, Reply, Request};
 
-/// Name of the file of a cassette within its folder.
-const FILE: &str = "cassette.jsonl";
-/// Differences that a miss names.
-const MAX_SHOWN: usize = 5;
+/// Name of the file with the answers of models.
+const MODEL: &str = "cassette.jsonl";
+/// Name of the file that says who was recorded.
+const ABOUT: &str = "about.json";
+/// Largest file that says who was recorded, in bytes.
+const MAX_ABOUT: u64 = 1 << 20;
 
-/// Misses that are compared with everything that is recorded.
-const MAX_COMPARED: usize = 50;
-
-/// One recorded answer.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Entry {
-    key: String,
-    lane: String,
-    request: Value,
-    reply: Reply,
+/// Who was recorded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct About {
+    /// Name of the model.
+    pub model: String,
+    /// Its wire format.
+    pub api: Api,
+    /// Its sampling parameters.
+    pub params: Map<String, Value>,
 }
 
-/// Plays recorded answers back.
-#[derive(Debug)]
-pub struct Player {
-    path: PathBuf,
-    /// Where the answers to a request stand, in the order in which they were given.
-    places: Mutex<HashMap<Digest, VecDeque<u64>>>,
-    missed: AtomicUsize,
-}
-
-/// A digest of a request and its lane.
-type Digest = [u8; 32];
-
-/// The part of an entry that it is found by.
-#[derive(Deserialize)]
-struct Keyed {
-    key: String,
-}
-
-/// Records what a model answers.
-pub struct Recorder<M> {
-    model: M,
-    file: Mutex<std::fs::File>,
-}
-
-impl<M> std::fmt::Debug for Recorder<M> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Recorder")
+impl About {
+    /// Writes who is recorded in `folder`, which is made.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub fn keep(&self, folder: &Path) -> Result<(), CassetteError> {
+        let path = folder.join(ABOUT);
+        let write = || {
+            std::fs::create_dir_all(folder)?;
+            let text = serde_json::to_vec_pretty(self).map_err(io::Error::other)?;
+            std::fs::write(&path, text)
+        };
+        write().map_err(|source| CassetteError { path, source })
     }
-}
 
-/// Why a cassette cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[error("the cassette {} cannot be used", .path.display())]
-pub struct CassetteError {
-    /// The file.
-    pub path: PathBuf,
-    /// Why.
-    pub source: io::Error,
+    /// Reads who was recorded in `folder`; none if it does not say.
+    ///
+    /// # Errors
+    ///
+    /// When it says so and cannot be read.
+    pub fn read(folder: &Path) -> Result<Option<Self>, CassetteError> {
+        use io::Read as _;
+        let path = folder.join(ABOUT);
+        let read = || {
+            let file = match File::open(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                file => file?,
+            };
+            let mut text = Vec::new();
+            file.take(MAX_ABOUT).read_to_end(&mut text)?;
+            serde_json::from_slice(&text)
+                .map(Some)
+                .map_err(io::Error::other)
+        };
+        read().map_err(|source| CassetteError { path, source })
+    }
 }
 
 /// The form of a request that recordings are found by.
@@ -130,38 +126,9 @@ fn canonical(request: &Request) -> Value {
     })
 }
 
-/// The digest of a JSON value, whatever the order of its members.
-pub(crate) fn fingerprint(value: &Value) -> String {
-    fn sorted(value: &Value) -> Value {
-        match value {
-            Value::Object(members) => {
-                let members: BTreeMap<&String, Value> = members
-                    .iter()
-                    .map(|(name, value)| (name, sorted(value)))
-                    .collect();
-                json!(members)
-            }
-            Value::Array(all) => all.iter().map(sorted).collect(),
-            other => other.clone(),
-        }
-    }
-    hex(digest(&SHA256, sorted(value).to_string().as_bytes()).as_ref())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn key(request: &Value, lane: &str) -> String {
-    fingerprint(&json!([request, lane]))
-}
-
-/// What a key is found by: keys of a file may be any text.
-fn found_by(key: &str) -> Digest {
-    let mut found_by = Digest::default();
-    found_by.copy_from_slice(digest(&SHA256, key.as_bytes()).as_ref());
-    found_by
-}
+/// Plays recorded answers of models back.
+#[derive(Debug)]
+pub struct Player(Tape);
 
 impl Player {
     /// Reads the recordings in `folder`.
@@ -170,76 +137,7 @@ impl Player {
     ///
     /// When they cannot be read.
     pub fn open(folder: &Path) -> Result<Self, CassetteError> {
-        let path = folder.join(FILE);
-        let failed = |source| CassetteError {
-            path: path.clone(),
-            source,
-        };
-        let mut file = BufReader::new(File::open(&path).map_err(failed)?);
-        let mut places: HashMap<Digest, VecDeque<u64>> = HashMap::new();
-        let mut place = 0;
-        while let Some(line) = lines::next(&mut file).map_err(failed)? {
-            let entry: Keyed =
-                serde_json::from_str(&line).map_err(|error| failed(io::Error::other(error)))?;
-            let of_key = places.entry(found_by(&entry.key)).or_default();
-            of_key.push_back(place);
-            place = file.stream_position().map_err(failed)?;
-        }
-        Ok(Self {
-            path,
-            places: Mutex::new(places),
-            missed: AtomicUsize::new(0),
-        })
-    }
-
-    /// Reads the answer at a place.
-    fn reply(&self, place: u64) -> io::Result<Reply> {
-        let mut file = BufReader::new(File::open(&self.path)?);
-        file.seek(SeekFrom::Start(place))?;
-        let line = lines::next(&mut file)?.unwrap_or_default();
-        let entry: Entry = serde_json::from_str(&line).map_err(io::Error::other)?;
-        Ok(entry.reply)
-    }
-
-    /// Returns the fewest differences from a recorded request; none if nothing is
-    /// recorded.
-    fn nearest(&self, request: &Value) -> io::Result<Option<Vec<crate::state::Change>>> {
-        let mut file = BufReader::new(File::open(&self.path)?);
-        let mut nearest: Option<Vec<_>> = None;
-        while let Some(line) = lines::next(&mut file)? {
-            let entry: Entry = serde_json::from_str(&line).map_err(io::Error::other)?;
-            let differences = diff(&entry.request, request);
-            let fewest = nearest.as_ref().map_or(usize::MAX, Vec::len);
-            if differences.len() < fewest {
-                nearest = Some(differences);
-            }
-        }
-        Ok(nearest)
-    }
-
-    /// Says how a request differs from the nearest recorded one.
-    fn miss(&self, request: &Value) -> String {
-        if self.missed.fetch_add(1, Ordering::Relaxed) >= MAX_COMPARED {
-            return format!("as {MAX_COMPARED} requests before it, which say how they differ");
-        }
-        let nearest = match self.nearest(request) {
-            Ok(Some(nearest)) => nearest,
-            Ok(None) => return "nothing is recorded".to_owned(),
-            Err(error) => return format!("and the cassette cannot be read: {error}"),
-        };
-        if nearest.is_empty() {
-            return "it is recorded for another trial only, or was played already".to_owned();
-        }
-        let places: Vec<&str> = nearest
-            .iter()
-            .take(MAX_SHOWN)
-            .map(crate::state::Change::path)
-            .collect();
-        let more = nearest.len().saturating_sub(places.len());
-        format!(
-            "differs at {} and {more} other places from the nearest",
-            places.join(", ")
-        )
+        Tape::open(folder.join(MODEL)).map(Self)
     }
 }
 
@@ -250,54 +148,42 @@ impl Model for Player {
         lane: &'a str,
     ) -> BoxFuture<'a, Result<Reply, ModelError>> {
         Box::pin(async move {
-            let request = canonical(request);
-            let key = key(&request, lane);
-            let place = {
-                let mut places = self
-                    .places
-                    .lock()
-                    .expect("no panic happens while the lock is held");
-                places
-                    .get_mut(&found_by(&key))
-                    .and_then(VecDeque::pop_front)
-            };
-            match place {
-                Some(place) => self.reply(place).map_err(|error| {
-                    ModelError::NotRecorded(format!("the cassette cannot be read: {error}"))
-                }),
-                None => Err(ModelError::NotRecorded(self.miss(&request))),
-            }
+            let played = self.0.play(&canonical(request), lane);
+            played.map_err(|Missed(why)| ModelError::NotRecorded(why))
         })
     }
 }
 
-impl<M> Recorder<M> {
-    /// Records what `model` answers into `folder`, behind what is there already.
+/// Records what models answer.
+#[derive(Debug)]
+pub struct Recorder(Arc<Writer>);
+
+impl Recorder {
+    /// Records into `folder`, behind what is there already.
     ///
     /// # Errors
     ///
     /// When the folder cannot be written.
-    pub fn new(model: M, folder: &Path) -> Result<Self, CassetteError> {
-        let path = folder.join(FILE);
-        let open = || -> io::Result<std::fs::File> {
-            std::fs::create_dir_all(folder)?;
-            std::fs::OpenOptions::new()
-                .create(true)
-                .append(true)
-                .open(&path)
-        };
-        let file = open().map_err(|source| CassetteError {
-            path: path.clone(),
-            source,
-        })?;
-        Ok(Self {
-            model,
-            file: Mutex::new(file),
-        })
+    pub fn new(folder: &Path) -> Result<Self, CassetteError> {
+        let writer = Writer::open(folder, MODEL)?;
+        Ok(Self(Arc::new(writer)))
+    }
+
+    /// Returns `model`, whose answers are recorded.
+    #[must_use]
+    pub fn of(&self, model: Box<dyn Model>) -> Box<dyn Model> {
+        let writer = self.0.clone();
+        Box::new(Recorded { model, writer })
     }
 }
 
-impl<M: Model> Model for Recorder<M> {
+/// A model whose answers are recorded.
+struct Recorded {
+    model: Box<dyn Model>,
+    writer: Arc<Writer>,
+}
+
+impl Model for Recorded {
     fn complete<'a>(
         &'a self,
         request: &'a Request,
@@ -305,21 +191,7 @@ impl<M: Model> Model for Recorder<M> {
     ) -> BoxFuture<'a, Result<Reply, ModelError>> {
         Box::pin(async move {
             let reply = self.model.complete(request, lane).await?;
-            let request = canonical(request);
-            let entry = Entry {
-                key: key(&request, lane),
-                lane: lane.to_owned(),
-                request,
-                reply: reply.clone(),
-            };
-            let line = serde_json::to_string(&entry);
-            let written = line.map_err(io::Error::other).and_then(|line| {
-                let mut file = self
-                    .file
-                    .lock()
-                    .expect("no panic happens while the lock is held");
-                writeln!(file, "{line}")
-            });
+            let written = self.writer.write(canonical(request), lane, &reply);
             written.map_err(|error| {
                 ModelError::Provider(format!("the answer cannot be recorded: {error}"))
             })?;
@@ -327,3 +199,6 @@ impl<M: Model> Model for Recorder<M> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

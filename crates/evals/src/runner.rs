@@ -36,11 +36,11 @@ pub use self::{
 use crate::{
     agent::{Act, Conversation, Limits, Purse},
     grade::Verdict,
-    model::Model,
+    model::{Api, Model},
     stats::{Plan, Tally},
     suite::{Case, Suite},
     tool::Tool,
-    toolbox::Server,
+    toolbox::{Stage, Visit},
 };
 
 /// What a run may cost as a whole.
@@ -60,16 +60,14 @@ pub struct Job<'a> {
     pub suite: &'a Suite,
     /// Places of the cases of it that are run.
     pub cases: Vec<usize>,
-    /// The model.
-    pub model: &'a dyn Model,
-    /// Its name.
+    /// Name of the model.
     pub name: &'a str,
-    /// Its wire format or `replay`, for fingerprints.
-    pub api: &'a str,
+    /// Its wire format.
+    pub api: Api,
     /// Sampling parameters.
     pub params: Map<String, Value>,
     /// The tools.
-    pub server: &'a Server,
+    pub server: &'a dyn Stage,
     /// How many trials.
     pub plan: Plan,
     /// Limits of one conversation.
@@ -103,13 +101,14 @@ pub struct Progress<'a> {
 }
 
 impl Job<'_> {
-    /// Runs what is missing in `keeper` and returns the whole run.
+    /// Runs what is missing in `keeper` with `model` and returns the whole run.
     ///
     /// # Errors
     ///
     /// When a trial cannot be kept.
     pub async fn run(
         &self,
+        model: &dyn Model,
         keeper: Keeper,
         watch: &(dyn Fn(Progress<'_>) + Sync),
     ) -> Result<Run, KeptError> {
@@ -127,7 +126,7 @@ impl Job<'_> {
         let cases = cases.filter_map(|place| self.suite.cases.get(*place));
         let cases = stream::iter(cases).map(|case| {
             let (keeper, spent) = (&keeper, &spent);
-            async move { self.case(&case, keeper, spent, watch).await }
+            async move { self.case(&case, model, keeper, spent, watch).await }
         });
         let at_once = match self.suite.state.reset.is_empty() {
             true => self.jobs.max(1),
@@ -148,6 +147,7 @@ impl Job<'_> {
     async fn case(
         &self,
         case: &Case,
+        model: &dyn Model,
         keeper: &Mutex<Keeper>,
         spent: &Spent<'_>,
         watch: &(dyn Fn(Progress<'_>) + Sync),
@@ -167,11 +167,16 @@ impl Job<'_> {
                 .chars()
                 .take(MAX_SANDBOX)
                 .collect();
-            let toolbox = self.server.sandbox(&name, &self.suite.state);
-            let toolbox = toolbox.with_attack(&case.id, case.inject.as_ref());
+            let toolbox = self.server.open(Visit {
+                lane: &lane,
+                sandbox: &name,
+                probes: &self.suite.state,
+                case: &case.id,
+                attack: case.inject.as_ref(),
+            });
             let trace = Conversation {
-                model: self.model,
-                toolbox: &toolbox,
+                model,
+                toolbox: &*toolbox,
                 tools: &tools,
                 name: self.name,
                 system: &self.suite.system,

@@ -39,6 +39,61 @@ const VIEW: &str = "text/html;profile=mcp-app";
 /// Member of a result's `_meta` with what the view needs to show consent.
 const CONSENT: &str = "airside/consent";
 
+/// Where the tools of conversations come from: a server, or a recording of one.
+pub trait Stage: Send + Sync {
+    /// Returns the tools, in the order of the server.
+    fn tools(&self) -> &[Tool];
+
+    /// Returns what the server says that it is.
+    fn version(&self) -> &Value;
+
+    /// Returns the tools of one conversation.
+    fn open<'a>(&'a self, visit: Visit<'a>) -> Box<dyn Toolbox + 'a>;
+
+    /// Ends the connection, where there is one.
+    fn close(self: Box<Self>) -> BoxFuture<'static, ()>;
+}
+
+/// One conversation with tools.
+#[derive(Debug, Clone, Copy)]
+pub struct Visit<'a> {
+    /// Names the case and trial.
+    pub lane: &'a str,
+    /// What its calls name as their sandbox.
+    pub sandbox: &'a str,
+    /// What shows and resets the state.
+    pub probes: &'a Probes,
+    /// The case.
+    pub case: &'a str,
+    /// What is planted in it.
+    pub attack: Option<&'a Injection>,
+}
+
+impl Stage for Server {
+    fn tools(&self) -> &[Tool] {
+        &self.tools
+    }
+
+    fn version(&self) -> &Value {
+        &self.version
+    }
+
+    fn open<'a>(&'a self, visit: Visit<'a>) -> Box<dyn Toolbox + 'a> {
+        Box::new(Sandbox {
+            server: self,
+            sandbox: visit.sandbox,
+            probes: visit.probes,
+            attack: visit.attack.map(|attack| (visit.case, attack)),
+            consent: Mutex::default(),
+            shown: Mutex::default(),
+        })
+    }
+
+    fn close(self: Box<Self>) -> BoxFuture<'static, ()> {
+        Box::pin(async move { self.client.close().await })
+    }
+}
+
 /// A connection to an MCP endpoint.
 #[derive(Debug)]
 pub struct Server {
@@ -113,41 +168,11 @@ impl Server {
     fn find(&self, tool: &str) -> Option<&Tool> {
         self.tools.iter().find(|one| one.name() == tool)
     }
-
-    /// Returns the tools, in the order of the server.
-    #[must_use]
-    pub fn tools(&self) -> &[Tool] {
-        &self.tools
-    }
-
-    /// Returns what the server says that it is.
-    #[must_use]
-    pub fn version(&self) -> &Value {
-        &self.version
-    }
-
-    /// Returns the tools of one conversation: its calls name `sandbox`.
-    #[must_use]
-    pub fn sandbox<'a>(&'a self, sandbox: &'a str, probes: &'a Probes) -> Sandbox<'a> {
-        Sandbox {
-            server: self,
-            sandbox,
-            probes,
-            attack: None,
-            consent: Mutex::default(),
-            shown: Mutex::default(),
-        }
-    }
-
-    /// Ends the connection.
-    pub async fn close(self) {
-        self.client.close().await;
-    }
 }
 
 /// The tools of one conversation.
 #[derive(Debug)]
-pub struct Sandbox<'a> {
+struct Sandbox<'a> {
     server: &'a Server,
     sandbox: &'a str,
     probes: &'a Probes,
@@ -223,14 +248,7 @@ fn resource(tool: &Tool) -> Option<&str> {
     named?.as_str()
 }
 
-impl<'a> Sandbox<'a> {
-    /// Returns the tools of a conversation of `case` in which this is planted.
-    #[must_use]
-    pub fn with_attack(mut self, case: &'a str, attack: Option<&'a Injection>) -> Self {
-        self.attack = attack.map(|attack| (case, attack));
-        self
-    }
-
+impl Sandbox<'_> {
     /// Calls a tool; returns what the model reads, and the whole result if there is one.
     async fn ask(
         &self,

@@ -15,7 +15,8 @@ Exit codes besides the usual ones: 1 a case failed, 9 not known (a limit was rea
 Examples:
   airside eval check suites/concierge.yaml
   airside eval run travel --base-url http://127.0.0.1:11434/v1 --model qwen3 --out runs/today
-  airside eval run travel --replay cassettes --model qwen3 --out runs/replay --baseline runs/main
+  airside eval run travel --base-url URL --model qwen3 --record tape     and, without either:
+  airside eval run travel --replay tape --baseline runs/main
   airside eval stale travel --baseline runs/main --model qwen3     what a change has made stale
   airside eval watch travel --base-url URL --model qwen3 --out runs/main      and runs it
   airside eval status
@@ -231,30 +232,34 @@ pub(crate) struct Files {
 pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) suite: SuiteArg,
-    /// Name of the model.
+    /// Name of the model; that of the recording with --replay and --replay-model.
     #[arg(long, value_name = "NAME")]
-    pub(crate) model: String,
-    /// Wire format of the model.
-    #[arg(long, value_enum, default_value_t = Wire::OpenaiChat)]
-    pub(crate) api: Wire,
+    pub(crate) model: Option<String>,
+    /// Wire format of the model: `openai-chat` unless a recording says otherwise.
+    #[arg(long, value_enum)]
+    pub(crate) api: Option<Wire>,
     /// What stands before `/chat/completions`, `/responses` or `/messages`.
-    #[arg(long, value_name = "URL", required_unless_present = "replay")]
+    #[arg(long, value_name = "URL")]
     pub(crate) base_url: Option<Url>,
     /// File with the key of the model's provider, or `-` for standard input.
     #[arg(long, value_name = "FILE")]
     pub(crate) model_key_file: Option<PathBuf>,
     /// Sampling parameters as a JSON object, as the wire format names them.
-    #[arg(long, value_name = "JSON", default_value = "{}")]
-    pub(crate) params: String,
+    #[arg(long, value_name = "JSON")]
+    pub(crate) params: Option<String>,
     /// Ask for answers in one piece.
     #[arg(long)]
     pub(crate) no_stream: bool,
-    /// Record what the model answers into this folder.
-    #[arg(long, value_name = "DIR", conflicts_with = "replay")]
+    /// Record what the model and the tools answer into this folder.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["replay", "replay_model"])]
     pub(crate) record: Option<PathBuf>,
-    /// Play recorded answers back instead of asking a model; tools run for real.
-    #[arg(long, value_name = "DIR", conflicts_with = "base_url")]
+    /// Play a recording back: neither a model nor a tool is asked, and nothing is
+    /// connected to.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["base_url", "without", "url"])]
     pub(crate) replay: Option<PathBuf>,
+    /// Play the answers of the model back; tools run for real.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["base_url", "replay"])]
+    pub(crate) replay_model: Option<PathBuf>,
     /// Folder of the run: a run there is gone on with.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,

@@ -4,7 +4,7 @@ use airside_base::{Fault, Kind};
 use airside_evals::{
     lint::{Finding, Limits, RULES, Weight, lint, requests},
     runner,
-    toolbox::Server,
+    toolbox::{Server, Stage as _},
 };
 
 use crate::{
@@ -38,7 +38,7 @@ pub(super) fn run(args: &Lint, out: &mut Out) -> Result<(), Failure> {
         let server = Server::connect(&url, era, headers, timeout).await;
         let server = server.map_err(|error| endpoint::failure(&error))?;
         let tools = server.tools().to_vec();
-        server.close().await;
+        Box::new(server).close().await;
         Ok(tools)
     })?;
     let limits = Limits {

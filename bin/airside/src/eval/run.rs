@@ -5,23 +5,23 @@ use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 use airside_base::{Clock, Fault, Kind, SystemClock};
 use airside_evals::{
     agent::Limits,
-    cassette::{CassetteError, Player, Recorder},
+    cassette::{About, CassetteError, Played, Player, RecordedStage, Recorder},
     grade::Verdict,
     history::{self, Results},
-    model::{Endpoint, HttpModel, Model, SetupError},
+    model::{Api, Endpoint, HttpModel, Model, SetupError},
     redteam::Security,
     report::{self, CaseSummary, HtmlError, Summary},
     runner::{self, Caps, Job, KeptError, Progress},
     stats::{Decision, Plan, Sprt},
     suite::Suite,
-    toolbox::{Eyes, Server},
+    toolbox::{Eyes, Server, Stage},
     view::Browser,
 };
 use airside_mcp::client::Choice;
 use url::Url;
 
 use crate::{
-    cli::eval::{Era, Files, Report, Run, RunLimits},
+    cli::eval::{Era, Files, Report, Run, RunLimits, Wire},
     endpoint,
     failure::{Exit, Failure},
     output::{Align, Out, table},
@@ -88,14 +88,15 @@ async fn have(
     (folder, place): (&Path, Where<'_>),
     (baseline, only): (Option<&runner::Run>, Option<&runner::Run>),
 ) -> Result<Option<runner::Run>, Failure> {
+    let who = who(args)?;
+    let model = model(args, &who)?;
     let server = connect(args, place).await?;
-    let model = model(args)?;
-    let mut job = job(args, suite, &*model, &server)?;
+    let mut job = job(args, suite, &who, &*server);
     if job.cases.is_empty() {
         return Err(no_case());
     }
     // Told before anything is spent.
-    if args.target.url.is_none() && !Results::can_hold(suite, &job.cases) {
+    if is_recorded(args) && !Results::can_hold(suite, &job.cases) {
         return Err(too_many(job.cases.len()));
     }
     if let Some(baseline) = baseline {
@@ -113,16 +114,22 @@ async fn have(
             return Ok(None);
         }
     }
-    let keeper = runner::keep(folder, &suite.suite, &args.model, job.plan).map_err(kept)?;
+    let keeper = runner::keep(folder, &suite.suite, &who.model, job.plan).map_err(kept)?;
     runner::keep_tools(folder, server.tools()).map_err(kept)?;
     let watch = |progress: Progress<'_>| {
         let record = progress.record;
         tracing::info!(case = %record.case, trial = record.trial, verdict = record.verdict.name(), "a trial has ended");
     };
-    let run = job.run(keeper, &watch).await.map_err(kept);
+    let run = job.run(&*model, keeper, &watch).await.map_err(kept);
     drop(job);
     server.close().await;
     run.map(Some)
+}
+
+/// Whether results are recorded with the node on this machine. A run against an endpoint
+/// elsewhere belongs to another node, and one out of a recording to none.
+fn is_recorded(args: &Run) -> bool {
+    args.target.url.is_none() && args.replay.is_none()
 }
 
 fn too_many(cases: usize) -> Failure {
@@ -153,10 +160,13 @@ fn finish(
     let records = runner::Records::open(folder).map_err(kept)?;
     let summary = report::summarize(suite, run, records, baseline).map_err(kept)?;
     write(&args.files, &summary, folder)?;
-    let told = block_on(super::status::tell(
-        &args.target,
-        &Results::of(run, &summary),
-    ));
+    let told = match is_recorded(args) {
+        true => block_on(super::status::tell(
+            &args.target,
+            &Results::of(run, &summary),
+        )),
+        false => Ok(()),
+    };
     let security = super::redteam::of(suite, folder)?;
     let security = security.filter(|_| args.without.is_some() || !out.is_json());
     let shown = match (&args.without, security) {
@@ -210,9 +220,9 @@ pub(super) fn stale(args: &Run, out: &mut Out) -> Result<(), Failure> {
     };
     let baseline = runner::load(folder).map_err(kept)?;
     let stale: BTreeMap<String, Vec<String>> = block_on(async {
+        let who = who(args)?;
         let server = connect(args, Where::Protected).await?;
-        let model = model(args)?;
-        let stale = runner::stale(&job(args, &suite, &*model, &server)?, &baseline);
+        let stale = runner::stale(&job(args, &suite, &who, &*server), &baseline);
         server.close().await;
         Ok(stale)
     })?;
@@ -262,7 +272,10 @@ pub(super) enum Where<'a> {
     Without(&'a Url),
 }
 
-async fn connect(args: &Run, place: Where<'_>) -> Result<Server, Failure> {
+async fn connect(args: &Run, place: Where<'_>) -> Result<Box<dyn Stage>, Failure> {
+    if let Some(folder) = &args.replay {
+        return Ok(Box::new(Played::open(folder).map_err(cassette)?));
+    }
     let (mut url, mut headers) = endpoint::address(&args.target).await?;
     if let Where::Without(other) = place {
         // A key goes to the node that it is for, and nowhere else.
@@ -284,75 +297,99 @@ async fn connect(args: &Run, place: Where<'_>) -> Result<Server, Failure> {
         Where::Without(_) => server.without_words(),
     };
     let is_root = rustix::process::geteuid().is_root();
-    Ok(match Browser::find(args.browser.as_deref(), is_root) {
+    let server = match Browser::find(args.browser.as_deref(), is_root) {
         None => server,
         Some(browser) => server.with_eyes(Eyes {
             browser,
             pictures: args.out.clone(),
             clock: Arc::new(SystemClock::new()),
         }),
+    };
+    match (&args.record, place) {
+        (Some(folder), Where::Protected) => {
+            let recorded = RecordedStage::new(Box::new(server), folder);
+            Ok(Box::new(recorded.map_err(cassette)?))
+        }
+        _ => Ok(Box::new(server)),
+    }
+}
+
+/// Which model is meant: what is named, or else who was recorded.
+fn who(args: &Run) -> Result<About, Failure> {
+    let folder = args.replay.as_ref().or(args.replay_model.as_ref());
+    let recorded = folder.map(|folder| About::read(folder).map_err(cassette));
+    let recorded = recorded.transpose()?.flatten();
+    let params = args.params.as_ref().map(|text| {
+        serde_json::from_str(text).map_err(|error| {
+            let text = format!("--params is not a JSON object: {error}");
+            let fault = Fault::new(Kind::Invalid, "EVL-012", text);
+            let hint = "for example --params '{\"temperature\": 0}'";
+            Failure::new(Exit::Usage, fault.with_hint(hint))
+        })
+    });
+    let (params, api) = (params.transpose()?, args.api.map(Wire::api));
+    Ok(match (args.model.clone(), recorded) {
+        (Some(model), None) => About {
+            model,
+            api: api.unwrap_or(Api::OpenaiChat),
+            params: params.unwrap_or_default(),
+        },
+        (model, Some(recorded)) => About {
+            model: model.unwrap_or(recorded.model),
+            api: api.unwrap_or(recorded.api),
+            params: params.unwrap_or(recorded.params),
+        },
+        (None, None) => {
+            let hint = match folder {
+                None => "name it with --model",
+                Some(_) => "name it with --model: the recording does not",
+            };
+            return Err(no_model(hint));
+        }
     })
 }
 
-fn model(args: &Run) -> Result<Box<dyn Model>, Failure> {
-    if let Some(folder) = &args.replay {
+fn no_model(hint: &str) -> Failure {
+    let fault = Fault::new(Kind::Invalid, "EVL-011", "no model is named");
+    Failure::new(Exit::Usage, fault.with_hint(hint.to_owned()))
+}
+
+fn model(args: &Run, who: &About) -> Result<Box<dyn Model>, Failure> {
+    if let Some(folder) = args.replay.as_ref().or(args.replay_model.as_ref()) {
         return Ok(Box::new(Player::open(folder).map_err(cassette)?));
     }
     let Some(base) = args.base_url.clone() else {
-        let fault = Fault::new(Kind::Invalid, "EVL-011", "no model is named");
-        return Err(Failure::new(
-            Exit::Usage,
-            fault.with_hint("name it with --base-url"),
-        ));
+        let hint = "say where it is with --base-url, or play a recording with --replay";
+        return Err(no_model(hint));
     };
     let endpoint = Endpoint {
-        api: args.api.api(),
+        api: who.api,
         base,
         key: target::read_key(args.model_key_file.as_deref())?,
         stream: !args.no_stream,
         idle: Duration::from_secs(args.limits.idle),
     };
     let model = HttpModel::new(endpoint).map_err(setup)?;
-    Ok(match &args.record {
-        Some(folder) => Box::new(Recorder::new(model, folder).map_err(cassette)?),
-        None => Box::new(model),
-    })
+    let Some(folder) = &args.record else {
+        return Ok(Box::new(model));
+    };
+    who.keep(folder).map_err(cassette)?;
+    Ok(Recorder::new(folder).map_err(cassette)?.of(Box::new(model)))
 }
 
-fn job<'a>(
-    args: &'a Run,
-    suite: &'a Suite,
-    model: &'a dyn Model,
-    server: &'a Server,
-) -> Result<Job<'a>, Failure> {
-    let params = serde_json::from_str(&args.params).map_err(|error| {
-        let fault = Fault::new(
-            Kind::Invalid,
-            "EVL-012",
-            format!("--params is not a JSON object: {error}"),
-        );
-        Failure::new(
-            Exit::Usage,
-            fault.with_hint("for example --params '{\"temperature\": 0}'"),
-        )
-    })?;
+fn job<'a>(args: &'a Run, suite: &'a Suite, who: &'a About, server: &'a dyn Stage) -> Job<'a> {
     let wanted = |(place, case): (usize, airside_evals::suite::Case)| {
         let named = |name: &String| case.id == *name || case.tags.contains(name);
         (args.case.is_empty() || args.case.iter().any(named)).then_some(place)
     };
     let limits = &args.limits;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    Ok(Job {
+    Job {
         suite,
         cases: suite.cases.iter().enumerate().filter_map(wanted).collect(),
-        model,
-        name: &args.model,
-        api: match args.api {
-            crate::cli::eval::Wire::OpenaiChat => "openai-chat",
-            crate::cli::eval::Wire::OpenaiResponses => "openai-responses",
-            crate::cli::eval::Wire::Anthropic => "anthropic",
-        },
-        params,
+        name: &who.model,
+        api: who.api,
+        params: who.params.clone(),
         server,
         plan: plan(limits),
         limits: Limits {
@@ -370,7 +407,7 @@ fn job<'a>(
         history: BTreeMap::new(),
         sandbox: airside_base::secret_token().chars().take(8).collect(),
         clock,
-    })
+    }
 }
 
 #[expect(

@@ -38,9 +38,10 @@ impl Stage {
         let base = self.model.url().to_string();
         let mut all = vec!["eval"];
         all.extend(arguments);
-        all.extend(["--model", "scripted", "--data-dir", &data]);
-        if !arguments.contains(&"--replay") {
-            all.extend(["--base-url", &base]);
+        all.extend(["--data-dir", &data]);
+        let is_played = |argument: &&str| argument.starts_with("--replay");
+        if !arguments.iter().any(is_played) {
+            all.extend(["--model", "scripted", "--base-url", &base]);
         }
         self.place.run(&all)
     }
@@ -231,13 +232,89 @@ fn recordings_are_played_back_and_a_miss_names_what_differs() {
     let suite = stage.suite(one);
     let ran = stage.run(&["run", &suite, "--record", &tape, "--json"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    let again = stage.run(&["run", &suite, "--replay", &tape, "--json"]);
+    let again = stage.run(&["run", &suite, "--replay-model", &tape, "--json"]);
     assert_eq!(again.code, Some(0), "{again:?}");
     let suite = stage.suite(&one.replace("capital", "largest city"));
-    let miss = stage.run(&["run", &suite, "--replay", &tape, "--json"]);
+    let miss = stage.run(&["run", &suite, "--replay-model", &tape, "--json"]);
     assert_eq!(miss.code, Some(10), "{miss:?}");
     let reason = miss.json()["cases"][0]["reasons"][0]["at"].to_string();
     assert!(reason.contains("/messages/0/user"), "{reason}");
+}
+
+#[test]
+fn a_whole_recording_is_played_without_a_model_a_node_or_a_connection() {
+    let stage = Stage::new(CONCIERGE);
+    let tape = stage.place.path("tape").display().to_string();
+    let base = [
+        "run",
+        "workflow",
+        "--case",
+        "book",
+        "--trials",
+        "2",
+        "--no-confirm",
+        "--json",
+    ];
+    let ran = stage.run(&[&base[..], &["--record", &tape]].concat());
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let Stage { place, node, model } = stage;
+    drop((node, model));
+    // Whoever connects to anything fails: nothing is there any more.
+    let play = || {
+        let data = place.data();
+        let all = [
+            &["eval"],
+            &base[..],
+            &["--replay", &tape, "--data-dir", &data],
+        ]
+        .concat();
+        place.run(&all)
+    };
+    let again = play();
+    assert_eq!(again.code, Some(0), "{again:?}");
+    let cases = |ran: &Ran| {
+        let summary = ran.json();
+        (
+            summary["model"].clone(),
+            summary["cases"].clone(),
+            summary["matrix"].clone(),
+        )
+    };
+    assert_eq!(cases(&again), cases(&ran));
+    // A tool that answers otherwise, or was never asked, is a miss and never a verdict.
+    let answers = place.path("tape/tools.jsonl");
+    let text = std::fs::read_to_string(&answers).expect("tools are recorded");
+    let without: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.contains("search_hotels"))
+        .collect();
+    std::fs::write(&answers, without.join("\n") + "\n").expect("it can be written");
+    let miss = play();
+    assert_eq!(miss.code, Some(10), "{miss:?}");
+    let reason = miss.json()["cases"][0]["reasons"][0]["at"].to_string();
+    assert!(
+        reason.contains("no recording of what a tool was asked: differs at /"),
+        "{reason}"
+    );
+}
+
+#[test]
+fn a_model_that_nobody_names_is_asked_for() {
+    let place = Place::new();
+    let none = place.run(&[
+        "eval",
+        "run",
+        "travel",
+        "--base-url",
+        "http://127.0.0.1:9/v1",
+    ]);
+    assert_eq!(none.code, Some(2), "{none:?}");
+    assert!(none.stderr.contains("name it with --model"), "{none:?}");
+    let nowhere = place.run(&["eval", "run", "travel", "--model", "m"]);
+    assert!(nowhere.stderr.contains("--base-url"), "{nowhere:?}");
+    let empty = place.path("nothing").display().to_string();
+    let unread = place.run(&["eval", "run", "travel", "--model", "m", "--replay", &empty]);
+    assert!(unread.stderr.contains("EVL-014"), "{unread:?}");
 }
 
 #[test]

@@ -55,7 +55,7 @@ fn every_documented_code_occurs() {
         "travel",
         "--model",
         "m",
-        "--replay",
+        "--replay-model",
         "tape",
         "--data-dir",
         &data,
