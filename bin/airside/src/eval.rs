@@ -1,5 +1,6 @@
 //! `airside eval …`.
 
+mod calibrate;
 mod guard;
 mod imported;
 mod linted;
@@ -36,6 +37,7 @@ pub(crate) fn run(args: &cli::Eval, out: &mut Out) -> Result<(), Failure> {
         cli::Eval::Mutate(args) => mutants::run(args, out),
         cli::Eval::Lint(args) => linted::run(args, out),
         cli::Eval::Guard(args) => guard::run(args, out),
+        cli::Eval::Calibrate(args) => calibrate::run(args, out),
         cli::Eval::Grade(args) => grade(args, out),
         cli::Eval::Import(args) => imported::run(args, out),
     }

@@ -23,6 +23,7 @@ pub mod plant;
 pub mod recordings;
 pub mod redteam;
 pub mod report;
+pub mod rubric;
 pub mod runner;
 pub mod scripted;
 pub mod state;

@@ -20,6 +20,7 @@ pub use self::{
 };
 use crate::{
     grade::{Reason, Verdict},
+    rubric::{Opinions, Standing},
     runner::{KeptError, Record, Run, Sums},
     stats::{
         Comparison, Decision, Interval, Paired, Plan, Stability, Tally, clustered, compare, wilson,
@@ -52,6 +53,9 @@ pub struct Summary {
     pub matrix: Matrix,
     /// How it compares with the baseline.
     pub comparison: Option<Comparison>,
+    /// What the opinions of its judge count for, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub judge: Option<Standing>,
 }
 
 /// What a run says of one case.
@@ -79,6 +83,9 @@ pub struct CaseSummary {
     pub reasons: Vec<Reason>,
     /// Trials that showed nothing about the model.
     pub invalid: u64,
+    /// What a judge thought of those that passed every check.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opinions: Option<Opinions>,
 }
 
 /// Cases with one tag.
@@ -131,6 +138,7 @@ pub fn summarize(
         slices: slices.into_iter().map(slice).collect(),
         matrix: Matrix::of(suite, records)?,
         comparison,
+        judge: run.judge.clone(),
         cases,
     })
 }
@@ -159,6 +167,7 @@ fn of_case(id: String, sums: &Sums, before: Option<Tally>, plan: &Plan) -> CaseS
         before,
         reasons: last.map(|(_, why)| why.clone()).unwrap_or_default(),
         invalid: sums.invalid,
+        opinions: (sums.opinions != Opinions::default()).then_some(sums.opinions),
     }
 }
 

@@ -37,6 +37,7 @@ use crate::{
     agent::{Act, Conversation, Limits, Purse},
     grade::Verdict,
     model::{Api, Model},
+    rubric::Judge,
     stats::{Plan, Tally},
     suite::{Case, Suite},
     tool::Tool,
@@ -72,6 +73,8 @@ pub struct Job<'a> {
     pub plan: Plan,
     /// Limits of one conversation.
     pub limits: Limits,
+    /// The model that judges, where the suite has one.
+    pub judge: Option<Judge<'a>>,
     /// Limits of the run.
     pub caps: Caps,
     /// Conversations at once.
@@ -85,7 +88,7 @@ pub struct Job<'a> {
 }
 
 /// What a run has cost so far, and what it may cost.
-struct Spent<'a> {
+pub struct Spent<'a> {
     caps: Caps,
     clock: &'a dyn Clock,
     started: Duration,
@@ -112,13 +115,7 @@ impl Job<'_> {
         keeper: Keeper,
         watch: &(dyn Fn(Progress<'_>) + Sync),
     ) -> Result<Run, KeptError> {
-        let spent = Spent {
-            caps: self.caps,
-            clock: &*self.clock,
-            started: self.clock.monotonic(),
-            micro_usd: AtomicU64::new(0),
-            tokens: AtomicU64::new(0),
-        };
+        let spent = Spent::new(self.caps, &*self.clock);
         let usage = keeper.usage();
         spent.spend(usage.tokens_in + usage.tokens_out, usage.usd);
         let keeper = Mutex::new(keeper);
@@ -188,7 +185,16 @@ impl Job<'_> {
             }
             .run(&acts)
             .await;
-            let grade = judge(self.suite, case, &trace, self.server.tools());
+            let mut grade = judge(self.suite, case, &trace, self.server.tools());
+            let judged = match &self.judge {
+                // What failed a check has failed, whatever anybody thinks of it.
+                Some(judge) if grade.verdict == Verdict::Pass => {
+                    let judged = judge.of(&case.judge, &trace, &lane, spent).await;
+                    judge.weigh(&mut grade, &judged);
+                    judged
+                }
+                _ => Vec::new(),
+            };
             match grade.verdict {
                 Verdict::Pass => tally.add(true),
                 Verdict::Fail => tally.add(false),
@@ -201,6 +207,7 @@ impl Job<'_> {
                 reasons: grade.reasons,
                 fingerprint: fingerprint.clone(),
                 trace,
+                judged,
             };
             watch(Progress { record: &record });
             lock(keeper).add(&record)?;
@@ -245,6 +252,20 @@ fn acts(case: &Case, trial: u64) -> Vec<Act<'_>> {
     }
 }
 
+impl<'a> Spent<'a> {
+    /// Returns a purse from which nothing is spent yet.
+    #[must_use]
+    pub fn new(caps: Caps, clock: &'a dyn Clock) -> Self {
+        Self {
+            caps,
+            clock,
+            started: clock.monotonic(),
+            micro_usd: AtomicU64::new(0),
+            tokens: AtomicU64::new(0),
+        }
+    }
+}
+
 impl Purse for Spent<'_> {
     fn over(&self) -> Option<&'static str> {
         let usd = crate::stats::ratio(self.micro_usd.load(Ordering::Relaxed), 1_000_000);
@@ -273,11 +294,12 @@ impl Purse for Spent<'_> {
     }
 }
 
-/// Opens the run in `folder`, or begins one there.
+/// Opens the run of `job` in `folder`, or begins one there.
 ///
 /// # Errors
 ///
 /// When the folder cannot be used, or holds a run of another suite.
-pub fn keep(folder: &Path, suite: &str, model: &str, plan: Plan) -> Result<Keeper, KeptError> {
-    Keeper::open(folder, suite, model, plan)
+pub fn keep(folder: &Path, job: &Job<'_>) -> Result<Keeper, KeptError> {
+    let judge = job.judge.map(|judge| judge.standing.clone());
+    Keeper::open(folder, &job.suite.suite, job.name, job.plan, judge)
 }

@@ -17,7 +17,7 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{agent::Act, expect::Expect, tool::Selector, view::Deed, yaml};
+use crate::{agent::Act, expect::Expect, rubric::Settings, tool::Selector, view::Deed, yaml};
 
 pub use self::{
     cases::Cases,
@@ -53,6 +53,9 @@ pub struct Suite<C = Cases> {
     /// What holds for all cases.
     #[serde(default)]
     pub defaults: Defaults,
+    /// The model that judges conversations by the rubrics of their cases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judge: Option<Settings>,
     /// The cases.
     pub cases: C,
 }
@@ -202,6 +205,10 @@ pub struct Case {
     pub tools: Option<Selector>,
     /// What is expected of the whole conversation.
     pub expect: Expect,
+    /// Rubrics: what a model has to find in a conversation that passes every check. It
+    /// advises; only a judge that is calibrated can fail a case, and none lets one pass.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub judge: Vec<String>,
     /// What an attacker wants, for cases whose data carries an attack: if it holds, the
     /// attack has succeeded and the case has failed.
     #[serde(skip_serializing_if = "Option::is_none")]

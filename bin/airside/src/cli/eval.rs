@@ -24,6 +24,7 @@ Examples:
   airside eval plant redteam                     attacks in the results of the tools behind
   airside eval serve script.yaml                 a model that answers from a script
   airside eval import promptfooconfig.yaml > suite.json   tests of others as a suite
+  airside eval calibrate suite.yaml labels.yaml --base-url URL --out judge.json
   airside eval grade recordings/                 does the grader agree with what was recorded?";
 
 /// Test what a model does with the tools.
@@ -52,6 +53,8 @@ pub(crate) enum Eval {
     Serve(Serve),
     /// Serve the tools of an endpoint with the attacks of a suite in their results
     Plant(Plant),
+    /// Compare a suite's judge with labels of people
+    Calibrate(Calibrate),
     /// Grade recorded conversations and compare with the verdicts recorded for them
     Grade(Grade),
     /// Turn recordings, data sets and test files of others into a suite
@@ -128,6 +131,41 @@ pub(crate) struct Guard {
     /// Folder with AgentDojo's recordings of a suite.
     #[arg(value_name = "FOLDER")]
     pub(crate) folder: PathBuf,
+}
+
+/// Compare a suite's judge with labels of people.
+#[derive(Debug, Args)]
+pub(crate) struct Calibrate {
+    #[command(flatten)]
+    pub(crate) suite: SuiteArg,
+    /// What people think of conversations, in YAML: `labels`, each with `rubric`, `label`
+    /// (met, not-met or unclear), and `asked` and `answer`, or the `trace` of a run.
+    #[arg(value_name = "LABELS")]
+    pub(crate) labels: PathBuf,
+    /// What the judge said of them, for `eval run --calibration`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// What stands before `/chat/completions`, `/responses` or `/messages` of the judge.
+    #[arg(long, value_name = "URL")]
+    pub(crate) base_url: Option<Url>,
+    /// File with the key of the judge's provider, or `-` for standard input.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) model_key_file: Option<PathBuf>,
+    /// Record what the judge answers into this folder.
+    #[arg(long, value_name = "DIR", conflicts_with = "replay")]
+    pub(crate) record: Option<PathBuf>,
+    /// Play recorded answers back.
+    #[arg(long, value_name = "DIR", conflicts_with = "base_url")]
+    pub(crate) replay: Option<PathBuf>,
+    /// Longest silence of the judge.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub(crate) idle: u64,
+    /// Most US dollars.
+    #[arg(long, value_name = "USD")]
+    pub(crate) max_usd: Option<f64>,
+    /// Most tokens.
+    #[arg(long, value_name = "N")]
+    pub(crate) max_tokens: Option<u64>,
 }
 
 /// Which suite.
@@ -260,6 +298,15 @@ pub(crate) struct Run {
     /// Play the answers of the model back; tools run for real.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["base_url", "replay"])]
     pub(crate) replay_model: Option<PathBuf>,
+    /// What stands before the paths of the suite's judge; where the model is, unless named.
+    #[arg(long, value_name = "URL", conflicts_with_all = ["replay", "replay_model"])]
+    pub(crate) judge_base_url: Option<Url>,
+    /// File with the key of the judge's provider.
+    #[arg(long, value_name = "FILE", requires = "judge_base_url")]
+    pub(crate) judge_key_file: Option<PathBuf>,
+    /// What `eval calibrate` wrote: without it the judge advises.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) calibration: Option<PathBuf>,
     /// Folder of the run: a run there is gone on with.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
-use airside_base::{Clock, Fault, Kind, SystemClock};
+use airside_base::{Clock, Fault, Kind, Redacted, SystemClock};
 use airside_evals::{
     agent::Limits,
     cassette::{About, CassetteError, Played, Player, RecordedStage, Recorder},
@@ -11,6 +11,7 @@ use airside_evals::{
     model::{Api, Endpoint, HttpModel, Model, SetupError},
     redteam::Security,
     report::{self, CaseSummary, HtmlError, Summary},
+    rubric::{Judge, Standing},
     runner::{self, Caps, Job, KeptError, Progress},
     stats::{Decision, Plan, Sprt},
     suite::Suite,
@@ -89,9 +90,15 @@ async fn have(
     (baseline, only): (Option<&runner::Run>, Option<&runner::Run>),
 ) -> Result<Option<runner::Run>, Failure> {
     let who = who(args)?;
-    let model = model(args, &who)?;
+    let models = models(args, &who, suite)?;
     let server = connect(args, place).await?;
     let mut job = job(args, suite, &who, &*server);
+    let judge = models.judge.as_ref().zip(suite.judge.as_ref());
+    job.judge = judge.map(|((model, standing), settings)| Judge {
+        model: &**model,
+        settings,
+        standing,
+    });
     if job.cases.is_empty() {
         return Err(no_case());
     }
@@ -114,13 +121,13 @@ async fn have(
             return Ok(None);
         }
     }
-    let keeper = runner::keep(folder, &suite.suite, &who.model, job.plan).map_err(kept)?;
+    let keeper = runner::keep(folder, &job).map_err(kept)?;
     runner::keep_tools(folder, server.tools()).map_err(kept)?;
     let watch = |progress: Progress<'_>| {
         let record = progress.record;
         tracing::info!(case = %record.case, trial = record.trial, verdict = record.verdict.name(), "a trial has ended");
     };
-    let run = job.run(&*model, keeper, &watch).await.map_err(kept);
+    let run = job.run(&*models.tested, keeper, &watch).await.map_err(kept);
     drop(job);
     server.close().await;
     run.map(Some)
@@ -349,32 +356,84 @@ fn who(args: &Run) -> Result<About, Failure> {
     })
 }
 
-fn no_model(hint: &str) -> Failure {
+pub(super) fn no_model(hint: &str) -> Failure {
     let fault = Fault::new(Kind::Invalid, "EVL-011", "no model is named");
     Failure::new(Exit::Usage, fault.with_hint(hint.to_owned()))
 }
 
-fn model(args: &Run, who: &About) -> Result<Box<dyn Model>, Failure> {
+/// The model that is tested, and the one that judges.
+struct Models {
+    tested: Box<dyn Model>,
+    judge: Option<(Box<dyn Model>, Standing)>,
+}
+
+fn models(args: &Run, who: &About, suite: &Suite) -> Result<Models, Failure> {
+    let settings = suite.judge.as_ref();
+    let standing = settings.map(|settings| {
+        let path = args.calibration.as_deref();
+        let kept = path.map(super::calibrate::load).transpose()?;
+        Ok::<_, Failure>(Standing::of(settings, kept.as_ref()))
+    });
+    let standing = standing.transpose()?;
     if let Some(folder) = args.replay.as_ref().or(args.replay_model.as_ref()) {
-        return Ok(Box::new(Player::open(folder).map_err(cassette)?));
+        let player = || -> Result<Box<dyn Model>, Failure> {
+            Ok(Box::new(Player::open(folder).map_err(cassette)?))
+        };
+        return Ok(Models {
+            tested: player()?,
+            judge: standing
+                .map(|of| Ok::<_, Failure>((player()?, of)))
+                .transpose()?,
+        });
     }
     let Some(base) = args.base_url.clone() else {
         let hint = "say where it is with --base-url, or play a recording with --replay";
         return Err(no_model(hint));
     };
-    let endpoint = Endpoint {
-        api: who.api,
+    let recorder = args.record.as_ref().map(|folder| {
+        who.keep(folder).map_err(cassette)?;
+        Recorder::new(folder).map_err(cassette)
+    });
+    let recorder = recorder.transpose()?;
+    let key = target::read_key(args.model_key_file.as_deref())?;
+    let judge = settings.zip(standing).map(|(settings, standing)| {
+        let (base, key) = match args.judge_base_url.clone() {
+            None => (base.clone(), key.clone()),
+            // A key goes to the provider that it is for.
+            Some(base) => (base, target::read_key(args.judge_key_file.as_deref())?),
+        };
+        let model = asked(
+            endpoint_of(args, settings.api, base, key),
+            recorder.as_ref(),
+        )?;
+        Ok::<_, Failure>((model, standing))
+    });
+    Ok(Models {
+        judge: judge.transpose()?,
+        tested: asked(endpoint_of(args, who.api, base, key), recorder.as_ref())?,
+    })
+}
+
+fn endpoint_of(args: &Run, api: Api, base: Url, key: Option<Redacted<String>>) -> Endpoint {
+    Endpoint {
+        api,
         base,
-        key: target::read_key(args.model_key_file.as_deref())?,
+        key,
         stream: !args.no_stream,
         idle: Duration::from_secs(args.limits.idle),
-    };
-    let model = HttpModel::new(endpoint).map_err(setup)?;
-    let Some(folder) = &args.record else {
-        return Ok(Box::new(model));
-    };
-    who.keep(folder).map_err(cassette)?;
-    Ok(Recorder::new(folder).map_err(cassette)?.of(Box::new(model)))
+    }
+}
+
+/// A model that is asked over HTTP, and recorded if that is wanted.
+pub(super) fn asked(
+    endpoint: Endpoint,
+    recorder: Option<&Recorder>,
+) -> Result<Box<dyn Model>, Failure> {
+    let model = Box::new(HttpModel::new(endpoint).map_err(setup)?);
+    Ok(match recorder {
+        Some(recorder) => recorder.of(model),
+        None => model,
+    })
 }
 
 fn job<'a>(args: &'a Run, suite: &'a Suite, who: &'a About, server: &'a dyn Stage) -> Job<'a> {
@@ -403,6 +462,7 @@ fn job<'a>(args: &'a Run, suite: &'a Suite, who: &'a About, server: &'a dyn Stag
             tokens: limits.max_tokens,
             wall: limits.max_seconds.map(Duration::from_secs),
         },
+        judge: None,
         jobs: limits.jobs,
         history: BTreeMap::new(),
         sandbox: airside_base::secret_token().chars().take(8).collect(),
@@ -430,7 +490,7 @@ pub(super) fn kept(error: KeptError) -> Failure {
     clippy::needless_pass_by_value,
     reason = "passed to `map_err` as it is"
 )]
-fn cassette(error: CassetteError) -> Failure {
+pub(super) fn cassette(error: CassetteError) -> Failure {
     let fault = Fault::new(
         Kind::NotFound,
         "EVL-014",
@@ -562,6 +622,9 @@ fn rows(summary: &Summary, out: &mut Out) -> Result<(), Failure> {
                 Sprt::default().alpha * 1000.0,
             ))?;
         }
+    }
+    if let Some(judge) = &summary.judge {
+        super::calibrate::told(judge, summary, out)?;
     }
     if let Some(comparison) = &summary.comparison {
         let word = match comparison.regressed {

@@ -115,6 +115,8 @@ pub(super) static PAGES: &[(&str, &str)] = &[
     page!("EVL-062"),
     page!("EVL-063"),
     page!("EVL-064"),
+    page!("EVL-065"),
+    page!("EVL-066"),
     page!("GW-001"),
     page!("GW-002"),
     page!("GW-003"),

@@ -59,6 +59,7 @@ fn report(checks: &str) -> Report {
         reasons: Vec::new(),
         fingerprint: crate::runner::Fingerprint::default(),
         trace: booked(),
+        judged: Vec::new(),
     };
     mutate(&suite, [Ok(record)], &tools()).unwrap()
 }

@@ -234,6 +234,7 @@ impl Imported {
                 state: Probes::default(),
                 sets: std::collections::BTreeMap::new(),
                 defaults: Defaults::default(),
+                judge: None,
                 cases: Vec::new(),
             },
             notes: Vec::new(),

@@ -19,8 +19,15 @@ pub struct Fingerprint {
     pub case: Arc<str>,
     /// What the server says that it is.
     pub server: Arc<str>,
+    /// The judge and its prompt, for cases with rubrics.
+    #[serde(default = "nothing", skip_serializing_if = "str::is_empty")]
+    pub judge: Arc<str>,
     /// Each tool that the model is shown: its full definition and its place.
     pub tools: Arc<BTreeMap<String, String>>,
+}
+
+fn nothing() -> Arc<str> {
+    "".into()
 }
 
 impl Fingerprint {
@@ -45,6 +52,10 @@ impl Fingerprint {
             ]))
             .into(),
             server: fingerprint(job.server.version()).into(),
+            judge: match &suite.judge {
+                Some(judge) if !case.judge.is_empty() => judge.digest().into(),
+                _ => nothing(),
+            },
             tools: Arc::new(tools.iter().enumerate().map(tool).collect()),
         }
     }
@@ -58,6 +69,7 @@ impl Fingerprint {
             ("system prompt", &self.system, &earlier.system),
             ("case", &self.case, &earlier.case),
             ("server version", &self.server, &earlier.server),
+            ("judge", &self.judge, &earlier.judge),
         ];
         for (what, now, before) in parts {
             if now != before {

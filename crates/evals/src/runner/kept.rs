@@ -21,6 +21,7 @@ use super::Fingerprint;
 use crate::{
     grade::{Reason, Verdict},
     lines,
+    rubric::{Judged, Opinions, Standing},
     stats::{Plan, Tally},
     tool::Tool,
     trace::{Trace, Usage},
@@ -48,6 +49,9 @@ pub struct Record {
     pub fingerprint: Fingerprint,
     /// What happened.
     pub trace: Trace,
+    /// What a judge thinks of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub judged: Vec<Judged>,
 }
 
 /// What is remembered of the trials of a case.
@@ -62,6 +66,8 @@ pub struct Sums {
     pub screened: Tally,
     /// Trials that showed nothing about the model.
     pub invalid: u64,
+    /// What a judge thought of trials under the fingerprint.
+    pub opinions: Opinions,
     /// The last trial that did not pass: its verdict, and why.
     pub last: Option<(Verdict, Vec<Reason>)>,
     /// Number of the next trial.
@@ -77,7 +83,9 @@ pub struct Run {
     pub model: String,
     /// How many trials its cases have.
     pub plan: Plan,
-    /// What all trials cost.
+    /// What the opinions of its judge count for, if it has one.
+    pub judge: Option<Standing>,
+    /// What all trials cost, their judge included.
     pub usage: Usage,
     cases: BTreeMap<Box<str>, Sums>,
     /// Digests, and lists of them, that trials share.
@@ -94,6 +102,8 @@ struct Head {
     format: u32,
     #[serde(default)]
     plan: Plan,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    judge: Option<Standing>,
 }
 
 /// Version of the format of runs.
@@ -247,6 +257,7 @@ impl Keeper {
         suite: &str,
         model: &str,
         plan: Plan,
+        judge: Option<Standing>,
     ) -> Result<Self, KeptError> {
         let path = folder.join(TRIALS);
         let failed = |source| KeptError::File {
@@ -275,6 +286,7 @@ impl Keeper {
             model: model.to_owned(),
             format: FORMAT,
             plan,
+            judge,
         };
         write_line(&mut file, &head).map_err(failed)?;
         let mut run = Run::new(&head);
@@ -348,6 +360,7 @@ impl Run {
             suite: head.suite.clone(),
             model: head.model.clone(),
             plan: head.plan,
+            judge: head.judge.clone(),
             ..Self::default()
         }
     }
@@ -367,6 +380,8 @@ impl Run {
     /// Counts one more trial.
     fn add(&mut self, record: &Record) {
         self.usage.add(&record.trace.usage);
+        let judged = record.judged.iter();
+        judged.for_each(|judged| self.usage.add(&judged.usage));
         let fingerprint = self.shared(&record.fingerprint);
         let screen = self.plan.screen.max(1);
         let sums = match self.cases.get_mut(record.case.as_str()) {
@@ -378,8 +393,9 @@ impl Run {
         };
         if sums.fingerprint != fingerprint {
             sums.fingerprint = fingerprint;
-            (sums.tally, sums.screened) = Default::default();
+            (sums.tally, sums.screened, sums.opinions) = Default::default();
         }
+        record.judged.iter().for_each(|one| sums.opinions.add(one));
         sums.next = sums.next.max(record.trial + 1);
         match record.verdict {
             Verdict::Pass | Verdict::Fail => {
@@ -404,6 +420,7 @@ impl Run {
             system: shared(digests, &fingerprint.system),
             case: fingerprint.case.clone(),
             server: shared(digests, &fingerprint.server),
+            judge: shared(digests, &fingerprint.judge),
             tools: shared(&mut self.lists, &fingerprint.tools),
         }
     }
@@ -425,6 +442,7 @@ impl Sums {
             tally: Tally::default(),
             screened: Tally::default(),
             invalid: 0,
+            opinions: Opinions::default(),
             last: None,
             next: 0,
         }

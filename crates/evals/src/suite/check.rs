@@ -80,6 +80,7 @@ enum Need {
     Set(String),
     Probe,
     Clock,
+    Judge,
 }
 
 /// Checks cases one by one, before the rest of their suite is known.
@@ -136,6 +137,9 @@ impl Checks {
         for (at, expect) in expectations(&at, case) {
             self.expectation(&at, expect, document);
         }
+        if !case.judge.is_empty() {
+            self.need(Need::Judge, format!("{at}/judge"), document);
+        }
         for at in relative_days(value, &at) {
             self.need(Need::Clock, at, document);
         }
@@ -185,6 +189,11 @@ impl Checks {
         for at in relative_days(&rest, "") {
             self.need(Need::Clock, at, document);
         }
+        if suite.judge.as_ref().is_some_and(|judge| !judge.is_odd()) {
+            let at = "/judge/votes";
+            let message = "most of these votes cannot be told".to_owned();
+            self.add(document.line(at), at, message, "1, 3, 5, 7 or 9 votes");
+        }
         let known: Vec<&String> = suite.sets.keys().collect();
         for (need, places) in std::mem::take(&mut self.needs) {
             let (message, hint) = match &need {
@@ -199,6 +208,10 @@ impl Checks {
                 Need::Clock if suite.clock.is_none() => (
                     "a relative date without a clock".to_owned(),
                     "add `clock: 2026-11-22T09:00:00-05:00` to the suite".to_owned(),
+                ),
+                Need::Judge if suite.judge.is_none() => (
+                    "a rubric without a judge".to_owned(),
+                    "add `judge: { model: … }` to the suite".to_owned(),
                 ),
                 _ => continue,
             };

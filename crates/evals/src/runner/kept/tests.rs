@@ -28,6 +28,7 @@ fn record(case: &str, trial: u64, verdict: Verdict, tool: &str) -> Record {
             },
             ..Trace::default()
         },
+        judged: Vec::new(),
     }
 }
 
@@ -40,7 +41,7 @@ const PLAN: Plan = Plan {
 #[track_caller]
 fn check(trials: &[(Verdict, &str)], expected: &str) {
     let folder = tempdir().unwrap();
-    let mut keeper = Keeper::open(folder.path(), "s", "m", PLAN).unwrap();
+    let mut keeper = Keeper::open(folder.path(), "s", "m", PLAN, None).unwrap();
     for (trial, (verdict, tool)) in (0..).zip(trials) {
         keeper.add(&record("a", trial, *verdict, tool)).unwrap();
     }
@@ -89,18 +90,18 @@ fn sums_are_those_of_the_latest_result_and_its_first_trials() {
 #[test]
 fn a_run_goes_on_behind_a_line_that_was_cut_off() {
     let folder = tempdir().unwrap();
-    let mut keeper = Keeper::open(folder.path(), "s", "m", PLAN).unwrap();
+    let mut keeper = Keeper::open(folder.path(), "s", "m", PLAN, None).unwrap();
     keeper.add(&record("a", 0, Verdict::Pass, "x")).unwrap();
     drop(keeper);
     let path = folder.path().join(TRIALS);
     let mut text = std::fs::read_to_string(&path).unwrap();
     text.push_str("{\"case\": \"a\", \"tri");
     std::fs::write(&path, text).unwrap();
-    let mut keeper = Keeper::open(folder.path(), "s", "m", PLAN).unwrap();
+    let mut keeper = Keeper::open(folder.path(), "s", "m", PLAN, None).unwrap();
     keeper.add(&record("a", 1, Verdict::Pass, "x")).unwrap();
     let run = load(folder.path()).unwrap();
     assert_eq!(run.of("a").unwrap().tally.trials, 2);
-    let other = Keeper::open(folder.path(), "other", "m", PLAN);
+    let other = Keeper::open(folder.path(), "other", "m", PLAN, None);
     assert!(matches!(other, Err(KeptError::Other { .. })));
 }
 
