@@ -209,11 +209,7 @@ impl Consent {
         let nonce = self.nonce.expose();
         let text = format!("airside-consent-v1\n{nonce}\n{session}\n{terms}\n{key}");
         let token = digest(&SHA256, text.as_bytes());
-        let token: String = token
-            .as_ref()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let token = airside_base::hex(token.as_ref());
         json!({
             id: session,
             "idempotency_key": key,

@@ -88,11 +88,7 @@ pub(crate) fn fingerprint(value: &Value) -> String {
             other => other.clone(),
         }
     }
-    hex(digest(&SHA256, sorted(value).to_string().as_bytes()).as_ref())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    airside_base::hex(digest(&SHA256, sorted(value).to_string().as_bytes()).as_ref())
 }
 
 fn key(request: &Value, lane: &str) -> String {
