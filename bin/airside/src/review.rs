@@ -189,7 +189,6 @@ fn note(text: &str) {
 fn name(stage: &Stage) -> &'static str {
     match stage {
         Stage::Reading => "reading files",
-        Stage::Comparing => "comparing with the revision",
         Stage::Looking => "looking for weaknesses and copies",
         Stage::Findings => "putting together what was found",
         Stage::Done | Stage::Note(_) => "done",
@@ -272,6 +271,9 @@ fn way(finding: &Finding) -> String {
 
 /// Returns whether `fail_on` names a finding.
 fn is_named(fail_on: &[FailOn], finding: &Finding) -> bool {
+    if !finding.may_stop() {
+        return false;
+    }
     let at_least = |certainty| finding.certainty >= certainty;
     fail_on.iter().any(|on| match on {
         FailOn::None => false,

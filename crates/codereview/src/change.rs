@@ -156,22 +156,45 @@ fn trace(root: &Path) -> Option<String> {
         .flatten()
 }
 
-impl Change {
-    /// Compares `sources` and `papers`, read below `root`, with the state where `base` and the present
-    /// commit have parted.
+/// What git knows of a revision and of the commits since.
+#[derive(Debug)]
+pub(crate) struct Base {
+    repository: git::Repository,
+    /// Ids of the contents, by path.
+    tree: BTreeMap<String, String>,
+    commits: Vec<Commit>,
+}
+
+impl Base {
+    /// Asks git for the state where `base` and the present commit have parted.
     ///
     /// # Errors
     ///
     /// See [`Error`].
-    pub fn since(
-        root: &Path,
-        base: &str,
-        sources: &[Source],
-        papers: &[Paper],
-    ) -> Result<Self, Error> {
+    pub(crate) fn of(root: &Path, base: &str) -> Result<Self, Error> {
         let repository = git::Repository::of(root)?;
         let base = repository.fork_point(base)?;
-        let mut tree = repository.tree(&base)?;
+        let (tree, commits) = rayon::join(|| repository.tree(&base), || repository.commits(&base));
+        Ok(Self {
+            tree: tree?,
+            commits: commits?,
+            repository,
+        })
+    }
+}
+
+impl Change {
+    /// Compares `sources` and `papers` with `base`, all of the same folder.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub(crate) fn since(base: Base, sources: &[Source], papers: &[Paper]) -> Result<Self, Error> {
+        let Base {
+            repository,
+            mut tree,
+            commits,
+        } = base;
         let before = tree.keys().cloned().collect();
         let mut wanted = Vec::new();
         let mut files = BTreeMap::new();
@@ -214,6 +237,7 @@ impl Change {
             file.before = Some(before);
             files.insert((*path).clone(), file);
         }
+        let root = repository.root();
         let gone = tree
             .keys()
             .filter(|path| crate::source::Language::of(Path::new(path)).is_some())
@@ -224,7 +248,7 @@ impl Change {
             files,
             gone,
             before,
-            commits: repository.commits(&base)?,
+            commits,
             trace: trace(root),
         })
     }
@@ -234,6 +258,18 @@ impl Change {
     pub fn added(&self) -> usize {
         let lines = self.files.values().flat_map(|file| &file.added);
         lines.map(|(from, to)| (to - from + 1) as usize).sum()
+    }
+
+    /// Returns how many of the lines `from` to `to` of `path` are added.
+    pub(crate) fn added_of(&self, path: &str, (from, to): Lines) -> u32 {
+        let Some(file) = self.files.get(path) else {
+            return 0;
+        };
+        let first = file.added.partition_point(|(_, last)| *last < from);
+        let inside = file.added[first..].iter().take_while(|(at, _)| *at <= to);
+        inside
+            .map(|(at, last)| to.min(*last) + 1 - from.max(*at))
+            .sum()
     }
 
     /// Returns whether any of the lines `from` to `to` of `path` is added.

@@ -25,7 +25,8 @@ use crate::{
     finding::{Certainty, Draft},
     house::House,
     outline::Outline,
-    source::{Paper, Source},
+    source::{Language, Paper, Source},
+    syntax,
 };
 
 /// A change with everything that the checks look at.
@@ -49,6 +50,15 @@ pub(crate) struct Changed<'a> {
     pub(crate) tools: BTreeMap<String, Tool>,
 }
 
+/// Returns what a text declares, and the tools that it registers; nothing if it is not
+/// understood.
+fn declared(language: Language, text: &[u8]) -> (Outline, BTreeMap<String, Tool>) {
+    match syntax::parse(language, text) {
+        Ok(document) => (Outline::read(language, &document), tools::tools(&document)),
+        Err(_) => Default::default(),
+    }
+}
+
 impl<'a> Subject<'a> {
     pub(crate) fn new(
         change: &'a Change,
@@ -61,12 +71,16 @@ impl<'a> Subject<'a> {
             .filter(|source| change.files.contains_key(&source.path));
         let files = changed.map(|source| {
             let before = change.files[&source.path].before.as_deref().unwrap_or(b"");
+            let ((before, tools_before), (after, tools)) = rayon::join(
+                || declared(source.language, before),
+                || declared(source.language, &source.text),
+            );
             Changed {
                 source,
-                before: Outline::of(source.language, before),
-                after: Outline::of(source.language, &source.text),
-                tools_before: tools::tools(source.language, before),
-                tools: tools::tools(source.language, &source.text),
+                before,
+                after,
+                tools_before,
+                tools,
             }
         });
         Self {

@@ -9,18 +9,36 @@
 //! * A renaming is reported only if it is one-to-one over the whole copy.
 //! * A copy of itself is cut to whole periods, so that no place overlaps itself.
 //!
+//! * What was found earlier is used where it is what would be found now: of a file whose
+//!   content is the same, and of a match between two such files that some fingerprint of
+//!   today still leads to.
+//!
 //! Fingerprints are chosen by winnowing (Schleimer, Wilkerson and Aiken, 2003): every
 //! exact match of [`Options::tokens`] tokens shares one.
 
+mod classes;
+mod function;
+pub(crate) mod kept;
 pub(crate) mod lex;
+pub(crate) mod near;
 mod seed;
 mod sweep;
+
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicBool, Ordering},
+};
 
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
-use crate::source::{Language, Source};
+use crate::{
+    memory::Digest,
+    source::{Language, Source},
+};
+use function::Function;
+use kept::Kept;
 use lex::Tokens;
 
 /// How large a copy has to be.
@@ -93,9 +111,19 @@ pub struct Copies {
     pub compared: u64,
 }
 
-/// The tokens of files of one family of languages.
+/// The files of one family of languages, by path, and their tokens.
 pub(super) struct Corpus<'a> {
-    pub(super) files: &'a [(usize, Tokens)],
+    files: Vec<File<'a>>,
+    /// Whether a file has other tokens than was written down.
+    is_broken: AtomicBool,
+}
+
+/// A file of a corpus.
+struct File<'a> {
+    source: &'a Source,
+    /// How many tokens it has, if that is known.
+    known: Option<u32>,
+    tokens: OnceLock<Tokens>,
 }
 
 /// A stretch of a file.
@@ -108,19 +136,61 @@ pub(super) struct Span {
 }
 
 /// Two stretches that are alike.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Pair {
     pub(super) one: Span,
     pub(super) other: Span,
 }
 
-impl Corpus<'_> {
+impl<'a> Corpus<'a> {
+    /// Returns the corpus of `sources`, of which the number of tokens may be known.
+    fn new(sources: impl Iterator<Item = (&'a Source, Option<u32>)>) -> Self {
+        let files = sources.map(|(source, known)| File {
+            source,
+            known,
+            tokens: OnceLock::new(),
+        });
+        Self {
+            files: files.collect(),
+            is_broken: AtomicBool::new(false),
+        }
+    }
+
+    fn tokens(&self, file: u32) -> &Tokens {
+        let file = &self.files[file as usize];
+        file.tokens.get_or_init(|| {
+            let mut tokens = lex::lex(file.source.language, &file.source.text);
+            if let Some(known) = file.known.filter(|known| *known != len_of(&tokens)) {
+                // Places that were written down must not be beyond the end.
+                self.is_broken.store(true, Ordering::Relaxed);
+                tokens.codes.resize(known as usize, 0);
+                tokens.lines.resize(known as usize, 1);
+            }
+            tokens
+        })
+    }
+
     pub(super) fn codes(&self, file: u32) -> &[u32] {
-        &self.files[file as usize].1.codes
+        &self.tokens(file).codes
+    }
+
+    /// Returns how many tokens a file has.
+    fn len(&self, file: u32) -> u32 {
+        let known = self.files[file as usize].known;
+        known.unwrap_or_else(|| len_of(self.tokens(file)))
+    }
+
+    /// Returns whether a file has other tokens than was written down.
+    fn is_broken(&self) -> bool {
+        self.is_broken.load(Ordering::Relaxed)
+    }
+
+    fn path(&self, file: u32) -> &'a str {
+        &self.files[file as usize].source.path
     }
 
     fn lines_of(&self, span: Span) -> (u32, u32) {
-        let lines = &self.files[span.file as usize].1.lines;
+        let lines = &self.tokens(span.file).lines;
         let (from, to) = (span.start as usize, (span.start + span.len - 1) as usize);
         (lines[from], lines[to])
     }
@@ -184,172 +254,68 @@ pub fn lines(sources: &[Source]) -> usize {
     lines.sum()
 }
 
+fn len_of(tokens: &Tokens) -> u32 {
+    u32::try_from(tokens.codes.len()).expect("files are read up to a size")
+}
+
 /// Finds the copies in `sources`.
 #[must_use]
 pub fn find(sources: &[Source], options: Options) -> Copies {
-    let mut families: [Vec<(usize, Tokens)>; 5] = Default::default();
-    let lexed: Vec<Tokens> = sources
-        .par_iter()
-        .map(|source| lex::lex(source.language, &source.text))
-        .collect();
-    let mut copies = Copies {
-        lines: lines(sources),
-        ..Copies::default()
-    };
-    for (at, tokens) in lexed.into_iter().enumerate() {
-        copies.tokens += tokens.codes.len();
-        families[family(sources[at].language)].push((at, tokens));
-    }
-    for files in &families {
-        let corpus = Corpus { files };
-        within(&corpus, sources, options, &mut copies);
-    }
-    let weight = |class: &Class| class.tokens * class.places.len();
-    copies
-        .classes
-        .sort_by_key(|class| (std::cmp::Reverse(weight(class)), class.places[0].clone()));
-    copies
+    search(sources, options, None).0
 }
 
-/// Adds what one family of languages has to `copies`.
-fn within(corpus: &Corpus<'_>, sources: &[Source], options: Options, copies: &mut Copies) {
-    let exact = sweep::exact(corpus, &seed::exact(corpus, options.tokens), options.tokens);
-    copies.compared += exact.compared;
-    let exact: Vec<Pair> = exact
-        .pairs
-        .into_par_iter()
-        .filter(|pair| corpus.is_tall(pair.one, options.lines))
-        .collect();
-    let least = options.renamed_tokens;
-    let renamed = sweep::renamed(corpus, &seed::renamed(corpus, least), least);
-    copies.compared += renamed.compared;
-    let renamed: Vec<Pair> = renamed
-        .pairs
-        .into_par_iter()
-        .filter(|pair| corpus.is_tall(pair.one, options.lines))
-        .collect();
-    copies.duplicated += count_lines(corpus, &exact);
-    let mut cover = Cover::new(corpus);
-    let mut classes = gather(corpus, &exact, Likeness::Exact, &mut cover);
-    classes.extend(gather(corpus, &renamed, Likeness::Renamed, &mut cover));
-    let name = |(spans, likeness, content): (Vec<Span>, Likeness, (u64, u64))| {
-        let mut places: Vec<Place> = spans
-            .iter()
-            .map(|span| {
-                let (from, to) = corpus.lines_of(*span);
-                let path = sources[corpus.files[span.file as usize].0].path.clone();
-                Place { path, from, to }
-            })
-            .collect();
-        places.sort_unstable();
-        Class {
-            likeness,
-            tokens: spans[0].len as usize,
-            places,
-            content: format!("{:016x}{:016x}", content.0, content.1),
-        }
-    };
-    copies.classes.extend(classes.into_iter().map(name));
-}
+/// The functions of each file, by its place among the sources.
+pub(crate) type Functions = Vec<(usize, Arc<[Function]>)>;
 
-fn count_lines(corpus: &Corpus<'_>, pairs: &[Pair]) -> usize {
-    let mut spans: Vec<(u32, u32, u32)> = pairs
-        .iter()
-        .flat_map(|pair| [pair.one, pair.other])
-        .map(|span| {
-            let (from, to) = corpus.lines_of(span);
-            (span.file, from, to)
+/// Finds the copies in `sources`, with what is known of them from earlier; returns their
+/// functions too.
+pub(crate) fn search(
+    sources: &[Source],
+    options: Options,
+    mut known: Option<(&mut Kept, &[Digest])>,
+) -> (Copies, Functions) {
+    let mut of_family: [Vec<usize>; 5] = Default::default();
+    for (at, source) in sources.iter().enumerate() {
+        of_family[family(source.language)].push(at);
+    }
+    let mut shelves = match &mut known {
+        Some((kept, _)) => kept.take(),
+        None => Default::default(),
+    };
+    let digests = known.as_ref().map(|(_, digests)| *digests);
+    let found: Vec<Option<kept::Found>> = shelves
+        .par_iter_mut()
+        .zip(&of_family)
+        .map(|(shelf, files)| {
+            let digest_of = |at: usize| digests.map_or(0, |digests| digests[at]);
+            let files = files.iter().map(|at| (&sources[*at], digest_of(*at)));
+            shelf.search(&files.collect::<Vec<_>>(), options, digests.is_some())
         })
         .collect();
-    spans.sort_unstable();
-    let (mut count, mut file, mut done) = (0, u32::MAX, 0);
-    for (of, from, to) in spans {
-        if of != file {
-            (file, done) = (of, 0);
+    let Some(found) = found.into_iter().collect::<Option<Vec<_>>>() else {
+        if let Some((kept, _)) = known {
+            kept.forget("a part of it is not what was written");
         }
-        let from = from.max(done + 1);
-        if to >= from {
-            count += (to - from + 1) as usize;
-            done = to;
-        }
+        return search(sources, options, None);
+    };
+    if let Some((kept, _)) = known {
+        kept.put(shelves);
     }
-    count
-}
-
-/// How many places the largest class over each token has.
-struct Cover(Vec<Vec<u32>>);
-
-impl Cover {
-    fn new(corpus: &Corpus<'_>) -> Self {
-        Self(vec![Vec::new(); corpus.files.len()])
+    let (mut copies, mut functions) = (Copies::default(), Functions::new());
+    for ((one, of_files), files) in found.into_iter().zip(of_family) {
+        functions.extend(files.into_iter().zip(of_files));
+        copies.classes.extend(one.classes);
+        copies.lines += one.lines;
+        copies.duplicated += one.duplicated;
+        copies.tokens += one.tokens;
+        copies.compared += one.compared;
     }
-
-    fn is_inside(&self, span: Span, places: u32) -> bool {
-        let tokens = &self.0[span.file as usize];
-        let range = span.start as usize..(span.start + span.len) as usize;
-        tokens
-            .get(range)
-            .is_some_and(|covered| covered.iter().all(|count| *count >= places))
-    }
-
-    fn add(&mut self, corpus: &Corpus<'_>, span: Span, places: u32) {
-        let tokens = &mut self.0[span.file as usize];
-        if tokens.is_empty() {
-            tokens.resize(corpus.codes(span.file).len(), 0);
-        }
-        let range = span.start as usize..(span.start + span.len) as usize;
-        for count in &mut tokens[range] {
-            *count = places.max(*count);
-        }
-    }
-}
-
-type Gathered = (Vec<Span>, Likeness, (u64, u64));
-
-/// Joins pairs of the same content to classes, and leaves out classes that lie within
-/// larger ones of as many places.
-fn gather(
-    corpus: &Corpus<'_>,
-    pairs: &[Pair],
-    likeness: Likeness,
-    cover: &mut Cover,
-) -> Vec<Gathered> {
-    let keyed: Vec<((u64, u64), Pair)> = pairs
-        .par_iter()
-        .map(|pair| (corpus.content(pair.one, likeness), *pair))
-        .collect();
-    let mut classes: FxHashMap<(u64, u64), Vec<Span>> = FxHashMap::default();
-    for (content, pair) in keyed {
-        let spans = classes.entry(content).or_default();
-        spans.extend([pair.one, pair.other]);
-    }
-    let mut all: Vec<((u64, u64), Vec<Span>)> = classes.into_iter().collect();
-    for (_, spans) in &mut all {
-        spans.sort_unstable();
-        spans.dedup();
-        // A run that meets itself gives places that overlap; the first of them stay.
-        let mut end = (u32::MAX, 0);
-        spans.retain(|span| {
-            let stays = span.file != end.0 || span.start >= end.1;
-            if stays {
-                end = (span.file, span.start + span.len);
-            }
-            stays
-        });
-    }
-    all.sort_unstable_by_key(|(content, spans)| (std::cmp::Reverse(spans[0].len), *content));
-    let mut kept = Vec::new();
-    for (content, spans) in all {
-        let places = u32::try_from(spans.len()).unwrap_or(u32::MAX);
-        if places < 2 || spans.iter().all(|span| cover.is_inside(*span, places)) {
-            continue;
-        }
-        for span in &spans {
-            cover.add(corpus, *span, places);
-        }
-        kept.push((spans, likeness, content));
-    }
-    kept
+    let weight = |class: &Class| class.tokens * class.places.len();
+    copies.classes.sort_by(|one, other| {
+        let by_weight = weight(other).cmp(&weight(one));
+        by_weight.then_with(|| one.places[0].cmp(&other.places[0]))
+    });
+    (copies, functions)
 }
 
 #[cfg(test)]

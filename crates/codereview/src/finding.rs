@@ -90,6 +90,18 @@ pub struct Finding {
     pub is_new: bool,
 }
 
+/// Class of functions that are nearly the same as others.
+pub(crate) const NEAR_DUPLICATION: &str = "near-duplication";
+
+impl Finding {
+    /// Returns whether a gate may stop at it. None stops at a near copy of a function:
+    /// whether two functions should be one is nothing that counting can decide.
+    #[must_use]
+    pub fn may_stop(&self) -> bool {
+        self.class != NEAR_DUPLICATION
+    }
+}
+
 /// What a rule found, before it gets a fingerprint.
 #[derive(Debug, Clone)]
 pub(crate) struct Draft {
@@ -145,7 +157,7 @@ impl Report {
 
     /// Returns the findings that a gate at `certainty` stops at.
     pub fn stopping(&self, certainty: Certainty) -> impl Iterator<Item = &Finding> {
-        let stops = move |f: &&Finding| f.is_new && f.certainty >= certainty;
+        let stops = move |f: &&Finding| f.is_new && f.may_stop() && f.certainty >= certainty;
         self.findings.iter().filter(stops)
     }
 }

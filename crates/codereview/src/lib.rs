@@ -15,6 +15,7 @@ pub mod finding;
 mod flow;
 pub mod house;
 pub mod lesson;
+mod memory;
 mod outline;
 pub mod render;
 pub mod review;

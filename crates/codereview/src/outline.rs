@@ -89,11 +89,16 @@ pub(crate) struct Outline {
 impl Outline {
     /// Returns what `text` declares; nothing if it is not understood.
     pub(crate) fn of(language: Language, text: &[u8]) -> Self {
-        let Ok(document) = syntax::parse(language, text) else {
-            return Self::default();
-        };
+        match syntax::parse(language, text) {
+            Ok(document) => Self::read(language, &document),
+            Err(_) => Self::default(),
+        }
+    }
+
+    /// Returns what a parsed file declares.
+    pub(crate) fn read(language: Language, document: &Document) -> Self {
         let mut reader = Reader {
-            document: &document,
+            document,
             language,
             found: Self::default(),
             classes: Vec::new(),

@@ -7,16 +7,19 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rayon::prelude::*;
+
 use crate::{
     brief,
-    change::{self, Change},
+    change::{self, Base, Change},
     checks::Subject,
-    copies,
-    finding::{Certainty, Draft, Printer, Report},
+    copies::{self, Functions, kept::Kept, near::near},
+    finding::{Certainty, Draft, NEAR_DUPLICATION, Printer, Report},
     flow::{self, memory::Memory},
     house::House,
+    memory::{self, Digest},
     rules::Rules,
-    source::{self, Limits, Tree},
+    source::{self, Limits, Source, Tree},
 };
 
 /// What a review looks for.
@@ -70,11 +73,9 @@ impl Request {
 /// What a review is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stage {
-    /// Reading files.
+    /// Reading files, and what git knows of the revision.
     Reading,
-    /// Comparing with the revision.
-    Comparing,
-    /// Looking for weaknesses and copies.
+    /// Looking for weaknesses and copies, and comparing with the revision.
     Looking,
     /// Putting together what was found.
     Findings,
@@ -95,36 +96,37 @@ pub fn run(
     progress: &dyn Fn(Stage),
 ) -> Result<Report, change::Error> {
     progress(Stage::Reading);
+    let (tree, (base, learned)) = rayon::join(
+        || source::read(&request.root, request.limits),
+        || {
+            let base = request.base.as_ref();
+            rayon::join(
+                || base.map(|base| Base::of(&request.root, base)).transpose(),
+                || Learned::open(request, rules),
+            )
+        },
+    );
     let Tree {
         sources,
         papers,
         mut skipped,
-    } = source::read(&request.root, request.limits);
-    progress(Stage::Comparing);
-    let change = match &request.base {
-        Some(base) => Some(Change::since(&request.root, base, &sources, &papers)?),
-        None => None,
-    };
+    } = tree;
+    let base = base?;
+    let mut learned = learned.unwrap_or_else(|why| {
+        let text = format!("nothing is remembered of this review: {why}");
+        progress(Stage::Note(text));
+        None
+    });
     progress(Stage::Looking);
-    let mut memory = match request.asks_for(Part::Weaknesses) {
-        true => remember(request, rules, progress),
-        false => None,
-    };
-    let (scan, copies) = rayon::join(
-        || match request.asks_for(Part::Weaknesses) {
-            true => flow::scan(&sources, rules, memory.as_mut()),
-            false => flow::Scan::default(),
+    let (change, (scan, (copies, functions))) = rayon::join(
+        || {
+            base.map(|base| Change::since(base, &sources, &papers))
+                .transpose()
         },
-        || match request.asks_for(Part::Copies) {
-            true => copies::find(&sources, request.copies),
-            false => copies::Copies {
-                lines: copies::lines(&sources),
-                ..copies::Copies::default()
-            },
-        },
+        || look(request, rules, &sources, learned.as_mut()),
     );
-    if let Some(why) = memory.as_ref().and_then(Memory::dropped) {
-        let text = format!("what earlier reviews had learned was dropped: {why}");
+    let change = change?;
+    for text in learned.iter().flat_map(Learned::notes) {
         progress(Stage::Note(text));
     }
     // Whoever asks for a part has not looked at the rest.
@@ -136,6 +138,8 @@ pub fn run(
     }
     progress(Stage::Findings);
     let mut drafts: Vec<Draft> = duplicates::drafts(&copies, change.as_ref());
+    let near = near(&sources, &functions, change.as_ref());
+    drafts.extend(duplicates::near(near));
     drafts.extend(scan.drafts);
     let subject = change
         .as_ref()
@@ -146,7 +150,8 @@ pub fn run(
     let mut printer = Printer::default();
     let findings = drafts.into_iter().map(|draft| {
         let lines = (draft.place.from, draft.place.to);
-        let is_owed = draft.certainty == Certainty::Advice && draft.class != "duplication";
+        let is_copy = ["duplication", NEAR_DUPLICATION].contains(&&*draft.class);
+        let is_owed = draft.certainty == Certainty::Advice && !is_copy;
         let is_new = change.as_ref().is_none_or(|change| {
             // What a change owes as a whole stands where there is a file.
             is_owed || change.touches(&draft.place.path, lines)
@@ -169,15 +174,90 @@ pub fn run(
     Ok(report)
 }
 
-/// Opens what earlier reviews have learned, if the request names a folder.
-fn remember(request: &Request, rules: &Rules, progress: &dyn Fn(Stage)) -> Option<Memory> {
-    let folder = request.memory.as_ref()?;
-    match Memory::open(folder, &request.root, rules.identity()) {
-        Ok(memory) => Some(memory),
-        Err(why) => {
-            let text = format!("nothing is remembered of this review: {why}");
-            progress(Stage::Note(text));
-            None
-        }
+/// What earlier reviews have learned.
+struct Learned {
+    folder: memory::Folder,
+    flows: Memory,
+    copies: Kept,
+}
+
+impl Learned {
+    /// Opens what earlier reviews have learned, if the request names a folder; or tells why
+    /// it cannot be used.
+    fn open(request: &Request, rules: &Rules) -> Result<Option<Self>, String> {
+        let Some(folder) = &request.memory else {
+            return Ok(None);
+        };
+        let key = rules.identity();
+        let folder = memory::Folder::open(folder, &request.root)?;
+        let (flows, copies) = rayon::join(
+            || Memory::open(&folder, key),
+            || Kept::open(&folder, request.copies, key),
+        );
+        Ok(Some(Self {
+            folder,
+            flows,
+            copies,
+        }))
+    }
+
+    /// Returns what a person should know of it.
+    fn notes(&self) -> Vec<String> {
+        let parts = [self.flows.dropped(), self.copies.dropped()];
+        let dropped = parts.into_iter().flatten();
+        dropped
+            .map(|why| format!("what earlier reviews had learned was dropped: {why}"))
+            .collect()
     }
 }
+
+/// Looks for weaknesses and copies, as far as the request asks for them.
+fn look(
+    request: &Request,
+    rules: &Rules,
+    sources: &[Source],
+    learned: Option<&mut Learned>,
+) -> (flow::Scan, (copies::Copies, Functions)) {
+    let digests: Vec<Digest> = match learned {
+        Some(_) => sources
+            .par_iter()
+            .map(|source| memory::digest_of(&source.text))
+            .collect(),
+        None => Vec::new(),
+    };
+    let (folder, flows, kept) = match learned {
+        Some(learned) => (
+            Some(&learned.folder),
+            Some((&mut learned.flows, &digests[..])),
+            Some((&mut learned.copies, &digests[..])),
+        ),
+        None => (None, None, None),
+    };
+    rayon::join(
+        || match request.asks_for(Part::Weaknesses) {
+            true => flow::scan(sources, rules, flows),
+            false => flow::Scan::default(),
+        },
+        || {
+            if !request.asks_for(Part::Copies) {
+                let copies = copies::Copies {
+                    lines: copies::lines(sources),
+                    ..copies::Copies::default()
+                };
+                return (copies, Functions::new());
+            }
+            let Some((kept, digests)) = kept else {
+                return copies::search(sources, request.copies, None);
+            };
+            let found = copies::search(sources, request.copies, Some((kept, digests)));
+            if let Some(folder) = folder {
+                // What cannot be written is found again next time.
+                let _ = kept.save(folder);
+            }
+            found
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -17,10 +17,8 @@ use rustc_hash::FxHashMap;
 
 use crate::{
     finding::Certainty,
-    flow::{
-        memory::{Digest, digest_of},
-        value::Clean,
-    },
+    flow::value::Clean,
+    memory::{Digest, digest_of},
     source::Language,
 };
 

@@ -7,13 +7,14 @@
 //! * Contents are bytes. That they are UTF-8 is not assumed.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BinaryHeap},
     fs,
     io::Read as _,
     path::{Path, PathBuf},
+    sync::Mutex,
 };
 
-use ignore::WalkBuilder;
+use ignore::{DirEntry, WalkBuilder, WalkState};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -240,6 +241,16 @@ impl Skipped {
         }
     }
 
+    /// Notes that `count` files were left out, of which some are named.
+    fn add_all(&mut self, why: Skip, count: usize, named: Vec<String>) {
+        if count > 0 {
+            *self.count.entry(why).or_default() += count;
+            let paths = self.paths.entry(why).or_default();
+            paths.extend(named);
+            paths.truncate(NAMED);
+        }
+    }
+
     /// Returns how many files were left out.
     #[must_use]
     pub fn total(&self) -> usize {
@@ -310,24 +321,50 @@ pub fn read(root: &Path, limits: Limits) -> Tree {
 /// paper.
 type Found = (PathBuf, String, Option<Language>);
 
-fn find(root: &Path, limits: Limits, skipped: &mut Skipped) -> Vec<Found> {
-    let mut found = Vec::new();
-    let walk = WalkBuilder::new(root)
-        .follow_links(false)
-        .require_git(false)
-        .add_custom_ignore_filename(".airsideignore")
-        .build();
-    for entry in walk {
+/// The least of what is pushed, so many of them at most.
+struct Least<T> {
+    heap: BinaryHeap<T>,
+    most: usize,
+    pushed: usize,
+}
+
+impl<T: Ord> Least<T> {
+    fn of(most: usize) -> Self {
+        Self {
+            heap: BinaryHeap::new(),
+            most,
+            pushed: 0,
+        }
+    }
+
+    fn push(&mut self, one: T) {
+        self.pushed += 1;
+        if self.heap.len() < self.most {
+            self.heap.push(one);
+        } else if let Some(mut greatest) = self.heap.peek_mut()
+            && one < *greatest
+        {
+            *greatest = one;
+        }
+    }
+}
+
+/// What a walk has met, whatever the order.
+struct Met {
+    found: Least<(String, PathBuf, Option<Language>)>,
+    links: Least<String>,
+    unreadable: Least<String>,
+}
+
+impl Met {
+    fn meet(&mut self, root: &Path, entry: Result<DirEntry, ignore::Error>) {
         let entry = match entry {
             Ok(entry) => entry,
-            Err(error) => {
-                skipped.add(Skip::Unreadable, &error.to_string());
-                continue;
-            }
+            Err(error) => return self.unreadable.push(error.to_string()),
         };
         let language = Language::of(entry.path());
         if language.is_none() && !is_paper(entry.path()) {
-            continue;
+            return;
         }
         let name = entry.path().strip_prefix(root).unwrap_or(entry.path());
         let name = match name.as_os_str().is_empty() {
@@ -336,16 +373,49 @@ fn find(root: &Path, limits: Limits, skipped: &mut Skipped) -> Vec<Found> {
         };
         match entry.file_type() {
             Some(kind) if kind.is_symlink() && language.is_none() => {}
-            Some(kind) if kind.is_symlink() => skipped.add(Skip::Link, &name),
-            Some(kind) if kind.is_file() && found.len() >= limits.files => {
-                skipped.add(Skip::TooMany, &name);
-            }
-            Some(kind) if kind.is_file() => found.push((entry.into_path(), name, language)),
+            Some(kind) if kind.is_symlink() => self.links.push(name),
+            Some(kind) if kind.is_file() => self.found.push((name, entry.into_path(), language)),
             _ => {}
         }
     }
-    found.sort_unstable_by(|one, other| one.1.cmp(&other.1));
-    found
+}
+
+/// Walks the tree with several threads; which files are taken does not depend on them.
+fn find(root: &Path, limits: Limits, skipped: &mut Skipped) -> Vec<Found> {
+    let met = Mutex::new(Met {
+        found: Least::of(limits.files.saturating_add(NAMED)),
+        links: Least::of(NAMED),
+        unreadable: Least::of(NAMED),
+    });
+    let walk = WalkBuilder::new(root)
+        .follow_links(false)
+        .require_git(false)
+        .add_custom_ignore_filename(".airsideignore")
+        .build_parallel();
+    let lock = || met.lock().expect("nothing panics that holds it");
+    walk.run(|| {
+        Box::new(|entry| {
+            lock().meet(root, entry);
+            WalkState::Continue
+        })
+    });
+    let Met {
+        found,
+        links,
+        unreadable,
+    } = met.into_inner().expect("nothing panics that holds it");
+    for (why, least) in [(Skip::Link, links), (Skip::Unreadable, unreadable)] {
+        skipped.add_all(why, least.pushed, least.heap.into_sorted_vec());
+    }
+    let beyond = found.pushed.saturating_sub(limits.files);
+    let mut taken = found.heap.into_sorted_vec();
+    let rest = taken.split_off(limits.files.min(taken.len()));
+    let rest = rest.into_iter().map(|(name, ..)| name).collect();
+    skipped.add_all(Skip::TooMany, beyond, rest);
+    let taken = taken.into_iter();
+    taken
+        .map(|(name, path, language)| (path, name, language))
+        .collect()
 }
 
 fn load(path: &Path, most: u64) -> Result<Vec<u8>, Skip> {

@@ -252,6 +252,64 @@ fn change_that_repeats_older_code_is_told_where_it_is() {
 }
 
 #[test]
+fn function_that_is_nearly_an_older_one_is_named_and_stops_nothing() {
+    let place = Place::new();
+    git(&place, &["init", "-q"]);
+    place.write("old.py", LONG);
+    git(&place, &["add", "."]);
+    git(&place, &["commit", "-qm", "one"]);
+    // Nothing as long as an exact copy has to be is left whole.
+    let heads = ["        for night", "    for tax", "        if tax"];
+    let near = heads
+        .iter()
+        .fold(LONG.replace("total", "sum_up"), |text, head| {
+            let indent = head.len() - head.trim_start().len();
+            text.replace(head, &format!("{}log(amount)\n{head}", &head[..indent]))
+        });
+    place.write("new.py", &format!("\n\n{near}"));
+    let said = "`sum_up` is a near copy of function `total` at old.py:1, 12 of 15 statements alike";
+    let review = |arguments: &[&str]| {
+        let found = place.run(&[&["review", "--base", "HEAD"][..], arguments].concat());
+        assert_eq!(found.code, Some(0), "{found:?}");
+        found
+    };
+    let table = review(&[
+        "--only",
+        "copies",
+        "--fail-on",
+        "copies",
+        "--fail-on",
+        "advice",
+    ]);
+    assert!(
+        table
+            .stdout
+            .contains(&format!("new.py:3  copy-near  {said}")),
+        "{table:?}"
+    );
+    let json = review(&["--format", "json"]).json();
+    let findings = json["findings"].as_array().expect("it is there");
+    let near = findings
+        .iter()
+        .find(|one| one["what"]["rule"] == "copy-near");
+    let near = near.expect("it was found");
+    assert_eq!(near["what"]["message"], said);
+    assert_eq!(near["place"]["to"], 18);
+    assert_eq!(near["related"][0]["path"], "old.py");
+    let sarif = review(&["--format", "sarif"]).json();
+    let results = sarif["runs"][0]["results"].as_array().expect("it is there");
+    let near = results.iter().find(|one| one["ruleId"] == "copy-near");
+    let near = near.expect("it was found");
+    assert_eq!(
+        (&near["message"]["text"], &near["level"]),
+        (&said.into(), &"note".into())
+    );
+    let markdown = review(&["--format", "markdown"]).stdout;
+    let row = "| advice low | `new.py:3` | `copy-near` | \\`sum\\_up\\` is a near copy of function";
+    assert!(markdown.contains(row), "{markdown}");
+}
+
+#[test]
 fn hostile_files_are_left_out_and_named() {
     let place = Place::new();
     place.write("binary.py", "x = 1\0");

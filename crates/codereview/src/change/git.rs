@@ -51,6 +51,11 @@ impl Repository {
         }
     }
 
+    /// Returns the folder that is reviewed.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
     fn run(&self, arguments: &[&str], input: &[u8]) -> Result<Vec<u8>, Error> {
         let failed = |reason: String| Error::Git { reason };
         let mut child = Command::new("git")

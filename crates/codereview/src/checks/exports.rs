@@ -192,13 +192,11 @@ fn mentions<'s>(
         .par_iter()
         .filter(|one| is_manifest(&one.path));
     let papers = papers.map(|one| (&one.path, &one.text));
+    let wanted = Wanted::of(names);
     let found: Vec<(&str, Vec<&str>)> = code
         .chain(papers)
         .map(|(path, text)| {
-            let mut held: Vec<&str> = words(text)
-                .filter_map(|word| std::str::from_utf8(word).ok())
-                .filter_map(|word| names.get(word).copied())
-                .collect();
+            let mut held: Vec<&str> = words(text).filter_map(|word| wanted.find(word)).collect();
             held.sort_unstable();
             held.dedup();
             (path.as_str(), held)
@@ -216,9 +214,52 @@ fn mentions<'s>(
     places
 }
 
+/// Names that are looked for in every word of a tree: nearly all words are told from them by
+/// their length and two letters.
+struct Wanted<'n> {
+    names: FxHashMap<&'n [u8], &'n str>,
+    /// By length and letters, whether there may be one.
+    may_be: Vec<bool>,
+}
+
+impl<'n> Wanted<'n> {
+    fn of(names: &FxHashSet<&'n str>) -> Self {
+        let mut may_be = vec![false; 1 << 16];
+        for name in names {
+            may_be[Self::place(name.as_bytes())] = true;
+        }
+        Self {
+            names: names.iter().map(|name| (name.as_bytes(), *name)).collect(),
+            may_be,
+        }
+    }
+
+    fn place(word: &[u8]) -> usize {
+        let (len, middle) = (word.len(), word[word.len() / 2]);
+        let letters = usize::from(middle) * 31 + usize::from(word[len - 1]) * 257;
+        (letters + usize::from(word[0]) * 8_191 + len * 4_099) & 0xffff
+    }
+
+    fn find(&self, word: &[u8]) -> Option<&'n str> {
+        let may_be = self.may_be[Self::place(word)];
+        may_be.then(|| self.names.get(word).copied()).flatten()
+    }
+}
+
+/// Bytes of words.
+const PART: [bool; 256] = {
+    let mut part = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let one = byte as u8;
+        part[byte] = one.is_ascii_alphanumeric() || one == b'_' || one >= 0x80;
+        byte += 1;
+    }
+    part
+};
+
 /// Returns the words of a text that can be names.
 fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let part = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_' || *byte >= 0x80;
-    text.split(move |byte| !part(byte))
+    text.split(|byte| !PART[usize::from(*byte)])
         .filter(|word| word.len() >= SHORTEST && !word[0].is_ascii_digit())
 }

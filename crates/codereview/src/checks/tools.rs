@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use tree_sitter::Node;
 
-use crate::{source::Language, syntax};
+use crate::syntax::Document;
 
 /// Calls that register a tool by its name.
 const CALLS: [&str; 10] = [
@@ -35,14 +35,11 @@ pub(crate) struct Tool {
     pub(crate) description: Option<String>,
 }
 
-/// Returns the tools that `text` registers, by name; none if it is not understood.
-pub(crate) fn tools(language: Language, text: &[u8]) -> BTreeMap<String, Tool> {
+/// Returns the tools that a parsed file registers, by name.
+pub(crate) fn tools(document: &Document) -> BTreeMap<String, Tool> {
     let mut found = BTreeMap::new();
-    let is_one = |word: &[u8]| memchr::memmem::find(text, word).is_some();
-    if !is_one(b"ool") {
-        return found;
-    }
-    if let Ok(document) = syntax::parse(language, text) {
+    let is_one = memchr::memmem::find(document.src.as_bytes(), b"ool").is_some();
+    if is_one {
         let reader = Reader { src: &document.src };
         reader.walk(document.tree.root_node(), &mut found);
     }
@@ -243,9 +240,11 @@ fn insert(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{source::Language, syntax};
 
     fn check(language: Language, text: &str, expected: &[(&str, u32, Option<&str>)]) {
-        let found = tools(language, text.as_bytes());
+        let document = syntax::parse(language, text.as_bytes()).expect("it is understood");
+        let found = tools(&document);
         let found: Vec<(&str, u32, Option<&str>)> = found
             .iter()
             .map(|(name, tool)| (name.as_str(), tool.line, tool.description.as_deref()))

@@ -34,6 +34,16 @@ pub(super) fn blind(token: u32) -> u32 {
     }
 }
 
+/// Returns the token of a word that is no name.
+pub(super) fn word(text: &str) -> u32 {
+    code(text.as_bytes())
+}
+
+/// Returns the token of a name.
+pub(super) fn name(text: &[u8]) -> u32 {
+    code(text) | NAME
+}
+
 /// The tokens of one file, and the line of each, from 1.
 #[derive(Debug, Default)]
 pub(crate) struct Tokens {
@@ -114,7 +124,7 @@ struct Lexer<'a> {
     words: &'static FxHashSet<&'static [u8]>,
 }
 
-fn is_word(byte: u8) -> bool {
+pub(super) fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$' || byte >= 0x80
 }
 

@@ -12,13 +12,13 @@ use std::collections::VecDeque;
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
-use super::{Corpus, lex};
+use super::{Corpus, Likeness, lex};
 
 /// Members up to which a group gives all its pairs.
 const SMALL: usize = 8;
 
 /// A place of a match: two files, the distance between the places, and the first place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Seed {
     pub(super) one: u32,
     pub(super) other: u32,
@@ -26,11 +26,12 @@ pub(super) struct Seed {
     pub(super) at: u32,
 }
 
+/// A fingerprint: of the tokens of `file` from `at` on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Mark {
-    hash: u64,
-    file: u32,
-    at: u32,
+pub(super) struct Mark {
+    pub(super) hash: u64,
+    pub(super) file: u32,
+    pub(super) at: u32,
 }
 
 const BASE: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -91,62 +92,94 @@ fn winnow(codes: &[u32], k: usize, view: fn(u32) -> u32, mut take: impl FnMut(u3
     }
 }
 
-/// Returns places that share an exact window, for matches of `least` tokens.
-pub(super) fn exact(corpus: &Corpus<'_>, least: usize) -> Vec<Seed> {
-    let k = least / 2;
-    let marks = marks(corpus, k, |code| code, |_, _, hash| hash);
-    let groups = groups(&marks);
-    let mut seeds: Vec<Seed> = groups
-        .into_par_iter()
-        .flat_map_iter(|group| {
-            let mut seeds = Vec::new();
-            pair(group, &mut seeds, |mark, step| {
-                let codes = corpus.codes(mark.file);
-                let (before, after) = (k * step / 5, k - k * step / 5);
-                let (at, begin) = (mark.at as usize, (mark.at as usize).saturating_sub(before));
-                let left = around(codes, begin, at - begin);
-                left ^ around(codes, at + k, after).rotate_left(21)
-            });
-            seeds
-        })
-        .collect();
-    seeds.par_sort_unstable();
-    seeds.dedup();
-    seeds
+/// How fingerprints are made and paired, for matches of some number of tokens.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seeder {
+    likeness: Likeness,
+    /// Tokens of a window.
+    k: usize,
 }
 
-/// Returns places whose windows differ by a renaming only, for matches of `least` tokens.
-pub(super) fn renamed(corpus: &Corpus<'_>, least: usize) -> Vec<Seed> {
-    let k = least / 2;
-    let marks = marks(corpus, k, lex::blind, |codes, at, _| {
-        shape(&codes[at..at + k])
-    });
-    let groups = groups(&marks);
-    let mut seeds: Vec<Seed> = groups
-        .into_par_iter()
-        .flat_map_iter(|group| {
-            // Places of the same text are exact copies already: one stands for all.
-            let mut texts: FxHashMap<u64, Mark> = FxHashMap::default();
-            for mark in group {
-                let text = around(corpus.codes(mark.file), mark.at as usize, k);
-                texts.entry(text).or_insert(*mark);
+impl Seeder {
+    /// Returns how matches of `least` tokens are found.
+    pub(super) fn new(likeness: Likeness, least: usize) -> Self {
+        Self {
+            likeness,
+            k: least / 2,
+        }
+    }
+
+    /// Returns the fingerprints of `files`, in order.
+    pub(super) fn marks(self, corpus: &Corpus<'_>, files: &[u32]) -> Vec<Mark> {
+        let k = self.k;
+        let mut marks: Vec<Mark> = files
+            .par_iter()
+            .flat_map_iter(|file| {
+                let codes = corpus.codes(*file);
+                let mut marks = Vec::with_capacity(codes.len() / k * 3);
+                let mut keep = |hash: u64, at: u32| {
+                    let file = *file;
+                    marks.push(Mark { hash, file, at });
+                };
+                match self.likeness {
+                    Likeness::Exact => winnow(codes, k, |code| code, |at, hash| keep(hash, at)),
+                    Likeness::Renamed => winnow(codes, k, lex::blind, |at, _| {
+                        keep(shape(&codes[at as usize..at as usize + k]), at);
+                    }),
+                }
+                marks
+            })
+            .collect();
+        marks.par_sort_unstable();
+        marks
+    }
+
+    /// Returns the pairs that a group of equal fingerprints gives, which depend on nothing
+    /// but its members.
+    pub(super) fn pairs(self, corpus: &Corpus<'_>, group: &[Mark]) -> Vec<Seed> {
+        let k = self.k;
+        let mut seeds = Vec::new();
+        let around_it = |mark: &Mark, step: usize| {
+            let (before, after) = (k * step / 5, k - k * step / 5);
+            let begin = (mark.at as usize).saturating_sub(before);
+            (corpus.codes(mark.file), begin, after)
+        };
+        match self.likeness {
+            Likeness::Exact => pair(group, &mut seeds, |mark, step| {
+                let (codes, begin, after) = around_it(mark, step);
+                let at = mark.at as usize;
+                let left = around(codes, begin, at - begin);
+                left ^ around(codes, at + k, after).rotate_left(21)
+            }),
+            Likeness::Renamed => {
+                // Places of the same text are exact copies already: one stands for all.
+                let mut texts: FxHashMap<u64, Mark> = FxHashMap::default();
+                for mark in group {
+                    let text = around(corpus.codes(mark.file), mark.at as usize, k);
+                    texts.entry(text).or_insert(*mark);
+                }
+                let mut some: Vec<Mark> = texts.into_values().collect();
+                some.sort_unstable();
+                pair(&some, &mut seeds, |mark, step| {
+                    let (codes, begin, after) = around_it(mark, step);
+                    let end = (mark.at as usize + k + after).min(codes.len());
+                    shape(&codes[begin..end])
+                });
             }
-            let mut some: Vec<Mark> = texts.into_values().collect();
-            some.sort_unstable();
-            let mut seeds = Vec::new();
-            pair(&some, &mut seeds, |mark, step| {
-                let codes = corpus.codes(mark.file);
-                let (before, after) = (k * step / 5, k - k * step / 5);
-                let begin = (mark.at as usize).saturating_sub(before);
-                let end = (mark.at as usize + k + after).min(codes.len());
-                shape(&codes[begin..end])
-            });
-            seeds
-        })
-        .collect();
-    seeds.par_sort_unstable();
-    seeds.dedup();
-    seeds
+        }
+        seeds
+    }
+
+    /// Returns the pairs that all of `groups` give, in order.
+    pub(super) fn all(self, corpus: &Corpus<'_>, groups: &[&[Mark]]) -> Vec<Seed> {
+        let mut seeds: Vec<Seed> = groups
+            .par_iter()
+            .flat_map_iter(|group| self.pairs(corpus, group))
+            .collect();
+        seeds.par_sort_unstable();
+        seeds.dedup();
+        seeds
+    }
 }
 
 /// Hash of tokens that is the same under every one-to-one renaming (Baker, 1993).
@@ -166,35 +199,8 @@ fn shape(codes: &[u32]) -> u64 {
         })
 }
 
-fn marks(
-    corpus: &Corpus<'_>,
-    k: usize,
-    view: fn(u32) -> u32,
-    hash: impl Fn(&[u32], usize, u64) -> u64 + Sync,
-) -> Vec<Mark> {
-    let mut marks: Vec<Mark> = corpus
-        .files
-        .par_iter()
-        .enumerate()
-        .flat_map_iter(|(file, (_, tokens))| {
-            let codes = &tokens.codes;
-            let mut marks = Vec::with_capacity(codes.len() / k * 3);
-            winnow(codes, k, view, |at, rolled| {
-                marks.push(Mark {
-                    hash: hash(codes, at as usize, rolled),
-                    file: file as u32,
-                    at,
-                });
-            });
-            marks
-        })
-        .collect();
-    marks.par_sort_unstable();
-    marks
-}
-
 /// Returns the groups of equal hashes with two members and more.
-fn groups(marks: &[Mark]) -> Vec<&[Mark]> {
+pub(super) fn groups(marks: &[Mark]) -> Vec<&[Mark]> {
     marks
         .chunk_by(|one, other| one.hash == other.hash)
         .filter(|group| group.len() > 1)

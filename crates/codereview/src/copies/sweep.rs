@@ -8,66 +8,133 @@
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
-use super::{Corpus, Pair, Span, lex, seed::Seed};
+use super::{Corpus, Likeness, Pair, Span, lex, seed::Seed};
 
 /// Names that a renamed copy replaces at least; below that it is a table.
 const NAMES: usize = 8;
 
+/// Where two files are alike, as far as it goes in both directions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Stretch {
+    pub(super) one: u32,
+    pub(super) other: u32,
+    /// How far the place in `other` is behind that in `one`.
+    pub(super) diagonal: i64,
+    /// Tokens of `one`; the end is not part of it.
+    pub(super) start: u32,
+    pub(super) end: u32,
+}
+
+/// A copy, and the stretch that it was found in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Match {
+    pub(super) within: Stretch,
+    pub(super) pair: Pair,
+    /// Of what is copied.
+    pub(super) content: (u64, u64),
+    /// Lines of both places.
+    pub(super) lines: [(u32, u32); 2],
+}
+
 /// What a sweep gives.
 #[derive(Debug, Default)]
 pub(super) struct Swept {
-    pub(super) pairs: Vec<Pair>,
+    pub(super) matches: Vec<Match>,
     /// How many pairs of tokens were compared.
     pub(super) compared: u64,
 }
 
-/// Returns the exact matches of `least` tokens and more.
-pub(super) fn exact(corpus: &Corpus<'_>, seeds: &[Seed], least: usize) -> Swept {
-    on_diagonals(seeds, |diagonal| {
-        let first = diagonal[0];
-        let (one, other) = (corpus.codes(first.one), corpus.codes(first.other));
-        let (mut swept, mut done) = (Swept::default(), 0_usize);
-        for seed in diagonal {
-            let at = seed.at as usize;
-            if at < done {
-                continue;
-            }
-            let shifted = |at: usize| (at as i64 + seed.diagonal) as usize;
-            let mut start = at;
-            while start > done && shifted(start) > 0 && one[start - 1] == other[shifted(start) - 1]
-            {
-                start -= 1;
-            }
-            let mut end = at;
-            while end < one.len() && shifted(end) < other.len() && one[end] == other[shifted(end)] {
-                end += 1;
-            }
-            done = end.max(done);
-            swept.compared += (end - start) as u64 + 2;
-            swept.pairs.extend(cut(seed, start, end - start, least));
-        }
-        swept
-    })
-}
-
-fn on_diagonals(seeds: &[Seed], sweep: impl Fn(&[Seed]) -> Swept + Sync + Send) -> Swept {
-    let same = |one: &Seed, other: &Seed| {
+/// Returns the matches that hold any of `seeds`, which are in order, of `least` tokens and
+/// `lines` lines or more.
+pub(super) fn matches(
+    corpus: &Corpus<'_>,
+    seeds: &[Seed],
+    likeness: Likeness,
+    (least, lines): (usize, u32),
+) -> Swept {
+    let same_diagonal = |one: &Seed, other: &Seed| {
         (one.one, one.other, one.diagonal) == (other.one, other.other, other.diagonal)
     };
-    let diagonals: Vec<&[Seed]> = seeds.chunk_by(same).collect();
-    let swept: Vec<Swept> = diagonals.into_par_iter().map(sweep).collect();
+    let view = match likeness {
+        Likeness::Exact => |code| code,
+        Likeness::Renamed => lex::blind,
+    };
+    let diagonals: Vec<&[Seed]> = seeds.chunk_by(same_diagonal).collect();
+    let swept: Vec<Swept> = diagonals
+        .into_par_iter()
+        .map(|diagonal| {
+            let first = diagonal[0];
+            let texts = (corpus.codes(first.one), corpus.codes(first.other));
+            let mut swept = Swept::default();
+            let stretches = stretches(texts, diagonal, view, &mut swept.compared);
+            for within in stretches {
+                let (start, end) = (within.start as usize, within.end as usize);
+                let runs = match likeness {
+                    Likeness::Exact => vec![(start, end)],
+                    Likeness::Renamed => runs(texts, within.diagonal, (start, end), least),
+                };
+                let pairs = runs
+                    .into_iter()
+                    .filter_map(|(from, to)| cut(&within, from, to - from, least));
+                let tall = pairs.filter(|pair| corpus.is_tall(pair.one, lines));
+                swept.matches.extend(tall.map(|pair| Match {
+                    within,
+                    pair,
+                    content: corpus.content(pair.one, likeness),
+                    lines: [pair.one, pair.other].map(|span| corpus.lines_of(span)),
+                }));
+            }
+            swept
+        })
+        .collect();
     let mut all = Swept::default();
     for one in swept {
-        all.pairs.extend(one.pairs);
+        all.matches.extend(one.matches);
         all.compared += one.compared;
     }
     all
 }
 
+/// Returns how far two files are alike around each of the seeds of one diagonal.
+fn stretches(
+    (one, other): (&[u32], &[u32]),
+    diagonal: &[Seed],
+    view: fn(u32) -> u32,
+    compared: &mut u64,
+) -> Vec<Stretch> {
+    let (mut found, mut done) = (Vec::new(), 0_usize);
+    for seed in diagonal {
+        let at = seed.at as usize;
+        if at < done {
+            continue;
+        }
+        let shifted = |at: usize| (at as i64 + seed.diagonal) as usize;
+        let same = |at: usize| view(one[at]) == view(other[shifted(at)]);
+        let mut start = at;
+        while start > done && shifted(start) > 0 && same(start - 1) {
+            start -= 1;
+        }
+        let mut end = at;
+        while end < one.len() && shifted(end) < other.len() && same(end) {
+            end += 1;
+        }
+        done = end.max(done);
+        *compared += (end - start) as u64 + 2;
+        found.push(Stretch {
+            one: seed.one,
+            other: seed.other,
+            diagonal: seed.diagonal,
+            start: start as u32,
+            end: end as u32,
+        });
+    }
+    found
+}
+
 /// Makes a pair of a match. One of a file with itself is cut to whole periods.
-fn cut(seed: &Seed, start: usize, len: usize, least: usize) -> Option<Pair> {
-    let (mut shift, mut len) = (seed.diagonal, len as i64);
-    if seed.one == seed.other && shift < len {
+fn cut(within: &Stretch, start: usize, len: usize, least: usize) -> Option<Pair> {
+    let (mut shift, mut len) = (within.diagonal, len as i64);
+    if within.one == within.other && shift < len {
         let periods = (len + shift) / 2 / shift.max(1);
         (shift, len) = (periods * shift, periods * shift);
     }
@@ -80,39 +147,8 @@ fn cut(seed: &Seed, start: usize, len: usize, least: usize) -> Option<Pair> {
         len: len as u32,
     };
     Some(Pair {
-        one: span(seed.one, start as i64),
-        other: span(seed.other, start as i64 + shift),
-    })
-}
-
-/// Returns the matches of `least` tokens and more that differ by a one-to-one renaming.
-pub(super) fn renamed(corpus: &Corpus<'_>, seeds: &[Seed], least: usize) -> Swept {
-    on_diagonals(seeds, |diagonal| {
-        let first = diagonal[0];
-        let (one, other) = (corpus.codes(first.one), corpus.codes(first.other));
-        let (mut swept, mut done) = (Swept::default(), 0_usize);
-        for seed in diagonal {
-            let at = seed.at as usize;
-            if at < done {
-                continue;
-            }
-            let shifted = |at: usize| (at as i64 + seed.diagonal) as usize;
-            let same = |at: usize| lex::blind(one[at]) == lex::blind(other[shifted(at)]);
-            let mut start = at;
-            while start > done && shifted(start) > 0 && same(start - 1) {
-                start -= 1;
-            }
-            let mut end = at;
-            while end < one.len() && shifted(end) < other.len() && same(end) {
-                end += 1;
-            }
-            done = end.max(done);
-            swept.compared += (end - start) as u64 + 2;
-            for (from, to) in runs((one, other), seed.diagonal, (start, end), least) {
-                swept.pairs.extend(cut(seed, from, to - from, least));
-            }
-        }
-        swept
+        one: span(within.one, start as i64),
+        other: span(within.other, start as i64 + shift),
     })
 }
 

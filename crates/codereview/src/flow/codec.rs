@@ -17,7 +17,7 @@ use super::{
     ir::{Argument, Call, Expression, Function, Name, Parameter, Statement, Target, Test, Unit},
     value::{FunctionId, Origin, Standing, Taint, Value, Way},
 };
-use crate::rules::Shape;
+use crate::{memory::Digest, rules::Shape};
 
 /// Deepest nesting that is read.
 const MOST_DEPTH: u32 = 3_000;
@@ -83,6 +83,10 @@ impl<'n> Out<'n> {
     pub(super) fn unit(&mut self, unit: u32) {
         self.hash(self.names.units[unit as usize]);
     }
+
+    pub(super) fn module(&mut self, module: u32) {
+        self.hash(self.names.modules[module as usize]);
+    }
 }
 
 impl<'b> In<'b> {
@@ -131,6 +135,11 @@ impl<'b> In<'b> {
         self.names.unit_of.get(&hash).copied()
     }
 
+    pub(super) fn module(&mut self) -> Option<u32> {
+        let hash = self.hash()?;
+        self.names.module_of.get(&hash).copied()
+    }
+
     pub(super) fn is_done(&self) -> bool {
         self.bytes.is_empty()
     }
@@ -144,6 +153,15 @@ impl<'b> In<'b> {
         self.depth -= 1;
         read
     }
+}
+
+pub(super) fn put_digest(out: &mut Out<'_>, digest: Digest) {
+    out.bytes.extend(digest.to_le_bytes());
+}
+
+pub(super) fn take_digest(from: &mut In<'_>) -> Option<Digest> {
+    let (low, high) = (from.hash()?, from.hash()?);
+    Some(Digest::from(high) << 64 | Digest::from(low))
 }
 
 /// What can be written and read again.

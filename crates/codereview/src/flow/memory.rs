@@ -1,4 +1,4 @@
-//! What earlier reviews have learned, on disk.
+//! What earlier reviews have learned of the way of values, on disk.
 //!
 //! # Invariants
 //!
@@ -8,44 +8,29 @@
 //!   digest or bytes that cannot be read: all of it is dropped, which is told.
 //! * Bounded: beyond [`MOST_BYTES`] it begins anew, and what nothing refers to is swept out
 //!   when it is more than half.
-//! * One review at a time: who does not get the lock does without.
 
 use std::{
     fs::{self, File},
     io::{self, Write as _},
     os::unix::fs::FileExt as _,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
 };
 
-use airside_base::hex;
-use aws_lc_rs::digest;
 use rustc_hash::FxHashMap;
 
 use super::{
-    codec::{Coded, In, Names, Out},
+    codec::{Coded, In, Names, Out, put_digest, take_digest},
     ir::Name,
 };
-use crate::source::{Language, Skip};
+use crate::{
+    memory::{Digest, Folder, MOST_BYTES, broken, digest_of},
+    source::{Language, Skip},
+};
 
-/// Most bytes on disk.
-const MOST_BYTES: u64 = 1 << 30;
 /// Bytes from which on sweeping is worth it.
 const SWEEP_BYTES: u64 = 64 << 20;
 const HEAD: &[u8; 8] = b"airside1";
-
-/// A digest that a change of what it is about does not survive.
-pub(crate) type Digest = u128;
-
-/// Returns the digest of `bytes`.
-pub(crate) fn digest_of(bytes: &[u8]) -> Digest {
-    let full = digest::digest(&digest::SHA256, bytes);
-    let (first, _) = full
-        .as_ref()
-        .split_first_chunk::<16>()
-        .expect("a digest has 32 bytes");
-    Digest::from_le_bytes(*first)
-}
 
 /// Bytes in the file beside the index.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -88,6 +73,8 @@ pub(super) struct Trace {
     pub(super) asked: Vec<u32>,
     /// Functions that were looked for by name alone: file and name of what was found.
     pub(super) guesses: Vec<(Name, Option<(u64, Name)>)>,
+    /// What exactly was asked, with digests of the answers.
+    pub(super) questions: Blob,
     pub(super) state: Digest,
     pub(super) state_blob: Blob,
     pub(super) told: Blob,
@@ -97,10 +84,9 @@ pub(super) struct Trace {
 #[derive(Debug)]
 pub(crate) struct Memory {
     key: Digest,
-    folder: PathBuf,
-    stem: String,
-    /// Held as long as this is there.
-    _lock: File,
+    index: PathBuf,
+    /// Of two generations in turns.
+    parts: [PathBuf; 2],
     generation: u64,
     blobs: Option<File>,
     end: u64,
@@ -111,27 +97,13 @@ pub(crate) struct Memory {
     dropped: Option<String>,
 }
 
-/// Why nothing is remembered.
-fn broken(what: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, what.to_owned())
-}
-
 impl Memory {
-    /// Opens what is kept of the tree at `root` in `folder`. Nothing if the folder cannot be
-    /// used or somebody else uses it.
-    pub(crate) fn open(folder: &Path, root: &Path, key: Digest) -> Result<Self, String> {
-        let failed = |error: io::Error| format!("{}: {error}", folder.display());
-        fs::create_dir_all(folder).map_err(failed)?;
-        let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
-        let stem = hex(&digest_of(root.as_os_str().as_encoded_bytes()).to_le_bytes());
-        let lock = File::create(folder.join(format!("{stem}.lock"))).map_err(failed)?;
-        lock.try_lock()
-            .map_err(|_| format!("{}: another review uses it", folder.display()))?;
+    /// Opens what is kept in `folder`, by a program and rules that `key` stands for.
+    pub(crate) fn open(folder: &Folder, key: Digest) -> Self {
         let mut memory = Self {
             key,
-            folder: folder.to_owned(),
-            stem,
-            _lock: lock,
+            index: folder.part("index"),
+            parts: [folder.part("0"), folder.part("1")],
             generation: 0,
             blobs: None,
             end: 0,
@@ -146,7 +118,7 @@ impl Memory {
                 memory.dropped = Some(error.to_string());
             }
         }
-        Ok(memory)
+        memory
     }
 
     /// Returns why what was there is not used, if so.
@@ -171,21 +143,16 @@ impl Memory {
         self.end = 0;
     }
 
-    fn index_path(&self) -> PathBuf {
-        self.folder.join(format!("{}.index", self.stem))
-    }
-
-    fn blobs_path(&self, generation: u64) -> PathBuf {
-        self.folder
-            .join(format!("{}.{}", self.stem, generation % 2))
+    fn blobs_path(&self, generation: u64) -> &PathBuf {
+        &self.parts[usize::from(generation % 2 == 1)]
     }
 
     fn load(&mut self) -> io::Result<()> {
-        let size = fs::metadata(self.index_path())?.len();
+        let size = fs::metadata(&self.index)?.len();
         if size > MOST_BYTES {
             return Err(broken("it is too large"));
         }
-        let bytes = fs::read(self.index_path())?;
+        let bytes = fs::read(&self.index)?;
         let (body, sum) = bytes
             .split_last_chunk::<16>()
             .ok_or_else(|| broken("it is cut"))?;
@@ -271,9 +238,9 @@ impl Memory {
         let sum = digest_of(&out.bytes);
         out.bytes.extend(sum.to_le_bytes());
         // Whole or not at all: another name first.
-        let fresh = self.folder.join(format!("{}.fresh", self.stem));
+        let fresh = self.index.with_extension("fresh");
         fs::write(&fresh, &out.bytes)?;
-        fs::rename(fresh, self.index_path())
+        fs::rename(fresh, &self.index)
     }
 
     fn write(&self, out: &mut Out<'_>) {
@@ -311,7 +278,7 @@ impl Memory {
                 all.push(kept.functions);
             }
             for trace in &kept.traces {
-                all.extend([trace.state_blob, trace.told]);
+                all.extend([trace.questions, trace.state_blob, trace.told]);
             }
         }
         all.sort_unstable_by_key(|blob| blob.at);
@@ -358,7 +325,7 @@ impl Memory {
         for blob in &used {
             parts.push(self.bytes(*blob).ok_or_else(|| broken("a part is wrong"))?);
         }
-        let before = self.blobs_path(self.generation);
+        let before = self.blobs_path(self.generation).clone();
         self.blobs = None;
         let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
         let moved = self.append(&parts)?;
@@ -372,6 +339,7 @@ impl Memory {
             place(&mut kept.functions);
             for trace in &mut kept.traces {
                 let mut fresh = (**trace).clone();
+                place(&mut fresh.questions);
                 place(&mut fresh.state_blob);
                 place(&mut fresh.told);
                 *trace = Arc::new(fresh);
@@ -379,15 +347,6 @@ impl Memory {
         }
         fs::remove_file(before)
     }
-}
-
-fn put_digest(out: &mut Out<'_>, digest: Digest) {
-    out.bytes.extend(digest.to_le_bytes());
-}
-
-fn take_digest(from: &mut In<'_>) -> Option<Digest> {
-    let (low, high) = (from.hash()?, from.hash()?);
-    Some(Digest::from(high) << 64 | Digest::from(low))
 }
 
 fn put_blob(out: &mut Out<'_>, blob: Blob) {
@@ -440,6 +399,7 @@ fn put_kept(out: &mut Out<'_>, kept: &Kept, number: &[u32]) {
                 key.put(out);
             }
         }
+        put_blob(out, trace.questions);
         put_digest(out, trace.state);
         put_blob(out, trace.state_blob);
         put_blob(out, trace.told);
@@ -500,6 +460,7 @@ fn take_trace(from: &mut In<'_>, most: u32) -> Option<Trace> {
     Some(Trace {
         asked,
         guesses,
+        questions: take_blob(from)?,
         state: take_digest(from)?,
         state_blob: take_blob(from)?,
         told: take_blob(from)?,

@@ -16,14 +16,14 @@ use super::{
     evaluate::{self, Outcome},
     ir::{Function, Name, Unit},
     link::{self, Inside},
-    memory::{Blob, Digest, Trace},
-    recall::{Recall, Written},
+    memory::{Blob, Trace},
+    recall::{Asked, Recall, Written},
     state::State,
     told::Told,
-    value::FunctionId,
-    view::{Seen, View},
+    value::{FunctionId, Standing, Value},
+    view::View,
 };
-use crate::rules::Rules;
+use crate::{memory::Digest, rules::Rules};
 
 /// Calls of calls that are followed.
 const MOST_ROUNDS: usize = 8;
@@ -61,8 +61,14 @@ enum Found {
 struct Looked {
     state: State,
     told: Told,
-    seen: Seen,
+    modules: Vec<u32>,
     written: Option<Written>,
+}
+
+/// The last look at a file.
+enum Last {
+    Kept(Arc<Trace>),
+    New(Arc<Asked>),
 }
 
 /// What is known at the end, by file.
@@ -87,7 +93,7 @@ pub(super) fn run<'a>(
     let mut program = Program::new(units, rules, recall);
     let mut known = recall.map(|recall| recall.begin(&program));
     let mut told: Vec<Option<Told>> = units.iter().map(|_| None).collect();
-    let mut last: Vec<Option<Arc<Trace>>> = vec![None; units.len()];
+    let mut last: Vec<Option<Last>> = units.iter().map(|_| None).collect();
     let mut looks: Vec<Vec<Look>> = units.iter().map(|_| Vec::new()).collect();
     let mut asked: Vec<Vec<u32>> = vec![Vec::new(); units.len()];
     let mut wanted: Vec<u32> = (0..units.len() as u32).collect();
@@ -103,7 +109,7 @@ pub(super) fn run<'a>(
                 Found::Kept(trace) => {
                     let known = known.as_ref().expect("kept looks come from what is known");
                     asked[at] = known.modules_of(&trace);
-                    (told[at], last[at]) = (None, Some(Arc::clone(&trace)));
+                    (told[at], last[at]) = (None, Some(Last::Kept(Arc::clone(&trace))));
                     let slot = Slot {
                         digest: trace.state,
                         stored: Some(trace.state_blob),
@@ -112,8 +118,10 @@ pub(super) fn run<'a>(
                     (slot, Some(Look::Kept(trace)))
                 }
                 Found::Looked(looked) => {
-                    asked[at] = looked.seen.modules.into_iter().collect();
-                    (told[at], last[at]) = (Some(looked.told), None);
+                    asked[at] = looked.modules;
+                    let written = looked.written.as_ref();
+                    let new = written.map(|written| Last::New(Arc::clone(&written.asked)));
+                    (told[at], last[at]) = (Some(looked.told), new);
                     let slot = Slot {
                         digest: looked.written.as_ref().map_or(0, |written| written.state),
                         stored: None,
@@ -137,13 +145,23 @@ pub(super) fn run<'a>(
         wanted.retain(|_| false);
         let all = asked.iter().enumerate();
         let stale = all.filter(|(_, asked)| asked.iter().any(|module| changed.contains(module)));
-        wanted.extend(stale.map(|(unit, _)| unit as u32));
+        let stale: Vec<u32> = stale.map(|(unit, _)| unit as u32).collect();
+        // Whoever would be answered the same would give the same.
+        let is_stale = |unit: &u32| {
+            let (Some(known), Some(last)) = (&known, &last[*unit as usize]) else {
+                return true;
+            };
+            !match last {
+                Last::Kept(trace) => known.holds_still(&program, trace),
+                Last::New(asked) => known.answers(&program, asked),
+            }
+        };
+        wanted.par_extend(stale.into_par_iter().filter(is_stale));
     }
     let told = told.into_par_iter().zip(last).map(|(told, last)| {
-        let kept = || {
-            recall
-                .zip(last)
-                .and_then(|(recall, last)| recall.told(&last))
+        let kept = || match last? {
+            Last::Kept(trace) => recall?.told(&trace),
+            Last::New(_) => None,
         };
         told.or_else(kept).unwrap_or_default()
     });
@@ -205,11 +223,11 @@ impl<'a> Program<'a> {
         let state = State::after(self.state(unit), &mut outcomes);
         let told = Told::of(functions, outcomes);
         let seen = view.seen();
-        let written = known.map(|known| known.write(unit, &state, &told, &seen));
+        let written = known.map(|known| known.write(self, unit, (&state, &told), &seen));
         Found::Looked(Box::new(Looked {
             state,
             told,
-            seen,
+            modules: seen.modules.into_iter().collect(),
             written,
         }))
     }
@@ -253,6 +271,40 @@ impl<'a> Program<'a> {
         found.unwrap_or_else(|| NONE.get_or_init(Function::default))
     }
 
+    /// Returns the function or class `name` of a module.
+    pub(super) fn in_module(&self, module: u32, name: &Name) -> Option<Value> {
+        for unit in &self.modules[module as usize] {
+            if let Some(at) = self.units[*unit as usize].names.get(name) {
+                return Some(known_function((*unit, *at as u32)));
+            }
+            if let Some(value) = self.state(*unit).globals.get(name) {
+                return Some(value.clone());
+            }
+        }
+        let is_class = self.classes[module as usize].contains(name);
+        is_class.then(|| Value::at(Arc::from(format!("@{module}.{name}"))))
+    }
+
+    /// Returns the member `name` of a class of a module.
+    pub(super) fn of_class(&self, module: u32, class: &Name, name: &Name) -> Option<Value> {
+        let key: Name = Arc::from(format!("{class}.{name}"));
+        for unit in &self.modules[module as usize] {
+            if let Some(at) = self.units[*unit as usize].names.get(&key) {
+                return Some(known_function((*unit, *at as u32)));
+            }
+            let field = (Name::clone(class), Name::clone(name));
+            if let Some(value) = self.state(*unit).fields.get(&field) {
+                return Some(value.clone());
+            }
+        }
+        None
+    }
+
+    /// Returns whether a function is known by a name; where nothing is kept, none is asked.
+    pub(super) fn is_named(&self, id: FunctionId) -> bool {
+        self.recall.is_none_or(|recall| recall.is_named(id))
+    }
+
     /// Returns the only function of this name, if there is one and its name says enough.
     pub(super) fn guess(&self, name: &str) -> Option<FunctionId> {
         const SHORTEST: usize = 6;
@@ -260,5 +312,13 @@ impl<'a> Program<'a> {
             return None;
         }
         self.unique.get(name).copied().flatten()
+    }
+}
+
+fn known_function(id: FunctionId) -> Value {
+    Value {
+        function: Some(id),
+        standing: Standing::Clean,
+        ..Value::default()
     }
 }

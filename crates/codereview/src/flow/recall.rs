@@ -9,18 +9,19 @@ use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
-    codec::{Coded as _, In, Names, Out},
+    codec::{Coded, In, Names, Out, put_digest, take_digest},
     ir::{Function, Name, Unit},
     link,
-    memory::{Blob, Digest, Kept, Memory, Trace, digest_of},
+    memory::{Blob, Kept, Memory, Trace},
     program::{self, Look, Program},
     report::{Parsed, Scan},
     state::State,
     told::Told,
     value::FunctionId,
-    view::Seen,
+    view::{Question, Seen},
 };
 use crate::{
+    memory::{Digest, digest_of},
     rules::Rules,
     source::{Language, Source},
 };
@@ -31,6 +32,8 @@ pub(super) struct Recall<'a> {
     names: Names<'a>,
     /// By file, what is kept if its content is the same.
     kept: Vec<Option<&'a Kept>>,
+    /// By file, the digest of its content.
+    contents: Vec<Digest>,
     /// Whether something was not what its digest says.
     is_broken: AtomicBool,
 }
@@ -38,11 +41,21 @@ pub(super) struct Recall<'a> {
 /// A look that is to be written down.
 #[derive(Debug)]
 pub(super) struct Written {
-    pub(super) asked: Vec<(u64, Digest)>,
+    pub(super) asked: Arc<Asked>,
     pub(super) guesses: Vec<(Name, Option<(u64, Name)>)>,
+    pub(super) questions: Vec<u8>,
     pub(super) state: Digest,
     pub(super) state_bytes: Vec<u8>,
     pub(super) told: Vec<u8>,
+}
+
+/// What a look asked.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    /// Modules, and the digest of what was known of each.
+    modules: Vec<(u64, Digest)>,
+    /// Questions, and the digest of each answer.
+    questions: Vec<(Question, Digest)>,
 }
 
 /// Digests of what is known in a round.
@@ -66,7 +79,7 @@ impl<'a> Recall<'a> {
     pub(super) fn of(
         memory: &'a Memory,
         units: &'a [Unit],
-        kept: Vec<Option<&'a Kept>>,
+        (kept, contents): (Vec<Option<&'a Kept>>, Vec<Digest>),
     ) -> Option<Self> {
         let mut names = Names {
             program: units,
@@ -94,8 +107,14 @@ impl<'a> Recall<'a> {
             memory,
             names,
             kept,
+            contents,
             is_broken: AtomicBool::new(false),
         })
+    }
+
+    /// Returns whether a function is known by a name.
+    pub(super) fn is_named(&self, (unit, at): FunctionId) -> bool {
+        self.names.keys[unit as usize].contains_key(&at)
     }
 
     pub(super) fn is_broken(&self) -> bool {
@@ -173,11 +192,7 @@ impl<'a> Recall<'a> {
         let mut out = Out::new(&self.names);
         for (name, at) in names {
             name.put(&mut out);
-            let function = program.function((unit, *at as u32));
-            function.name.put(&mut out);
-            function.class.put(&mut out);
-            function.is_inner.put(&mut out);
-            function.parameters.put(&mut out);
+            put_head(&mut out, program.function((unit, *at as u32)));
         }
         digest_of(&out.bytes)
     }
@@ -233,20 +248,95 @@ impl Known<'_> {
         if kept.link != self.links[unit as usize] {
             return None;
         }
-        let holds = |trace: &&Arc<Trace>| {
-            trace.asked.iter().all(|at| self.holds[*at as usize])
-                && trace.guesses.iter().all(|(name, before)| {
-                    let now = program.guess(name).map(|id| self.named(id));
-                    match (before, now) {
-                        (None, None) => true,
-                        (Some((path, key)), Some((now, Some(named)))) => {
-                            *path == now && key == named
-                        }
-                        _ => false,
-                    }
-                })
+        let guessed = |trace: &Trace| {
+            trace.guesses.iter().all(|(name, before)| {
+                let now = program.guess(name).map(|id| self.named(id));
+                match (before, now) {
+                    (None, None) => true,
+                    (Some((path, key)), Some((now, Some(named)))) => *path == now && key == named,
+                    _ => false,
+                }
+            })
         };
-        kept.traces.iter().find(holds).map(Arc::clone)
+        let mut traces = kept.traces.iter();
+        let found = traces.find(|trace| guessed(trace) && self.holds_still(program, trace));
+        found.map(Arc::clone)
+    }
+
+    /// Returns whether everything that a kept look asked is answered the same; names alone
+    /// mean the same in all rounds of a review.
+    pub(super) fn holds_still(&self, program: &Program<'_>, trace: &Trace) -> bool {
+        let mut changed = trace.asked.iter().filter(|at| !self.holds[**at as usize]);
+        if changed.next().is_none() {
+            return true;
+        }
+        let holds = trace.asked.iter().filter(|at| self.holds[**at as usize]);
+        let same: FxHashSet<u64> = holds
+            .map(|at| self.recall.memory.asked[*at as usize].0)
+            .collect();
+        let bytes = match self.recall.memory.bytes(trace.questions) {
+            Some(bytes) => bytes,
+            None => {
+                self.recall.is_broken.store(true, Ordering::Relaxed);
+                return false;
+            }
+        };
+        // What names something that is gone is not answered the same.
+        let mut from = In::new(&bytes, &self.recall.names);
+        let mut all = || -> Option<bool> {
+            for _ in 0..from.number()? {
+                let module = from.hash()?;
+                let raw = from.raw()?;
+                let before = take_digest(&mut from)?;
+                if same.contains(&module) {
+                    continue;
+                }
+                let question = Question::take(&mut In::new(raw, &self.recall.names))?;
+                if self.answer(program, &question) != before {
+                    return Some(false);
+                }
+            }
+            Some(true)
+        };
+        all().unwrap_or(false)
+    }
+
+    /// Returns whether everything that a look of this review asked is answered the same.
+    pub(super) fn answers(&self, program: &Program<'_>, asked: &Asked) -> bool {
+        let names = &self.recall.names;
+        let same: FxHashSet<u64> = asked
+            .modules
+            .iter()
+            .filter(|(module, before)| {
+                let at = names.module_of.get(module);
+                at.is_some_and(|at| self.modules[*at as usize] == *before)
+            })
+            .map(|(module, _)| *module)
+            .collect();
+        asked.questions.iter().all(|(question, before)| {
+            let module = names.modules[question.module(program) as usize];
+            same.contains(&module) || self.answer(program, question) == *before
+        })
+    }
+
+    /// Returns the digest of the answer to a question.
+    fn answer(&self, program: &Program<'_>, question: &Question) -> Digest {
+        let mut out = Out::new(&self.recall.names);
+        match question {
+            Question::Whole(unit) => {
+                put_digest(&mut out, self.recall.contents[*unit as usize]);
+                put_digest(&mut out, program.digest(*unit));
+            }
+            Question::Function(id) => {
+                put_head(&mut out, program.function(*id));
+                program.state(id.0).summary(id.1).put(&mut out);
+            }
+            Question::Name(module, name) => program.in_module(*module, name).put(&mut out),
+            Question::Member(module, class, name) => {
+                program.of_class(*module, class, name).put(&mut out);
+            }
+        }
+        digest_of(&out.bytes)
     }
 
     fn named(&self, id: FunctionId) -> (u64, Option<&Name>) {
@@ -255,8 +345,29 @@ impl Known<'_> {
     }
 
     /// Returns what a look at `unit` asked and gave, to be written down.
-    pub(super) fn write(&self, unit: u32, state: &State, told: &Told, seen: &Seen) -> Written {
+    pub(super) fn write(
+        &self,
+        program: &Program<'_>,
+        unit: u32,
+        (state, told): (&State, &Told),
+        seen: &Seen,
+    ) -> Written {
         let names = &self.recall.names;
+        let questions = seen.questions.iter();
+        let mut questions: Vec<(Question, Digest)> = questions
+            .map(|one| (one.clone(), self.answer(program, one)))
+            .collect();
+        questions.sort_unstable();
+        let mut bytes_of_questions = Out::new(names);
+        bytes_of_questions.number(questions.len() as u64);
+        for (question, answer) in &questions {
+            let out = &mut bytes_of_questions;
+            out.hash(names.modules[question.module(program) as usize]);
+            let raw = out.of(question);
+            out.number(raw.len() as u64);
+            out.bytes.extend(raw);
+            put_digest(out, *answer);
+        }
         let mut asked: Vec<(u64, Digest)> = seen
             .modules
             .iter()
@@ -284,12 +395,69 @@ impl Known<'_> {
         let mut out = Out::new(names);
         told.put(&mut out);
         Written {
-            asked,
+            asked: Arc::new(Asked {
+                modules: asked,
+                questions,
+            }),
             guesses,
+            questions: bytes_of_questions.bytes,
             state: digest,
             state_bytes: bytes.bytes,
             told: out.bytes,
         }
+    }
+}
+
+/// Writes what others see of a function without looking into it.
+fn put_head(out: &mut Out<'_>, function: &Function) {
+    function.name.put(out);
+    function.class.put(out);
+    function.is_inner.put(out);
+    function.parameters.put(out);
+}
+
+impl Question {
+    fn module(&self, program: &Program<'_>) -> u32 {
+        match self {
+            Self::Whole(unit) | Self::Function((unit, _)) => program.module_of[*unit as usize],
+            Self::Name(module, _) | Self::Member(module, ..) => *module,
+        }
+    }
+}
+
+impl Coded for Question {
+    fn put(&self, out: &mut Out<'_>) {
+        match self {
+            Self::Whole(unit) => {
+                out.byte(0);
+                out.unit(*unit);
+            }
+            Self::Function(id) => {
+                out.byte(1);
+                id.put(out);
+            }
+            Self::Name(module, name) => {
+                out.byte(2);
+                out.module(*module);
+                name.put(out);
+            }
+            Self::Member(module, class, name) => {
+                out.byte(3);
+                out.module(*module);
+                class.put(out);
+                name.put(out);
+            }
+        }
+    }
+
+    fn take(from: &mut In<'_>) -> Option<Self> {
+        Some(match from.byte()? {
+            0 => Self::Whole(from.unit()?),
+            1 => Self::Function(Coded::take(from)?),
+            2 => Self::Name(from.module()?, Coded::take(from)?),
+            3 => Self::Member(from.module()?, Coded::take(from)?, Coded::take(from)?),
+            _ => return None,
+        })
     }
 }
 
@@ -306,18 +474,15 @@ fn keys(unit: &Unit) -> FxHashMap<u32, Name> {
     keys
 }
 
-/// Returns the digest of each content and the hash of each path.
-fn identities(sources: &[Source]) -> (Vec<Digest>, Vec<u64>) {
-    sources
-        .par_iter()
-        .map(|source| (digest_of(&source.text), hash_of(&source.path)))
-        .unzip()
-}
-
-/// Applies `rules` to `sources`; what `memory` holds is not done again, and what is new is
-/// written there. Nothing if it holds what cannot be.
-pub(super) fn scan(sources: &[Source], rules: &Rules, memory: &mut Memory) -> Option<Scan> {
-    let (digests, hashes) = identities(sources);
+/// Applies `rules` to `sources`, whose contents have `digests`; what `memory` holds is not
+/// done again, and what is new is written there. Nothing if it holds what cannot be.
+pub(super) fn scan(
+    sources: &[Source],
+    rules: &Rules,
+    (memory, digests): (&mut Memory, &[Digest]),
+) -> Option<Scan> {
+    let hashes = sources.par_iter().map(|source| hash_of(&source.path));
+    let hashes: Vec<u64> = hashes.collect();
     let kept_of = |at: usize| {
         let kept = memory.files.get(&hashes[at])?;
         let is_same = kept.content == digests[at] && kept.language == sources[at].language;
@@ -356,7 +521,8 @@ pub(super) fn scan(sources: &[Source], rules: &Rules, memory: &mut Memory) -> Op
         }
     }
     let learned = {
-        let recall = Recall::of(memory, &units, kept)?;
+        let contents = places.iter().map(|at| digests[*at]).collect();
+        let recall = Recall::of(memory, &units, (kept, contents))?;
         let (program, result) = program::run(&units, rules, Some(&recall));
         found.report(sources, &program, &result.told);
         if recall.is_broken() {
@@ -477,7 +643,8 @@ impl Learned {
                         None => memory.append(&[&written.state_bytes])?[0],
                     };
                     Arc::new(Trace {
-                        asked: memory.intern_all(&written.asked),
+                        asked: memory.intern_all(&written.asked.modules),
+                        questions: memory.append(&[&written.questions])?[0],
                         guesses: written.guesses,
                         state: written.state,
                         state_blob,

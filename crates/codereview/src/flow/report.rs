@@ -19,6 +19,7 @@ use super::{
 use crate::{
     copies::Place,
     finding::{Certainty, Draft, Step},
+    memory::Digest,
     rules::{Rule, Rules},
     source::{Skip, Source},
     syntax,
@@ -32,12 +33,17 @@ pub(crate) struct Scan {
     pub(crate) skipped: Vec<(Skip, String)>,
 }
 
-/// Applies `rules` to `sources`, with what `memory` knows of them.
-pub(crate) fn scan(sources: &[Source], rules: &Rules, memory: Option<&mut Memory>) -> Scan {
-    let Some(memory) = memory else {
+/// Applies `rules` to `sources`, with what a memory knows of them and the digests of their
+/// contents.
+pub(crate) fn scan(
+    sources: &[Source],
+    rules: &Rules,
+    memory: Option<(&mut Memory, &[Digest])>,
+) -> Scan {
+    let Some((memory, digests)) = memory else {
         return from_scratch(sources, rules);
     };
-    match recall::scan(sources, rules, memory) {
+    match recall::scan(sources, rules, (memory, digests)) {
         Some(scan) => scan,
         None => {
             memory.forget("a part of it is not what its digest says");

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::{Scan, memory::Memory, scan};
 use crate::{
+    memory::{Digest, Folder, digest_of},
     rules::Rules,
     source::{Language, Skip, Source},
 };
@@ -116,11 +117,20 @@ fn told(scan: &Scan) -> Vec<String> {
     all
 }
 
+/// Scans `sources` with what is kept in `folder`; also tells why that was dropped, if so.
+fn scanned(folder: &Path, sources: &[Source]) -> (Vec<String>, Option<String>) {
+    let folder = Folder::open(folder, Path::new(".")).expect("nobody else uses it");
+    let mut memory = Memory::open(&folder, 7);
+    let digests = sources.iter().map(|source| digest_of(&source.text));
+    let digests: Vec<Digest> = digests.collect();
+    let found = scan(sources, &RULES, Some((&mut memory, &digests)));
+    (told(&found), memory.dropped().map(str::to_owned))
+}
+
 fn remembered(folder: &Path, sources: &[Source]) -> Vec<String> {
-    let mut memory = Memory::open(folder, Path::new("."), 7).expect("nobody else uses it");
-    let found = scan(sources, &RULES, Some(&mut memory));
-    assert_eq!(memory.dropped(), None);
-    told(&found)
+    let (told, dropped) = scanned(folder, sources);
+    assert_eq!(dropped, None);
+    told
 }
 
 proptest! {
@@ -156,6 +166,17 @@ proptest! {
             prop_assert_eq!(&remembered(folder.path(), &sources), &fresh);
         }
     }
+}
+
+#[test]
+fn file_that_joins_a_package_is_seen_by_those_that_were_there() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (caller, called) = (file((8, 1, 0, 0)), file((2, 0, 0, 0)));
+    assert!(remembered(folder.path(), std::slice::from_ref(&caller)).is_empty());
+    let both = [called, caller];
+    let fresh = told(&scan(&both, &RULES, None));
+    assert_eq!(fresh.len(), 1);
+    assert_eq!(remembered(folder.path(), &both), fresh);
 }
 
 #[test]
@@ -201,11 +222,9 @@ fn damaged_memory_is_dropped_and_told() {
                 _ => bytes.iter_mut().for_each(|byte| *byte ^= 1),
             }
             fs::write(&path, &bytes).expect("a file");
-            let mut memory = Memory::open(folder.path(), Path::new("."), 7).expect("no lock");
-            let found = scan(&sources, &RULES, Some(&mut memory));
-            assert_eq!(told(&found), fresh, "{part} {place}");
-            assert!(memory.dropped().is_some(), "{part} {place}");
-            drop(memory);
+            let (told, dropped) = scanned(folder.path(), &sources);
+            assert_eq!(told, fresh, "{part} {place}");
+            assert!(dropped.is_some(), "{part} {place}");
             // What was dropped is learned again.
             let again = [&sources[..], &[file((6, 1, 0, 0))]].concat();
             remembered(folder.path(), &again);
@@ -217,8 +236,8 @@ fn damaged_memory_is_dropped_and_told() {
 #[test]
 fn only_one_review_uses_a_memory() {
     let folder = tempfile::tempdir().expect("a folder");
-    let _first = Memory::open(folder.path(), Path::new("."), 7).expect("nobody else uses it");
-    let second = Memory::open(folder.path(), Path::new("."), 7);
+    let _first = Folder::open(folder.path(), Path::new(".")).expect("nobody else uses it");
+    let second = Folder::open(folder.path(), Path::new("."));
     assert!(second.is_err_and(|why| why.contains("another review")));
 }
 

@@ -3,8 +3,8 @@
 //! # Invariants
 //!
 //! * Everything that evaluation learns beyond its own file comes through a [`View`], and is
-//!   written down: what a file gives is a function of itself, the rules, and what is
-//!   recorded here. Answers that are missing are recorded as well.
+//!   written down: what a file gives is a function of itself, the rules, and the answers to
+//!   the questions that are recorded here. Answers that are missing are recorded as well.
 
 use std::{cell::RefCell, sync::Arc};
 
@@ -14,9 +14,22 @@ use super::{
     evaluate::Summary,
     ir::{Function, Name},
     program::Program,
-    value::{FunctionId, Standing, Value},
+    value::{FunctionId, Value},
 };
 use crate::{rules::Rules, source::Language};
+
+/// Something that a file may ask of the others.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Question {
+    /// Everything about a file: of its own this is asked each time.
+    Whole(u32),
+    /// How a function is called, and what it does with its arguments.
+    Function(FunctionId),
+    /// What a name is in a module.
+    Name(u32, Name),
+    /// What a member of a class in a module is.
+    Member(u32, Name, Name),
+}
 
 /// What was asked while one file was looked at.
 #[derive(Debug, Clone, Default)]
@@ -25,11 +38,14 @@ pub(super) struct Seen {
     pub(super) modules: FxHashSet<u32>,
     /// Functions that were looked for by name alone, and what was found.
     pub(super) guesses: FxHashMap<Name, Option<FunctionId>>,
+    /// What exactly was asked.
+    pub(super) questions: FxHashSet<Question>,
 }
 
 /// The program as one file sees it.
 pub(super) struct View<'p> {
     program: &'p Program<'p>,
+    unit: u32,
     pub(super) rules: &'p Rules,
     seen: RefCell<Seen>,
 }
@@ -38,8 +54,10 @@ impl<'p> View<'p> {
     pub(super) fn of(program: &'p Program<'p>, unit: u32) -> Self {
         let mut seen = Seen::default();
         seen.modules.insert(program.module_of[unit as usize]);
+        seen.questions.insert(Question::Whole(unit));
         Self {
             program,
+            unit,
             rules: program.rules,
             seen: RefCell::new(seen),
         }
@@ -49,17 +67,39 @@ impl<'p> View<'p> {
         self.seen.into_inner()
     }
 
-    fn ask(&self, module: u32) {
-        self.seen.borrow_mut().modules.insert(module);
+    /// Writes down that something was asked of `module`.
+    fn ask(&self, module: u32, question: impl FnOnce() -> Question) {
+        let units = &self.program.modules[module as usize];
+        // Another file may join a package tomorrow.
+        let is_alone = units[..] == [self.unit] && self.language(self.unit) != Language::Go;
+        let mut seen = self.seen.borrow_mut();
+        // What the file asks of itself alone is known with it.
+        if !is_alone {
+            seen.modules.insert(module);
+            if self.program.recall.is_some() {
+                seen.questions.insert(question());
+            }
+        }
+    }
+
+    fn ask_function(&self, id: FunctionId) {
+        if id.0 != self.unit {
+            let module = self.program.module_of[id.0 as usize];
+            self.ask(module, || match self.program.is_named(id) {
+                true => Question::Function(id),
+                // Its place alone would not tell it from another one.
+                false => Question::Whole(id.0),
+            });
+        }
     }
 
     pub(super) fn function(&self, id: FunctionId) -> &'p Function {
-        self.ask(self.program.module_of[id.0 as usize]);
+        self.ask_function(id);
         self.program.function(id)
     }
 
     pub(super) fn summary(&self, id: FunctionId) -> Arc<Summary> {
-        self.ask(self.program.module_of[id.0 as usize]);
+        self.ask_function(id);
         self.program.state(id.0).summary(id.1)
     }
 
@@ -74,10 +114,13 @@ impl<'p> View<'p> {
         if matches!(&**name, "self" | "this") {
             return Value::at(Arc::from("self"));
         }
+        let module = self.program.module_of[unit as usize];
+        if unit != self.unit {
+            self.ask(module, || Question::Whole(unit));
+        }
         if let Some(value) = self.program.state(unit).globals.get(name) {
             return value.clone();
         }
-        let module = self.program.module_of[unit as usize];
         if let Some(value) = self.in_module(module, name) {
             return value;
         }
@@ -100,21 +143,8 @@ impl<'p> View<'p> {
 
     /// Returns the function or class `name` of a module.
     fn in_module(&self, module: u32, name: &Name) -> Option<Value> {
-        self.ask(module);
-        for unit in &self.program.modules[module as usize] {
-            if let Some(at) = self.program.units[*unit as usize].names.get(name) {
-                return Some(Value {
-                    function: Some((*unit, *at as u32)),
-                    standing: Standing::Clean,
-                    ..Value::default()
-                });
-            }
-            if let Some(value) = self.program.state(*unit).globals.get(name) {
-                return Some(value.clone());
-            }
-        }
-        let is_class = self.program.classes[module as usize].contains(name);
-        is_class.then(|| Value::at(Arc::from(format!("@{module}.{name}"))))
+        self.ask(module, || Question::Name(module, Name::clone(name)));
+        self.program.in_module(module, name)
     }
 
     /// Returns the member `name` of what `path` names, if that is in the tree.
@@ -144,23 +174,11 @@ impl<'p> View<'p> {
     }
 
     fn of_class(&self, module: u32, class: &str, name: &Name) -> Option<Value> {
-        self.ask(module);
-        let key: Name = Arc::from(format!("{class}.{name}"));
         let class: Name = Arc::from(class);
-        for unit in &self.program.modules[module as usize] {
-            if let Some(at) = self.program.units[*unit as usize].names.get(&key) {
-                return Some(Value {
-                    function: Some((*unit, *at as u32)),
-                    standing: Standing::Clean,
-                    ..Value::default()
-                });
-            }
-            let field = (Arc::clone(&class), Arc::clone(name));
-            if let Some(value) = self.program.state(*unit).fields.get(&field) {
-                return Some(value.clone());
-            }
-        }
-        None
+        self.ask(module, || {
+            Question::Member(module, Name::clone(&class), Name::clone(name))
+        });
+        self.program.of_class(module, &class, name)
     }
 
     /// Returns the only function of this name, if there is one and its name says enough.

@@ -1,11 +1,11 @@
-//! Classes of copies as findings.
+//! Copies as findings: classes of them, and functions that are nearly the same.
 
 use airside_base::Severity;
 
 use crate::{
     change::Change,
-    copies::{Class, Copies, Likeness, Place},
-    finding::{Certainty, Draft},
+    copies::{Class, Copies, Likeness, Place, near::Near},
+    finding::{Certainty, Draft, NEAR_DUPLICATION},
     source::is_test,
 };
 
@@ -62,4 +62,24 @@ fn draft(class: &Class, at: usize, older: usize) -> Draft {
         text: class.content.clone().into_bytes(),
         place,
     }
+}
+
+/// Returns a finding for each function that is nearly the same as another one. Their class
+/// is one of its own: no gate stops at them.
+pub(super) fn near(near: Vec<Near>) -> impl Iterator<Item = Draft> {
+    near.into_iter().map(|one| Draft {
+        rule: "copy-near".to_owned(),
+        class: NEAR_DUPLICATION.to_owned(),
+        cwe: None,
+        severity: Severity::Low,
+        certainty: Certainty::Advice,
+        message: format!(
+            "`{}` is a near copy of function `{}` at {}:{}, {} of {} statements alike",
+            one.name, one.other, one.at.path, one.at.from, one.statements, one.of
+        ),
+        trace: Vec::new(),
+        text: format!("{} {} {}", one.name, one.at.path, one.other).into_bytes(),
+        place: one.place,
+        related: vec![one.at],
+    })
 }

@@ -10,7 +10,8 @@ use super::{
 };
 use crate::{
     finding::Certainty,
-    flow::{self, memory::digest_of, value::ALL},
+    flow::{self, value::ALL},
+    memory::digest_of,
     source::{Language, Source},
     syntax,
 };

@@ -1,0 +1,153 @@
+use std::{collections::BTreeMap, fs, path::Path, process::Command, sync::LazyLock};
+
+use proptest::prelude::*;
+
+use super::*;
+
+static RULES: LazyLock<Rules> = LazyLock::new(Rules::builtin);
+
+/// Runs git in `folder`.
+fn git(folder: &Path, arguments: &[&str]) {
+    let identity = ["-c", "user.name=t", "-c", "user.email=t@example.com"];
+    let done = Command::new("git")
+        .args(identity)
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .expect("git runs");
+    assert!(done.status.success(), "{done:?}");
+}
+
+/// Texts of files: with values that go from one to the other, copies, functions that are
+/// nearly the same, exports that others use. `{a}` is another file, `{n}` a number.
+const TEXTS: [&str; 6] = [
+    "from m{a} import run\nfrom mcp import tool\n\n@tool()\ndef start(command: str):\n    return run(command)\n",
+    "import os\n\ndef run(command):\n    os.system('x ' + command)\n",
+    "from m{a} import run as inner\n\ndef run(command):\n    inner(command)\n    return command\n",
+    "from m{a} import total{a}\nLIMIT = {n}\n\ndef use{n}(rooms):\n    return total{a}(rooms, [], [], LIMIT)\n",
+    "def total{a}(rooms, nights, taxes, board):\n    amount = 0\n    for room in rooms:\n        for night in nights:\n            amount = amount + room.rate(night) * room.guests\n        if board and room.board != board:\n            amount = amount + room.extra(board) * len(nights)\n    for tax in taxes:\n        if tax.kind == 'percent':\n            amount = amount * (100 + tax.value) // 100\n        else:\n            amount = amount + tax.value * len(nights)\n    return amount\n",
+    "def total{n}(rooms, nights, taxes, board):\n    amount = 0\n    for room in rooms:\n        log({n})\n        for night in nights:\n            amount = amount + room.rate(night) * room.guests\n        if board and room.board != board:\n            amount = amount + room.extra(board) * len(nights)\n    for tax in taxes:\n        log(tax, {n})\n        if tax.kind == 'percent':\n            amount = amount * (100 + tax.value) // 100\n        else:\n            amount = amount + tax.value * len(nights)\n    return amount\n",
+];
+
+/// A file: its number, which text, which other it names, a number, lines before.
+type Piece = (usize, usize, usize, usize, usize);
+
+fn piece() -> impl Strategy<Value = Piece> {
+    // A text more than there are: the file is gone.
+    (
+        0..8_usize,
+        0..=TEXTS.len(),
+        0..8_usize,
+        0..4_usize,
+        0..3_usize,
+    )
+}
+
+fn put(folder: &Path, files: &mut BTreeMap<usize, String>, piece: Piece) {
+    let (number, text, other, n, lines) = piece;
+    let path = folder.join(format!("m{number}.py"));
+    match TEXTS.get(text) {
+        None => {
+            if files.remove(&number).is_some() {
+                fs::remove_file(path).expect("a file");
+            }
+        }
+        Some(text) => {
+            let text = text.replace("{a}", &other.to_string());
+            let text = "# more\n".repeat(lines) + &text.replace("{n}", &n.to_string());
+            fs::write(path, &text).expect("a file");
+            files.insert(number, text);
+        }
+    }
+}
+
+fn review(request: &Request) -> (Report, Vec<String>) {
+    let notes = std::cell::RefCell::new(Vec::new());
+    let report = run(request, &RULES, &|stage| {
+        if let Stage::Note(text) = stage {
+            notes.borrow_mut().push(text);
+        }
+    });
+    (report.expect("a review"), notes.into_inner())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(5))]
+
+    #[test]
+    fn review_with_a_memory_is_the_same_to_the_last_word(
+        first in proptest::collection::vec(piece(), 4..14),
+        changes in proptest::collection::vec(proptest::collection::vec(piece(), 0..4), 1..5),
+    ) {
+        let (tree, memory) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+        let (root, mut files) = (tree.path(), BTreeMap::new());
+        git(root, &["init", "-q"]);
+        for piece in first {
+            put(root, &mut files, piece);
+        }
+        git(root, &["add", "."]);
+        git(root, &["commit", "-q", "--allow-empty", "-m", "one"]);
+        for change in changes {
+            for piece in change {
+                put(root, &mut files, piece);
+            }
+            for base in [None, Some("HEAD".to_owned())] {
+                let cold = Request { base, ..Request::new(root) };
+                let warm = Request { memory: Some(memory.path().to_owned()), ..cold.clone() };
+                let (cold, _) = review(&cold);
+                let (warm, notes) = review(&warm);
+                prop_assert_eq!(&warm, &cold);
+                let none: [String; 0] = [];
+                prop_assert_eq!(notes, none);
+            }
+        }
+    }
+}
+
+#[test]
+fn texts_of_the_property_have_findings_of_every_sort() {
+    let tree = tempfile::tempdir().expect("a folder");
+    let (root, mut files) = (tree.path(), BTreeMap::new());
+    for piece in [
+        (0, 0, 1, 0, 0),
+        (1, 2, 2, 0, 0),
+        (2, 1, 0, 0, 0),
+        (3, 4, 3, 0, 0),
+        (4, 5, 0, 4, 0),
+        (5, 4, 3, 0, 1),
+    ] {
+        put(root, &mut files, piece);
+    }
+    let (report, _) = review(&Request::new(root));
+    let rules: BTreeSet<&str> = report.findings.iter().map(|one| &*one.what.rule).collect();
+    for rule in ["python-shell-command", "copy-exact", "copy-near"] {
+        assert!(rules.contains(rule), "{rules:?}");
+    }
+}
+
+#[test]
+fn files_that_are_taken_do_not_depend_on_threads() {
+    let tree = tempfile::tempdir().expect("a folder");
+    for n in 0..40 {
+        let folder = tree.path().join(format!("d{}", n % 7));
+        fs::create_dir_all(&folder).expect("a folder");
+        fs::write(folder.join(format!("f{n:02}.py")), "x = 1\n").expect("a file");
+        std::os::unix::fs::symlink(".", folder.join(format!("l{n:02}.py"))).expect("a link");
+    }
+    let limits = Limits {
+        files: 10,
+        ..Limits::default()
+    };
+    let first = source::read(tree.path(), limits);
+    let paths =
+        |tree: &Tree| -> Vec<String> { tree.sources.iter().map(|one| one.path.clone()).collect() };
+    assert_eq!(paths(&first).len(), 10);
+    assert_eq!(paths(&first)[0], "d0/f00.py");
+    assert_eq!(first.skipped.count[&source::Skip::TooMany], 30);
+    assert_eq!(first.skipped.count[&source::Skip::Link], 40);
+    for _ in 0..20 {
+        let again = source::read(tree.path(), limits);
+        assert_eq!(paths(&again), paths(&first));
+        assert_eq!(again.skipped, first.skipped);
+    }
+}
