@@ -104,7 +104,7 @@ fn start(role: &str) -> Bench {
         [
             "--exact",
             "--nocapture",
-            "transport::stdio::tests::scripted_server",
+            "stdio::tests::scripted_server",
         ]
         .map(ToOwned::to_owned)
         .to_vec(),
