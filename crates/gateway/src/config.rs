@@ -176,9 +176,10 @@ pub struct Upstream {
     /// Longest wait for a connection, TLS included, in milliseconds.
     #[serde(default = "Upstream::default_connect_timeout_ms")]
     pub connect_timeout_ms: u64,
-    /// Longest wait for the head of an answer, in milliseconds.
-    #[serde(default = "Upstream::default_first_byte_timeout_ms")]
-    pub first_byte_timeout_ms: u64,
+    /// Longest wait for the head of an answer, in milliseconds. Without it 30000, or
+    /// `deadline-ms` where that is less.
+    #[serde(default)]
+    pub first_byte_timeout_ms: Option<u64>,
     /// Longest time from sending a call to the last byte of an answer that is not
     /// an event stream, in milliseconds.
     #[serde(default = "Upstream::default_deadline_ms")]
@@ -221,8 +222,10 @@ impl Upstream {
         3_000
     }
 
-    const fn default_first_byte_timeout_ms() -> u64 {
-        30_000
+    /// Returns the longest wait for the head of an answer, in milliseconds.
+    pub(crate) fn first_byte_ms(&self) -> u64 {
+        let default = self.deadline_ms.min(30_000);
+        self.first_byte_timeout_ms.unwrap_or(default)
     }
 
     const fn default_deadline_ms() -> u64 {
@@ -295,7 +298,7 @@ impl Upstream {
             auth: None,
             contracts: Rules::default(),
             connect_timeout_ms: Self::default_connect_timeout_ms(),
-            first_byte_timeout_ms: Self::default_first_byte_timeout_ms(),
+            first_byte_timeout_ms: None,
             deadline_ms: Self::default_deadline_ms(),
             idle_timeout_ms: Self::default_idle_timeout_ms(),
             max_connections: Self::default_max_connections(),
@@ -367,7 +370,7 @@ impl Upstream {
     fn check_limits(&self) -> Result<(), Error> {
         let limits = [
             ("connect-timeout-ms", self.connect_timeout_ms),
-            ("first-byte-timeout-ms", self.first_byte_timeout_ms),
+            ("first-byte-timeout-ms", self.first_byte_ms()),
             ("deadline-ms", self.deadline_ms),
             ("idle-timeout-ms", self.idle_timeout_ms),
             ("max-connections", self.max_connections as u64),

@@ -6,7 +6,7 @@
 //!   `data.code`, the request's id as it was written if there was one, and the HTTP
 //!   status that the specification gives.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use airside_base::{Fault, Kind};
 use airside_mcp::{Body, Failure, codes};
@@ -130,4 +130,19 @@ pub(crate) fn answer(id: Option<&str>, failure: Failure) -> Response<Body> {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
+}
+
+/// An error with everything that led to it.
+pub(crate) struct Chain<'a>(pub(crate) &'a dyn std::error::Error);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut source = self.0.source();
+        while let Some(error) = source {
+            write!(f, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
+    }
 }

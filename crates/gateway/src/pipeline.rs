@@ -13,7 +13,7 @@ mod admission;
 mod inquiry;
 mod screening;
 
-use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use airside_base::Clock;
 use airside_firewall::{Checked, Firewall};
@@ -45,7 +45,7 @@ use crate::{
     config::WhenFull,
     contracts,
     event::Outcome,
-    faults::{self, Rejection},
+    faults::{self, Chain, Rejection},
     federation::{self, Audience, Route, Visit, batch},
     head::Verb,
     parting,
@@ -514,21 +514,6 @@ impl Visitor {
         };
         let server = route.server.as_ref();
         Record::begin(&self.recorder, origin, call, server, route.name.as_deref())
-    }
-}
-
-/// An error with everything that led to it.
-struct Chain<'a>(&'a dyn std::error::Error);
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut source = self.0.source();
-        while let Some(error) = source {
-            write!(f, ": {error}")?;
-            source = error.source();
-        }
-        Ok(())
     }
 }
 

@@ -11,7 +11,7 @@
 mod answer;
 mod breaker;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use airside_base::{Clock, Fault, Kind, ServerId};
 use airside_firewall::config::Spotlight;
@@ -102,7 +102,7 @@ impl Upstream {
             config: config.clone(),
             transport: Arc::new(transport),
             limits: Limits {
-                first_byte: ms(config.first_byte_timeout_ms),
+                first_byte: ms(config.first_byte_ms()),
                 deadline: ms(config.deadline_ms),
                 idle: ms(config.idle_timeout_ms),
                 queue: ms(config.queue_timeout_ms),
@@ -278,6 +278,11 @@ impl Upstream {
         } else {
             Patience::Whole(started + self.limits.deadline)
         };
+        if head.status == StatusCode::OK && !carries_messages(&head.headers) {
+            return Err(Error::Foreign {
+                media: media(&head.headers),
+            });
+        }
         let announced = body.size_hint().lower();
         if matches!(patience, Patience::Whole(_)) && announced > self.limits.response_bytes {
             return Err(Error::TooLarge {
@@ -292,13 +297,18 @@ impl Upstream {
             patience,
             max_bytes: self.limits.response_bytes,
             received: 0,
+            ended: false,
             alarm: None,
+            ahead: VecDeque::new(),
         };
         if answer.body.is_end_stream() {
             answer.slot = None;
             if let Some(attempt) = answer.attempt.take() {
                 attempt.succeeded();
             }
+        }
+        if matches!(answer.patience, Patience::Whole(_)) {
+            answer.read_ahead().map_err(Error::Body)?;
         }
         Ok(Response::from_parts(head, answer.boxed_unsync()))
     }
@@ -327,6 +337,22 @@ fn unusable(status: StatusCode) -> bool {
         || status.is_redirection()
         || status == StatusCode::UNAUTHORIZED
         || status == StatusCode::PROXY_AUTHENTICATION_REQUIRED
+}
+
+/// Returns whether an answer says that it is JSON or a stream of events, or does not
+/// say what it is. A page of a proxy in between is neither.
+fn carries_messages(headers: &HeaderMap) -> bool {
+    let media = media(headers);
+    media.is_empty() || media.ends_with("json") || airside_mcp::body::is_event_stream(headers)
+}
+
+/// Returns the media type of an answer, without parameters and short.
+fn media(headers: &HeaderMap) -> String {
+    let value = headers.get(header::CONTENT_TYPE);
+    let value = value.and_then(|value| value.as_bytes().split(|byte| *byte == b';').next());
+    let value = value.unwrap_or_default().trim_ascii();
+    let value = value.get(..64).unwrap_or(value);
+    value.escape_ascii().to_string().to_ascii_lowercase()
 }
 
 /// Fields of an answer that concern the client. Everything else stays: cookies and
@@ -377,6 +403,15 @@ pub enum Error {
         /// The status.
         status: StatusCode,
     },
+    /// The server answered with something that is no message.
+    #[error("the upstream server answered with `{media}` instead of JSON or an event stream")]
+    Foreign {
+        /// What it says that it is.
+        media: String,
+    },
+    /// The body failed before any of it was passed on.
+    #[error(transparent)]
+    Body(BodyError),
     /// The server could not be reached or broke off.
     #[error(transparent)]
     Transport(#[from] transport::Error),
@@ -403,15 +438,15 @@ impl Error {
                 "the server has as many calls open as it may have",
             )
             .with_retry_after(Duration::from_secs(1)),
-            Self::FirstByte => {
+            Self::FirstByte | Self::Body(BodyError::Deadline | BodyError::Idle) => {
                 Fault::new(Kind::Timeout, "GW-021", "the server did not answer in time")
             }
-            Self::TooLarge { .. } => Fault::new(
+            Self::TooLarge { .. } | Self::Body(BodyError::TooLarge { .. }) => Fault::new(
                 Kind::Unavailable,
                 "GW-025",
                 "the answer of the server is larger than accepted",
             ),
-            Self::Unusable { .. } => Fault::new(
+            Self::Unusable { .. } | Self::Foreign { .. } => Fault::new(
                 Kind::Unavailable,
                 "GW-026",
                 "the server answered with something that cannot be passed on",
@@ -422,7 +457,8 @@ impl Error {
             Self::Transport(transport::Error::Connect { .. }) => {
                 Fault::new(Kind::Unavailable, "GW-020", "the server cannot be reached")
             }
-            Self::Transport(transport::Error::Broken { .. }) => Fault::new(
+            Self::Transport(transport::Error::Broken { .. })
+            | Self::Body(BodyError::Broken { .. }) => Fault::new(
                 Kind::Unavailable,
                 "GW-024",
                 "the server broke off before it answered",
@@ -435,8 +471,15 @@ impl Error {
     pub(crate) fn outcome(&self) -> Option<Outcome> {
         match self {
             Self::Open { .. } | Self::Busy | Self::Credentials(_) => None,
-            Self::FirstByte => Some(Outcome::Timeout),
-            Self::TooLarge { .. } | Self::Unusable { .. } => Some(Outcome::Broken),
+            Self::FirstByte | Self::Body(BodyError::Deadline | BodyError::Idle) => {
+                Some(Outcome::Timeout)
+            }
+            Self::TooLarge { .. }
+            | Self::Unusable { .. }
+            | Self::Foreign { .. }
+            | Self::Body(BodyError::TooLarge { .. } | BodyError::Broken { .. }) => {
+                Some(Outcome::Broken)
+            }
             Self::Transport(error) if error.is_unsent() => Some(Outcome::Unsent),
             Self::Transport(_) => Some(Outcome::Broken),
         }
@@ -453,12 +496,16 @@ impl Error {
                 Kind::Forbidden => (StatusCode::FORBIDDEN, codes::POLICY_REFUSED),
                 _ => (StatusCode::SERVICE_UNAVAILABLE, codes::UPSTREAM_UNAVAILABLE),
             },
-            Self::FirstByte | Self::Transport(transport::Error::ConnectTimeout { .. }) => {
+            Self::FirstByte
+            | Self::Body(BodyError::Deadline | BodyError::Idle)
+            | Self::Transport(transport::Error::ConnectTimeout { .. }) => {
                 (StatusCode::GATEWAY_TIMEOUT, codes::UPSTREAM_TIMEOUT)
             }
-            Self::TooLarge { .. } | Self::Unusable { .. } | Self::Transport(_) => {
-                (StatusCode::BAD_GATEWAY, codes::UPSTREAM_FAILED)
-            }
+            Self::TooLarge { .. }
+            | Self::Unusable { .. }
+            | Self::Foreign { .. }
+            | Self::Body(BodyError::TooLarge { .. } | BodyError::Broken { .. })
+            | Self::Transport(_) => (StatusCode::BAD_GATEWAY, codes::UPSTREAM_FAILED),
         };
         Failure::new(status, code, self.fault())
     }

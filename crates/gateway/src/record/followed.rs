@@ -23,7 +23,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 
 use super::{End, Record};
-use crate::{event::Outcome, upstream::BodyError};
+use crate::{event::Outcome, faults::Chain, upstream::BodyError};
 
 /// Largest answer, and largest event of a stream, that is read for its outcome.
 const MAX_READ: usize = 1 << 20;
@@ -85,8 +85,9 @@ impl Reading {
         match (read, self) {
             (Some(read), _) => read,
             (None, _) if status.as_u16() >= 400 => (Outcome::HttpError, None),
-            (None, Self::Events(..)) => (Outcome::Unanswered, None),
-            (None, _) => (Outcome::Ok, None),
+            // Too much of it to know.
+            (None, Self::Given) => (Outcome::Ok, None),
+            (None, Self::Whole(_) | Self::Events(..)) => (Outcome::Unanswered, None),
         }
     }
 }
@@ -160,25 +161,37 @@ impl Record {
 }
 
 impl Followed {
+    fn warn(&self, code: &str, error: &str) {
+        let facts = self.record.facts.as_ref();
+        tracing::warn!(
+            call.id = self.record.id(),
+            server.id = facts
+                .and_then(|facts| facts.server.as_ref())
+                .map(tracing::field::display),
+            code,
+            error,
+            "an answer broke off"
+        );
+    }
+
     fn ended(&mut self, error: Option<&BoxError>) {
         let (outcome, error_code) = match error {
-            None => {
-                let (outcome, code) = self.reading.outcome(self.status);
-                (outcome, code.map(|code| code.to_string()))
-            }
-            Some(error) => {
-                tracing::warn!(call.id = self.record.id(), %error, "an answer broke off");
-                match error.downcast_ref::<BodyError>() {
-                    Some(BodyError::Deadline | BodyError::Idle) => {
-                        (Outcome::Timeout, Some("GW-021".to_owned()))
-                    }
-                    Some(BodyError::TooLarge { .. }) => {
-                        (Outcome::Broken, Some("GW-025".to_owned()))
-                    }
-                    Some(BodyError::Broken { .. }) | None => {
-                        (Outcome::Broken, Some("GW-024".to_owned()))
-                    }
+            None => match self.reading.outcome(self.status) {
+                (Outcome::Unanswered, _) => {
+                    let code = "GW-090";
+                    self.warn(code, "what the server said is no answer to the call");
+                    (Outcome::Unanswered, Some(code.to_owned()))
                 }
+                (outcome, code) => (outcome, code.map(|code| code.to_string())),
+            },
+            Some(error) => {
+                let (outcome, code) = match error.downcast_ref::<BodyError>() {
+                    Some(BodyError::Deadline | BodyError::Idle) => (Outcome::Timeout, "GW-021"),
+                    Some(BodyError::TooLarge { .. }) => (Outcome::Broken, "GW-025"),
+                    Some(BodyError::Broken { .. }) | None => (Outcome::Broken, "GW-024"),
+                };
+                self.warn(code, &Chain(&**error).to_string());
+                (outcome, Some(code.to_owned()))
             }
         };
         self.record.end(End {

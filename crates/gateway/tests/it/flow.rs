@@ -227,7 +227,19 @@ async fn endings_are_told_apart() {
         (Act::Answer(401, JSON, "{}".into()), "call.completed broken GW-026"),
         (Act::Answer(307, JSON, "".into()), "call.completed broken GW-026"),
         (Act::Break(JSON, "{".into(), at_once()), "call.completed broken GW-024"),
-        (Act::Answer(200, EVENTS, ": nothing\n\n".into()), "call.completed unanswered -"),
+        (Act::Answer(200, EVENTS, ": nothing\n\n".into()), "call.completed unanswered GW-090"),
+        (Act::Answer(200, JSON, "".into()), "call.completed unanswered GW-090"),
+        (Act::Answer(202, JSON, "".into()), "call.completed unanswered GW-090"),
+        (Act::Answer(200, JSON, "<<< not json".into()), "call.completed unanswered GW-090"),
+        (
+            Act::Answer(200, JSON, r#"{"jsonrpc":"2.0","id":7,"result":{},"result":{"isError":true}}"#.into()),
+            "call.completed unanswered GW-090",
+        ),
+        (
+            Act::Answer(200, JSON, format!(r#"{{"jsonrpc":"2.0","id":7,"result":{{"a":{}{}}}}}"#, "[".repeat(5_000), "]".repeat(5_000)).into()),
+            "call.completed unanswered GW-090",
+        ),
+        (Act::Answer(200, "text/html; charset=utf-8", "<html>log in</html>".into()), "call.completed broken GW-026"),
     ] {
         let house = House::open().await;
         house.upstream.next("search", act);

@@ -21,7 +21,7 @@ async fn house(change: impl FnOnce(&mut airside_gateway::config::Upstream) + 'st
 
 #[tokio::test]
 async fn silent_upstream_is_a_timeout() {
-    let house = house(|upstream| upstream.first_byte_timeout_ms = 100).await;
+    let house = house(|upstream| upstream.first_byte_timeout_ms = Some(100)).await;
     house.upstream.next("search", Act::Silent);
     assert_eq!(house.call("search").await.verdict(), "504 50400 GW-021");
     house.upstream.idle().await;
@@ -41,6 +41,7 @@ async fn deadline_covers_a_stalled_body() {
 #[tokio::test]
 async fn silence_within_a_stream_has_a_limit_and_the_stream_has_none() {
     let house = house(|upstream| {
+        upstream.first_byte_timeout_ms = Some(30_000);
         upstream.deadline_ms = 1;
         upstream.idle_timeout_ms = 200;
     })

@@ -101,13 +101,9 @@ fn start(role: &str) -> Bench {
     let program = std::env::current_exe().unwrap();
     let mut options = Options::new(
         program.to_str().unwrap(),
-        [
-            "--exact",
-            "--nocapture",
-            "stdio::tests::scripted_server",
-        ]
-        .map(ToOwned::to_owned)
-        .to_vec(),
+        ["--exact", "--nocapture", "stdio::tests::scripted_server"]
+            .map(ToOwned::to_owned)
+            .to_vec(),
     );
     options
         .env
