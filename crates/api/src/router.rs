@@ -30,6 +30,9 @@ use crate::{
 /// Most entries in one page.
 pub const MAX_PAGE: usize = 1_000;
 
+/// The media type of metrics.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
 /// The running node, as the control API sees it.
 pub trait Node: Send + Sync {
     /// Returns the present state.
@@ -63,6 +66,9 @@ pub trait Node: Send + Sync {
 
     /// Returns how far the keys are that are nearest to their limits, at most `most`.
     fn limits(&self, most: usize) -> limits::Limits;
+
+    /// Returns what is counted of the node, as OpenMetrics text.
+    fn metrics(&self) -> String;
 
     /// Gives a key of a limit all its units back.
     fn reset_limit(&self, reset: limits::Reset) -> BoxFuture<'_, Result<(), Fault>>;
@@ -208,6 +214,7 @@ fn table() -> Vec<Route> {
             operator,
             post(findings::decide),
         ),
+        route(Method::GET, "/metrics", viewer, get(metrics)),
         route(Method::GET, "/v1/limits", viewer, get(limits::list)),
         route(
             Method::POST,
@@ -328,6 +335,11 @@ pub fn router(state: State, access: &Access) -> Router {
 
 async fn status(Extract(state): Extract<State>) -> Response {
     json(&state.node.status())
+}
+
+async fn metrics(Extract(state): Extract<State>) -> Response {
+    let kind = [(header::CONTENT_TYPE, OPEN_METRICS)];
+    (kind, state.node.metrics()).into_response()
 }
 
 async fn reload(Extract(state): Extract<State>) -> Response {

@@ -58,6 +58,7 @@ use crate::{
     contracts::{self, Contracts, Standing},
     credentials::OnBehalf,
     fetch::HttpFetch,
+    metrics::Metrics,
     session::{Session, Table},
     upstream::Outbound,
 };
@@ -173,6 +174,8 @@ pub struct Shared {
     pub(crate) cache: Cache,
     pub(crate) sessions: Table,
     pub(crate) taint: Arc<Taint>,
+    /// What is counted of all calls.
+    pub(crate) metrics: Arc<Metrics>,
     /// Of what is found, unless the operator gives a key.
     fingerprints: FingerprintKey,
     pub(crate) contracts: Arc<Contracts>,
@@ -189,6 +192,7 @@ impl Shared {
             cache: Cache::new(CACHE_BYTES, Arc::clone(&clock)),
             sessions: Table::new(MAX_SESSIONS, SESSION_IDLE, Arc::clone(&clock)),
             taint: Arc::new(Taint::new(Arc::clone(&clock))),
+            metrics: Arc::default(),
             fingerprints: firewall::random_key(),
             contracts: Arc::new(Contracts::new(Arc::clone(&clock))),
             peers: Mutex::default(),

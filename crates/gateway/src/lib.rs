@@ -27,6 +27,7 @@ mod fetch;
 mod head;
 mod listen;
 mod listener;
+pub mod metrics;
 mod parting;
 mod pipeline;
 mod ranges;

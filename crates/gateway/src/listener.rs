@@ -89,10 +89,11 @@ pub async fn serve(
     clock: Arc<dyn Clock>,
 ) -> Result<(), ServeError> {
     listen.check()?;
+    let metrics = snapshot.load().metrics.clone();
     let node = Arc::new(Node {
         snapshot,
         approvals: approval::Desk::new(ledger.clone(), clock.clone()),
-        recorder: Recorder::new(ledger.clone(), clock.clone(), supervisor.clone()),
+        recorder: Recorder::new(ledger.clone(), clock.clone(), supervisor.clone(), metrics),
         clock,
     });
     let tls = listen.tls.as_ref().map(|tls| Tls::new(tls, &node));

@@ -86,6 +86,8 @@ where
     match admit(node, link, head, &mut body).await {
         Ok(response) => response,
         Err(refused) => {
+            let code = refused.failure.fault().code();
+            node.recorder.metrics().refused(code);
             if !waits {
                 body::discard(body).await;
             }
@@ -512,8 +514,7 @@ impl Visitor {
             revision,
             started: self.started,
         };
-        let server = route.server.as_ref();
-        Record::begin(&self.recorder, origin, call, server, route.name.as_deref())
+        Record::begin(&self.recorder, origin, call, route)
     }
 }
 

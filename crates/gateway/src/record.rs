@@ -39,6 +39,8 @@ use crate::{
     access,
     authorization::{Session, Taint},
     event::{self, Completed, Event, Intended, Noted, Outcome, Refused, Subject},
+    federation::Route,
+    metrics::{Ended, How, Metrics, Tool},
 };
 
 /// Longest names that are recorded, in characters.
@@ -60,21 +62,33 @@ pub(crate) struct Recorder {
     clock: Arc<dyn Clock>,
     supervisor: Supervisor,
     lost: AtomicU64,
+    metrics: Arc<Metrics>,
     followed: Arc<Semaphore>,
     /// Of entries about findings.
     throttle: Throttle,
 }
 
 impl Recorder {
-    pub(crate) fn new(ledger: Ledger, clock: Arc<dyn Clock>, supervisor: Supervisor) -> Arc<Self> {
+    pub(crate) fn new(
+        ledger: Ledger,
+        clock: Arc<dyn Clock>,
+        supervisor: Supervisor,
+        metrics: Arc<Metrics>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             ledger,
             clock,
             supervisor,
             lost: AtomicU64::new(0),
+            metrics,
             followed: Arc::new(Semaphore::new(MAX_FOLLOWED)),
             throttle: Throttle::default(),
         })
+    }
+
+    /// Returns what is counted.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     fn write(&self, record: &Facts, place: Option<Place>, event: &Event<'_>) {
@@ -87,6 +101,7 @@ impl Recorder {
             .map_err(|error| error.to_string())
             .and_then(|draft| put(draft).map_err(|error| error.to_string()));
         if let Err(error) = written {
+            self.metrics.lost();
             let lost = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
             // Many at once must not fill the disk as well.
             if lost.is_power_of_two() {
@@ -106,6 +121,8 @@ struct Facts {
     server: Option<ServerId>,
     method: String,
     tool: Option<String>,
+    /// The server lists what is called.
+    is_listed: bool,
     revision: Option<&'static str>,
     request_bytes: u64,
     started: Duration,
@@ -139,14 +156,12 @@ pub(crate) struct Origin<'a> {
 }
 
 impl Record {
-    /// Begins the record of `call` to `server`, where the upstream knows what it
-    /// acts on as `name`.
+    /// Begins the record of `call`, which goes to `route`.
     pub(crate) fn begin(
         recorder: &Arc<Recorder>,
         origin: Origin<'_>,
         call: &Call,
-        server: Option<&ServerId>,
-        name: Option<&str>,
+        route: &Route,
     ) -> Self {
         // Addresses of resources and ids of tasks may be personal.
         let named = matches!(call.method(), "tools/call" | "prompts/get");
@@ -155,9 +170,10 @@ impl Record {
             caller: origin.caller.clone(),
             client: call.meta().client_info().and_then(client_label),
             endpoint: origin.endpoint.clone(),
-            server: server.cloned(),
+            server: route.server.clone(),
             method: told(call.method()),
-            tool: name.filter(|_| named).map(told),
+            tool: route.name.as_deref().filter(|_| named).map(told),
+            is_listed: route.facts.known,
             revision: origin.revision,
             request_bytes: call.bytes().len() as u64,
             started: origin.started,
@@ -305,6 +321,7 @@ impl Record {
         let Some(mut facts) = self.facts.take() else {
             return;
         };
+        self.recorder.count(&facts, How::Refused(code));
         let noted = facts.take_noted();
         let event = Event::Refused(Refused {
             subject: facts.subject(),
@@ -342,6 +359,8 @@ impl Record {
         {
             late.earned();
         }
+        let how = How::Sent(end.outcome, end.error_code.as_deref());
+        self.recorder.count(&facts, how);
         let noted = facts.take_noted();
         let event = Event::Completed(Completed {
             subject: facts.subject(),
@@ -374,6 +393,24 @@ impl Drop for Record {
 }
 
 impl Recorder {
+    fn count(&self, facts: &Facts, how: How<'_>) {
+        let tool = match &facts.tool {
+            Some(name) if facts.method == "tools/call" => match facts.is_listed {
+                true => Tool::Listed(name),
+                false => Tool::Unknown,
+            },
+            _ => Tool::None,
+        };
+        let ended = Ended {
+            method: &facts.method,
+            tool,
+            server: facts.server.as_ref().map(ServerId::as_str),
+            revision: facts.revision,
+            duration: self.clock.monotonic().saturating_sub(facts.started),
+        };
+        self.metrics.ended(ended, how);
+    }
+
     fn since(&self, started: Duration) -> u64 {
         let taken = self.clock.monotonic().saturating_sub(started);
         u64::try_from(taken.as_micros()).unwrap_or(u64::MAX)

@@ -38,6 +38,7 @@ use crate::{
     credentials::Credentials,
     federation::{Audience, Endpoint, Item, Peer, Route, Shared},
     head::Gate,
+    metrics::Metrics,
     tls::{TlsError, client::Client},
     upstream::{Outbound, Status, Upstream},
 };
@@ -94,6 +95,7 @@ pub struct Snapshot {
     pub(crate) max_body_bytes: usize,
     pub(crate) body_timeout: Duration,
     pub(crate) limits: Option<Arc<Plan>>,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) firewall: Option<Arc<Firewall>>,
     generation: u64,
     rules: Arc<Rules>,
@@ -211,6 +213,7 @@ impl Snapshot {
             max_body_bytes: parts.listen.max_body_bytes,
             body_timeout: Duration::from_millis(parts.listen.body_timeout_ms),
             limits: None,
+            metrics: shared.metrics.clone(),
             firewall: None,
             generation: GENERATIONS.fetch_add(1, Ordering::Relaxed),
             rules: parts.rules.clone(),
@@ -304,6 +307,12 @@ impl Snapshot {
     #[must_use]
     pub fn limits(&self) -> Option<&Plan> {
         self.limits.as_deref()
+    }
+
+    /// Returns what the process counts of its calls.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// Returns what the upstream servers are doing.

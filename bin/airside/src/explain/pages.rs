@@ -164,6 +164,7 @@ pub(super) static PAGES: &[(&str, &str)] = &[
     page!("GW-087"),
     page!("GW-088"),
     page!("GW-089"),
+    page!("GW-090"),
     page!("ID-001"),
     page!("ID-002"),
     page!("ID-003"),

@@ -30,6 +30,17 @@ pub(crate) fn by_tcp(address: SocketAddr, request: Request<'_>) -> (u16, Value) 
     exchange(TcpStream::connect(address).expect("a node runs"), request)
 }
 
+/// Returns what `path` answers to the owner of the folder, as text.
+pub(crate) fn text_by_socket(folder: &Path, path: &str) -> String {
+    let mut stream = UnixStream::connect(folder.join("control.sock")).expect("a node runs");
+    let head = format!("GET {path} HTTP/1.1\r\nhost: airside\r\nconnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).expect("the node reads");
+    let mut answer = String::new();
+    let read = stream.read_to_string(&mut answer);
+    read.expect("the node answers");
+    answer
+}
+
 fn exchange(mut stream: impl Read + Write, request: Request<'_>) -> (u16, Value) {
     let body = request.body.to_string();
     let mut head = format!(

@@ -4,7 +4,10 @@ use std::{net::TcpListener, path::Path};
 
 use airside_testkit::harness::{Error, Node};
 
-use crate::run::{BINARY, Place};
+use crate::{
+    control_api::text_by_socket,
+    run::{BINARY, Place},
+};
 
 #[test]
 fn call_through_a_fresh_node_is_in_the_ledger() {
@@ -75,6 +78,36 @@ fn json_of_every_command_is_json() {
         arguments.push("--json");
         assert!(place.run(&arguments).json().is_object());
     }
+}
+
+#[test]
+fn metrics_tell_of_calls_and_of_none_that_somebody_made_up() {
+    let place = Place::new();
+    let _node = place.up();
+    let data = place.data();
+    let call = ["call", "search_hotels", "place=Boston", "--data-dir", &data];
+    place.run(&call).ok();
+    let text = text_by_socket(Path::new(&data), "/metrics");
+    assert!(text.starts_with("HTTP/1.1 200 OK\r\n"), "{text}");
+    let counted = text.lines().any(|line| {
+        line.starts_with("mcp_server_operation_duration_seconds_count{")
+            && line.contains(r#"mcp_method_name="tools/call""#)
+            && line.contains(r#"gen_ai_tool_name="search_hotels""#)
+            && line.contains(r#"airside_server="travel""#)
+            && line.ends_with(r#"error_type=""} 1"#)
+    });
+    assert!(counted, "{text}");
+    for line in [
+        "airside_records_lost_total 0",
+        r#"airside_upstream_breaker_open{airside_server="travel"} 0"#,
+    ] {
+        assert!(text.lines().any(|known| known == line), "{line} in {text}");
+    }
+    assert!(
+        text.contains("target_info{service_name=\"airside\""),
+        "{text}"
+    );
+    assert!(text.ends_with("# EOF\n"), "{text}");
 }
 
 #[test]

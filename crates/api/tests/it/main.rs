@@ -103,6 +103,10 @@ impl Node for Broken {
         })
     }
 
+    fn metrics(&self) -> String {
+        "# EOF\n".to_owned()
+    }
+
     fn limits(&self, most: usize) -> limits::Limits {
         let usage = limits::Usage {
             limit: "pace".into(),
@@ -354,6 +358,7 @@ async fn every_route_needs_its_role() {
         "GET /v1/approvals Role(Auditor)",
         "POST /v1/approvals/decide Role(Operator)",
         "POST /v1/findings/decide Role(Operator)",
+        "GET /metrics Role(Viewer)",
         "GET /v1/limits Role(Viewer)",
         "POST /v1/limits/reset Role(Operator)",
         "GET /v1/contracts Role(Viewer)",
@@ -521,6 +526,19 @@ async fn pages_unknown_routes_and_wrong_parameters_are_refused() {
     }
     let (status, _) = ask(address, &http::Method::DELETE, "/v1/status", &key).await;
     assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
+async fn metrics_are_open_metrics_text() {
+    let supervisor = Supervisor::new();
+    let (address, keys) = over_tcp(&supervisor, &[Role::Viewer]).await;
+    let route = (&http::Method::GET, "/metrics");
+    let response = send(address, route, &bearer(&keys[0]), "").await;
+    assert_eq!(
+        response.headers()[header::CONTENT_TYPE],
+        "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    );
+    assert_eq!(text(response).await, "# EOF\n");
 }
 
 #[tokio::test]

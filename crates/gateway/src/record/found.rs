@@ -160,6 +160,7 @@ impl Recorder {
 
     /// Writes an entry about findings, or counts them where there are too many.
     fn report(self: &Arc<Self>, tenant: &TenantId, found: &report::Found<'_>) {
+        self.metrics.found(&found.hits);
         let now = self.clock.monotonic();
         match self.throttle.pass(tenant, found, now) {
             Passage::Write => self.put(found.draft(tenant)),

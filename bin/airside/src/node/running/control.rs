@@ -8,6 +8,7 @@ use airside_api::{
 };
 use airside_base::{BoxFuture, Fault, Kind, TenantId};
 use airside_evals::history;
+use airside_gateway::metrics::Present;
 use airside_supply::{
     intake::{Reply, Request},
     opera::{Refused, Topic},
@@ -79,6 +80,17 @@ impl Node for Running {
                 Verdict::Extend => keeper()?.extend(decide, by).await,
                 Verdict::Except => keeper()?.except(decide, by).await,
             }
+        })
+    }
+
+    fn metrics(&self) -> String {
+        let snapshot = self.snapshot.load();
+        snapshot.metrics().text(&Present {
+            version: env!("CARGO_PKG_VERSION"),
+            instance: &self.id().to_string(),
+            started: self.started,
+            sessions: self.shared.sessions(),
+            upstreams: snapshot.upstreams().collect(),
         })
     }
 
