@@ -5,6 +5,8 @@
 //! * Arguments, results and keys are never logged, whatever level is asked for.
 //!   Libraries log what they carry, so they are heard from `warn` upwards only.
 
+mod json;
+
 use std::io;
 
 use airside_base::{Fault, Kind};
@@ -41,7 +43,7 @@ pub(crate) fn start(common: &Common, default: &str) -> Result<(), Failure> {
             let colours = io::IsTerminal::is_terminal(&io::stderr());
             registry.with(lines.with_ansi(colours)).init();
         }
-        LogFormat::Json => registry.with(lines.json().flatten_event(true)).init(),
+        LogFormat::Json => registry.with(lines.event_format(json::Lines)).init(),
     }
     Ok(())
 }
