@@ -102,6 +102,27 @@ impl Report {
     }
 }
 
+/// Returns what a suite expects that notices a kind of damage.
+#[must_use]
+pub fn remedy(operator: &str) -> &'static str {
+    match operator {
+        "drop a call" | "drop a write" => {
+            "`calls.at_least`, or `state.added`, with what is left out"
+        }
+        "repeat a call" | "repeat a write" => {
+            "`calls.exactly` or `calls.count`, or `state.added` with `exactly`"
+        }
+        "call a sibling" => "`calls.at_least` with the tool, or `calls.never` with its sibling",
+        "alter an argument" | "shift a day" => {
+            "`args` of the call, or `where` of what it adds: a day with its year by `date`, \
+             somebody at all by `length`"
+        }
+        "add a write" => "`calls.never: $writes`, or `state.nothing_else`",
+        "empty the answer" => "`answer.not_empty`",
+        _ => "`answer.contains_all`, or `answer.mentions` with a saved value",
+    }
+}
+
 /// Damages the first passing conversation of each case among `records`.
 ///
 /// # Errors

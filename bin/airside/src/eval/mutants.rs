@@ -1,10 +1,10 @@
 //! `airside eval mutate`: which damage a suite does not notice.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use airside_base::{Fault, Kind};
 use airside_evals::{
-    mutate::{Report, mutate, recorded},
+    mutate::{Report, mutate, recorded, remedy},
     runner,
 };
 
@@ -74,6 +74,10 @@ fn show(report: &Report, out: &mut Out) -> Result<(), Failure> {
     for one in &report.survivors {
         let (case, what) = (printable(&one.case), printable(&one.what));
         out.line(&format!("  {case}: {} ({what})", one.operator))?;
+    }
+    let kinds: BTreeSet<&str> = report.survivors.iter().map(|one| one.operator).collect();
+    for kind in kinds {
+        out.line(&format!("to notice `{kind}` expect {}", remedy(kind)))?;
     }
     for case in &report.without {
         let case = printable(case);

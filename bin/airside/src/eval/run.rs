@@ -127,10 +127,41 @@ async fn have(
         let record = progress.record;
         tracing::info!(case = %record.case, trial = record.trial, verdict = record.verdict.name(), "a trial has ended");
     };
-    let run = job.run(&*models.tested, keeper, &watch).await.map_err(kept);
+    let run = tokio::select! {
+        run = job.run(&*models.tested, keeper, &watch) => run.map_err(kept),
+        told = told_to_stop() => Err(match told {
+            Ok(()) => interrupted(args),
+            Err(error) => target::no_runtime(&error),
+        }),
+    };
     drop(job);
     server.close().await;
     run.map(Some)
+}
+
+/// Waits until the user or the system wants the command to end.
+pub(super) async fn told_to_stop() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        pressed = tokio::signal::ctrl_c() => pressed,
+    }
+}
+
+/// Code of a run that was told to stop.
+pub(super) const INTERRUPTED: &str = "EVL-067";
+
+fn interrupted(args: &Run) -> Failure {
+    let fault = Fault::new(Kind::Unavailable, INTERRUPTED, "the run was interrupted");
+    let hint = match &args.out {
+        Some(folder) => format!(
+            "the same command goes on with what is kept in {}",
+            folder.display()
+        ),
+        None => "nothing is kept of a run without --out DIR".to_owned(),
+    };
+    Failure::new(Exit::Inconclusive, fault.with_hint(hint))
 }
 
 /// Whether results are recorded with the node on this machine. A run against an endpoint

@@ -77,12 +77,8 @@ async fn until_stopped(
         false => out.line(&format!("ready: {address}"))?,
     }
     out.flush()?;
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-        .map_err(|error| crate::target::no_runtime(&error))?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
-    }
+    let told = super::run::told_to_stop().await;
+    told.map_err(|error| crate::target::no_runtime(&error))?;
     supervisor.stop(GRACE).await;
     Ok(())
 }

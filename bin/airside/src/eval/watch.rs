@@ -33,6 +33,9 @@ pub(super) fn run(args: &Watch, out: &mut Out) -> Result<(), Failure> {
             return round;
         }
         if let Err(failure) = round {
+            if failure.json()["error"]["code"] == super::run::INTERRUPTED {
+                return Ok(());
+            }
             tracing::warn!("the round failed: {}", failure.text().trim_end());
         }
         out.flush()?;
@@ -45,13 +48,12 @@ pub(super) fn run(args: &Watch, out: &mut Out) -> Result<(), Failure> {
 /// Waits; returns whether it was told to stop.
 fn paused(pause: Duration) -> Result<bool, Failure> {
     block_on(async {
-        let mut terminate =
-            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-                .map_err(|error| crate::target::no_runtime(&error))?;
-        Ok(tokio::select! {
-            _ = terminate.recv() => true,
-            _ = tokio::signal::ctrl_c() => true,
-            () = tokio::time::sleep(pause) => false,
-        })
+        tokio::select! {
+            told = super::run::told_to_stop() => {
+                told.map_err(|error| crate::target::no_runtime(&error))?;
+                Ok(true)
+            }
+            () = tokio::time::sleep(pause) => Ok(false),
+        }
     })
 }

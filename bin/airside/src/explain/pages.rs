@@ -117,6 +117,7 @@ pub(super) static PAGES: &[(&str, &str)] = &[
     page!("EVL-064"),
     page!("EVL-065"),
     page!("EVL-066"),
+    page!("EVL-067"),
     page!("GW-001"),
     page!("GW-002"),
     page!("GW-003"),

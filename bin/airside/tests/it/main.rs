@@ -13,6 +13,7 @@ mod control_api;
 mod conversation;
 mod erasure;
 mod evals;
+mod evals_interrupted;
 mod evals_judge;
 mod evals_recorded;
 mod evals_redteam;
