@@ -1,12 +1,15 @@
 //! Between a program of today and what earlier reviews have learned.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    hash::BuildHasher as _,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use rayon::prelude::*;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
 use super::{
     codec::{Coded, In, Names, Out, put_digest, take_digest},
@@ -67,7 +70,12 @@ pub(super) struct Known<'a> {
     modules: Vec<Digest>,
     /// By place in [`Memory::asked`], whether that is what is known now.
     holds: Vec<bool>,
+    /// Answers that were given in this round.
+    given: [Mutex<FxHashMap<Question, Digest>>; GIVEN],
 }
+
+/// Parts of the answers that are given, so that threads seldom wait for one another.
+const GIVEN: usize = 16;
 
 /// Returns the hash by which a path is known.
 pub(super) fn hash_of(path: &str) -> u64 {
@@ -174,6 +182,7 @@ impl<'a> Recall<'a> {
             links: Vec::with_capacity(found.len()),
             modules: vec![0; program.modules.len()],
             holds: Vec::new(),
+            given: Default::default(),
         };
         for (header, link) in found {
             known.headers.push(header);
@@ -230,6 +239,7 @@ impl Known<'_> {
             at.is_some_and(|at| self.modules[*at as usize] == *digest)
         });
         self.holds = holds.collect();
+        self.given = Default::default();
     }
 
     /// Returns the modules that a look asked.
@@ -319,8 +329,19 @@ impl Known<'_> {
         })
     }
 
-    /// Returns the digest of the answer to a question.
+    /// Returns the digest of the answer to a question, which many may ask.
     fn answer(&self, program: &Program<'_>, question: &Question) -> Digest {
+        let part = &self.given[FxBuildHasher.hash_one(question) as usize % GIVEN];
+        let lock = || part.lock().expect("nothing panics that holds it");
+        if let Some(given) = lock().get(question) {
+            return *given;
+        }
+        let answer = self.answer_anew(program, question);
+        lock().insert(question.clone(), answer);
+        answer
+    }
+
+    fn answer_anew(&self, program: &Program<'_>, question: &Question) -> Digest {
         let mut out = Out::new(&self.recall.names);
         match question {
             Question::Whole(unit) => {
