@@ -212,9 +212,6 @@ pub enum Error {
     /// An entry could not be made.
     #[error("cannot write the lesson down")]
     Draft(#[from] airside_ledger::DraftError),
-    /// Entries could not be written.
-    #[error("cannot write the lesson down")]
-    Append(#[from] airside_ledger::AppendError),
 }
 
 impl Error {
@@ -232,7 +229,6 @@ impl Error {
             Self::Paid { .. } => of(Kind::Conflict, "REV-057"),
             Self::Ledger(error) => error.fault(),
             Self::Draft(error) => error.fault(),
-            Self::Append(error) => error.fault(),
         }
     }
 }

@@ -10,5 +10,7 @@
 mod golden;
 pub mod lesson;
 pub mod lot;
+#[cfg(test)]
+mod office;
 pub mod page;
 pub mod register;

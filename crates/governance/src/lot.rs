@@ -459,9 +459,6 @@ pub enum Error {
     /// An entry could not be made.
     #[error("cannot write the lot down")]
     Draft(#[from] airside_ledger::DraftError),
-    /// Entries could not be written.
-    #[error("cannot write the lot down")]
-    Append(#[from] airside_ledger::AppendError),
 }
 
 impl Error {
@@ -487,7 +484,6 @@ impl Error {
             Self::Lesson => of(Kind::Invalid, "REV-055"),
             Self::Ledger(error) => error.fault(),
             Self::Draft(error) => error.fault(),
-            Self::Append(error) => error.fault(),
         }
     }
 }

@@ -281,9 +281,6 @@ pub enum Error {
     /// An entry could not be made.
     #[error("cannot write the findings down")]
     Draft(#[from] airside_ledger::DraftError),
-    /// Entries could not be written.
-    #[error("cannot write the findings down")]
-    Append(#[from] airside_ledger::AppendError),
 }
 
 impl Error {
@@ -303,7 +300,6 @@ impl Error {
             Self::Recording(_) => of(Kind::Invalid, "REV-053"),
             Self::Ledger(error) => error.fault(),
             Self::Draft(error) => error.fault(),
-            Self::Append(error) => error.fault(),
         }
     }
 }

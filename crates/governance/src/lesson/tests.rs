@@ -1,29 +1,14 @@
-use std::sync::Arc;
-
-use airside_base::{Supervisor, TenantId, VirtualClock};
-use airside_ledger::{Ledger, Options, stores::memory::Memory};
+use airside_base::TenantId;
 
 use super::*;
 
 const COMMIT: &str = "4f2a91c0d5e6f7a8b9c0d1e2f3a4b5c6d7e8f9a0";
 
-struct Office {
-    desk: Desk,
-    clock: Arc<VirtualClock>,
-    supervisor: Supervisor,
-}
+type Office = crate::office::Office<Desk>;
 
 impl Office {
     async fn open() -> Self {
-        let clock = Arc::new(VirtualClock::new("2026-11-23T12:00:00Z".parse().unwrap()));
-        let supervisor = Supervisor::new();
-        let store = Arc::new(Memory::new());
-        let opened = Ledger::open(store, clock.clone(), &supervisor, Options::default()).await;
-        Self {
-            desk: Desk::new(opened.unwrap(), clock.clone()),
-            clock,
-            supervisor,
-        }
+        Self::with(Desk::new).await
     }
 
     async fn ask(&self, request: Request) -> Result<Vec<Shown>, Error> {
@@ -34,13 +19,6 @@ impl Office {
     async fn list(&self, paid: bool) -> Vec<Shown> {
         let repository = Some("hotels".to_owned());
         self.ask(Request::List { repository, paid }).await.unwrap()
-    }
-
-    async fn end(self) {
-        drop(self.desk);
-        self.supervisor
-            .stop(std::time::Duration::from_secs(5))
-            .await;
     }
 }
 

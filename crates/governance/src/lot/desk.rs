@@ -265,7 +265,10 @@ impl Desk {
         }
         let draft = entry(tenant, DRAWN, name, &drawn)?;
         self.lots.change(&mut batch, Some(found), vec![draft])?;
-        self.ledger.commit(batch).await?;
+        self.ledger
+            .commit(batch)
+            .await
+            .map_err(TableError::Append)?;
         Ok(())
     }
 
@@ -313,7 +316,10 @@ impl Desk {
         for debt in debts(name, &found.document, key, &closing) {
             let mut batch = Batch::new();
             if self.owe(tenant, &mut batch, debt, (&by, now)).await? {
-                self.ledger.commit(batch).await?;
+                self.ledger
+                    .commit(batch)
+                    .await
+                    .map_err(TableError::Append)?;
             }
         }
         let regime = self.regimes.find(tenant, &repository).await?;
@@ -321,7 +327,10 @@ impl Desk {
         let draft = entry(tenant, CLOSED, name, &closing)?;
         self.lots.change(&mut batch, Some(found), vec![draft])?;
         self.regimes.along(&mut batch, &repository, regime)?;
-        self.ledger.commit(batch).await?;
+        self.ledger
+            .commit(batch)
+            .await
+            .map_err(TableError::Append)?;
         Ok(())
     }
 
@@ -361,7 +370,10 @@ impl Desk {
         let mut batch = Batch::new();
         self.lots.change(&mut batch, Some(found), vec![draft])?;
         self.owe(tenant, &mut batch, debt, (&by, at)).await?;
-        self.ledger.commit(batch).await?;
+        self.ledger
+            .commit(batch)
+            .await
+            .map_err(TableError::Append)?;
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use airside_base::{Clock, TenantId, Timestamp};
-use airside_ledger::{Batch, Cell, Draft, Kind, Ledger, Table, Versioned};
+use airside_ledger::{Batch, Cell, Draft, Kind, Ledger, Table, TableError, Versioned};
 use jiff::{ToSpan as _, civil::Date};
 use serde::Serialize;
 
@@ -295,7 +295,10 @@ impl Register {
             if is_empty {
                 break;
             }
-            self.ledger.commit(batch).await?;
+            self.ledger
+                .commit(batch)
+                .await
+                .map_err(TableError::Append)?;
         }
         let tree = self
             .summary(tenant, recording, changes.clone(), now)

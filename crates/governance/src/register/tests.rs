@@ -1,16 +1,9 @@
-use std::sync::Arc;
-
-use airside_base::{Clock as _, Severity, Supervisor, TenantId, VirtualClock};
+use airside_base::{Clock as _, Severity, TenantId};
 use airside_codereview::source::Skipped;
-use airside_ledger::{Ledger, Options, stores::memory::Memory};
 
 use super::*;
 
-struct Office {
-    register: Register,
-    clock: Arc<VirtualClock>,
-    supervisor: Supervisor,
-}
+type Office = crate::office::Office<Register>;
 
 fn finding(path: &str, text: &str) -> finding::Finding {
     let what = Told::new(
@@ -47,20 +40,12 @@ fn report(findings: &[finding::Finding], looked: &[&str]) -> Report {
 
 impl Office {
     async fn open() -> Self {
-        let clock = Arc::new(VirtualClock::new("2026-11-23T12:00:00Z".parse().unwrap()));
-        let supervisor = Supervisor::new();
-        let store = Arc::new(Memory::new());
-        let opened = Ledger::open(store, clock.clone(), &supervisor, Options::default()).await;
-        Self {
-            register: Register::new(opened.unwrap(), clock.clone()),
-            clock,
-            supervisor,
-        }
+        Self::with(Register::new).await
     }
 
     async fn ask(&self, request: Request) -> Result<Answer, Error> {
         let tenant = TenantId::default();
-        self.register.ask(&tenant, "api-key/ci", request).await
+        self.desk.ask(&tenant, "api-key/ci", request).await
     }
 
     async fn list(&self, ended: bool) -> Vec<Shown> {
@@ -83,13 +68,6 @@ impl Office {
         let recording = Box::new(recording);
         let told = self.ask(Request::Record { recording }).await.unwrap();
         (told.changes.unwrap(), unjudged)
-    }
-
-    async fn end(self) {
-        drop(self.register);
-        self.supervisor
-            .stop(std::time::Duration::from_secs(5))
-            .await;
     }
 }
 
