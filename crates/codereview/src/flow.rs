@@ -20,6 +20,7 @@ mod known;
 mod link;
 mod lower;
 pub(crate) mod memory;
+mod parity;
 mod pattern;
 mod program;
 mod recall;
@@ -28,6 +29,7 @@ mod state;
 mod told;
 pub(crate) mod value;
 mod view;
+mod walk;
 
 pub(crate) use report::{Scan, scan};
 

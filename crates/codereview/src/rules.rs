@@ -37,6 +37,8 @@ pub struct Rules {
     pub(crate) classes: Vec<String>,
     /// Patterns by language.
     pub(crate) patterns: FxHashMap<Language, Patterns>,
+    /// The rule about lists of tools that hide what calls run, by language.
+    pub(crate) parity: FxHashMap<Language, usize>,
     /// Of the texts, in their order.
     texts: Digest,
 }
@@ -187,7 +189,7 @@ impl Rules {
 
     /// Returns whether any rule follows values through `language`.
     pub(crate) fn follows(&self, language: Language) -> bool {
-        self.sinks.contains_key(&language)
+        self.sinks.contains_key(&language) || self.parity.contains_key(&language)
     }
 
     pub(crate) fn sinks_of(&self, language: Language, last: &str) -> &[Sink] {

@@ -10,7 +10,7 @@ use super::{
     ir::{Name, Unit},
     lower::lower,
     memory::{Match, Memory},
-    pattern,
+    parity, pattern,
     program::{self, Program},
     recall,
     told::{Face, Told},
@@ -100,6 +100,9 @@ impl Parsed {
                     parsed.unit = Some(lower(&source.path, source.language, &document));
                 }
                 parsed.matches = wanted.find(source, document, rules);
+                if let Some(unit) = parsed.unit.as_ref().filter(|_| !source.is_test()) {
+                    parsed.matches.extend(parity::find(unit, rules));
+                }
             }
         }
         parsed

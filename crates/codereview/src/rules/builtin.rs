@@ -8,6 +8,7 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("path.yaml", include_str!("data/path.yaml")),
     ("network.yaml", include_str!("data/network.yaml")),
     ("code.yaml", include_str!("data/code.yaml")),
+    ("tools.yaml", include_str!("data/tools.yaml")),
     ("secrets.yaml", include_str!("data/secrets.yaml")),
 ];
 

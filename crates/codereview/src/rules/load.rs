@@ -164,8 +164,14 @@ impl Rules {
             if self.rules.iter().any(|rule| rule.id == file.id) {
                 return Err(malformed(format!("there is a rule {} already", file.id)));
             }
-            if file.flow.is_none() == file.rule.is_none() {
-                return Err(malformed(format!("{} needs either flow or rule", file.id)));
+            let sorts = [
+                file.flow.is_some(),
+                file.rule.is_some(),
+                file.same.is_some(),
+            ];
+            if sorts.iter().filter(|is| **is).count() != 1 {
+                let reason = format!("{} needs one of flow, rule and same", file.id);
+                return Err(malformed(reason));
             }
             self.add_one(file).map_err(malformed)?;
         }
@@ -196,6 +202,14 @@ impl Rules {
             rule.public = flow.public;
             rule.unknown = flow.unknown;
             self.add_flow(&rule, flow);
+        }
+        if let Some(spec::Same::ToolGuards) = file.same {
+            for language in &rule.languages {
+                if self.parity.insert(*language, self.rules.len()).is_some() {
+                    let reason = "another rule compares the guards of tools";
+                    return Err(format!("{}: {reason}", rule.id));
+                }
+            }
         }
         if let Some(pattern) = file.rule {
             if rule.words.is_empty() {

@@ -29,6 +29,9 @@ pub(super) struct File {
     /// Where values from outside must not arrive.
     #[serde(default)]
     pub(super) flow: Option<Flow>,
+    /// What two parts of a server have to have in common.
+    #[serde(default)]
+    pub(super) same: Option<Same>,
     /// A pattern of the syntax, as ast-grep has it.
     #[serde(default)]
     pub(super) rule: Option<SerializableRule>,
@@ -52,6 +55,15 @@ pub(super) struct File {
     pub(super) invalid: Vec<String>,
     /// Programs in which it must not.
     pub(super) valid: Vec<String>,
+}
+
+/// What two parts of a server have to have in common.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Same {
+    /// What the handler that lists tools asks before it shows one, the handler that calls
+    /// tools asks before it runs one.
+    ToolGuards,
 }
 
 /// Where values from outside must not arrive.
