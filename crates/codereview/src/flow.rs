@@ -10,6 +10,7 @@
 
 mod arrive;
 mod call;
+mod closure;
 mod codec;
 mod entrance;
 mod entry;

@@ -23,7 +23,7 @@ use crate::{
 };
 
 pub use load::Error;
-pub(crate) use spec::Shape;
+pub(crate) use spec::{From, Shape};
 
 /// Rules that are applied together.
 #[derive(Debug, Default)]
@@ -33,6 +33,8 @@ pub struct Rules {
     pub(crate) sinks: FxHashMap<Language, FxHashMap<String, Vec<Sink>>>,
     /// Calls whose result is clean, by language and the last part of the path.
     pub(crate) cleaners: FxHashMap<Language, FxHashMap<String, Vec<Cleaner>>>,
+    /// Bits of the classes about what servers answer.
+    pub(crate) answers: Clean,
     /// Classes, in the order of their bits.
     pub(crate) classes: Vec<String>,
     /// Patterns by language.
@@ -61,6 +63,10 @@ pub(crate) struct Rule {
     pub(crate) severity: Severity,
     pub(crate) message: String,
     pub(crate) help: Option<String>,
+    /// Where the values come from that must not arrive.
+    pub(crate) from: From,
+    /// How sure it is at most.
+    pub(crate) most: Certainty,
     pub(crate) public: Option<Certainty>,
     pub(crate) unknown: Option<Certainty>,
     pub(crate) certainty: Certainty,

@@ -1,14 +1,21 @@
 //! Where values must not arrive, and whether they stand there as they must to do harm.
 
+use std::sync::Arc;
+
 use super::{
     evaluate::{Frame, Hit, key},
     ir::{Call, Expression, Name},
-    value::{Origin, Standing, Taint, Value},
+    known,
+    value::{ALL, Origin, Standing, Taint, Value, Way},
 };
 use crate::rules::{Shape, Sink};
 
+/// The class of requests whose server is chosen outside.
+const REQUESTS: &str = "ssrf";
+
 impl Frame<'_> {
-    /// Looks whether this call is one that values must not arrive at.
+    /// Looks whether this call is one that values must not arrive at. Returns what it gives of
+    /// servers that clients choose.
     pub(super) fn arrive(
         &mut self,
         call: &Call,
@@ -16,8 +23,9 @@ impl Frame<'_> {
         last: &str,
         callee: &Value,
         values: &[Value],
-    ) {
+    ) -> Vec<Taint> {
         let program = self.program;
+        let mut answers = Vec::new();
         let language = program.language(self.unit);
         for sink in program.rules.sinks_of(language, last) {
             let own = match callee.path {
@@ -57,6 +65,9 @@ impl Frame<'_> {
                     has_taint = true;
                     if taint.clean & rule.bit == 0 {
                         let hit = self.hit(sink, call, taint);
+                        if rule.class == REQUESTS && program.rules.answers != 0 && hit.fits() {
+                            answers.push(self.answer(call, &hit.taint));
+                        }
                         self.record(hit);
                     }
                 }
@@ -68,6 +79,30 @@ impl Frame<'_> {
                 self.outcome.unknown.push(hit);
             }
         }
+        answers
+    }
+
+    /// Returns the origin of what a server answers whose address `taint` chooses.
+    fn answer(&self, call: &Call, taint: &Taint) -> Taint {
+        let way = Way {
+            unit: self.unit,
+            line: call.from,
+            what: Name::from("a server that is chosen outside answers"),
+            before: taint.way.clone(),
+        };
+        Taint {
+            is_joined: false,
+            lead: None,
+            clean: ALL & !self.program.rules.answers,
+            way: Some(Arc::new(way)),
+            ..taint.clone()
+        }
+    }
+
+    /// Returns whether `taint` chooses the server that a request goes to.
+    pub(super) fn chooses_server(&self, taint: &Taint) -> bool {
+        let is_free = taint.clean & self.program.rules.class_bit(REQUESTS) == 0;
+        is_free && taint.lead.as_deref().is_none_or(|lead| !names_host(lead))
     }
 
     fn hit(&self, sink: &Sink, call: &Call, taint: Taint) -> Hit {
@@ -82,6 +117,8 @@ impl Frame<'_> {
     }
 
     pub(super) fn record(&mut self, hit: Hit) {
+        let answer = ALL & !self.program.rules.answers;
+        let is_of_answer = |one: &Hit| one.taint.clean == answer;
         let hits = match hit.taint.origin {
             Origin::Outside if !hit.fits() => return,
             Origin::Parameter(_) if !hit.may_fit() => return,
@@ -94,6 +131,7 @@ impl Frame<'_> {
                 && one.unit == hit.unit
                 && one.taint.origin == hit.taint.origin
                 && one.fits() == hit.fits()
+                && is_of_answer(one) == is_of_answer(&hit)
         };
         match hits.iter_mut().find(same) {
             Some(one) if one.taint.is_guessed && !hit.taint.is_guessed => *one = hit,
@@ -207,6 +245,7 @@ impl Hit {
             Shape::Whole => !self.taint.is_joined,
             Shape::First => lead.is_none_or(|lead| lead.trim().is_empty()),
             Shape::Host => lead.is_none_or(|lead| !names_host(lead)),
+            Shape::Unmarked => lead.is_none_or(|lead| !known::announces_data(lead)),
             Shape::Statement => self.taint.is_joined && lead.is_some_and(is_statement),
         }
     }

@@ -40,6 +40,9 @@ const WRAPPERS: [&str; 4] = ["promisify", "bind", "wraps", "memoize"];
 
 impl Frame<'_> {
     pub(super) fn call(&mut self, call: &Call) -> Value {
+        if let Some(value) = self.given(call) {
+            return value;
+        }
         let callee = self.evaluate(&call.callee);
         if self.lets_in(call, &callee) {
             return Value::default();
@@ -75,7 +78,7 @@ impl Frame<'_> {
             return self.apply(inner, call, &rest, &[]);
         }
         self.put_in(call, last, &values);
-        self.arrive(call, before, last, &callee, &values);
+        let answers = self.arrive(call, before, last, &callee, &values);
         let classes = self
             .program
             .rules
@@ -99,11 +102,31 @@ impl Frame<'_> {
             Some(id) => self.apply(id, call, &values, &names),
             None => self.foreign(call, &callee, last, &values, &names),
         };
-        let given = given.cleaned(classes);
+        let mut given = given.cleaned(classes);
+        answers.iter().for_each(|taint| given.add(taint));
+        if known::marks(last) {
+            given = given.cleaned(self.program.rules.answers);
+        }
         match guard::is_check(last) {
             true => given.cleaned(guard::cleans(self.program.rules, last)),
             false => given,
         }
+    }
+
+    /// What a function gives: a call of `return`.
+    fn given(&mut self, call: &Call) -> Option<Value> {
+        let (Expression::Name(name), [value]) = (&call.callee, call.arguments.as_slice()) else {
+            return None;
+        };
+        if &**name != "return" {
+            return None;
+        }
+        let value = self.evaluate(&value.value);
+        if self.is_answer() {
+            let none = Value::default();
+            self.arrive(call, "", "return", &none, std::slice::from_ref(&value));
+        }
+        Some(value)
     }
 
     /// A call of one of several functions that stand in a table: `handlers[name](input)`.
@@ -468,6 +491,17 @@ impl Frame<'_> {
         given
     }
 
+    /// Returns whether `value` is an answer of a server that clients choose.
+    pub(super) fn is_from_answers(&self, value: &Value) -> bool {
+        let mut taints = value.taints.iter();
+        taints.any(|taint| self.is_of_answer(taint))
+    }
+
+    fn is_of_answer(&self, taint: &Taint) -> bool {
+        let answers = self.program.rules.answers;
+        answers != 0 && taint.clean == ALL & !answers
+    }
+
     /// Returns `taint` after the way of `inner` through a function.
     fn through(&self, taint: &Taint, inner: &Taint, line: u32, what: &Name) -> Taint {
         let step = Arc::new(Way {
@@ -485,7 +519,12 @@ impl Frame<'_> {
                 (Some(inner), None) => Some(Arc::clone(inner)),
                 (Some(inner), Some(lead)) => Some(Arc::from(format!("{inner}{lead}"))),
             },
-            clean: taint.clean | inner.clean,
+            clean: match self.is_of_answer(inner) && !self.is_of_answer(taint) {
+                // What an address answers is foreign if anybody may choose the address.
+                true if self.chooses_server(taint) => inner.clean,
+                true => ALL,
+                false => taint.clean | inner.clean,
+            },
             way: Some(append(step, inner.way.as_ref())),
         }
     }

@@ -7,7 +7,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::{
     entry,
     guard::Checks,
-    ir::{Expression, Name, Parameter, Statement, Target, Test},
+    ir::{Expression, Name, Statement, Target, Test},
+    known,
     value::{ALL, Clean, FunctionId, Origin, Standing, Taint, Value, Way},
     view::View,
 };
@@ -16,7 +17,7 @@ use crate::{rules::Shape, source::Language};
 /// Expressions that are looked at for one function, closures included.
 const MOST_STEPS: u32 = 200_000;
 /// Closures inside closures that are followed.
-const MOST_CLOSURES: u32 = 5;
+pub(super) const MOST_CLOSURES: u32 = 5;
 /// Loops inside loops whose body is looked at twice.
 const MOST_LOOPS: u32 = 2;
 
@@ -101,12 +102,14 @@ pub(super) struct Frame<'p> {
     /// Names that are judged instead of others, those, and the classes of it.
     pub(super) views: Vec<(Name, String, Clean)>,
     /// Closures that stand in the function, and whether they were followed.
-    inner: FxHashMap<usize, bool>,
+    pub(super) inner: FxHashMap<usize, bool>,
+    /// Closures inside of which a tool gives its answer.
+    pub(super) answers_at: Option<u32>,
     has_left: bool,
     /// What names stood for where a loop or a case was left.
     broken: Vec<FxHashMap<Name, Value>>,
     steps: u32,
-    closures: u32,
+    pub(super) closures: u32,
     loops: u32,
 }
 
@@ -124,6 +127,7 @@ pub(super) fn function(program: &View<'_>, id: FunctionId) -> Outcome {
         tests: FxHashMap::default(),
         views: Vec::new(),
         inner: FxHashMap::default(),
+        answers_at: entry::is_tool(&function.marks).then_some(0),
         has_left: false,
         broken: Vec::new(),
         steps: 0,
@@ -167,7 +171,7 @@ pub(super) fn function(program: &View<'_>, id: FunctionId) -> Outcome {
 
 impl Frame<'_> {
     /// Returns the value that a declared type promises.
-    fn typed(&self, kind: Option<&Name>) -> Value {
+    pub(super) fn typed(&self, kind: Option<&Name>) -> Value {
         let Some(kind) = kind else {
             return Value::default();
         };
@@ -191,7 +195,7 @@ impl Frame<'_> {
             is_guessed: false,
             is_joined: false,
             lead: None,
-            clean: 0,
+            clean: self.program.rules.answers,
             way: Some(Arc::new(Way {
                 unit: self.unit,
                 line,
@@ -502,7 +506,7 @@ impl Frame<'_> {
         parts.iter().map(|part| self.evaluate(part)).collect()
     }
 
-    fn inner_block(&mut self, statements: &[Statement]) -> Value {
+    pub(super) fn inner_block(&mut self, statements: &[Statement]) -> Value {
         let gives = self.gives.take();
         let has_left = std::mem::take(&mut self.has_left);
         self.block(statements);
@@ -576,6 +580,9 @@ impl Frame<'_> {
             ..Value::default()
         };
         if matches!(&**name, "length" | "size" | "count") && !object.taints.is_empty() {
+            return Value::clean();
+        }
+        if self.is_from_answers(object) && known::says_nothing(name) {
             return Value::clean();
         }
         if let Some(path) = &object.path {
@@ -653,120 +660,6 @@ impl Frame<'_> {
                 ..Value::default()
             },
         }
-    }
-
-    /// A function that stands here: entered now if its marks say that it is a tool.
-    fn closure(&mut self, at: usize) -> Value {
-        let function = self.program.function((self.unit, at as u32));
-        self.inner.entry(at).or_insert(false);
-        if entry::is_tool(&function.marks) {
-            self.enter_closure(at, &[]);
-        }
-        Value {
-            function: Some((self.unit, at as u32)),
-            standing: Standing::Clean,
-            ..Value::default()
-        }
-    }
-
-    /// Follows a closure of this function whose arguments come from outside; `clean` are
-    /// parameters that the description of the tool bounds.
-    pub(super) fn enter_closure(&mut self, at: usize, clean: &[Name]) {
-        let function = self.program.function((self.unit, at as u32));
-        let what = format!("an argument enters at `{}`", display(&function.name));
-        let taint = self.outside(function.line, &what);
-        let values: Vec<Value> = function
-            .parameters
-            .iter()
-            .map(|parameter| match entry::is_outside(parameter) {
-                true => Value::tainted(taint.clone()),
-                false => self.typed(parameter.kind.as_ref()),
-            })
-            .collect();
-        self.run_closure(at, values, clean);
-    }
-
-    /// Follows a closure of this function with these arguments.
-    pub(super) fn run_closure(&mut self, at: usize, values: Vec<Value>, clean: &[Name]) -> Value {
-        if self.closures >= MOST_CLOSURES {
-            return Value::mix(&values).guessed();
-        }
-        let function = self.program.function((self.unit, at as u32));
-        self.inner.insert(at, true);
-        self.closures += 1;
-        let names = self.names.clone();
-        let checked = self.checked.clone();
-        let mut values = values.into_iter();
-        for parameter in &function.parameters {
-            let value = values.next().unwrap_or_default();
-            self.assign(&parameter.target, value);
-            for name in clean {
-                self.clean_inside(&parameter.target, name);
-            }
-            self.clean_members(parameter);
-        }
-        let value = self.inner_block(&function.body);
-        self.names = names;
-        self.checked = checked;
-        self.closures -= 1;
-        value
-    }
-
-    /// Closures that nobody calls here are called by somebody whose values are not known.
-    fn follow_rest(&mut self) {
-        let mut left: Vec<usize> = self
-            .inner
-            .iter()
-            .filter(|(_, ran)| !**ran)
-            .map(|(at, _)| *at)
-            .collect();
-        left.sort_unstable();
-        for at in left {
-            let function = self.program.function((self.unit, at as u32));
-            // Those of the body of a file are looked at by themselves.
-            if !function.is_part {
-                let values = vec![Value::default(); function.parameters.len()];
-                self.run_closure(at, values, &[]);
-            }
-        }
-    }
-
-    /// Members of a parameter that its type says cannot carry text: `{ count: number }`.
-    fn clean_members(&mut self, parameter: &Parameter) {
-        let Some(kind) = parameter
-            .kind
-            .as_deref()
-            .filter(|kind| kind.starts_with('{'))
-        else {
-            return;
-        };
-        for member in kind.trim_matches(['{', '}']).split([';', ',']) {
-            if let Some((name, kind)) = member.split_once(':')
-                && entry::is_clean_kind(Some(kind))
-            {
-                let name: Name = Arc::from(name.trim_end_matches('?'));
-                self.clean_inside(&parameter.target, &name);
-            }
-        }
-    }
-
-    fn clean_inside(&mut self, target: &Target, name: &Name) {
-        match target {
-            Target::Fields(fields) => {
-                for (_, target) in fields.iter().filter(|(key, _)| key == name) {
-                    self.assign(target, Value::clean());
-                }
-            }
-            Target::Name(whole) => self.checked.push((format!("{whole}.{name}"), ALL)),
-            _ => {}
-        }
-    }
-}
-
-fn display(name: &str) -> &str {
-    match name {
-        "" => "the handler",
-        name => name,
     }
 }
 

@@ -388,7 +388,12 @@ impl Frame<'_> {
         };
         let function = self.program.function((self.unit, *at as u32));
         match function.body.last() {
-            Some(Statement::Return(value)) => self.checks(value),
+            Some(Statement::Return(value)) => match value {
+                Expression::Call(call) if called(call) == Some("return") => {
+                    self.checks(&call.arguments[0].value)
+                }
+                value => self.checks(value),
+            },
             _ => Checks::default(),
         }
     }

@@ -55,6 +55,58 @@ pub(super) fn passes(before: &str, last: &str) -> bool {
     }
 }
 
+/// Returns whether a member of an answer carries nothing of its text.
+pub(super) fn says_nothing(name: &str) -> bool {
+    matches!(
+        name,
+        "status"
+            | "status_code"
+            | "statusCode"
+            | "StatusCode"
+            | "ok"
+            | "is_success"
+            | "headers"
+            | "Header"
+            | "statusText"
+            | "Status"
+    )
+}
+
+/// Returns whether a function of this name marks a text as data.
+pub(super) fn marks(name: &str) -> bool {
+    const WORDS: [&str; 10] = [
+        "wrap",
+        "fence",
+        "delimit",
+        "untrusted",
+        "spotlight",
+        "quarantine",
+        "envelope",
+        "asdata",
+        "mark",
+        "sanit",
+    ];
+    let name = name.replace('_', "").to_ascii_lowercase();
+    let is_other = ["markdown", "markup", "bookmark", "benchmark", "landmark"];
+    !is_other.iter().any(|word| name.contains(word)) && WORDS.iter().any(|word| name.contains(word))
+}
+
+/// Returns whether a text in front says that data follows.
+pub(super) fn announces_data(lead: &str) -> bool {
+    const MARKS: [&str; 8] = [
+        "<",
+        "untrusted",
+        "external",
+        "begin ",
+        "---",
+        "```",
+        "not instructions",
+        "as data",
+    ];
+    let lead = lead.to_ascii_lowercase();
+    MARKS.iter().any(|mark| lead.contains(mark))
+}
+
 /// Returns whether `last` puts its arguments into what it is a method of.
 pub(super) fn puts(last: &str) -> bool {
     matches!(

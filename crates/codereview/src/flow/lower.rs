@@ -17,7 +17,7 @@ use tree_sitter::Node;
 
 use super::{
     entry::is_clean_kind,
-    ir::{Expression, Function, Name, Statement, Target, Unit},
+    ir::{Argument, Call, Expression, Function, Name, Statement, Target, Unit},
 };
 use crate::{source::Language, syntax::Document};
 
@@ -126,7 +126,7 @@ impl<'a> Lowerer<'a> {
             "return_statement" | "return_expression" | "yield" => {
                 let value = named(node).into_iter().next();
                 out.push(match value {
-                    Some(value) => Statement::Return(self.expression(value)),
+                    Some(value) => Statement::Return(self.given(node, value)),
                     None => Statement::Return(Expression::Nothing),
                 });
             }
@@ -147,6 +147,23 @@ impl<'a> Lowerer<'a> {
                 out.push(Statement::Block(body));
             }
             _ => self.branches(node, out),
+        }
+    }
+
+    /// What a function gives, as a call of `return`: rules name it as one.
+    fn given(&mut self, node: Node<'_>, value: Node<'_>) -> Expression {
+        let value = self.expression(value);
+        match self.language {
+            Language::Python | Language::Javascript | Language::Typescript | Language::Tsx => {
+                Expression::Call(Box::new(Call {
+                    callee: Expression::Name(Arc::from("return")),
+                    arguments: vec![Argument { name: None, value }],
+                    from: line(node),
+                    to: end_line(node),
+                    bytes: (node.start_byte(), node.end_byte()),
+                }))
+            }
+            _ => value,
         }
     }
 

@@ -14,13 +14,13 @@ use super::{
     program::{self, Program},
     recall,
     told::{Face, Told},
-    value::{FunctionId, Origin, Way},
+    value::{ALL, FunctionId, Origin, Way},
 };
 use crate::{
     copies::Place,
     finding::{Certainty, Draft, Step},
     memory::Digest,
-    rules::{Rule, Rules},
+    rules::{From, Rule, Rules},
     source::{Skip, Source},
     syntax,
 };
@@ -212,7 +212,9 @@ impl Reporter<'_> {
         let Origin::Parameter(at) = hit.taint.origin else {
             return;
         };
-        if !hit.fits() {
+        let answers = self.program.rules.answers;
+        let is_of_answer = hit.taint.clean == ALL & !answers;
+        if !hit.fits() || self.rule(hit).from == From::Answers && !is_of_answer {
             return;
         }
         let Some((name, is_outside)) = face.parameters.get(usize::from(at)) else {
@@ -253,6 +255,7 @@ impl Reporter<'_> {
 
     fn add(&mut self, hit: &Hit, certainty: Certainty, first: Option<Step>) {
         let rule = self.rule(hit);
+        let certainty = certainty.min(rule.most);
         let unit = &self.program.units[hit.unit as usize];
         let Some(source) = self.texts.get(unit.path.as_str()) else {
             return;

@@ -133,30 +133,10 @@ impl Value {
         let all = |one: &[Taint], other: &[Taint]| {
             one.len() == other.len() && one.iter().zip(other).all(|(one, other)| one.is_like(other))
         };
-        let fields = match (&self.fields, &other.fields) {
-            (None, None) => true,
-            (Some(one), Some(other)) => {
-                Arc::ptr_eq(one, other)
-                    || one.len() == other.len()
-                        && one
-                            .iter()
-                            .zip(other.iter())
-                            .all(|(one, other)| one.0 == other.0 && one.1.is_like(&other.1))
-            }
-            _ => false,
-        };
-        let items = match (&self.items, &other.items) {
-            (None, None) => true,
-            (Some(one), Some(other)) => {
-                Arc::ptr_eq(one, other)
-                    || one.len() == other.len()
-                        && one
-                            .iter()
-                            .zip(other.iter())
-                            .all(|(one, other)| one.is_like(other))
-            }
-            _ => false,
-        };
+        let fields = are_like(&self.fields, &other.fields, |one, other| {
+            one.0 == other.0 && one.1.is_like(&other.1)
+        });
+        let items = are_like(&self.items, &other.items, Self::is_like);
         fields
             && items
             && all(&self.taints, &other.taints)
@@ -347,5 +327,22 @@ impl Value {
             }
         }
         all.taints
+    }
+}
+
+/// Returns whether members are there on both sides and `is_like` holds for each pair.
+fn are_like<T>(
+    one: &Option<Arc<Vec<T>>>,
+    other: &Option<Arc<Vec<T>>>,
+    is_like: impl Fn(&T, &T) -> bool,
+) -> bool {
+    match (one, other) {
+        (None, None) => true,
+        (Some(one), Some(other)) => {
+            let mut pairs = one.iter().zip(other.iter());
+            Arc::ptr_eq(one, other)
+                || one.len() == other.len() && pairs.all(|(one, other)| is_like(one, other))
+        }
+        _ => false,
     }
 }

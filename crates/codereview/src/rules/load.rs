@@ -189,6 +189,8 @@ impl Rules {
             severity: file.severity,
             message: file.message,
             help: file.help,
+            from: spec::From::Clients,
+            most: file.certainty.unwrap_or(Certainty::Proven),
             public: None,
             unknown: None,
             certainty: file.certainty.unwrap_or(Certainty::Pattern),
@@ -199,6 +201,10 @@ impl Rules {
             valid: file.valid,
         };
         if let Some(flow) = file.flow {
+            rule.from = flow.from;
+            if flow.from == spec::From::Answers {
+                self.answers |= rule.bit;
+            }
             rule.public = flow.public;
             rule.unknown = flow.unknown;
             self.add_flow(&rule, flow);

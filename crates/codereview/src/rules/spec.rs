@@ -70,6 +70,9 @@ pub(super) enum Same {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Flow {
+    /// Where the values come from.
+    #[serde(default)]
+    pub(super) from: From,
     pub(super) sinks: Vec<Sink>,
     /// Calls whose result is clean of this class.
     #[serde(default)]
@@ -80,6 +83,17 @@ pub(super) struct Flow {
     /// How sure it is if the value is not known at all.
     #[serde(default)]
     pub(super) unknown: Option<Certainty>,
+}
+
+/// Where values come from that must not arrive.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum From {
+    /// Clients choose them.
+    #[default]
+    Clients,
+    /// Servers that clients choose answered with them.
+    Answers,
 }
 
 /// A call that a value must not arrive at.
@@ -118,18 +132,21 @@ pub(crate) enum Shape {
     Host,
     /// In the text of a statement of a database, behind a word of one.
     Statement,
+    /// Without a mark in front that it is data.
+    Unmarked,
 }
 
 impl Shape {
     /// Returns the one with this number.
     pub(crate) fn of(number: u8) -> Option<Self> {
-        const ALL: [Shape; 6] = [
+        const ALL: [Shape; 7] = [
             Shape::Any,
             Shape::Part,
             Shape::Whole,
             Shape::First,
             Shape::Host,
             Shape::Statement,
+            Shape::Unmarked,
         ];
         ALL.into_iter().find(|one| *one as u8 == number)
     }

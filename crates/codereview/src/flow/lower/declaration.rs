@@ -205,7 +205,7 @@ impl Lowerer<'_> {
         let body = node.child_by_field_name("body");
         let mut statements = match body {
             Some(body) if is_block(body) => self.statements(body),
-            Some(body) => vec![Statement::Return(self.expression(body))],
+            Some(body) => vec![Statement::Return(self.given(body, body))],
             None => Vec::new(),
         };
         self.inner -= 1;

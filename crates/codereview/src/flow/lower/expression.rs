@@ -315,53 +315,71 @@ impl Lowerer<'_> {
         }
     }
 
+    /// Adds what stands between the brackets of a macro.
     fn words(&mut self, tree: Node<'_>, parts: &mut Vec<Expression>) {
         let mut cursor = tree.walk();
         let children: Vec<Node<'_>> = tree.children(&mut cursor).collect();
-        for (at, child) in children.iter().copied().enumerate() {
-            let follows_dot = at > 0 && children[at - 1].kind() == ".";
+        let mut at = 0;
+        while let Some(child) = children.get(at) {
+            at += 1;
             match child.kind() {
-                "token_tree" => self.words(child, parts),
-                // `input.count`
-                "identifier" if follows_dot => {
-                    let name = self.name(child);
-                    if let Some(last @ (Expression::Name(_) | Expression::Member(..))) =
-                        parts.last_mut()
-                    {
-                        let member = Expression::Member(Box::new(std::mem::take(last)), name);
-                        let is_call = children.get(at + 1).is_some_and(|next| {
-                            next.kind() == "token_tree" && self.text(*next).starts_with('(')
-                        });
-                        *last = match is_call {
-                            true => Expression::Call(Box::new(Call {
-                                callee: member,
-                                arguments: Vec::new(),
-                                from: line(child),
-                                to: end_line(child),
-                                bytes: (child.start_byte(), child.end_byte()),
-                            })),
-                            false => member,
-                        };
-                    }
+                "token_tree" => self.words(*child, parts),
+                "identifier" | "self" => {
+                    let name = Expression::Name(self.name(*child));
+                    let value = self.chain(name, &children, &mut at);
+                    parts.push(value);
                 }
-                "identifier" | "self" => parts.push(Expression::Name(self.name(child))),
-                "string_literal" => {
-                    let text = self.text(child).trim_matches('"');
-                    // `{name}` inside a format text is a part like others.
-                    for (at, piece) in text.split(['{', '}']).enumerate() {
-                        let is_name = at % 2 == 1;
-                        let name = piece.split(':').next().unwrap_or("");
-                        if is_name
-                            && !name.is_empty()
-                            && !name.starts_with(|c: char| c.is_ascii_digit())
-                        {
-                            parts.push(Expression::Name(Arc::from(name)));
-                        } else if !is_name && !piece.is_empty() {
-                            parts.push(Expression::Text(Arc::from(piece)));
-                        }
-                    }
-                }
+                "string_literal" => self.pieces(*child, parts),
                 _ => {}
+            }
+        }
+    }
+
+    /// `input.count`, `Content::text(page)`: what follows a name between the brackets of a
+    /// macro, where only words are known.
+    fn chain(&mut self, first: Expression, children: &[Node<'_>], at: &mut usize) -> Expression {
+        let mut value = first;
+        while let Some(child) = children.get(*at) {
+            let next = children.get(*at + 1);
+            match (child.kind(), next.map(Node::kind)) {
+                ("." | "::", Some("identifier")) => {
+                    let name = next.map_or_else(|| Arc::from(""), |next| self.name(*next));
+                    value = Expression::Member(Box::new(value), name);
+                    *at += 2;
+                }
+                ("." | "::", Some("await")) => *at += 2,
+                ("?", _) => *at += 1,
+                ("token_tree", _) if self.text(*child).starts_with('(') => {
+                    let mut inner = Vec::new();
+                    self.words(*child, &mut inner);
+                    let arguments = inner.into_iter();
+                    value = Expression::Call(Box::new(Call {
+                        callee: value,
+                        arguments: arguments
+                            .map(|value| Argument { name: None, value })
+                            .collect(),
+                        from: line(*child),
+                        to: end_line(*child),
+                        bytes: (child.start_byte(), child.end_byte()),
+                    }));
+                    *at += 1;
+                }
+                _ => break,
+            }
+        }
+        value
+    }
+
+    /// `{name}` inside a format text is a part like others.
+    fn pieces(&self, node: Node<'_>, parts: &mut Vec<Expression>) {
+        let text = self.text(node).trim_matches('"');
+        for (at, piece) in text.split(['{', '}']).enumerate() {
+            let is_name = at % 2 == 1;
+            let name = piece.split(':').next().unwrap_or("");
+            if is_name && !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()) {
+                parts.push(Expression::Name(Arc::from(name)));
+            } else if !is_name && !piece.is_empty() {
+                parts.push(Expression::Text(Arc::from(piece)));
             }
         }
     }
