@@ -8,6 +8,7 @@ use super::{
     ir::{Name, Parameter, Target},
     value::{ALL, Standing, Value},
 };
+use crate::source::Language;
 
 impl Frame<'_> {
     /// A function that stands here: entered now if its marks say that it is a tool.
@@ -30,12 +31,18 @@ impl Frame<'_> {
         let function = self.program.function((self.unit, at as u32));
         let what = format!("an argument enters at `{}`", display(&function.name));
         let taint = self.outside(function.line, &what);
+        let is_script = matches!(
+            self.program.language(self.unit),
+            Language::Javascript | Language::Typescript | Language::Tsx
+        );
         let values: Vec<Value> = function
             .parameters
             .iter()
-            .map(|parameter| match entry::is_outside(parameter) {
-                true => Value::tainted(taint.clone()),
-                false => self.typed(parameter.kind.as_ref()),
+            .enumerate()
+            .map(|(at, parameter)| match entry::is_outside(parameter) {
+                // What a handler of a script gets besides its input comes from its library.
+                true if at == 0 || !is_script => Value::tainted(taint.clone()),
+                _ => self.typed(parameter.kind.as_ref()),
             })
             .collect();
         let before = self.answers_at.replace(self.closures + 1);

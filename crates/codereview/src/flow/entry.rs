@@ -156,6 +156,7 @@ pub(super) fn is_outside(parameter: &Parameter) -> bool {
         }
     }
     match &parameter.target {
+        Target::Name(name) if is_of_house(name) => false,
         Target::Name(name) => !matches!(
             name.trim_start_matches('_'),
             "self"
@@ -178,6 +179,21 @@ pub(super) fn is_outside(parameter: &Parameter) -> bool {
         ),
         _ => true,
     }
+}
+
+/// Returns whether a parameter of this name is handed in by the server itself: `drive_service`.
+fn is_of_house(name: &str) -> bool {
+    let name = name.trim_matches('_').to_ascii_lowercase();
+    let ends = [
+        "service",
+        "client",
+        "connection",
+        "logger",
+        "settings",
+        "engine",
+    ];
+    ends.iter()
+        .any(|end| name == *end || name.ends_with(&format!("_{end}")))
 }
 
 /// Returns whether values of this type cannot carry text that somebody chose.

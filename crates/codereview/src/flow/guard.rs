@@ -325,6 +325,13 @@ impl Frame<'_> {
             return Checks::holds(subject.into_iter().map(|key| (key, ALL)).collect());
         }
         let inner = pattern.trim_matches('/');
+        // `^https://docs\.example\.com/`
+        let host = inner.replace('\\', "");
+        let host = host.split_once("://").map(|(_, rest)| rest);
+        if inner.starts_with('^') && host.is_some_and(|rest| rest.contains('/')) {
+            let bit = self.program.rules.class_bit("ssrf");
+            return Checks::holds(subject.into_iter().map(|key| (key, bit)).collect());
+        }
         if ENDS_OF_COMMANDS.iter().all(|end| inner.contains(*end)) && !inner.starts_with('^') {
             let bit = self.program.rules.class_bit("command-injection");
             return Checks::refuses(subject.into_iter().map(|key| (key, bit)).collect());
@@ -383,8 +390,19 @@ impl Frame<'_> {
 
     /// `roots.some((root) => file.startsWith(root))` says what its closure says.
     fn of_some(&mut self, call: &Call) -> Checks {
-        let Some(Expression::Function(at)) = call.arguments.first().map(|one| &one.value) else {
-            return Checks::default();
+        let at = match call.arguments.first().map(|one| &one.value) {
+            Some(Expression::Function(at)) => at,
+            // `any(file.is_relative_to(root) for root in roots)`
+            Some(Expression::Block(body)) => {
+                return match body.last() {
+                    Some(Statement::Return(Expression::Items(items))) => {
+                        let checks = items.first().map(|item| self.checks(item));
+                        checks.unwrap_or_default()
+                    }
+                    _ => Checks::default(),
+                };
+            }
+            _ => return Checks::default(),
         };
         let function = self.program.function((self.unit, *at as u32));
         match function.body.last() {
@@ -420,11 +438,15 @@ impl Frame<'_> {
                 Expression::Member(..),
                 Some(pattern),
             ) if call.arguments.len() >= 2 => {
-                let pattern = self.evaluate(&pattern.value).text;
+                let pattern = self.evaluate(&pattern.value);
                 let subject = key(&call.arguments[1].value).into_iter().collect();
-                match (name, pattern) {
+                match (name, &pattern.text) {
                     ("fullmatch", _) => Checks::holds(checked(&call.arguments[1].value)),
-                    (_, Some(pattern)) => self.of_pattern(&pattern, subject),
+                    (_, Some(text)) => self.of_pattern(text, subject),
+                    // One of a list of patterns.
+                    ("match" | "MatchString", None) if pattern.taints.is_empty() => {
+                        Checks::holds(checked(&call.arguments[1].value))
+                    }
                     _ => Checks::default(),
                 }
             }
@@ -446,7 +468,23 @@ impl Frame<'_> {
                 ..,
             ) => self.of_prefix(call, path_bit),
             _ if is_check(name) => self.of_check(name, call),
-            _ => Checks::default(),
+            _ => self.of_sort(name, call),
+        }
+    }
+
+    /// `isUrl(source)`: what is an address is no path, and the other way round.
+    fn of_sort(&self, name: &str, call: &Call) -> Checks {
+        let name = name.to_ascii_lowercase().replace('_', "");
+        if !matches!(
+            &*name,
+            "isurl" | "ishttpurl" | "isremote" | "isremoteurl" | "isweburl"
+        ) {
+            return Checks::default();
+        }
+        let bit = |class| self.program.rules.class_bit(class);
+        Checks {
+            if_true: involved(call, bit("path-traversal")),
+            if_false: involved(call, bit("ssrf")),
         }
     }
 

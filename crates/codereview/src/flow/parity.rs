@@ -214,7 +214,7 @@ impl<'u> File<'u> {
                 Seen::Expression(Expression::Function(at)) => inner.push(*at),
                 Seen::Expression(Expression::Call(call)) => {
                     let Some(name) = called(call) else { return };
-                    said.decides |= is_permission(name);
+                    said.decides |= asks_permission(name);
                     if !seen_names.insert(name) {
                         return;
                     }
@@ -268,6 +268,17 @@ fn names_permission(test: &Expression) -> bool {
 fn is_permission(name: &str) -> bool {
     let name = bare(name);
     WORDS.iter().any(|word| name.contains(word))
+}
+
+/// Returns whether a function of this name says whether something is permitted, or leaves out
+/// what is not.
+fn asks_permission(name: &str) -> bool {
+    const VERBS: [&str; 11] = [
+        "is", "has", "can", "may", "check", "filter", "allow", "permit", "authoriz", "visible",
+        "enabled",
+    ];
+    let bare = bare(name);
+    is_permission(name) && VERBS.iter().any(|verb| bare.starts_with(verb))
 }
 
 /// Returns a name without `_`, in lower case.

@@ -235,7 +235,9 @@ impl Reporter<'_> {
                 false => Certainty::Proven,
             };
             self.add(hit, certainty, Some(first));
-        } else if is_open && let Some(certainty) = self.rule(hit).public {
+        } else if is_open
+            && (entry.is_none() || *is_outside)
+            && let Some(certainty) = self.rule(hit).public {
             let first = Step {
                 what: format!("`{name}` of `{}`, whose callers are not known", face.name),
                 ..first

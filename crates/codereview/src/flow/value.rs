@@ -269,10 +269,13 @@ impl Value {
                 Some(text) if before.len() + text.len() < LONGEST => before.push_str(text),
                 _ => {
                     is_known = false;
-                    if part.taints.is_empty() {
-                        // Something stands here, only not what.
-                        before.push('\u{fffd}');
+                    // Something stands here, only not what; what stands before it is known.
+                    let leads = part.taints.iter().filter_map(|taint| taint.lead.as_deref());
+                    let longest = leads.max_by_key(|lead| lead.len()).unwrap_or("");
+                    if before.len() + longest.len() < LONGEST {
+                        before.push_str(longest);
                     }
+                    before.push('\u{fffd}');
                 }
             }
         }
