@@ -158,7 +158,11 @@ pub(super) fn is_outside(parameter: &Parameter) -> bool {
     match &parameter.target {
         Target::Name(name) if is_of_house(name) => false,
         Target::Name(name) => !matches!(
-            name.trim_start_matches('_'),
+            // Tools that pack programs number names: `context$1`.
+            name.split('$')
+                .next()
+                .unwrap_or(name)
+                .trim_start_matches('_'),
             "self"
                 | "cls"
                 | "ctx"

@@ -522,6 +522,8 @@ impl Frame<'_> {
             let value = match field {
                 Expression::Function(at) if looks_like_tool && entry::is_handler_key(name) => {
                     self.enter_closure(*at, &[]);
+                    let id = (self.unit, *at as u32);
+                    self.outcome.entries.push((id, Vec::new()));
                     Value::default()
                 }
                 field => self.evaluate(field),

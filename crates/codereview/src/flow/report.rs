@@ -237,7 +237,8 @@ impl Reporter<'_> {
             self.add(hit, certainty, Some(first));
         } else if is_open
             && (entry.is_none() || *is_outside)
-            && let Some(certainty) = self.rule(hit).public {
+            && let Some(certainty) = self.rule(hit).public
+        {
             let first = Step {
                 what: format!("`{name}` of `{}`, whose callers are not known", face.name),
                 ..first
