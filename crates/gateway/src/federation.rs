@@ -60,7 +60,7 @@ use crate::{
     fetch::HttpFetch,
     metrics::Metrics,
     session::{Session, Table},
-    upstream::Outbound,
+    upstream::{self, Outbound},
 };
 
 /// How Airside introduces itself.
@@ -95,6 +95,8 @@ pub struct Route {
     pub(crate) schema: Option<Arc<Schema>>,
     /// How the tool stands; none where it is not known.
     pub contract: Option<Arc<Standing>>,
+    /// Why nothing is known of the server's tools, where nothing is.
+    pub(crate) absence: Option<Arc<upstream::Error>>,
 }
 
 impl Route {
@@ -117,6 +119,7 @@ impl Route {
             params: None,
             schema: None,
             contract: None,
+            absence: None,
         }
     }
 }
@@ -353,6 +356,9 @@ impl Endpoint {
             route.facts = tool.facts;
             route.params = tool.params;
             route.schema = tool.schema;
+            if !route.facts.known {
+                route.absence = peer.absence();
+            }
             route.contract = peer.contracts().find(&peer.class(caller), name);
             if let Some(served) = route
                 .contract

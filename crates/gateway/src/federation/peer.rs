@@ -25,6 +25,7 @@ use super::{Shared, Visit, answer};
 use crate::{
     catalog::{self, Catalog, Facts, Tool},
     contracts::{self, Listing},
+    faults::Chain,
     session::{Hello, Link},
     upstream::{self, Outbound, Upstream},
 };
@@ -113,6 +114,8 @@ pub struct Peer {
     contracts: Arc<contracts::Server>,
     /// What is done about changes of its tools.
     rules: Rules,
+    /// Why it could not be asked when it was asked last.
+    trouble: ArcSwapOption<upstream::Error>,
 }
 
 impl Peer {
@@ -126,6 +129,7 @@ impl Peer {
             shared: Arc::clone(shared),
             profile: Known::default(),
             catalog: Known::default(),
+            trouble: ArcSwapOption::empty(),
         });
         shared.enter(&peer);
         peer
@@ -169,6 +173,25 @@ impl Peer {
         request: Request<Bytes>,
     ) -> Result<Response<Body>, upstream::Error> {
         self.upstream.send(permit, request).await
+    }
+
+    /// Sends one of the gateway's own requests; what goes wrong is remembered.
+    async fn inquire(
+        &self,
+        permit: &Permit<Outbound>,
+        request: Request<Bytes>,
+    ) -> Option<Response<Body>> {
+        let answered = self.send(permit, request).await;
+        let answered = answered.map_err(|error| self.trouble.store(Some(Arc::new(error))));
+        answered.ok()
+    }
+
+    /// Returns why nothing is known of its tools; none if something is.
+    pub(crate) fn absence(&self) -> Option<Arc<upstream::Error>> {
+        match self.catalog.current.load().is_some() {
+            true => None,
+            false => self.trouble.load_full(),
+        }
     }
 
     /// Returns what the server speaks and offers, if it can be found out.
@@ -301,10 +324,11 @@ impl Peer {
         let now = clock.monotonic();
         let Some((value, age)) = found else {
             *failed = Some(now);
-            tracing::warn!(server.id = %self.id(), "the server could not be asked what it offers");
+            self.tell_trouble();
             return known.current.load_full();
         };
         *failed = None;
+        self.trouble.store(None);
         let held = Arc::new(Held {
             value: Arc::new(value),
             since: now,
@@ -312,6 +336,19 @@ impl Peer {
         });
         known.current.store(Some(Arc::clone(&held)));
         Some(held)
+    }
+
+    fn tell_trouble(&self) {
+        let trouble = self.trouble.load();
+        let (code, error) = match &*trouble {
+            Some(error) => (error.fault().code(), Chain(&**error).to_string()),
+            None => (
+                "GW-090",
+                "what it answers is not of the protocol".to_owned(),
+            ),
+        };
+        let server = self.id();
+        tracing::warn!(server.id = %server, code, error, "the server could not be asked what it offers");
     }
 
     async fn read_profile(&self) -> Option<Profile> {
@@ -454,9 +491,8 @@ impl Peer {
             or(&hello.client_info, super::OWN_INFO),
         );
         let response = self
-            .send(permit, post(HeaderMap::new(), body.into()))
-            .await
-            .ok()?;
+            .inquire(permit, post(HeaderMap::new(), body.into()))
+            .await?;
         let session = response.headers().get(&header::SESSION_ID).cloned();
         let answer = answer::message(response, MAX_MESSAGE).await?;
         let result = raw::find(&answer, "result")?.to_owned();
@@ -524,7 +560,7 @@ impl Peer {
         let body = format!(
             r#"{{"jsonrpc":"2.0","id":0,"method":"{method}","params":{{{params}{meta}}}}}"#
         );
-        let response = self.send(permit, post(headers, body.into())).await.ok()?;
+        let response = self.inquire(permit, post(headers, body.into())).await?;
         let status = response.status();
         let answer = answer::message(response, catalog::MAX_BYTES).await;
         // Some servers refuse what they do not know without a JSON-RPC error.

@@ -117,6 +117,16 @@ impl Visitor {
         {
             return self.agree(asked, &refusal, grounds, outbound, record).await;
         }
+        if unlisted
+            && !refusal.is_hidden()
+            && refusal.reason() == Reason::NothingPermits
+            && let Some(error) = &outbound.route.absence
+        {
+            // That it is not listed says nothing: the server could not be asked.
+            let failure = error.failure();
+            record.refused(refusal.policies(), failure.fault().code(), failure.status());
+            return Err(failure.into());
+        }
         Err(self.refused(method, unlisted, &refusal, record))
     }
 

@@ -76,6 +76,24 @@ async fn answer_over_the_limit_is_broken_off() {
 }
 
 #[tokio::test]
+async fn server_that_was_never_reached_is_not_said_to_list_nothing() {
+    let house = House::open().await;
+    house.reload(airside_policy::DEFAULT, |upstream| {
+        // Nobody listens there: the port was taken from the system and given back.
+        let free = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let url = format!("http://{}/mcp", free.local_addr().unwrap());
+        upstream.url = Some(url.parse().unwrap());
+    });
+    assert_eq!(house.call("search").await.verdict(), "502 50200 GW-020");
+    assert_eq!(house.ending(1).await, "call.refused refused GW-020");
+    // What is listed where nobody is asked again stays unknown.
+    house.reload(airside_policy::DEFAULT, |_| {});
+    house.upstream.lists(&["search"]);
+    let verdict = house.call("nothing").await.verdict();
+    assert!(verdict.ends_with("POL-001"), "{verdict}");
+}
+
+#[tokio::test]
 async fn unreachable_upstream_opens_the_breaker() {
     let house = house(|upstream| {
         // Nobody listens there: the port was taken from the system and given back.
