@@ -1,6 +1,6 @@
 //! Tools as a server lists them, and ways to name several at once.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -8,11 +8,12 @@ use serde_json::{Value, json};
 
 use crate::{matcher::Scope, path};
 
-/// A tool, as `tools/list` shows it.
+/// A tool, as `tools/list` shows it. Every request to a model carries all of them, so a
+/// copy shares the definition.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tool {
     name: String,
-    definition: Value,
+    definition: Arc<Value>,
 }
 
 impl Tool {
@@ -20,6 +21,7 @@ impl Tool {
     #[must_use]
     pub fn read(definition: Value) -> Option<Self> {
         let name = definition.get("name")?.as_str()?.to_owned();
+        let definition = Arc::new(definition);
         Some(Self { name, definition })
     }
 

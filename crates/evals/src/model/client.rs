@@ -163,9 +163,7 @@ impl HttpModel {
             match sent.await {
                 Err(_) => return Err(ModelError::Broken(Breach::Stalled)),
                 Ok(Err(error)) if !error.is_connect() || last => {
-                    return Err(ModelError::Provider(
-                        "the model cannot be reached".to_owned(),
-                    ));
+                    return Err(self.unreached());
                 }
                 Ok(Err(_)) => {}
                 Ok(Ok(response)) => {
@@ -186,9 +184,15 @@ impl HttpModel {
             tokio::time::sleep(pause.min(MAX_PAUSE)).await;
             pause *= 2;
         }
-        Err(ModelError::Provider(
-            "the model cannot be reached".to_owned(),
-        ))
+        Err(self.unreached())
+    }
+
+    /// There is nobody where the model should be.
+    fn unreached(&self) -> ModelError {
+        let base = &self.endpoint.base;
+        let host = base.host_str().unwrap_or_default();
+        let port = base.port_or_known_default().unwrap_or_default();
+        ModelError::Provider(format!("the model at {host}:{port} cannot be reached"))
     }
 
     /// Why the provider refused, with the code that it gives.

@@ -72,6 +72,9 @@ impl Names {
             .tools
             .iter()
             .filter_map(|tool| {
+                if self.on_wire(tool.name()) == tool.name() {
+                    return Some(tool.clone());
+                }
                 let mut definition = tool.definition().clone();
                 definition["name"] = self.on_wire(tool.name()).into();
                 Tool::read(definition)
