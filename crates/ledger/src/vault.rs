@@ -107,6 +107,25 @@ impl DataKey {
         sealed
     }
 
+    /// Does what [`DataKey::seal`] does within `object`: what stands behind byte `from`
+    /// becomes the nonce, the ciphertext and the tag; what stands in front of it is
+    /// authenticated. Nothing is copied.
+    ///
+    /// # Panics
+    ///
+    /// As [`DataKey::seal`], or when fewer than the 12 bytes of the nonce have been left
+    /// free behind `from`.
+    pub fn seal_behind(&self, object: &mut Vec<u8>, from: usize) {
+        let (place, rest) = object.split_at_mut(from);
+        let (room, text) = rest.split_at_mut(NONCE_LEN);
+        let (nonce, tag) = self
+            .cipher
+            .seal_in_place_separate_tag(Aad::from(&*place), text)
+            .expect("the text is shorter than 64 GiB");
+        room.copy_from_slice(nonce.as_ref());
+        object.extend_from_slice(tag.as_ref());
+    }
+
     /// Opens what [`DataKey::seal`] returned for the same `place`.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    mem,
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
@@ -153,6 +154,8 @@ pub struct Archiver {
     header: Header,
     key: Arc<DataKey>,
     recent: Recent,
+    /// Of the last segment, for the next one.
+    memory: Vec<u8>,
     held: Option<(Lease, Duration)>,
     tail: Option<Tail>,
     pending: Option<Pending>,
@@ -194,6 +197,7 @@ impl Archiver {
         };
         Ok(Self {
             recent: ledger.recent(),
+            memory: Vec::new(),
             ledger,
             archive,
             clock,
@@ -324,7 +328,8 @@ impl Archiver {
         let mut more = false;
         if self.pending.is_none() {
             let tail = self.tail.as_ref().expect("it was read");
-            let collector = Collector::new(self.ledger.store(), tail);
+            let memory = mem::take(&mut self.memory);
+            let collector = Collector::new(self.ledger.store(), tail, memory);
             let (builder, rest) = collector.collect(&mut self.recent).await?;
             more = rest;
             self.pending = self.prepare(builder).await?;
@@ -402,7 +407,7 @@ impl Archiver {
     }
 
     /// Makes the objects that add what `builder` holds; none if nothing is due.
-    async fn prepare(&self, builder: Builder) -> Result<Option<Pending>, Error> {
+    async fn prepare(&mut self, builder: Builder) -> Result<Option<Pending>, Error> {
         let tail = self.tail.as_ref().expect("it was read");
         let entries = builder.entries();
         let due = self.beat.is_none_or(|beat| {
@@ -431,7 +436,8 @@ impl Archiver {
         let mut segment = None;
         let (header, key) = (self.header.clone(), self.key.clone());
         let sealed = blocking(move || builder.seal(number, Effort::Quick, header, &key)).await?;
-        if let Some((named, bytes)) = sealed {
+        if let Some((named, bytes, memory)) = sealed {
+            self.memory = memory;
             segment = Some((named.object.clone(), bytes));
             manifest.segment = Some(named);
         }

@@ -48,12 +48,13 @@ impl Run {
 }
 
 impl<'a> Collector<'a> {
-    /// Returns one that has nothing yet and goes on behind `tail`.
-    pub(super) fn new(store: &'a dyn Store, tail: &Tail) -> Self {
+    /// Returns one that has nothing yet and goes on behind `tail`; the entries go into
+    /// `memory`.
+    pub(super) fn new(store: &'a dyn Store, tail: &Tail, memory: Vec<u8>) -> Self {
         let heads = tail.chains.iter();
         Self {
             store,
-            builder: Builder::default(),
+            builder: Builder::reuse(memory),
             heads: heads
                 .map(|(tenant, tip)| (tenant.clone(), tip.head))
                 .collect(),

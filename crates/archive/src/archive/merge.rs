@@ -118,7 +118,7 @@ async fn join(
     let ends: BTreeMap<TenantId, Tip> = builder.ends().clone();
     let (covers, header, key) = (index.covers, seal.header.clone(), seal.key.clone());
     let sealed = blocking(move || builder.seal(covers, Effort::Thorough, header, &key)).await?;
-    let Some((segment, bytes)) = sealed else {
+    let Some((segment, bytes, _)) = sealed else {
         return Ok(0);
     };
     failpoint::reach(Point::MergeSealed);

@@ -16,11 +16,13 @@ use super::error::Error;
 
 const MAGIC_BYTES: usize = 7;
 const VERSION: u8 = 1;
+const NONCE_BYTES: usize = 12;
+const TAG_BYTES: usize = 16;
 /// A part of a snapshot is closed when it has this many bytes before compression.
 pub(super) const FULL_BYTES: usize = 1024 * 1024;
 /// A segment is closed when it has this many: each costs the disk of a local archive four
 /// syncs. One that is full need not be merged.
-pub(super) const SEGMENT_BYTES: usize = 3 * FULL_BYTES;
+pub(super) const SEGMENT_BYTES: usize = 2 * FULL_BYTES;
 /// Merged segments are at most so large: few requests at a restore, and still a bounded
 /// amount of memory for each.
 pub(super) const MERGED_BYTES: usize = 4 * FULL_BYTES;
@@ -88,6 +90,15 @@ pub(super) struct Records {
 }
 
 impl Records {
+    /// Returns none yet, for which memory is there already.
+    pub(super) fn reuse(mut memory: Vec<u8>) -> Self {
+        memory.clear();
+        Self {
+            plain: memory,
+            count: 0,
+        }
+    }
+
     pub(super) fn push(&mut self, record: &[u8]) {
         let length = u32::try_from(record.len()).expect("records are far below 4 GiB");
         self.plain.extend_from_slice(&length.to_be_bytes());
@@ -103,27 +114,32 @@ impl Records {
         self.plain.len()
     }
 
-    /// Returns the object. Takes some milliseconds.
+    /// Returns the object, and the memory to use again. Takes some milliseconds.
     pub(super) fn seal(
         self,
         content: Content,
         effort: Effort,
         mut header: Header,
         key: &DataKey,
-    ) -> Bytes {
+    ) -> (Bytes, Vec<u8>) {
         header.plain = self.plain.len();
         header.records = self.count;
-        let packed = zstd::bulk::compress(&self.plain, effort.level());
-        let packed = packed.expect("memory can be compressed");
         let header = serde_json::to_vec(&header).expect("a header serializes");
         let length = u32::try_from(header.len()).expect("a header is short");
         let mut object = content.magic().to_vec();
         object.push(VERSION);
         object.extend_from_slice(&length.to_be_bytes());
         object.extend_from_slice(&header);
-        let sealed = key.seal(&object, packed);
-        object.extend_from_slice(&sealed);
-        object.into()
+        let from = object.len();
+        let text = from + NONCE_BYTES;
+        let bound = zstd::zstd_safe::compress_bound(self.plain.len());
+        object.reserve_exact(NONCE_BYTES + bound + TAG_BYTES);
+        object.resize(text + bound, 0);
+        let packed =
+            zstd::bulk::compress_to_buffer(&self.plain, &mut object[text..], effort.level());
+        object.truncate(text + packed.expect("there is room for the worst case"));
+        key.seal_behind(&mut object, from);
+        (object.into(), self.plain)
     }
 }
 

@@ -25,6 +25,14 @@ pub(super) struct Builder {
 }
 
 impl Builder {
+    /// Returns one without entries, for which memory is there already.
+    pub(super) fn reuse(memory: Vec<u8>) -> Self {
+        Self {
+            records: Records::reuse(memory),
+            ..Self::default()
+        }
+    }
+
     /// Adds `entry`. Returns `false` if its content does not have its hash.
     pub(super) fn push(&mut self, entry: &Entry) -> bool {
         entry.encode(&mut self.buffer);
@@ -60,18 +68,18 @@ impl Builder {
         &self.ends
     }
 
-    /// Returns the object of manifest `number` with what a manifest says of it;
-    /// nothing without entries. Takes some milliseconds.
+    /// Returns the object of manifest `number` with what a manifest says of it, and the
+    /// memory to use again; nothing without entries. Takes some milliseconds.
     pub(super) fn seal(
         self,
         number: u64,
         effort: Effort,
         header: Header,
         key: &DataKey,
-    ) -> Option<(SegmentRef, Bytes)> {
+    ) -> Option<(SegmentRef, Bytes, Vec<u8>)> {
         let (since, until) = self.span?;
         let (entries, plain) = (self.records.count(), self.records.bytes());
-        let bytes = self.records.seal(Content::Segment, effort, header, key);
+        let (bytes, memory) = self.records.seal(Content::Segment, effort, header, key);
         let hash = Hash::of(&bytes);
         let segment = SegmentRef {
             object: format!("segment/{number:020}-{}", &hash.to_string()[..16]),
@@ -83,6 +91,6 @@ impl Builder {
             until,
             erasures: self.erasures,
         };
-        Some((segment, bytes))
+        Some((segment, bytes, memory))
     }
 }

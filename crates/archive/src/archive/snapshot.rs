@@ -230,7 +230,7 @@ impl Rows {
     ) -> Option<(Part, Bytes)> {
         let (first, last) = (self.first.take()?, self.last.take()?);
         let records = std::mem::take(&mut self.records);
-        let bytes = records.seal(Content::Snapshot, Effort::Thorough, header, key);
+        let (bytes, _) = records.seal(Content::Snapshot, Effort::Thorough, header, key);
         let hash = Hash::of(&bytes);
         let part = Part {
             object: format!("snapshot/{covers:020}-{}", &hash.to_string()[..16]),
