@@ -250,7 +250,13 @@ fn rows(report: &Report, out: &mut Out) -> Result<(), Failure> {
             .and_then(|paths| paths.first())
             .map_or("", |path| path);
         let (why, first) = (why.as_str(), printable(first));
-        out.line(&format!("left out: {count} files, {why} (such as {first})"))?;
+        let (files, such_as) = match count {
+            1 => ("file", ""),
+            _ => ("files", "such as "),
+        };
+        out.line(&format!(
+            "left out: {count} {files}, {why} ({such_as}{first})"
+        ))?;
     }
     Ok(())
 }

@@ -203,10 +203,17 @@ impl Learned {
 
     /// Returns what a person should know of it.
     fn notes(&self) -> Vec<String> {
-        let parts = [self.flows.dropped(), self.copies.dropped()];
-        let dropped = parts.into_iter().flatten();
+        let parts = [
+            ("weaknesses", self.flows.dropped()),
+            ("copies", self.copies.dropped()),
+        ];
+        let dropped = parts
+            .into_iter()
+            .filter_map(|(of, why)| why.map(|why| (of, why)));
         dropped
-            .map(|why| format!("what earlier reviews had learned was dropped: {why}"))
+            .map(|(of, why)| {
+                format!("what earlier reviews had learned of {of} was dropped and is learned again: {why}")
+            })
             .collect()
     }
 }

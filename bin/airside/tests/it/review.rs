@@ -394,7 +394,7 @@ fn memory_of_earlier_reviews_changes_no_finding() {
     assert!(
         damaged
             .stderr
-            .contains("note: what earlier reviews had learned was dropped")
+            .contains("note: what earlier reviews had learned of weaknesses was dropped")
     );
     assert_eq!(damaged.json(), review(&[]).json());
     // Copies alone have no way of a value.
