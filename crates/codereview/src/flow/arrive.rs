@@ -48,6 +48,10 @@ impl Frame<'_> {
                 .enumerate()
                 .filter(|(at, _)| takes(sink, call, *at));
             let mut taken: Vec<&Value> = taken.map(|(_, value)| value).chain(own).collect();
+            if sink.arguments.iter().any(|one| one.ends_with(".0")) {
+                // The program that begins a list of arguments.
+                taken = taken.into_iter().filter_map(beginning).collect();
+            }
             if rule.class == "argument-injection" {
                 taken = exposed(taken);
             }
@@ -197,7 +201,7 @@ fn takes(sink: &Sink, call: &Call, at: usize) -> bool {
         Some(name) => **name == **wanted,
         None => match wanted.strip_suffix('+') {
             Some(from) => from.parse().is_ok_and(|from: usize| at >= from),
-            None => wanted.parse() == Ok(at),
+            None => wanted.strip_suffix(".0").unwrap_or(wanted).parse() == Ok(at),
         },
     })
 }
@@ -207,6 +211,14 @@ fn members<'v>(value: &'v Value, names: &[&str]) -> Vec<&'v Value> {
     match &value.fields {
         Some(_) => names.iter().filter_map(|name| value.field(name)).collect(),
         None => vec![value],
+    }
+}
+
+/// Returns what a list begins with; anything else is its own beginning.
+fn beginning(value: &Value) -> Option<&Value> {
+    match &value.items {
+        Some(items) => items.first(),
+        None => Some(value),
     }
 }
 

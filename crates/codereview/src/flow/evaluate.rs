@@ -471,7 +471,20 @@ impl Frame<'_> {
             Expression::Call(call) => self.call(call),
             Expression::Join(parts) => {
                 let parts = self.all(parts);
-                Value::text_of(&parts)
+                match parts.first().and_then(|first| first.items.clone()) {
+                    // Lists that are put together.
+                    Some(first) if parts.len() > 1 => {
+                        let mut items = first.to_vec();
+                        for part in &parts[1..] {
+                            match &part.items {
+                                Some(more) => items.extend(more.iter().cloned()),
+                                None => items.push(part.clone()),
+                            }
+                        }
+                        Value::mix(&items).holding(None, Some(items))
+                    }
+                    _ => Value::text_of(&parts),
+                }
             }
             Expression::Items(items) => {
                 let items = self.all(items);
