@@ -24,7 +24,7 @@ fn call_through_a_fresh_node_is_in_the_ledger() {
         .find_map(|tail| {
             let mut lines = tail.lines();
             lines
-                .find(|line| line.contains("travel/search_hotels"))
+                .find(|line| line.contains("travel/search_hotels") && line.contains("permitted"))
                 .map(str::to_owned)
         })
         .expect("the call is in the ledger");
