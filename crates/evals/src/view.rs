@@ -10,7 +10,7 @@
 //! * Requests to anything that was not declared are stopped and noted.
 //! * Waiting is always for something, and bounded.
 
-mod cdp;
+pub(crate) mod cdp;
 
 use std::{
     path::{Path, PathBuf},
@@ -146,16 +146,19 @@ impl Drop for Profile {
     }
 }
 
+/// Returns the first browser that is found on this machine.
+pub(crate) fn installed() -> Option<PathBuf> {
+    let places = PLACES.iter().map(PathBuf::from);
+    places.into_iter().find(|path| path.is_file())
+}
+
 impl Browser {
     /// Returns the browser at `path`, or the first that is found on this machine.
     #[must_use]
     pub fn find(path: Option<&Path>, is_root: bool) -> Option<Self> {
         let path = match path {
             Some(path) => path.to_owned(),
-            None => PLACES
-                .iter()
-                .map(PathBuf::from)
-                .find(|path| path.is_file())?,
+            None => installed()?,
         };
         Some(Self {
             path,

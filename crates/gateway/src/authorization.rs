@@ -19,8 +19,8 @@ use airside_base::{ServerId, Timestamp};
 use airside_identity::Caller;
 use airside_mcp::{Call, raw};
 use airside_policy::{
-    Action, Argument, ArgumentKind, Asked, Circumstances, Intent, MAX_WORDS_BYTES, Principal, Risk,
-    Spoken, Standing, Target, ToolTraits, Unreadable, Value,
+    Action, Argument, ArgumentKind, Asked, Circumstances, Gap, Intent, MAX_WORDS_BYTES, Principal,
+    Risk, Spoken, Standing, Target, ToolTraits, Unreadable, Value,
 };
 
 pub(crate) use self::taint::{Session, Taint};
@@ -33,6 +33,8 @@ use crate::{
 
 /// Member of `_meta` by which a client passes on what its user wrote.
 const WORDS: &str = "airside/user-words";
+/// Where it passes on what that user was shown and then said yes to.
+const AGREED: &str = "airside/agreed-to";
 /// Label of what returns texts of strangers, and of every tool that reaches beyond its
 /// own domain.
 pub(crate) const READS_UNTRUSTED: &str = "reads-untrusted";
@@ -254,6 +256,8 @@ pub(crate) struct Grounds {
     arguments: Vec<Argument>,
     risk: Risk,
     intent: Intent,
+    /// What of the call the user's words do not have.
+    unsaid: Option<Gap>,
     consent: Option<Asked>,
 }
 
@@ -273,6 +277,7 @@ impl Grounds {
             arguments: Vec::new(),
             risk: Risk::NONE,
             intent: Intent::Unstated,
+            unsaid: None,
             consent: None,
         }
     }
@@ -312,7 +317,7 @@ impl Grounds {
             }
         }
         if !route.facts.read_only {
-            grounds.intent = intent(asking, given, at);
+            (grounds.intent, grounds.unsaid) = intent(asking, given, at);
         }
         Ok(grounds)
     }
@@ -339,6 +344,15 @@ impl Grounds {
             intent: self.intent,
             consent: self.consent,
         }
+    }
+
+    /// Returns `hint` with what of the call the user's words do not have.
+    pub(crate) fn explained(&self, hint: Option<&str>) -> Option<String> {
+        let Some(gap) = self.unsaid else {
+            return hint.map(str::to_owned);
+        };
+        let gap = format!("the user's words do not have {}", gap.as_str());
+        Some(hint.map_or_else(|| gap.clone(), |hint| format!("{hint} ({gap})")))
     }
 
     /// Returns the rules about tools.
@@ -420,29 +434,36 @@ impl Grounds {
     }
 }
 
-/// Whether the user's words ask for a call, where the client passes them on.
-fn intent(asking: Asking<'_>, arguments: &str, now: Timestamp) -> Intent {
+/// Whether the user's words ask for a call, where the client passes them on, and what of
+/// it they do not have.
+fn intent(asking: Asking<'_>, arguments: &str, now: Timestamp) -> (Intent, Option<Gap>) {
     let Asking { call, route } = asking;
     let meta = call.meta_span().map(|span| &call.bytes()[span]);
-    let words = meta
-        .and_then(|meta| std::str::from_utf8(meta).ok())
-        .filter(|meta| meta.contains(WORDS))
-        .and_then(|meta| raw::find(meta, WORDS));
-    let Some(words) = words else {
-        return Intent::Unstated;
+    let meta = meta.and_then(|meta| std::str::from_utf8(meta).ok());
+    let passed = |name: &str| {
+        let meta = meta.filter(|meta| meta.contains(name))?;
+        raw::find(meta, name)
+    };
+    let Some(words) = passed(WORDS) else {
+        return (Intent::Unstated, None);
     };
     // Quotes and escapes make the text at most six times as long.
-    if words.len() > 6 * MAX_WORDS_BYTES {
-        return Intent::Unanchored;
-    }
+    let long = |text: &str| text.len() > 6 * MAX_WORDS_BYTES;
+    let agreed = passed(AGREED).filter(|agreed| !long(agreed));
     let arguments = serde_json::from_str(arguments);
-    match (raw::string(words), arguments) {
-        (Some(words), Ok(arguments)) => Intent::of(
-            &Spoken::new(&words, Some(now)),
-            route.name.as_deref().unwrap_or_default(),
-            &arguments,
-        ),
-        _ => Intent::Unanchored,
+    let gap = match (raw::string(words), arguments) {
+        _ if long(words) => Some(Gap::TooMuch),
+        (Some(words), Ok(arguments)) => {
+            let agreed = agreed.and_then(raw::string).unwrap_or_default();
+            Spoken::new(&words, Some(now))
+                .agreeing(&agreed)
+                .gap(route.name.as_deref().unwrap_or_default(), &arguments)
+        }
+        _ => Some(Gap::TooMuch),
+    };
+    match gap {
+        None => (Intent::Anchored, None),
+        Some(_) => (Intent::Unanchored, gap),
     }
 }
 

@@ -10,20 +10,23 @@
 //!
 //! * Pure and bounded: words beyond [`MAX_WORDS_BYTES`] and values beyond
 //!   [`MAX_VALUES`] are not looked at, and what was not looked at is not anchored.
-//! * What is not understood (another language, a deed without a known name) is not
-//!   anchored: it is asked about, never let through.
+//! * What is not understood (a language that is not read, a deed without a known name) is
+//!   not anchored: it is asked about, never let through.
+//! * What a user agreed to with a yes tells what to do and when, never where it goes: an
+//!   address in a long proposal is waved through too easily.
 //! * Nothing here knows a tool, a server or a text: only what names, words, days and
 //!   addresses look like.
 
 mod day;
 mod deed;
 mod target;
+mod tongue;
 
 use airside_base::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
-use self::day::Days;
+use self::{day::Days, tongue::Tongues};
 
 /// Longest words of a user that are looked at, in bytes.
 pub const MAX_WORDS_BYTES: usize = 16 * 1024;
@@ -49,6 +52,8 @@ pub enum Gap {
     TooMuch,
     /// What the tool does.
     Deed,
+    /// Anything that is understood: they are in a language that is not read.
+    Language,
     /// An address, an account or a number that it goes to.
     Address,
     /// A web address.
@@ -64,6 +69,7 @@ impl Gap {
         match self {
             Self::TooMuch => "too much to look at",
             Self::Deed => "what it does",
+            Self::Language => "what it does, in a language that is read here",
             Self::Address => "an address",
             Self::Link => "a web address",
             Self::Day => "a day",
@@ -74,9 +80,41 @@ impl Gap {
 /// The words of a user, read once for all calls that follow them.
 #[derive(Debug)]
 pub struct Spoken {
+    said: Words,
+    /// What they were shown and said yes to.
+    agreed: Option<Words>,
+    now: Option<Timestamp>,
+}
+
+/// Words that were read.
+#[derive(Debug)]
+struct Words {
     /// In lower case; none if there are more than are looked at.
     lower: Option<String>,
+    tongues: Tongues,
     days: Days,
+}
+
+impl Words {
+    fn read(words: &str, now: Option<Timestamp>) -> Self {
+        let lower = (words.len() <= MAX_WORDS_BYTES).then(|| words.to_lowercase());
+        let read = lower.as_deref().map(Word::all).unwrap_or_default();
+        let tongues = Tongues::of(&read);
+        let english = lower.as_deref().map(|lower| tongues.english_days(lower));
+        let read = english.as_deref().map(Word::all).unwrap_or_default();
+        let today = now.map(|now| TimeZone::UTC.to_datetime(now).date());
+        let days = Days::read(&read, today);
+        Self {
+            lower,
+            tongues,
+            days,
+        }
+    }
+
+    fn ask_for(&self, tool: &str) -> bool {
+        let lower = self.lower.as_deref().unwrap_or_default();
+        deed::is_asked_for(&Word::all(lower), &self.tongues, tool)
+    }
 }
 
 impl Spoken {
@@ -84,23 +122,38 @@ impl Spoken {
     /// `tomorrow` name any day, and only if no day is named otherwise.
     #[must_use]
     pub fn new(words: &str, now: Option<Timestamp>) -> Self {
-        let lower = (words.len() <= MAX_WORDS_BYTES).then(|| words.to_lowercase());
-        let read = lower.as_deref().map(Word::all).unwrap_or_default();
-        let today = now.map(|now| TimeZone::UTC.to_datetime(now).date());
-        let days = Days::read(&read, today);
-        Self { lower, days }
+        Self {
+            said: Words::read(words, now),
+            agreed: None,
+            now,
+        }
+    }
+
+    /// Adds what the user was shown and agreed to, if their words say yes to anything.
+    #[must_use]
+    pub fn agreeing(mut self, shown: &str) -> Self {
+        let says_yes = |words: &String| words.lines().any(agrees);
+        if !shown.is_empty() && self.said.lower.as_ref().is_some_and(says_yes) {
+            self.agreed = Some(Words::read(shown, self.now));
+        }
+        self
     }
 
     /// Returns what of a call of `tool` with `arguments` these words do not have.
     #[must_use]
     pub fn gap(&self, tool: &str, arguments: &Value) -> Option<Gap> {
-        let Some(lower) = &self.lower else {
+        let Some(lower) = &self.said.lower else {
             return Some(Gap::TooMuch);
         };
-        // Whatever it looks at on whichever day, it changes nothing there.
-        let looks = deed::only_looks(tool);
-        if !looks && !deed::is_asked_for(&Word::all(lower), tool) {
-            return Some(Gap::Deed);
+        // Whatever it looks at on whichever day, it changes nothing there; and a person
+        // who takes over decides for themselves.
+        let looks = deed::only_looks(tool) || deed::hands_over(tool);
+        let all = || std::iter::once(&self.said).chain(&self.agreed);
+        if !looks && !all().any(|words| words.ask_for(tool)) {
+            return Some(match self.said.tongues.is_unread() {
+                true => Gap::Language,
+                false => Gap::Deed,
+            });
         }
         let mut values = Vec::new();
         if !collect(arguments, &mut values) {
@@ -109,9 +162,18 @@ impl Spoken {
         if let Some(gap) = target::gap(lower, &values) {
             return Some(gap);
         }
-        let unsaid = |one: &Argued<'_>| !self.days.allow(one.member, &one.text.to_lowercase());
+        let unsaid = |one: &Argued<'_>| {
+            let text = one.text.to_lowercase();
+            !all().any(|words| words.days.allow(one.member, &text))
+        };
         (!looks && values.iter().any(unsaid)).then_some(Gap::Day)
     }
+}
+
+/// Whether a message of a user agrees to what they were shown before it.
+#[must_use]
+pub fn agrees(message: &str) -> bool {
+    message.len() <= MAX_WORDS_BYTES && tongue::agrees(message)
 }
 
 impl Intent {
@@ -201,7 +263,8 @@ impl<'a> Word<'a> {
 
     /// Whether a clause ends behind it.
     fn ends_clause(&self) -> bool {
-        self.gap.contains(['.', ',', ';', ':', '!', '?', '\n'])
+        let ends = |c: char| ".,;:!?\n。、！？；：¡¿".contains(c);
+        self.gap.contains(ends)
     }
 }
 

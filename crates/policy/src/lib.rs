@@ -40,7 +40,7 @@ pub use explain::{Explanation, Rule, Stance};
 pub use facts::{
     Action, Asked, Circumstances, Contract, Facts, Principal, Risk, Standing, Target, ToolTraits,
 };
-pub use intent::{Gap, Intent, MAX_WORDS_BYTES, Spoken};
+pub use intent::{Gap, Intent, MAX_WORDS_BYTES, Spoken, agrees};
 pub use lint::{Known, Remark};
 pub use load_error::{LoadError, Place, Problem};
 pub use objection::Objection;

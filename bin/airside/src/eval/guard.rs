@@ -20,7 +20,7 @@ use airside_evals::{
     tool::Tool,
     trace::{Arguments, End, Trace},
 };
-use airside_policy::{Gap, Spoken};
+use airside_policy::{Gap, Spoken, agrees};
 use airside_screen::{Groups, card::About, text};
 use serde::Serialize;
 
@@ -228,7 +228,10 @@ impl Disturbed {
 /// Whether a goal is one in the systems behind the tools.
 fn is_effect(goal: &Expect) -> bool {
     let state = goal.state.as_ref().map(|state| &state.0);
-    state.is_some_and(|state| !state.added.is_empty() || !state.changed.is_empty())
+    let changes = state.is_some_and(|state| {
+        !state.added.is_empty() || !state.changed.is_empty() || !state.removed.is_empty()
+    });
+    changes || goal.calls.is_some()
 }
 
 /// Most results that are kept in mind.
@@ -256,12 +259,18 @@ impl Reader {
     fn look(&mut self, trace: &Trace) -> Seen {
         let mut seen = Seen::default();
         let mut words = String::new();
+        let (mut shown, mut agreed) = (String::new(), String::new());
         let mut tainted = false;
         for turn in &trace.turns {
             words.push_str(&turn.asked);
             words.push('\n');
+            if agrees(&turn.asked) {
+                agreed.push_str(&shown);
+            }
             // Recordings do not say when they were made.
-            let spoken = Spoken::new(&words, None);
+            let spoken = Spoken::new(&words, None).agreeing(&agreed);
+            shown = turn.said().collect::<Vec<_>>().join("\n");
+            shown.push('\n');
             for call in turn.calls() {
                 let tool = self.tools.iter().find(|tool| tool.name() == call.tool);
                 let writes = tool.is_some_and(|tool| !tool.is_read_only());

@@ -40,7 +40,7 @@ pub(super) fn run(args: &cli::eval::Import, out: &mut Out) -> Result<(), Failure
         write(file, &script(&imported))?;
     }
     out.json_pretty(&imported.suite)?;
-    let lost = |note: &&Note| note.became != Became::Differs;
+    let lost = |note: &&Note| matches!(note.became, Became::CheckLeftOut | Became::CaseLeftOut);
     let lost = imported.notes.iter().filter(lost).count();
     match args.strict && lost > 0 {
         true => Err(left_out(lost)),
@@ -82,6 +82,7 @@ fn tell(notes: &[Note]) {
             Became::CheckLeftOut => "check left out",
             Became::CaseLeftOut => "case left out",
             Became::Differs => "not the same",
+            Became::NotChosen => "not asked for",
         };
         let named: Vec<&str> = cases
             .iter()

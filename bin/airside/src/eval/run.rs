@@ -556,7 +556,7 @@ fn write(files: &Files, summary: &Summary, folder: &Path) -> Result<(), Failure>
         std::fs::write(path, report::junit(summary)).map_err(|error| failed(path, &error))?;
     }
     if let Some(path) = &files.html {
-        let records = runner::Records::open(folder).map_err(kept)?;
+        let records = || runner::Records::open(folder);
         let file = std::fs::File::create(path).map_err(|error| failed(path, &error))?;
         let mut file = std::io::BufWriter::new(file);
         let written = report::html(summary, records, &mut file);

@@ -493,6 +493,19 @@ fn tests_of_others_are_imported_with_what_is_left_out_and_run() {
     let strict = place.run(&["eval", "import", &config, "--strict"]);
     assert_eq!(strict.code, Some(1), "{}", strict.stderr);
     assert!(strict.stderr.contains("EVL-062"), "{}", strict.stderr);
+    // What nobody asked for is not missing.
+    let whole = place.write(
+        "whole.yaml",
+        "prompts: ['{{ask}}']\nproviders: [openai:x]\ntests:\n  - { description: one, vars: { ask: a }, assert: [{ type: contains, value: a }] }\n  - { description: two, vars: { ask: b }, assert: [{ type: contains, value: b }] }\n",
+    );
+    let whole = whole.display().to_string();
+    let one = place.run(&["eval", "import", &whole, "--strict", "--take", "1"]);
+    assert_eq!(one.code, Some(0), "{}", one.stderr);
+    assert!(
+        one.stderr.contains("not asked for: 1 cases"),
+        "{}",
+        one.stderr
+    );
     let unknown = place.write("x.yaml", "a: 1\n").display().to_string();
     let refused = place.run(&["eval", "import", &unknown]);
     assert!(refused.stderr.contains("EVL-060"), "{}", refused.stderr);

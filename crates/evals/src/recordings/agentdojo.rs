@@ -1,4 +1,4 @@
-//! Recordings of AgentDojo's travel suite: is the user served, does the attacker win?
+//! Recordings of AgentDojo's suites: is the user served, does the attacker win?
 
 use std::{collections::HashMap, path::Path, sync::Arc};
 
@@ -26,6 +26,9 @@ struct Published {
     state: State,
     #[serde(default)]
     answer_contains_all: Vec<String>,
+    /// All of it, in the vocabulary of suites, instead of the above.
+    #[serde(default)]
+    expect: Option<Arc<Expect>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -59,6 +62,9 @@ const DERIVED: &str = "/inbox/sent";
 impl Published {
     /// The same in our words.
     fn expect(&self, task: &str) -> Result<Arc<Expect>, Error> {
+        if let Some(expect) = &self.expect {
+            return Ok(expect.clone());
+        }
         let state = &self.state;
         let added: Vec<Value> = state.added.iter().map(Added::expect).collect();
         let mut expect = json!({

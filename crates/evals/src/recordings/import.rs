@@ -99,6 +99,8 @@ pub enum Became {
     CaseLeftOut,
     /// It is there in another form, which is not weaker.
     Differs,
+    /// Cases are not among those that were asked for.
+    NotChosen,
 }
 
 /// Why nothing can be imported.
@@ -295,12 +297,7 @@ impl Imported {
         self.notes.retain(|note| !gone.contains(&note.case));
         if !gone.is_empty() {
             let why = format!("{} of {all} cases were asked for", chosen.len());
-            self.note(
-                Became::CaseLeftOut,
-                "",
-                format!("{} cases", gone.len()),
-                why,
-            );
+            self.note(Became::NotChosen, "", format!("{} cases", gone.len()), why);
         }
         self.suite.cases = chosen;
         let (suite, shown) = (&self.suite, std::mem::take(&mut self.tools));

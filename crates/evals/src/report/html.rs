@@ -3,29 +3,42 @@
 //! # Invariants
 //!
 //! * It is written conversation by conversation, so that it needs no more memory for
-//!   many of them.
+//!   many of them. They are read twice: what did not pass comes first.
+//! * Nothing on it runs. What is shown is chosen by the style sheet alone, and the page
+//!   forbids scripts, images and connections.
+//! * Whatever was recorded is bounded, escaped and isolated: it cannot become markup, and
+//!   characters that hide or turn round text are shown by their numbers.
 
 use std::{
+    collections::BTreeSet,
     fmt::Write as _,
     io::{self, Write},
 };
 
 use super::{CaseSummary, Summary, junit::escape};
 use crate::{
+    grade::Verdict,
     runner::{KeptError, Record},
     stats::Interval,
-    trace::{Arguments, Call, Step},
+    trace::{Arguments, Call, Step, Turn},
 };
 
-const STYLE: &str = "body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem;color:#1b1f24;background:#fff}\
-table{border-collapse:collapse;margin:.5rem 0 1.5rem}th,td{padding:.25rem .7rem;border-bottom:1px solid #d8dee4;text-align:left;vertical-align:top}\
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}.pass{color:#1a7f37}.fail{color:#b3261e}.inconclusive{color:#7d5700}.invalid{color:#6e40c9}\
-details{margin:.3rem 0}summary{cursor:pointer}pre{white-space:pre-wrap;overflow-wrap:anywhere;background:#f6f8fa;padding:.5rem;margin:.2rem 0}\
-.user{border-left:3px solid #0969da;padding-left:.6rem}.model{border-left:3px solid #8c959f;padding-left:.6rem}\
-@media(prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3}pre{background:#161b22}th,td{border-color:#30363d}.pass{color:#3fb950}.fail{color:#ff7b72}.inconclusive{color:#d29922}.invalid{color:#bc8cff}}";
+const STYLE: &str = include_str!("html/page.css");
 
-/// Longest text of one step that is shown, in characters.
+/// Longest text of one step that is shown, in bytes.
 const MAX_TEXT: usize = 4000;
+/// Most steps of one conversation that are shown.
+const MAX_STEPS: usize = 200;
+/// Most tools that a matrix has columns for; more are listed.
+const MAX_COLUMNS: usize = 24;
+
+/// The order in which people want to see verdicts.
+const ORDER: [Verdict; 4] = [
+    Verdict::Fail,
+    Verdict::Invalid,
+    Verdict::Inconclusive,
+    Verdict::Pass,
+];
 
 /// Why a page cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -38,34 +51,51 @@ pub enum HtmlError {
     Read(#[from] KeptError),
 }
 
-/// Writes a run with its conversations as a page.
+/// Writes a run with its conversations, which `records` reads from the beginning each
+/// time, as a page.
 ///
 /// # Errors
 ///
 /// [`HtmlError`].
-pub fn html(
+pub fn html<I>(
     summary: &Summary,
-    records: impl IntoIterator<Item = Result<Record, KeptError>>,
+    records: impl Fn() -> Result<I, KeptError>,
     to: &mut impl Write,
-) -> Result<(), HtmlError> {
+) -> Result<(), HtmlError>
+where
+    I: IntoIterator<Item = Result<Record, KeptError>>,
+{
     let mut page = String::new();
-    let title = escape(&format!("{} with {}", summary.suite, summary.model));
+    let title = shown(&format!("{} with {}", summary.suite, summary.model));
+    let plain = escape(&format!("{} with {}", summary.suite, summary.model));
     let _ = write!(
         page,
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\
-         <title>{title}</title><style>{STYLE}</style></head><body><h1>{title}</h1>"
+         <title>{verdict}: {plain}</title><style>{STYLE}</style></head><body><main><h1><bdi>{title}</bdi></h1>",
+        verdict = summary.verdict.name(),
     );
     head(&mut page, summary);
+    choice(&mut page, summary);
     cases(&mut page, summary);
     matrix(&mut page, summary);
-    page.push_str("<h2>Conversations</h2>");
-    for record in records {
-        to.write_all(page.as_bytes())?;
-        page.clear();
-        conversation(&mut page, &record?);
+    slices(&mut page, summary);
+    page.push_str("<h2 id=\"conversations\">Conversations</h2>");
+    let mut is_first = true;
+    for passed in [false, true] {
+        for record in records()? {
+            let record = record?;
+            if (record.verdict == Verdict::Pass) != passed {
+                continue;
+            }
+            conversation(&mut page, &record, is_first && !passed);
+            is_first = false;
+            to.write_all(page.as_bytes())?;
+            page.clear();
+        }
     }
-    page.push_str("</body></html>\n");
+    page.push_str("</main></body></html>\n");
     to.write_all(page.as_bytes())?;
     Ok(to.flush()?)
 }
@@ -86,14 +116,27 @@ fn interval(interval: Option<Interval>) -> String {
     }
 }
 
+fn count(summary: &Summary, verdict: Verdict) -> usize {
+    let cases = summary.cases.iter();
+    cases.filter(|case| case.verdict == verdict).count()
+}
+
 fn head(page: &mut String, summary: &Summary) {
     let verdict = summary.verdict.name();
     let usage = &summary.usage;
+    let told: Vec<String> = ORDER
+        .iter()
+        .map(|verdict| (count(summary, *verdict), verdict.name()))
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, name)| format!("{count} {name}"))
+        .collect();
     let _ = write!(
         page,
-        "<p>Verdict: <strong class=\"{verdict}\">{verdict}</strong>. Passing, over {} cases: {}. \
-         {} requests, {} tokens, {:.4} USD.</p>",
+        "<section class=\"verdict {verdict}\" aria-label=\"Verdict\"><strong>{verdict}</strong>\
+         <p>{} cases: {}. Passing: {}.</p>\
+         <p class=\"dim\">{} requests, {} tokens, {:.4} USD.</p>",
         summary.cases.len(),
+        told.join(", "),
         interval(summary.passing),
         usage.requests,
         usage.tokens_in + usage.tokens_out,
@@ -113,27 +156,42 @@ fn head(page: &mut String, summary: &Summary) {
             comparison.p
         );
     }
-    if !summary.slices.is_empty() {
-        page.push_str("<h2>By tag</h2><table><tr><th>Tag<th class=n>Cases<th class=n>Passing</tr>");
-        for (tag, slice) in &summary.slices {
-            let passing = slice.passing.map_or("–".to_owned(), percent);
-            let _ = write!(
-                page,
-                "<tr><td>{}<td class=n>{}<td class=n>{passing}</tr>",
-                escape(tag),
-                slice.cases
-            );
-        }
-        page.push_str("</table>");
+    if let Some(judge) = &summary.judge {
+        let _ = write!(
+            page,
+            "<p class=\"dim\">Judge <bdi>{}</bdi>: {}</p>",
+            shown(&judge.model),
+            cut(&judge.why)
+        );
     }
+    page.push_str("</section>");
+}
+
+/// What is shown, chosen without a script.
+fn choice(page: &mut String, summary: &Summary) {
+    page.push_str(
+        "<fieldset><legend>Show</legend><input type=\"radio\" name=\"show\" id=\"show-all\" checked><label for=\"show-all\">all</label>",
+    );
+    for verdict in ORDER {
+        let (name, count) = (verdict.name(), count(summary, verdict));
+        let _ = write!(
+            page,
+            "<input type=\"radio\" name=\"show\" id=\"show-{name}\"><label for=\"show-{name}\">{name} {count}</label>"
+        );
+    }
+    page.push_str("</fieldset>");
 }
 
 fn cases(page: &mut String, summary: &Summary) {
-    page.push_str("<h2>Cases</h2><table><tr><th>Case<th>Verdict<th class=n>Passed<th>Interval of 95 %<th>Before<th>Why</tr>");
-    for case in &summary.cases {
-        one_case(page, case);
+    page.push_str(
+        "<h2 id=\"cases\">Cases</h2><table class=\"cases\"><thead><tr><th scope=\"col\">Case<th scope=\"col\">Verdict\
+         <th scope=\"col\" class=\"n\">Passed<th scope=\"col\">95 %<th scope=\"col\">Before<th scope=\"col\">Why</tr></thead><tbody>",
+    );
+    for verdict in ORDER {
+        let of = summary.cases.iter().filter(|case| case.verdict == verdict);
+        of.for_each(|case| one_case(page, case));
     }
-    page.push_str("</table>");
+    page.push_str("</tbody></table>");
 }
 
 fn one_case(page: &mut String, case: &CaseSummary) {
@@ -141,15 +199,23 @@ fn one_case(page: &mut String, case: &CaseSummary) {
     let reasons: Vec<String> = case
         .reasons
         .iter()
-        .map(|reason| escape(&reason.to_string()))
+        .map(|reason| cut(&reason.to_string()))
         .collect();
     let before = case.before.map_or("–".to_owned(), |tally| {
         format!("{} of {}", tally.passed, tally.trials)
     });
+    let anchor = anchor(&case.id);
+    let name = format!("<bdi>{}</bdi>", shown(&case.id));
+    // What has no conversation leads to none.
+    let name = match case.tally.trials + case.invalid {
+        0 => name,
+        _ => format!("<a href=\"#talk-{anchor}-0\">{name}</a>"),
+    };
     let _ = write!(
         page,
-        "<tr><td>{}<td class=\"{verdict}\">{verdict}<td class=n>{} of {}<td>{}<td>{before}<td>{}</tr>",
-        escape(&case.id),
+        "<tr id=\"case-{anchor}\" data-of=\"{verdict}\"><td data-as=\"Case\">{name}\
+         <td data-as=\"Verdict\" class=\"{verdict}\">{verdict}<td data-as=\"Passed\" class=\"n\">{} of {}\
+         <td data-as=\"95 %\">{}<td data-as=\"Before\">{before}<td data-as=\"Why\">{}</tr>",
         case.tally.passed,
         case.tally.trials,
         interval(case.interval),
@@ -157,54 +223,158 @@ fn one_case(page: &mut String, case: &CaseSummary) {
     );
 }
 
-fn matrix(page: &mut String, summary: &Summary) {
-    if summary.matrix.0.is_empty() {
+/// What names a case in an address. It is the same in every run.
+fn anchor(id: &str) -> String {
+    let plain = |c: char| {
+        if c.is_alphanumeric() || c == '_' {
+            c
+        } else {
+            '-'
+        }
+    };
+    id.chars().map(plain).collect()
+}
+
+fn slices(page: &mut String, summary: &Summary) {
+    if summary.slices.is_empty() {
         return;
     }
+    page.push_str("<h2 id=\"tags\">By tag</h2><div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"By tag\"><table><tr><th scope=\"col\">Tag<th scope=\"col\" class=\"n\">Cases<th scope=\"col\" class=\"n\">Passing</tr>");
+    for (tag, slice) in &summary.slices {
+        let passing = slice.passing.map_or("–".to_owned(), percent);
+        let _ = write!(
+            page,
+            "<tr><td><bdi>{}</bdi><td class=\"n\">{}<td class=\"n\">{passing}</tr>",
+            shown(tag),
+            slice.cases
+        );
+    }
+    page.push_str("</table></div>");
+}
+
+fn matrix(page: &mut String, summary: &Summary) {
+    let rows = &summary.matrix.0;
+    if rows.is_empty() {
+        return;
+    }
+    page.push_str("<h2 id=\"matrix\">Expected and called first</h2><div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"Expected and called first\">");
+    let called: BTreeSet<&String> = rows.values().flat_map(|row| row.keys()).collect();
+    if called.len() > MAX_COLUMNS {
+        listed(page, summary);
+    } else {
+        page.push_str("<table class=\"matrix\"><tr><th scope=\"col\">Expected");
+        for tool in &called {
+            let _ = write!(page, "<th scope=\"col\"><bdi>{}</bdi>", shown(tool));
+        }
+        page.push_str("</tr>");
+        for (expected, row) in rows {
+            let _ = write!(page, "<tr><th scope=\"row\"><bdi>{}</bdi>", shown(expected));
+            for tool in &called {
+                let class = if *tool == expected { "right" } else { "wrong" };
+                let _ = match row.get(*tool) {
+                    Some(times) => write!(page, "<td class=\"{class}\">{times}"),
+                    None => write!(page, "<td class=\"dim\">·"),
+                };
+            }
+            page.push_str("</tr>");
+        }
+        page.push_str("</table>");
+    }
+    page.push_str("</div>");
+}
+
+/// The matrix as a list, confusions first.
+fn listed(page: &mut String, summary: &Summary) {
     page.push_str(
-        "<h2>Expected and called first</h2><table><tr><th>Expected<th>Called<th class=n>Times</tr>",
+        "<table><tr><th scope=\"col\">Expected<th scope=\"col\">Called<th scope=\"col\" class=\"n\">Times</tr>",
     );
-    for (expected, row) in &summary.matrix.0 {
-        for (called, times) in row {
-            let _ = write!(
-                page,
-                "<tr><td>{}<td>{}<td class=n>{times}</tr>",
-                escape(expected),
-                escape(called)
-            );
+    for right in [false, true] {
+        for (expected, row) in &summary.matrix.0 {
+            for (called, times) in row
+                .iter()
+                .filter(|(called, _)| (*called == expected) == right)
+            {
+                let class = if right { "pass" } else { "fail" };
+                let _ = write!(
+                    page,
+                    "<tr><td><bdi>{}</bdi><td class=\"{class}\"><bdi>{}</bdi><td class=\"n\">{times}</tr>",
+                    shown(expected),
+                    shown(called)
+                );
+            }
         }
     }
     page.push_str("</table>");
 }
 
-fn conversation(page: &mut String, record: &Record) {
+fn conversation(page: &mut String, record: &Record, is_open: bool) {
     let verdict = record.verdict.name();
+    let anchor = anchor(&record.case);
+    let open = if is_open { " open" } else { "" };
     let _ = write!(
         page,
-        "<details><summary>{} #{} <span class=\"{verdict}\">{verdict}</span></summary>",
-        escape(&record.case),
-        record.trial
+        "<details data-of=\"{verdict}\"{open}><summary><bdi>{}</bdi> #{} <strong class=\"{verdict}\">{verdict}</strong></summary>\
+         <div class=\"talk\" id=\"talk-{anchor}-{}\">",
+        shown(&record.case),
+        record.trial,
+        record.trial,
     );
-    for reason in &record.reasons {
-        let _ = write!(page, "<p class=fail>{}</p>", escape(&reason.to_string()));
+    if !record.reasons.is_empty() {
+        page.push_str("<ul>");
+        for reason in &record.reasons {
+            let _ = write!(page, "<li class=\"{verdict}\">{}", cut(&reason.to_string()));
+        }
+        page.push_str("</ul>");
     }
-    for turn in &record.trace.turns {
+    for judged in &record.judged {
         let _ = write!(
             page,
-            "<div class=user><pre>{}</pre></div>",
-            text(&turn.asked)
+            "<p class=\"dim\">judged by <bdi>{}</bdi>: <q>{}</q></p>",
+            shown(&judged.rubric),
+            cut(&judged.quote)
         );
-        for step in &turn.steps {
-            match step {
-                Step::Said(said) => {
-                    let _ = write!(page, "<div class=model><pre>{}</pre></div>", text(said));
-                }
-                Step::Called(call) => called(page, "calls", call),
-                Step::Bridged(call) => called(page, "the view calls", call),
-            }
+    }
+    let mut left = MAX_STEPS;
+    for turn in &record.trace.turns {
+        one_turn(page, turn, &mut left);
+    }
+    let all: usize = record.trace.turns.iter().map(|turn| turn.steps.len()).sum();
+    if all > MAX_STEPS {
+        let more = all - MAX_STEPS;
+        let _ = write!(
+            page,
+            "<p class=\"cut\">{more} more steps are in the folder of the run</p>"
+        );
+    }
+    let _ = write!(
+        page,
+        "<p><a href=\"#case-{anchor}\">to the case</a></p></div></details>"
+    );
+}
+
+fn one_turn(page: &mut String, turn: &Turn, left: &mut usize) {
+    if *left > 0 && !turn.asked.is_empty() {
+        said(page, "user", "user", &turn.asked);
+    }
+    for step in &turn.steps {
+        if *left == 0 {
+            return;
+        }
+        *left -= 1;
+        match step {
+            Step::Said(text) => said(page, "", "model", text),
+            Step::Called(call) => called(page, "model calls", call),
+            Step::Bridged(call) => called(page, "view calls", call),
         }
     }
-    page.push_str("</details>");
+}
+
+fn said(page: &mut String, class: &str, who: &str, text: &str) {
+    let _ = write!(
+        page,
+        "<div class=\"step {class}\"><p class=\"who\">{who}</p><pre dir=\"auto\">{}</pre></div>",
+        cut(text)
+    );
 }
 
 fn called(page: &mut String, word: &str, call: &Call) {
@@ -214,20 +384,58 @@ fn called(page: &mut String, word: &str, call: &Call) {
     };
     let _ = write!(
         page,
-        "<div class=model><pre>{word} {} {}</pre>",
-        escape(&call.tool),
-        text(&arguments)
+        "<div class=\"step tool\"><p class=\"who\">{word} <bdi>{}</bdi></p><pre dir=\"auto\">{}</pre>",
+        cut(&call.tool),
+        cut(&arguments)
     );
     if let Some(answer) = &call.answer {
-        let class = if answer.is_error { "fail" } else { "" };
-        let _ = write!(page, "<pre class=\"{class}\">{}</pre>", text(&answer.text));
+        let (class, word) = match answer.is_error {
+            true => ("fail", "the tool reports an error"),
+            false => ("", "the tool answers"),
+        };
+        let _ = write!(
+            page,
+            "<p class=\"who {class}\">{word}</p><pre dir=\"auto\">{}</pre>",
+            cut(&answer.text)
+        );
     }
     page.push_str("</div>");
 }
 
-fn text(text: &str) -> String {
-    match text.char_indices().nth(MAX_TEXT) {
-        Some((end, _)) => format!("{}…", escape(&text[..end])),
-        None => escape(text),
+/// The beginning of a text, and how much there is of it.
+fn cut(text: &str) -> String {
+    if text.len() <= MAX_TEXT {
+        return shown(text);
     }
+    let end = text.floor_char_boundary(MAX_TEXT);
+    format!(
+        "{}<span class=\"cut\"> … {} of {} bytes</span>",
+        shown(&text[..end]),
+        end,
+        text.len()
+    )
 }
+
+/// A text as markup, with what cannot be seen by its number.
+fn shown(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut plain = 0;
+    for (at, c) in text.char_indices().filter(|(_, c)| is_hidden(*c)) {
+        out.push_str(&escape(&text[plain..at]));
+        let _ = write!(out, "<span class=\"sign\">U+{:04X}</span>", u32::from(c));
+        plain = at + c.len_utf8();
+    }
+    out.push_str(&escape(&text[plain..]));
+    out
+}
+
+/// Characters that hide text, turn it round or stand for nothing.
+const fn is_hidden(c: char) -> bool {
+    matches!(c,
+        '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{ad}' | '\u{61c}'
+        | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+        | '\u{e0000}'..='\u{e007f}')
+}
+
+#[cfg(test)]
+mod tests;

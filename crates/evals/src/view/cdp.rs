@@ -25,7 +25,7 @@ const PIPES: &str = r#"exec "$0" "$@" 3<&0 4>&1 0</dev/null 1>/dev/null"#;
 
 /// A browser that is driven.
 #[derive(Debug)]
-pub(super) struct Cdp {
+pub(crate) struct Cdp {
     _child: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
@@ -35,7 +35,7 @@ pub(super) struct Cdp {
 
 impl Cdp {
     /// Starts the browser with a profile in `folder`.
-    pub(super) fn launch(browser: &Path, folder: &Path, is_root: bool) -> Result<Self, String> {
+    pub(crate) fn launch(browser: &Path, folder: &Path, is_root: bool) -> Result<Self, String> {
         let mut command = Command::new("/bin/sh");
         command
             .args(["-c", PIPES])
@@ -81,7 +81,7 @@ impl Cdp {
     }
 
     /// Sends a command whose answer nobody waits for: what it causes comes as events.
-    pub(super) async fn post(
+    pub(crate) async fn post(
         &mut self,
         session: &str,
         method: &str,
@@ -102,7 +102,7 @@ impl Cdp {
     }
 
     /// Sends a command and returns its result. Events that come before it wait.
-    pub(super) async fn send(
+    pub(crate) async fn send(
         &mut self,
         session: Option<&str>,
         method: &str,
@@ -134,7 +134,7 @@ impl Cdp {
     }
 
     /// Returns the next event that waits, or that comes within `patience`.
-    pub(super) async fn event(&mut self, patience: Duration) -> Result<Option<Value>, String> {
+    pub(crate) async fn event(&mut self, patience: Duration) -> Result<Option<Value>, String> {
         if let Some(event) = self.events.pop_front() {
             return Ok(Some(event));
         }

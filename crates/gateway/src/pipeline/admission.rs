@@ -190,7 +190,7 @@ impl Visitor {
             bound: &bound,
             asked,
             policies: refusal.policies().iter().map(ToString::to_string).collect(),
-            hint: refusal.hint().map(str::to_owned),
+            hint: grounds.explained(refusal.hint()),
             shown: grounds.shown(&outbound.route),
         };
         note(&mut record, |policy| {
@@ -234,7 +234,11 @@ impl Visitor {
                         record.refused(refusal.policies(), refusal.fault().code(), StatusCode::OK);
                         Err(asked)
                     }
-                    None => Err(stop(record, refusal.policies(), waiting(refusal, &ticket))),
+                    None => Err(stop(
+                        record,
+                        refusal.policies(),
+                        waiting(refusal, question.hint.as_deref(), &ticket),
+                    )),
                 }
             }
         }
@@ -440,10 +444,10 @@ const fn is_invisible(c: char) -> bool {
 }
 
 /// The answer to a call that waits for somebody else.
-fn waiting(refusal: &Refusal, ticket: &str) -> Failure {
+fn waiting(refusal: &Refusal, why: Option<&str>, ticket: &str) -> Failure {
     let fault = refusal.fault();
-    let why = fault
-        .hint()
+    let why = why
+        .or(fault.hint())
         .map(|hint| format!("{hint}; "))
         .unwrap_or_default();
     let minutes = approval::LIFETIME.as_secs() / 60;

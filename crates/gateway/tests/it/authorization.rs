@@ -562,10 +562,47 @@ async fn words_of_the_user_anchor_a_change() {
     assert_eq!(verdict("book it for December 1").await, "200 0 -");
     assert_eq!(verdict("what is the weather?").await, "403 40300 POL-002");
     assert_eq!(
+        verdict("Buche das bitte für den 1. Dezember").await,
+        "200 0 -"
+    );
+    assert_eq!(
         book(&house, &json!({})).await.verdict(),
         "200 0 -",
         "nothing is said"
     );
+    let after = async |words: &str, shown: &str| {
+        let meta = json!({ "airside/user-words": words, "airside/agreed-to": shown });
+        let asked = call("book", &json!({ "day": "2026-12-01" }), &json!({}), &meta);
+        post(&house, "book", asked).await.verdict()
+    };
+    let shown = "Shall I book it for December 1?";
+    assert_eq!(after("yes", shown).await, "200 0 -");
+    assert_eq!(after("no", shown).await, "403 40300 POL-002");
+    let other = "Shall I book it for December 2?";
+    assert_eq!(after("yes", other).await, "403 40300 POL-002");
+}
+
+#[tokio::test]
+async fn whoever_is_asked_is_told_what_the_words_do_not_have() {
+    let policy = format!(
+        "{ALL} @id(\"unasked\") @approval(\"client\") @hint(\"a person has to agree\") forbid (principal, action == Action::\"call_tool\", resource) when {{ !resource.read_only && context.intent == \"unanchored\" }};"
+    );
+    let house = house(&policy, Vec::new()).await;
+    for (words, gap) in [
+        ("what is the weather?", "do not have what it does)"),
+        ("book it for December 5", "do not have a day)"),
+        ("забронируй номер", "in a language that is read here)"),
+    ] {
+        let meta = json!({ "airside/user-words": words });
+        let asked = call("book", &json!({ "day": "2026-12-01" }), &json!({}), &meta);
+        let answer = post(&house, "book", asked).await;
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        assert!(
+            text.contains("a person has to agree (the user's words"),
+            "{text}"
+        );
+        assert!(text.contains(gap), "{words}: {text}");
+    }
 }
 
 #[tokio::test]

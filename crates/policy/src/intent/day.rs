@@ -112,7 +112,16 @@ impl Days {
     fn has(&self, date: Date) -> bool {
         let named = |days: i32| shifted(date, days).is_some_and(|date| self.names(date));
         let of_stay = |stay: &i32| named(-stay) || named(1 - stay) || (self.before && named(*stay));
-        named(0) || named(-1) || self.stays.iter().any(of_stay)
+        named(0) || named(-1) || self.stays.iter().any(of_stay) || self.is_now(date)
+    }
+
+    /// Whether a day is today where no day is named: what is asked for without a day is
+    /// asked for now.
+    fn is_now(&self, date: Date) -> bool {
+        self.mentions.is_empty()
+            && self.relative.is_empty()
+            && self.today.is_some()
+            && self.is_at(Relative::Within(0, 0), date)
     }
 
     fn names(&self, date: Date) -> bool {

@@ -1,6 +1,9 @@
 //! Whether words ask for what the name of a tool says that it does.
 
-use super::{Word, is_form, spaced};
+use super::{
+    Word, is_form, spaced,
+    tongue::{DEEDS, Tongues},
+};
 
 /// Words that ask for the same thing.
 struct Kind {
@@ -17,7 +20,7 @@ struct Kind {
     mild: bool,
 }
 
-const KINDS: [Kind; 7] = [
+const KINDS: [Kind; DEEDS] = [
     Kind {
         verbs: &[
             "create", "add", "schedule", "insert", "save", "remind", "reminder", "generate",
@@ -150,24 +153,125 @@ const LOOKING: [&str; 20] = [
     "preview",
 ];
 
+/// What guards something. Nobody asks for a change of it without naming it: whoever
+/// changes the rent asks for no other password.
+const GUARDS: [(&str, &[&str]); 13] = [
+    (
+        "password",
+        &[
+            "password",
+            "passwort",
+            "kennwort",
+            "passe",
+            "contraseña",
+            "パスワード",
+        ],
+    ),
+    ("passcode", &["passcode", "code"]),
+    ("secret", &["secret", "geheimnis", "secreto"]),
+    (
+        "credential",
+        &[
+            "credential",
+            "login",
+            "zugangsdaten",
+            "identifiants",
+            "credenciales",
+        ],
+    ),
+    (
+        "permission",
+        &[
+            "permission",
+            "access",
+            "berechtigung",
+            "zugriff",
+            "accès",
+            "permiso",
+            "acceso",
+            "権限",
+        ],
+    ),
+    ("role", &["role", "rolle", "rôle", "rol", "ロール"]),
+    ("token", &["token"]),
+    ("key", &["key", "schlüssel", "clé", "clave", "キー"]),
+    ("mfa", &["mfa", "2fa", "factor"]),
+    ("2fa", &["2fa", "mfa", "factor"]),
+    ("webhook", &["webhook"]),
+    (
+        "forwarding",
+        &["forward", "weiterleit", "transfér", "reenv", "転送"],
+    ),
+    (
+        "filter",
+        &["filter", "rule", "filtre", "filtro", "フィルタ"],
+    ),
+];
+
+/// Verbs by which a model gives a conversation to a person, and what such a person is.
+const HANDING: [&str; 4] = ["transfer", "escalate", "handoff", "handover"];
+const PEOPLE: [&str; 7] = [
+    "human",
+    "person",
+    "agent",
+    "operator",
+    "support",
+    "representative",
+    "staff",
+];
+
 /// Who speaks and who is spoken to; `s` is that of `let's`.
 const SPEAKERS: [&str; 4] = ["me", "us", "you", "s"];
 
 /// Whether `words` ask for what `tool` says that it does. A tool whose name has no verb
 /// that is known is asked for by any longer word of its name.
-pub(super) fn is_asked_for(words: &[Word<'_>], tool: &str) -> bool {
+pub(super) fn is_asked_for(words: &[Word<'_>], tongues: &Tongues, tool: &str) -> bool {
     let spaced = spaced(tool);
     let name: Vec<&str> = Word::all(&spaced).iter().map(|word| word.text).collect();
-    let says = |verb: &str| (0..words.len()).any(|at| is_meant(words, at, verb));
+    let meant = |at: usize, verb: &str| is_meant(words, at, verb) && !tongues.deny(words, at);
+    let says = |verb: &str| (0..words.len()).any(|at| meant(at, verb));
+    if !names_guards(words, &name) {
+        return false;
+    }
     let kinds = kinds(&name);
     if kinds.is_empty() {
         return name.iter().any(|part| part.len() > 2 && says(part));
     }
-    kinds.into_iter().any(|kind| {
+    kinds.into_iter().any(|at| {
+        let kind = &KINDS[at];
         kind.verbs.iter().any(|verb| says(verb))
-            || spoken_of(words, kind)
+            || spoken_of(words, kind, &meant)
             || (kind.loose.iter().any(|verb| says(verb)) && has_object(words, &name, kind))
+            || tongues.ask_for(words, at)
     })
+}
+
+/// Whether words name what guards something, if a tool is about that.
+fn names_guards(words: &[Word<'_>], name: &[&str]) -> bool {
+    let about = |part: &str| {
+        let single = part.strip_suffix('s').unwrap_or(part);
+        GUARDS.iter().find(|(guard, _)| *guard == single)
+    };
+    let named = |(_, said): &(&str, &[&str])| {
+        let says = |word: &Word<'_>| said.iter().any(|said| word.text.contains(said));
+        words.iter().any(says)
+    };
+    name.iter().filter_map(|part| about(part)).all(named)
+}
+
+/// Whether a tool says that it gives the conversation to a person.
+pub(super) fn hands_over(tool: &str) -> bool {
+    let spaced = spaced(tool);
+    let name = Word::all(&spaced);
+    let [verb, rest @ ..] = name.as_slice() else {
+        return false;
+    };
+    let is_person = |word: &Word<'_>| {
+        let single = word.text.strip_suffix('s').unwrap_or(word.text);
+        PEOPLE.contains(&single)
+    };
+    let to = |word: &Word<'_>| word.text == "to" || is_person(word);
+    HANDING.contains(&verb.text) && rest.iter().any(is_person) && rest.iter().all(to)
 }
 
 /// Whether a tool says that it only looks: `get_order`, but not `get_or_create_order`.
@@ -181,9 +285,9 @@ pub(super) fn only_looks(tool: &str) -> bool {
     looks && !name.iter().any(joins)
 }
 
-/// The kinds of deed that a name speaks of: by its verbs, and where these say little or
+/// The kinds of deed that a name speaks of, by their places: by its verbs, and where these say little or
 /// nothing, by things that are named after a verb.
-fn kinds(name: &[&str]) -> Vec<&'static Kind> {
+fn kinds(name: &[&str]) -> Vec<usize> {
     let weak = |part: &&&str| THINGS.contains(part) || LIGHT.contains(part);
     let strong: Vec<&str> = name.iter().filter(|part| !weak(part)).copied().collect();
     let weak: Vec<&str> = name.iter().filter(weak).copied().collect();
@@ -191,17 +295,17 @@ fn kinds(name: &[&str]) -> Vec<&'static Kind> {
         let is = |part: &str| verbs.iter().any(|verb| is_form(part, verb));
         parts.iter().any(|part| is(part))
     };
-    let of = |parts: &[&str]| -> Vec<&'static Kind> {
-        let sure = |kind: &&Kind| any(parts, kind.verbs);
-        let perhaps = |kind: &&Kind| any(parts, kind.spoken) || any(parts, kind.loose);
-        let found: Vec<_> = KINDS.iter().filter(sure).collect();
+    let of = |parts: &[&str]| -> Vec<usize> {
+        let sure = |at: &usize| any(parts, KINDS[*at].verbs);
+        let perhaps = |at: &usize| any(parts, KINDS[*at].spoken) || any(parts, KINDS[*at].loose);
+        let found: Vec<usize> = (0..DEEDS).filter(sure).collect();
         match found.is_empty() {
-            true => KINDS.iter().filter(perhaps).collect(),
+            true => (0..DEEDS).filter(perhaps).collect(),
             false => found,
         }
     };
     let mut found = of(&strong);
-    if found.iter().all(|kind| kind.mild) {
+    if found.iter().all(|at| KINDS[*at].mild) {
         found.extend(of(&weak));
     }
     found
@@ -218,14 +322,14 @@ fn is_meant(words: &[Word<'_>], at: usize, verb: &str) -> bool {
     !same_clause.into_iter().any(denies)
 }
 
-fn spoken_of(words: &[Word<'_>], kind: &Kind) -> bool {
+fn spoken_of(words: &[Word<'_>], kind: &Kind, meant: &dyn Fn(usize, &str) -> bool) -> bool {
     let to_somebody = |at: usize| {
         let next = words.get(at + 1);
         next.is_some_and(|next| !SPEAKERS.contains(&next.text) && !words[at].ends_clause())
     };
     kind.spoken
         .iter()
-        .any(|verb| (0..words.len()).any(|at| is_meant(words, at, verb) && to_somebody(at)))
+        .any(|verb| (0..words.len()).any(|at| meant(at, verb) && to_somebody(at)))
 }
 
 /// Whether the words name what the tool does it to.

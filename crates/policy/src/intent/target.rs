@@ -87,7 +87,9 @@ fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
 
 /// Whether `words` have `piece` as a whole, not as a part of a longer one.
 fn has(words: &str, piece: &str) -> bool {
-    let inner = |c: char| c.is_alphanumeric() || "@-_+%".contains(c);
+    // Scripts without blanks go on right behind an address.
+    let unspaced = |c: char| matches!(c, '\u{3040}'..='\u{30ff}' | '\u{4e00}'..='\u{9fff}');
+    let inner = |c: char| (c.is_alphanumeric() && !unspaced(c)) || "@-_+%".contains(c);
     words.match_indices(piece).any(|(at, _)| {
         let before = words[..at].chars().next_back();
         let mut after = words[at + piece.len()..].chars();

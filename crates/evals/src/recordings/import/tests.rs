@@ -100,191 +100,141 @@ fn book() -> (&'static str, Value, bool) {
     ("book", json!({ "id": "h1" }), false)
 }
 
+/// An assertion by its kind and value, without a value where it has none.
+fn assertion(kind: &str, value: &Value) -> Value {
+    match value {
+        Value::Null => json!({ "type": kind }),
+        value => json!({ "type": kind, "value": value }),
+    }
+}
+
 #[test]
 fn assertions_about_answers_mean_what_they_meant() {
-    let said = |text: &str| had(&[], text);
-    let of = |kind: &str, value: Value| json!({ "type": kind, "value": value });
-    carries(
-        of("contains", json!("Boston")),
-        &[said("In Boston.")],
-        &[said("In boston.")],
-    );
-    carries(
-        of("icontains", json!("BOSTON")),
-        &[said("In Boston.")],
-        &[said("none")],
-    );
-    carries(
-        of("contains-all", json!("a, b")),
-        &[said("ab")],
-        &[said("a")],
-    );
-    carries(
-        of("contains-any", json!(["x", "y"])),
-        &[said("my")],
-        &[said("a")],
-    );
-    carries(
-        of("icontains-any", json!(["x", "Y"])),
-        &[said("my")],
-        &[said("a")],
-    );
-    carries(
-        of("not-contains", json!("sorry")),
-        &[said("Here.")],
-        &[said("I am sorry.")],
-    );
     let object = r#"{"text": "Sorry"}"#;
-    carries(
-        of("not-icontains", json!("sorry")),
-        &[said("Here.")],
-        &[said("Sorry"), said(object)],
-    );
-    carries(of("equals", json!("yes")), &[said("yes")], &[said("yes!")]);
-    carries(
-        of("equals", json!({"a": 1})),
-        &[said(r#"{"a":1}"#)],
-        &[said(r#"{"a":1,"b":2}"#)],
-    );
-    carries(
-        of("starts-with", json!("In B.")),
-        &[said("In B. then")],
-        &[said("In Bo"), said("x In B.")],
-    );
-    carries(
-        of("regex", json!("^H-\\d+$")),
-        &[said("H-12")],
-        &[said("H-x")],
-    );
-    carries(
-        json!({ "type": "is-json" }),
-        &[said("[1]"), said("{}")],
-        &[said("text"), said("")],
-    );
+    let rows: [(&str, Value, &[&str], &[&str]); 10] = [
+        (
+            "contains",
+            json!("Boston"),
+            &["In Boston."],
+            &["In boston."],
+        ),
+        ("icontains", json!("BOSTON"), &["In Boston."], &["none"]),
+        ("contains-all", json!("a, b"), &["ab"], &["a"]),
+        ("not-contains", json!("sorry"), &["Here."], &["I am sorry."]),
+        (
+            "not-icontains",
+            json!("sorry"),
+            &["Here."],
+            &["Sorry", object],
+        ),
+        ("equals", json!("yes"), &["yes"], &["yes!"]),
+        (
+            "equals",
+            json!({ "a": 1 }),
+            &[r#"{"a":1}"#],
+            &[r#"{"a":1,"b":2}"#],
+        ),
+        (
+            "starts-with",
+            json!("In B."),
+            &["In B. then"],
+            &["In Bo", "x In B."],
+        ),
+        ("regex", json!("^H-\\d+$"), &["H-12"], &["H-x"]),
+        ("is-json", Value::Null, &["[1]", "{}"], &["text", ""]),
+    ];
+    let said = |all: &[&str]| -> Vec<Trace> { all.iter().map(|text| had(&[], text)).collect() };
+    for (kind, value, good, bad) in rows {
+        carries(assertion(kind, &value), &said(good), &said(bad));
+    }
 }
 
 #[test]
 fn assertions_about_calls_mean_what_they_meant() {
-    let of = |kind: &str, value: Value| json!({ "type": kind, "value": value });
-    let (none, one) = (had(&[], "x"), had(&[search()], "x"));
-    let both = had(&[search(), book()], "x");
-    let failed = had(&[("search", json!({}), true)], "x");
-    let valid = json!({ "type": "is-valid-openai-tools-call" });
-    carries(valid, std::slice::from_ref(&one), &[none.clone(), failed]);
-    let f1 = of("tool-call-f1", json!(["search"]));
-    carries(
-        f1,
-        std::slice::from_ref(&one),
-        &[none.clone(), both.clone()],
-    );
-    let part = json!({ "type": "tool-call-f1", "value": "search, book", "threshold": 0.5 });
-    carries(
-        part,
-        std::slice::from_ref(&both),
-        &[none.clone(), one.clone()],
-    );
-    let used = of("trajectory:tool-used", json!(["search", "book"]));
-    carries(
-        used,
-        std::slice::from_ref(&both),
-        std::slice::from_ref(&one),
-    );
-    let used = of("not-trajectory:tool-used", json!("book"));
-    carries(
-        used,
-        std::slice::from_ref(&one),
-        std::slice::from_ref(&both),
-    );
-    let twice = of(
-        "trajectory:tool-used",
-        json!({ "name": "search", "min": 1, "max": 1 }),
-    );
-    carries(
-        twice,
-        std::slice::from_ref(&one),
-        &[had(&[search(), search()], "x")],
-    );
     let args = |mode: &str| json!({ "name": "search", "args": { "city": "Boston" }, "mode": mode });
-    carries(
-        of("trajectory:tool-args-match", args("partial")),
-        std::slice::from_ref(&one),
-        std::slice::from_ref(&none),
-    );
-    carries(
-        of("trajectory:tool-args-match", args("exact")),
-        &[],
-        std::slice::from_ref(&one),
-    );
-    let ordered = |mode: &str| {
-        of(
-            "trajectory:tool-sequence",
-            json!({ "steps": ["search", "book"], "mode": mode }),
-        )
-    };
-    let three = had(&[search(), ("list", json!({}), false), book()], "x");
-    carries(
-        ordered("in_order"),
-        &[both.clone(), three.clone()],
-        &[had(&[book(), search()], "x")],
-    );
-    carries(
-        ordered("exact"),
-        std::slice::from_ref(&both),
-        &[three.clone(), one.clone()],
-    );
-    let steps = of(
-        "trajectory:step-count",
+    let ordered = |mode: &str| json!({ "steps": ["search", "book"], "mode": mode });
+    let (once, twice) = (
+        json!({ "name": "search", "min": 1, "max": 1 }),
         json!({ "type": "tool", "min": 2, "max": 2 }),
     );
-    carries(steps, &[both], &[one, three]);
+    let failed = ("search", json!({}), true);
+    // Each conversation by its calls: s(earch), b(ook), l(ist), f(ailed search).
+    let of = |calls: &&str| {
+        let call = |c: char| match c {
+            's' => search(),
+            'b' => book(),
+            'l' => ("list", json!({}), false),
+            _ => failed.clone(),
+        };
+        had(&calls.chars().map(call).collect::<Vec<_>>(), "x")
+    };
+    let rows: [(&str, Value, &[&str], &[&str]); 10] = [
+        (
+            "is-valid-openai-tools-call",
+            Value::Null,
+            &["s"],
+            &["", "f"],
+        ),
+        ("tool-call-f1", json!(["search"]), &["s"], &["", "sb"]),
+        (
+            "trajectory:tool-used",
+            json!(["search", "book"]),
+            &["sb"],
+            &["s"],
+        ),
+        ("not-trajectory:tool-used", json!("book"), &["s"], &["sb"]),
+        ("trajectory:tool-used", once, &["s"], &["ss"]),
+        ("trajectory:tool-args-match", args("partial"), &["s"], &[""]),
+        ("trajectory:tool-args-match", args("exact"), &[], &["s"]),
+        (
+            "trajectory:tool-sequence",
+            ordered("in_order"),
+            &["sb", "slb"],
+            &["bs"],
+        ),
+        (
+            "trajectory:tool-sequence",
+            ordered("exact"),
+            &["sb"],
+            &["slb", "s"],
+        ),
+        ("trajectory:step-count", twice, &["sb"], &["s", "slb"]),
+    ];
+    let all = |calls: &[&str]| -> Vec<Trace> { calls.iter().map(of).collect() };
+    for (kind, value, good, bad) in rows {
+        carries(assertion(kind, &value), &all(good), &all(bad));
+    }
+    let part = json!({ "type": "tool-call-f1", "value": "search, book", "threshold": 0.5 });
+    carries(part, &all(&["sb"]), &all(&["", "s"]));
 }
 
 #[test]
 fn what_runs_code_or_is_judged_is_left_out_with_the_reason() {
-    for (assertion, reason) in [
+    let plain = [
+        ("javascript", json!("output.length > 1"), "runs code"),
+        ("python", json!("file://check.py"), "runs code"),
+        ("llm-rubric", json!("is kind"), "judged by a model"),
         (
-            json!({ "type": "javascript", "value": "output.length > 1" }),
-            "runs code",
-        ),
-        (
-            json!({ "type": "python", "value": "file://check.py" }),
-            "runs code",
-        ),
-        (
-            json!({ "type": "llm-rubric", "value": "is kind" }),
+            "trajectory:goal-success",
+            json!("booked"),
             "judged by a model",
         ),
-        (
-            json!({ "type": "trajectory:goal-success", "value": "booked" }),
-            "judged by a model",
-        ),
-        (
-            json!({ "type": "regex", "value": "(?=x)" }),
-            "looking around",
-        ),
-        (
-            json!({ "type": "contains", "value": "{{ missing }}" }),
-            "not given",
-        ),
-        (
-            json!({ "type": "contains", "value": "{% if x %}" }),
-            "logic",
-        ),
-        (
-            json!({ "type": "contains", "value": "file://answer.txt" }),
-            "another file",
-        ),
+        ("regex", json!("(?=x)"), "looking around"),
+        ("contains", json!("{{ missing }}"), "not given"),
+        ("contains", json!("{% if x %}"), "logic"),
+        ("contains", json!("file://answer.txt"), "another file"),
+        ("trajectory:tool-sequence", json!(["a", "b", "a"]), "twice"),
+        ("rouge-n", json!("x"), "no counterpart"),
+    ];
+    let plain = plain.map(|(kind, value, reason)| (assertion(kind, &value), reason));
+    let others = [
         (
             json!({ "type": "contains", "value": "x", "transform": "output" }),
             "by code",
         ),
-        (
-            json!({ "type": "trajectory:tool-sequence", "value": ["a", "b", "a"] }),
-            "twice",
-        ),
-        (json!({ "type": "rouge-n", "value": "x" }), "no counterpart"),
         (json!({ "value": "x" }), "no counterpart"),
-    ] {
+    ];
+    for (assertion, reason) in plain.into_iter().chain(others) {
         let imported = promptfoo(&assertion).unwrap();
         let note = imported
             .notes
@@ -726,6 +676,8 @@ fn a_part_of_the_cases_is_taken_evenly_and_said() {
         .find(|note| note.what == "7 cases")
         .unwrap();
     assert!(said.why.contains("3 of 10"), "{said:?}");
+    // Nothing that was asked for is missing.
+    assert_eq!(said.became, Became::NotChosen);
 }
 
 #[test]
