@@ -31,28 +31,30 @@ pub(crate) fn page_codes(tree: &Tree) -> impl Iterator<Item = &str> {
         .filter(|code| source::is_code(code))
 }
 
+/// Codes of error pages in one line.
+const CODES_OF_A_LINE: usize = 8;
+
 /// Returns the error pages as the program embeds them.
 fn pages(tree: &Tree) -> Generated {
     let mut text = String::from(
         "//! Error pages, embedded. Written by `cargo xtask generate`: do not edit.
 
-macro_rules! page {
-    ($code:literal) => {
-        (
-            $code,
-            include_str!(concat!(\"../../../../docs/errors/\", $code, \".md\")),
-        )
+macro_rules! pages {
+    ($($code:literal)*) => {
+        &[$(($code, include_str!(concat!(\"../../../../docs/errors/\", $code, \".md\")))),*]
     };
 }
 
 /// Code and page, sorted by code.
-pub(super) static PAGES: &[(&str, &str)] = &[
+pub(super) static PAGES: &[(&str, &str)] = pages! {
 ",
     );
-    for code in page_codes(tree) {
-        let _ = writeln!(text, "    page!(\"{code}\"),");
+    let codes: Vec<&str> = page_codes(tree).collect();
+    for line in codes.chunks(CODES_OF_A_LINE) {
+        let quoted: Vec<String> = line.iter().map(|code| format!("\"{code}\"")).collect();
+        let _ = writeln!(text, "    {}", quoted.join(" "));
     }
-    text.push_str("];\n");
+    text.push_str("};\n");
     Generated {
         path: PAGES.to_owned(),
         text,

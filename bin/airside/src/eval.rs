@@ -5,6 +5,7 @@ mod guard;
 mod imported;
 mod linted;
 mod mutants;
+mod recorded;
 mod redteam;
 mod run;
 mod serve;
@@ -40,6 +41,7 @@ pub(crate) fn run(args: &cli::Eval, out: &mut Out) -> Result<(), Failure> {
         cli::Eval::Calibrate(args) => calibrate::run(args, out),
         cli::Eval::Grade(args) => grade(args, out),
         cli::Eval::Import(args) => imported::run(args, out),
+        cli::Eval::Record(args) => recorded::run(args, out),
     }
 }
 

@@ -8,7 +8,6 @@
 
 mod approvals;
 mod assemble;
-mod callers;
 mod contracts;
 mod event;
 pub(crate) mod folder;

@@ -6,6 +6,7 @@
 //!   misspelt key, the key that was meant.
 //! * A case without a check is an error: it could only pass.
 
+mod append;
 mod cases;
 mod check;
 
@@ -20,6 +21,7 @@ use serde_json::{Map, Value};
 use crate::{agent::Act, expect::Expect, rubric::Settings, tool::Selector, view::Deed, yaml};
 
 pub use self::{
+    append::add_case,
     cases::Cases,
     check::{Problem, Problems},
 };

@@ -80,12 +80,8 @@ impl Stage for Server {
 
     fn open<'a>(&'a self, visit: Visit<'a>) -> Box<dyn Toolbox + 'a> {
         Box::new(Sandbox {
-            server: self,
-            sandbox: visit.sandbox,
-            probes: visit.probes,
             attack: visit.attack.map(|attack| (visit.case, attack)),
-            consent: Mutex::default(),
-            shown: Mutex::default(),
+            ..self.sandbox(visit.sandbox, visit.probes)
         })
     }
 
@@ -165,6 +161,19 @@ impl Server {
         self
     }
 
+    /// Returns the tools of a conversation whose calls name `sandbox`.
+    #[must_use]
+    pub fn sandbox<'a>(&'a self, sandbox: &'a str, probes: &'a Probes) -> Sandbox<'a> {
+        Sandbox {
+            server: self,
+            sandbox,
+            probes,
+            attack: None,
+            consent: Mutex::default(),
+            shown: Mutex::default(),
+        }
+    }
+
     fn find(&self, tool: &str) -> Option<&Tool> {
         self.tools.iter().find(|one| one.name() == tool)
     }
@@ -172,7 +181,7 @@ impl Server {
 
 /// The tools of one conversation.
 #[derive(Debug)]
-struct Sandbox<'a> {
+pub struct Sandbox<'a> {
     server: &'a Server,
     sandbox: &'a str,
     probes: &'a Probes,
@@ -297,8 +306,30 @@ impl Sandbox<'_> {
         Ok((answer, Some(result)))
     }
 
+    /// Calls a tool and returns the page of its view.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none.
+    pub async fn open(&self, tool: &str, arguments: &Value) -> Result<Page, String> {
+        let answer = Toolbox::call(self, "", tool, arguments).await?;
+        if answer.is_error {
+            return Err(format!("`{tool}` answers: {}", answer.text));
+        }
+        self.page(None).await
+    }
+
+    /// Returns what carries out the calls of a view.
+    #[must_use]
+    pub fn hand(&self) -> Hand<'_> {
+        Hand {
+            sandbox: self,
+            calls: Mutex::default(),
+        }
+    }
+
     /// The page of the view that was shown last.
-    async fn page(&self, eyes: &Eyes) -> Result<Page, String> {
+    async fn page(&self, pictures: Option<&PathBuf>) -> Result<Page, String> {
         let shown = held(&self.shown).clone();
         let shown = shown.ok_or("no tool with a view was called")?;
         let tool = self.server.find(&shown.tool).ok_or("the tool is gone")?;
@@ -319,7 +350,7 @@ impl Sandbox<'_> {
             tool: tool.definition().clone(),
             input: shown.arguments,
             result: shown.result,
-            picture: eyes.pictures.as_ref().map(picture),
+            picture: pictures.map(picture),
         })
     }
 }
@@ -337,7 +368,8 @@ fn file_name(name: &str) -> String {
 }
 
 /// Calls tools for a view.
-struct Hand<'a> {
+#[derive(Debug)]
+pub struct Hand<'a> {
     sandbox: &'a Sandbox<'a>,
     calls: Mutex<Vec<Call>>,
 }
@@ -416,11 +448,8 @@ impl Toolbox for Sandbox<'_> {
             let Some(eyes) = &self.server.eyes else {
                 return Err("there is no browser to show a view with".to_owned());
             };
-            let page = self.page(eyes).await?;
-            let hand = Hand {
-                sandbox: self,
-                calls: Mutex::default(),
-            };
+            let page = self.page(eyes.pictures.as_ref()).await?;
+            let hand = self.hand();
             let seen = eyes
                 .browser
                 .visit(&page, deeds, &hand, &*eyes.clock)

@@ -11,6 +11,7 @@
 //! * Waiting is always for something, and bounded.
 
 pub(crate) mod cdp;
+mod recorder;
 
 use std::{
     path::{Path, PathBuf},
@@ -26,6 +27,7 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use self::cdp::Cdp;
+pub use self::recorder::{Recorded, Recorder};
 
 /// Longest wait for what a step is about.
 const PATIENCE: Duration = Duration::from_secs(15);

@@ -9,6 +9,7 @@
 
 pub mod advisory;
 pub mod audit;
+pub mod callers;
 pub mod component;
 pub mod decision;
 pub mod event;

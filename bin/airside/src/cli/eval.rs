@@ -23,6 +23,8 @@ Examples:
   airside eval run redteam --base-url URL --model qwen3 --without http://127.0.0.1:8080/open
   airside eval plant redteam                     attacks in the results of the tools behind
   airside eval serve script.yaml                 a model that answers from a script
+  airside eval record suite.yaml --case book --tool search_hotels --ask 'Find hotels in Boston' \\
+      --args '{\"place\":\"Boston\"}'              what you click in its view becomes a case
   airside eval import promptfooconfig.yaml > suite.json   tests of others as a suite
   airside eval calibrate suite.yaml labels.yaml --base-url URL --out judge.json
   airside eval grade recordings/                 does the grader agree with what was recorded?";
@@ -61,6 +63,8 @@ pub(crate) enum Eval {
     Import(Import),
     /// Replay recorded attacks against the rules about what a user asked for
     Guard(Guard),
+    /// Write down what a person does in the view of a tool, as a case of a suite
+    Record(RecordView),
 }
 
 /// Show the last results that are recorded.
@@ -214,6 +218,35 @@ pub(crate) struct Import {
     /// Fail if a check or a case is left out.
     #[arg(long)]
     pub(crate) strict: bool,
+}
+
+/// Write down what a person does in the view of a tool, as a case of a suite.
+///
+/// Calls the tool, says where its view can be opened in any browser of this machine, and
+/// writes each click and each field into the case until `Done` is clicked. What the view
+/// calls is carried out.
+#[derive(Debug, Args)]
+pub(crate) struct RecordView {
+    /// File of the suite. A case is added at its end; without the file, it is made.
+    #[arg(value_name = "SUITE")]
+    pub(crate) suite: PathBuf,
+    /// Name of the case.
+    #[arg(long, value_name = "ID")]
+    pub(crate) case: String,
+    /// What the user says, for the model to call the tool.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) ask: String,
+    /// The tool that has the view.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) tool: String,
+    /// Arguments of the tool as a JSON object.
+    #[arg(long, value_name = "JSON", default_value = "{}")]
+    pub(crate) args: String,
+    /// Port on 127.0.0.1; 0 takes any.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) port: u16,
+    #[command(flatten)]
+    pub(crate) target: Target,
 }
 
 /// Serve a model that answers from a script.

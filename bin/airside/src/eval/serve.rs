@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How long running answers may take when the process is told to stop.
-const GRACE: Duration = Duration::from_secs(2);
+pub(super) const GRACE: Duration = Duration::from_secs(2);
 
 /// Serves a script until it is told to stop.
 pub(super) fn run(args: &Serve, out: &mut Out) -> Result<(), Failure> {
@@ -52,12 +52,12 @@ pub(super) fn plant(args: &Plant, out: &mut Out) -> Result<(), Failure> {
     })
 }
 
-async fn bind(port: u16) -> Result<TcpListener, Failure> {
+pub(super) async fn bind(port: u16) -> Result<TcpListener, Failure> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
     listener.map_err(|error| unbound(port, &error))
 }
 
-fn unbound(port: u16, error: &std::io::Error) -> Failure {
+pub(super) fn unbound(port: u16, error: &std::io::Error) -> Failure {
     let text = format!("cannot listen on port {port}: {error}");
     let fault = Fault::new(Kind::Unavailable, "EVL-021", text);
     Failure::new(

@@ -16,6 +16,7 @@ use airside_base::{Clock, Fault, Kind, OnFailure, Supervisor, TenantId};
 use airside_gateway::HttpFetch;
 use airside_identity::Fetch;
 use airside_inventory::{
+    callers::Callers,
     component,
     decision::{
         derive::{Reach, Setting},
@@ -32,7 +33,7 @@ use jiff::civil::Date;
 
 use crate::{
     config::{Config, inventory::Inventory},
-    node::{callers::Callers, guard::Guard, running::Running},
+    node::{guard::Guard, running::Running},
 };
 
 /// Name of the server that this program is.

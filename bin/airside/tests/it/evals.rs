@@ -591,6 +591,28 @@ fn results_are_recorded_and_a_changed_prompt_is_run_again_and_nothing_else() {
 }
 
 #[test]
+fn a_view_that_is_not_there_is_not_recorded() {
+    let stage = Stage::new(CONCIERGE);
+    let suite = stage.place.path("recorded.yaml");
+    let (file, data) = (suite.display().to_string(), stage.place.data());
+    let record = |more: &[&str]| {
+        let mut all = vec!["eval", "record", &file, "--data-dir", &data];
+        all.extend(["--case", "a", "--ask", "b", "--tool"]);
+        all.extend(more);
+        stage.place.run(&all)
+    };
+    for more in [
+        &["list_my_bookings", "--args", "[1]"][..],
+        &["no_such_tool"],
+    ] {
+        let ran = record(more);
+        assert_ne!(ran.code, Some(0), "{more:?}");
+        assert!(ran.stderr.contains("EVL-075"), "{}", ran.stderr);
+    }
+    assert!(!suite.exists());
+}
+
+#[test]
 fn a_person_books_in_the_view_in_a_real_browser_and_its_calls_are_in_the_trace() {
     let stage = Stage::new(CONCIERGE);
     let out = stage.place.path("run").display().to_string();

@@ -9,9 +9,10 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use airside_base::{Clock, TenantId};
-use airside_inventory::{decision::reach::Calls, state::day};
 use airside_ledger::{Ledger, Query, ReadError};
 use tokio::sync::watch;
+
+use crate::{decision::reach::Calls, state::day};
 
 /// Entries of a tenant that are looked back at after a start.
 const LOOK_BACK: u64 = 100_000;
@@ -19,7 +20,8 @@ const LOOK_BACK: u64 = 100_000;
 const GATHER: Duration = Duration::from_secs(1);
 
 /// What calls tell of who reaches servers.
-pub(super) struct Callers {
+#[derive(Debug)]
+pub struct Callers {
     ledger: Ledger,
     calls: Calls,
     /// Up to where the chain of each tenant has been read.
@@ -28,7 +30,9 @@ pub(super) struct Callers {
 }
 
 impl Callers {
-    pub(super) fn new(ledger: &Ledger) -> Self {
+    /// Returns what is known before anything is read.
+    #[must_use]
+    pub fn new(ledger: &Ledger) -> Self {
         Self {
             calls: Calls::default(),
             read: BTreeMap::new(),
@@ -38,12 +42,17 @@ impl Callers {
     }
 
     /// Returns what has been read.
-    pub(super) fn calls(&self) -> &Calls {
+    #[must_use]
+    pub fn calls(&self) -> &Calls {
         &self.calls
     }
 
     /// Reads what has come. Returns whether somebody calls a server who did not before.
-    pub(super) async fn look(&mut self) -> Result<bool, ReadError> {
+    ///
+    /// # Errors
+    ///
+    /// When the ledger cannot be read.
+    pub async fn look(&mut self) -> Result<bool, ReadError> {
         self.commits.borrow_and_update();
         let mut news = false;
         for (tenant, head) in self.ledger.heads().await? {
@@ -68,7 +77,7 @@ impl Callers {
     }
 
     /// Resolves when somebody calls a server who did not before.
-    pub(super) async fn news(&mut self, clock: &dyn Clock) {
+    pub async fn news(&mut self, clock: &dyn Clock) {
         loop {
             if self.commits.changed().await.is_err() {
                 // The ledger is gone and nothing will come.
