@@ -201,22 +201,24 @@ fn date(text: &str) -> Option<(Date, bool)> {
     Some((date, zoned))
 }
 
+/// Names of months in lower case, in order.
+pub(super) const MONTHS: [&str; 12] = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+];
+
 fn month(word: &str) -> Option<i8> {
-    const NAMES: [&str; 12] = [
-        "january",
-        "february",
-        "march",
-        "april",
-        "may",
-        "june",
-        "july",
-        "august",
-        "september",
-        "october",
-        "november",
-        "december",
-    ];
-    let at = NAMES.iter().position(|name| {
+    let at = MONTHS.iter().position(|name| {
         *name == word
             || (word.len() == 3 && name.starts_with(word))
             || (word == "sept" && name.starts_with("sept"))

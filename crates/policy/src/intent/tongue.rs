@@ -9,7 +9,7 @@
 //! * What is said in a language that is not known here is told apart from what is
 //!   understood and asks for something else ([`Tongues::is_unread`]).
 
-use super::Word;
+use super::{Word, day::MONTHS};
 
 /// A language besides English.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -332,20 +332,6 @@ fn translated(text: &str, table: &str) -> String {
 
 /// `12月5日から8日まで` as `december 5th to 8th`.
 fn japanese_days(text: &str) -> String {
-    const MONTHS: [&str; 12] = [
-        "january",
-        "february",
-        "march",
-        "april",
-        "may",
-        "june",
-        "july",
-        "august",
-        "september",
-        "october",
-        "november",
-        "december",
-    ];
     let mut plain = String::with_capacity(text.len());
     let mut digits = String::new();
     let flush = |digits: &mut String, plain: &mut String| {
