@@ -31,6 +31,7 @@ use airside_codereview::{
     finding::Report,
     review::{self, Part, Request},
     rules::Rules,
+    source::Skip,
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -49,6 +50,15 @@ fn main() -> ExitCode {
         }
         ["warm", tree, memory, base] => warm(tree, Path::new(memory), base),
         ["taint", tree] => run(tree, Part::Weaknesses, &Rules::builtin()).map(|report| {
+            for path in report
+                .skipped
+                .paths
+                .get(&Skip::TooSlow)
+                .into_iter()
+                .flatten()
+            {
+                eprintln!("not followed to its end: {path}");
+            }
             print(&report, Rules::builtin().len());
         }),
         ["agree", tree, jscpd, pmd @ ..] => agree::print(tree, Path::new(jscpd), pmd),

@@ -43,7 +43,7 @@ impl Frame<'_> {
         if let Some(value) = self.given(call) {
             return value;
         }
-        let callee = self.evaluate(&call.callee);
+        let (callee, object) = self.callee(&call.callee);
         if self.lets_in(call, &callee) {
             return Value::default();
         }
@@ -77,7 +77,7 @@ impl Frame<'_> {
             let rest = values.split_off(at + 1);
             return self.apply(inner, call, &rest, &[]);
         }
-        self.put_in(call, last, &values);
+        self.put_in(call, last, &object, &values);
         let answers = self.arrive(call, before, last, &callee, &values);
         let classes = self
             .program
@@ -92,7 +92,7 @@ impl Frame<'_> {
         {
             return given;
         }
-        if let Some(given) = self.each_of(call, last, &values) {
+        if let Some(given) = self.each_of(last, object.as_ref(), &values) {
             return given;
         }
         let given = match callee.function {
@@ -100,7 +100,7 @@ impl Frame<'_> {
                 self.run_closure(id.1 as usize, values.clone(), &[])
             }
             Some(id) => self.apply(id, call, &values, &names),
-            None => self.foreign(call, &callee, last, &values, &names),
+            None => self.foreign(call, (&callee, object), last, &values, &names),
         };
         let mut given = given.cleaned(classes);
         answers.iter().for_each(|taint| given.add(taint));
@@ -111,6 +111,16 @@ impl Frame<'_> {
             true => given.cleaned(guard::cleans(self.program.rules, last)),
             false => given,
         }
+    }
+
+    /// Returns what is called, and what it is a member of. A chain of calls is evaluated once.
+    fn callee(&mut self, callee: &Expression) -> (Value, Option<Value>) {
+        let Expression::Member(object, name) = callee else {
+            return (self.evaluate(callee), None);
+        };
+        let object = self.evaluate(object);
+        let member = self.member(&object, name);
+        (self.judged(callee, member), Some(object))
     }
 
     /// What a function gives: a call of `return`.
@@ -160,19 +170,16 @@ impl Frame<'_> {
     }
 
     /// What `items.map(closure)` gives: what the closure gives for an item.
-    fn each_of(&mut self, call: &Call, last: &str, values: &[Value]) -> Option<Value> {
+    fn each_of(&mut self, last: &str, object: Option<&Value>, values: &[Value]) -> Option<Value> {
         if !matches!(last, "map" | "flatMap" | "then") {
             return None;
         }
-        let Expression::Member(object, _) = &call.callee else {
-            return None;
-        };
+        let object = object?;
         let id = values.first()?.function?;
         let is_here = id.0 == self.unit && self.program.function(id).is_inner;
-        let object = self.evaluate(object);
         let item = match last {
-            "then" => object,
-            _ => self.element(&object, &Value::default()),
+            "then" => object.clone(),
+            _ => self.element(object, &Value::default()),
         };
         is_here.then(|| {
             let given = self.run_closure(id.1 as usize, vec![item], &[]);
@@ -184,17 +191,15 @@ impl Frame<'_> {
     }
 
     /// What is put into a list, a builder or a structure is in it from now on.
-    fn put_in(&mut self, call: &Call, last: &str, values: &[Value]) {
+    fn put_in(&mut self, call: &Call, last: &str, object: &Option<Value>, values: &[Value]) {
         /// Items of a list that are told apart.
         const MOST: usize = 64;
         if let Some(at) = known::fills(last)
             && let Some(Expression::Name(name)) = call.arguments.get(at).map(|one| &one.value)
         {
             let mut taints: Vec<Taint> = values.iter().flat_map(Value::all_taints).collect();
-            if let Expression::Member(object, _) = &call.callee {
-                taints.extend(self.evaluate(object).taints);
-            }
-            if let Some(holder) = self.names.get_mut(name) {
+            taints.extend(object.iter().flat_map(|object| object.taints.clone()));
+            if let Some(holder) = self.name_mut(name) {
                 taints.iter().for_each(|taint| holder.add(taint));
             }
             return;
@@ -202,11 +207,14 @@ impl Frame<'_> {
         let Expression::Member(object, _) = &call.callee else {
             return;
         };
+        if !known::puts(last) {
+            return;
+        }
         let object = builder(object);
-        let Some(holder) = key(object).and_then(|name| self.names.get_mut(&*name)) else {
+        let Some(holder) = key(object).and_then(|name| self.name_mut(&name)) else {
             return;
         };
-        if !known::puts(last) || holder.function.is_some() {
+        if holder.function.is_some() {
             return;
         }
         let items = holder.items.as_ref().map(|items| items.to_vec());
@@ -254,7 +262,7 @@ impl Frame<'_> {
     fn foreign(
         &mut self,
         call: &Call,
-        callee: &Value,
+        (callee, object): (&Value, Option<Value>),
         last: &str,
         values: &[Value],
         names: &[Option<Name>],
@@ -270,11 +278,10 @@ impl Frame<'_> {
         let result = result_path(path, values);
         let mut value = if FORMATS.contains(&last) {
             let mut parts = Vec::new();
-            if let Expression::Member(object, _) = &call.callee {
-                let object = self.evaluate(object);
+            if let Some(object) = &object {
                 match (&object.items, last) {
                     (Some(items), "join") => parts.extend(items.iter().cloned()),
-                    _ => parts.push(object),
+                    _ => parts.push(object.clone()),
                 }
             }
             for value in values {
@@ -313,7 +320,7 @@ impl Frame<'_> {
             }
             value
         };
-        if let Some(checked) = self.by_schema(call, last, values) {
+        if let Some(checked) = by_schema(call, object, last, values) {
             return checked;
         }
         if entry::is_source(&format!("{path}.")) {
@@ -321,61 +328,6 @@ impl Frame<'_> {
         }
         value.path = result.or(value.path);
         value
-    }
-
-    /// What `schema.parse(input)` gives: members that the schema bounds are clean.
-    fn by_schema(&mut self, call: &Call, last: &str, values: &[Value]) -> Option<Value> {
-        let Expression::Member(object, _) = &call.callee else {
-            return None;
-        };
-        if last == "object"
-            && let [schema] = values
-        {
-            // `z.object({…})` is known by its members.
-            schema.fields.as_ref()?;
-            return Some(Value {
-                path: Some(Arc::from("schema()")),
-                ..schema.clone()
-            });
-        }
-        let schema = self.evaluate(object);
-        let is_same = matches!(
-            last,
-            "strict" | "passthrough" | "strip" | "refine" | "superRefine" | "describe" | "optional"
-        );
-        if is_same && schema.path.as_deref() == Some("schema()") {
-            return Some(schema);
-        }
-        let is_safe = matches!(last, "safeParse" | "safeParseAsync");
-        if !is_safe && !matches!(last, "parse" | "parseAsync") {
-            return None;
-        }
-        let [input] = values else { return None };
-        let looks = schema.path.as_deref() == Some("schema()")
-            || key(object).is_some_and(|name| {
-                let name = name.to_ascii_lowercase();
-                name.contains("schema") || name.ends_with("args") || name.ends_with("input")
-            });
-        if !looks {
-            return None;
-        }
-        let mut value = Value {
-            taints: input.all_taints(),
-            ..Value::default()
-        };
-        if let Some(fields) = &schema.fields {
-            let bounded = fields.iter().filter(|(_, field)| is_bounded(field));
-            let clean = bounded.map(|(name, _)| (Arc::clone(name), Value::clean()));
-            value = value.holding(Some(clean.collect()), None);
-        }
-        Some(match is_safe {
-            true => Value {
-                taints: value.taints.clone(),
-                ..Value::default()
-            }
-            .holding(Some(vec![(Arc::from("data"), value)]), None),
-            false => value,
-        })
     }
 
     /// Closures that are handed over are called with what comes along.
@@ -528,6 +480,61 @@ impl Frame<'_> {
             way: Some(append(step, inner.way.as_ref())),
         }
     }
+}
+
+/// What `schema.parse(input)` gives: members that the schema bounds are clean.
+fn by_schema(call: &Call, schema: Option<Value>, last: &str, values: &[Value]) -> Option<Value> {
+    let Expression::Member(object, _) = &call.callee else {
+        return None;
+    };
+    let schema = schema?;
+    if last == "object"
+        && let [schema] = values
+    {
+        // `z.object({…})` is known by its members.
+        schema.fields.as_ref()?;
+        return Some(Value {
+            path: Some(Arc::from("schema()")),
+            ..schema.clone()
+        });
+    }
+    let is_same = matches!(
+        last,
+        "strict" | "passthrough" | "strip" | "refine" | "superRefine" | "describe" | "optional"
+    );
+    if is_same && schema.path.as_deref() == Some("schema()") {
+        return Some(schema);
+    }
+    let is_safe = matches!(last, "safeParse" | "safeParseAsync");
+    if !is_safe && !matches!(last, "parse" | "parseAsync") {
+        return None;
+    }
+    let [input] = values else { return None };
+    let looks = schema.path.as_deref() == Some("schema()")
+        || key(object).is_some_and(|name| {
+            let name = name.to_ascii_lowercase();
+            name.contains("schema") || name.ends_with("args") || name.ends_with("input")
+        });
+    if !looks {
+        return None;
+    }
+    let mut value = Value {
+        taints: input.all_taints(),
+        ..Value::default()
+    };
+    if let Some(fields) = &schema.fields {
+        let bounded = fields.iter().filter(|(_, field)| is_bounded(field));
+        let clean = bounded.map(|(name, _)| (Arc::clone(name), Value::clean()));
+        value = value.holding(Some(clean.collect()), None);
+    }
+    Some(match is_safe {
+        true => Value {
+            taints: value.taints.clone(),
+            ..Value::default()
+        }
+        .holding(Some(vec![(Arc::from("data"), value)]), None),
+        false => value,
+    })
 }
 
 /// Returns the path of what a call of `path` gives.

@@ -1,14 +1,45 @@
 //! Functions inside functions, followed where they stand.
+//!
+//! # Invariants
+//!
+//! * A closure that is given the same again, with the same around it, is not followed again:
+//!   following it changes nothing outside but what was already noted.
 
-use std::sync::Arc;
+use std::{rc::Rc, sync::Arc};
+
+use rustc_hash::FxHashSet;
 
 use super::{
     entry,
     evaluate::{Frame, MOST_CLOSURES},
-    ir::{Name, Parameter, Target},
-    value::{ALL, Standing, Value},
+    guard::Checks,
+    ir::{Expression, Name, Parameter, Target},
+    value::{ALL, Clean, Standing, Value},
+    walk::{self, Seen},
 };
 use crate::source::Language;
+
+/// Runs of one closure that are remembered.
+const MOST_RUNS: usize = 8;
+
+/// What a closure gave for what it was given.
+#[derive(Debug)]
+pub(super) struct Run {
+    values: Vec<Value>,
+    clean: Vec<Name>,
+    is_answer: bool,
+    around: Around,
+    gives: Value,
+}
+
+/// What a closure sees of the function around it.
+#[derive(Debug, PartialEq)]
+struct Around {
+    names: Vec<Option<Value>>,
+    tests: Vec<Option<Checks>>,
+    checked: Vec<(String, Clean)>,
+    views: Vec<(Name, String, Clean)>,
+}
 
 impl Frame<'_> {
     /// A function that stands here: entered now if its marks say that it is a tool.
@@ -62,23 +93,128 @@ impl Frame<'_> {
         }
         let function = self.program.function((self.unit, at as u32));
         self.inner.insert(at, true);
+        let around = self.around(at);
+        let is_answer = self.answers_at == Some(self.closures + 1);
+        let same = |run: &&Run| {
+            (run.is_answer, &*run.clean) == (is_answer, clean)
+                && run.values == values
+                && run.around == around
+        };
+        if let Some(run) = self.runs.get(&at).and_then(|runs| runs.iter().find(same)) {
+            return run.gives.clone();
+        }
         self.closures += 1;
-        let names = self.names.clone();
+        let names = Rc::clone(&self.names);
         let checked = self.checked.clone();
-        let mut values = values.into_iter();
+        let mut given = values.iter().cloned();
         for parameter in &function.parameters {
-            let value = values.next().unwrap_or_default();
+            let value = given.next().unwrap_or_default();
             self.assign(&parameter.target, value);
             for name in clean {
                 self.clean_inside(&parameter.target, name);
             }
             self.clean_members(parameter);
         }
-        let value = self.inner_block(&function.body);
+        let gives = self.inner_block(&function.body);
         self.names = names;
         self.checked = checked;
         self.closures -= 1;
-        value
+        let runs = self.runs.entry(at).or_default();
+        if runs.len() == MOST_RUNS {
+            runs.remove(0);
+        }
+        runs.push(Run {
+            values,
+            clean: clean.to_vec(),
+            is_answer,
+            around,
+            gives: gives.clone(),
+        });
+        gives
+    }
+
+    /// Returns what the closure at `at` sees of what is around it.
+    fn around(&mut self, at: usize) -> Around {
+        let free = self.free_names(at);
+        self.steps = self.steps.saturating_add(free.len() as u32 / 8);
+        let is_free = |key: &str| {
+            let root = key.split('.').next().unwrap_or(key);
+            free.iter().any(|name| **name == *root)
+        };
+        let mut names: Vec<Option<Value>> = free
+            .iter()
+            .map(|name| self.names.get(name).cloned())
+            .collect();
+        if free.iter().any(|name| matches!(&**name, "self" | "this")) {
+            let mut fields: Vec<(&Name, &Value)> = self
+                .names
+                .iter()
+                .filter(|(name, _)| name.starts_with("self."))
+                .collect();
+            fields.sort_by_key(|(name, _)| *name);
+            names.extend(fields.into_iter().map(|(_, value)| Some(value.clone())));
+        }
+        let checked = self.checked.iter().filter(|(key, _)| is_free(key));
+        let views = self.views.iter();
+        let views = views.filter(|(name, of, _)| is_free(name) || is_free(of));
+        Around {
+            tests: free
+                .iter()
+                .map(|name| self.tests.get(name).cloned())
+                .collect(),
+            checked: checked.cloned().collect(),
+            views: views.cloned().collect(),
+            names,
+        }
+    }
+
+    /// Returns the names in the closure at `at` and in those inside it, without parameters.
+    fn free_names(&mut self, at: usize) -> Rc<[Name]> {
+        if let Some(free) = self.free.get(&at) {
+            return Rc::clone(free);
+        }
+        let mut seen: FxHashSet<Name> = FxHashSet::default();
+        let mut free: Vec<Name> = Vec::new();
+        let mut own: FxHashSet<&Name> = FxHashSet::default();
+        let (mut open, mut visited) = (vec![at], FxHashSet::default());
+        while let Some(at) = open.pop() {
+            if !visited.insert(at) {
+                continue;
+            }
+            let function = self.program.function((self.unit, at as u32));
+            own.extend(
+                function
+                    .parameters
+                    .iter()
+                    .filter_map(|one| match &one.target {
+                        Target::Name(name) => Some(name),
+                        _ => None,
+                    }),
+            );
+            walk::statements(&function.body, &mut |one| match one {
+                Seen::Expression(Expression::Name(name)) if seen.insert(Name::clone(name)) => {
+                    free.push(Name::clone(name));
+                }
+                Seen::Expression(Expression::Function(inner)) => open.push(*inner),
+                _ => {}
+            });
+        }
+        // Where an inner closure names its parameter as the function around names something,
+        // too much would be left out.
+        if visited.len() == 1 {
+            free.retain(|name| !own.contains(name));
+        }
+        // Names of fields: of Java without `this`.
+        if self.program.language(self.unit) == Language::Java {
+            let fields: Vec<Name> = free
+                .iter()
+                .map(|name| Arc::from(format!("self.{name}")))
+                .collect();
+            free.extend(fields);
+        }
+        let free: Rc<[Name]> = Rc::from(free);
+        self.free.insert(at, Rc::clone(&free));
+        free
     }
 
     /// Closures that nobody calls here are called by somebody whose values are not known.

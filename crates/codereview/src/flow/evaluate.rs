@@ -1,10 +1,11 @@
 //! Follows values through the statements of one function.
 
-use std::sync::Arc;
+use std::{rc::Rc, sync::Arc};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
+    closure::Run,
     entry,
     guard::Checks,
     ir::{Expression, Name, Statement, Target, Test},
@@ -92,7 +93,8 @@ pub(super) struct Frame<'p> {
     pub(super) program: &'p View<'p>,
     pub(super) unit: u32,
     pub(super) class: Option<Name>,
-    pub(super) names: FxHashMap<Name, Value>,
+    /// Shared between the ways through the function until one of them differs.
+    pub(super) names: Rc<FxHashMap<Name, Value>>,
     /// What was checked: a name or a member of one, and for what it is clean since.
     pub(super) checked: Vec<(String, Clean)>,
     pub(super) gives: Option<Value>,
@@ -103,12 +105,16 @@ pub(super) struct Frame<'p> {
     pub(super) views: Vec<(Name, String, Clean)>,
     /// Closures that stand in the function, and whether they were followed.
     pub(super) inner: FxHashMap<usize, bool>,
+    /// What closures gave, by their places.
+    pub(super) runs: FxHashMap<usize, Vec<Run>>,
+    /// Names that closures use and do not have themselves.
+    pub(super) free: FxHashMap<usize, Rc<[Name]>>,
     /// Closures inside of which a tool gives its answer.
     pub(super) answers_at: Option<u32>,
     has_left: bool,
     /// What names stood for where a loop or a case was left.
-    broken: Vec<FxHashMap<Name, Value>>,
-    steps: u32,
+    broken: Vec<Rc<FxHashMap<Name, Value>>>,
+    pub(super) steps: u32,
     pub(super) closures: u32,
     loops: u32,
 }
@@ -120,13 +126,15 @@ pub(super) fn function(program: &View<'_>, id: FunctionId) -> Outcome {
         program,
         unit: id.0,
         class: function.class.clone(),
-        names: FxHashMap::default(),
+        names: Rc::default(),
         checked: Vec::new(),
         gives: None,
         outcome: Outcome::default(),
         tests: FxHashMap::default(),
         views: Vec::new(),
         inner: FxHashMap::default(),
+        runs: FxHashMap::default(),
+        free: FxHashMap::default(),
         answers_at: entry::is_tool(&function.marks).then_some(0),
         has_left: false,
         broken: Vec::new(),
@@ -164,7 +172,7 @@ pub(super) fn function(program: &View<'_>, id: FunctionId) -> Outcome {
     frame.follow_rest();
     frame.outcome.summary.gives = frame.gives.take().unwrap_or_else(Value::clean);
     if id.1 == 0 {
-        frame.outcome.globals = std::mem::take(&mut frame.names);
+        frame.outcome.globals = Rc::unwrap_or_clone(std::mem::take(&mut frame.names));
     }
     frame.outcome
 }
@@ -254,8 +262,7 @@ impl Frame<'_> {
             }
             Statement::Leave => self.has_left = true,
             Statement::Break => {
-                self.pay_for_names();
-                self.broken.push(self.names.clone());
+                self.broken.push(Rc::clone(&self.names));
                 self.has_left = true;
             }
             Statement::Block(body) => self.block(body),
@@ -271,9 +278,8 @@ impl Frame<'_> {
 
     fn branch(&mut self, test: &Expression, then: &[Statement], otherwise: &[Statement]) {
         self.evaluate(test);
-        self.pay_for_names();
         let checks = self.checks(test);
-        let (before, checked) = (self.names.clone(), self.checked.clone());
+        let (before, checked) = (Rc::clone(&self.names), self.checked.clone());
         self.checked.extend(checks.if_true.clone());
         self.block(then);
         let then_left = std::mem::take(&mut self.has_left);
@@ -290,60 +296,83 @@ impl Frame<'_> {
                 self.names = after_then;
                 self.checked.extend(checks.if_true);
             }
-            (false, false) => self.merge(after_then),
+            (false, false) => self.merge(&after_then),
         }
     }
 
-    fn merge(&mut self, other: FxHashMap<Name, Value>) {
-        for (name, value) in other {
-            match self.names.get_mut(&name) {
-                Some(mine) if *mine == value => {}
-                Some(mine) => mine.join(value),
-                None => {
-                    self.names.insert(name, value);
+    fn merge(&mut self, other: &Rc<FxHashMap<Name, Value>>) {
+        if Rc::ptr_eq(&self.names, other) {
+            return;
+        }
+        self.pay_for_names();
+        for (name, value) in &**other {
+            match self.names.get(name) {
+                Some(mine) if mine == value => {}
+                Some(_) => {
+                    if let Some(mine) = self.name_mut(name) {
+                        mine.join(value.clone());
+                    }
                 }
+                None => self.set_name(Name::clone(name), value.clone()),
             }
         }
+    }
+
+    /// What `name` stands for, to be changed on this way through the function alone.
+    pub(super) fn name_mut(&mut self, name: &str) -> Option<&mut Value> {
+        if !self.names.contains_key(name) {
+            return None;
+        }
+        self.own_names().get_mut(name)
+    }
+
+    pub(super) fn set_name(&mut self, name: Name, value: Value) {
+        self.own_names().insert(name, value);
+    }
+
+    fn own_names(&mut self) -> &mut FxHashMap<Name, Value> {
+        if Rc::strong_count(&self.names) > 1 {
+            self.pay_for_names();
+        }
+        Rc::make_mut(&mut self.names)
     }
 
     fn repeat(&mut self, body: &[Statement]) {
         let times = if self.loops < MOST_LOOPS { 2 } else { 1 };
         self.loops += 1;
         for _ in 0..times {
-            self.pay_for_names();
-            let before = self.names.clone();
+            let before = Rc::clone(&self.names);
             let checked = self.checked.clone();
             let outer = std::mem::take(&mut self.broken);
             self.block(body);
             self.has_left = false;
             self.checked = checked;
-            self.merge(before);
+            self.merge(&before);
             self.join_broken(outer);
         }
         self.loops -= 1;
     }
 
-    /// A copy of all names costs what it holds, or a function of many branches and many
-    /// names would take the square of its length.
+    /// Copying or comparing all names costs what they are, or a function of many branches
+    /// and many names would take the square of its length.
     fn pay_for_names(&mut self) {
         let cost = 1 + self.names.len() / 8;
         self.steps = self.steps.saturating_add(cost as u32);
     }
 
     /// Joins where a loop or a case was left; `outer` are those of what is around it.
-    fn join_broken(&mut self, outer: Vec<FxHashMap<Name, Value>>) {
+    fn join_broken(&mut self, outer: Vec<Rc<FxHashMap<Name, Value>>>) {
         for names in std::mem::replace(&mut self.broken, outer) {
-            self.merge(names);
+            self.merge(&names);
         }
     }
 
     fn one_of(&mut self, bodies: &[Vec<Statement>]) {
-        let (before, checked) = (self.names.clone(), self.checked.clone());
-        let mut merged: Option<FxHashMap<Name, Value>> = None;
+        let (before, checked) = (Rc::clone(&self.names), self.checked.clone());
+        let mut merged: Option<Rc<FxHashMap<Name, Value>>> = None;
         let outer = std::mem::take(&mut self.broken);
         for body in bodies {
-            self.pay_for_names();
-            self.names.clone_from(&before);
+            self.names = Rc::clone(&before);
             self.checked.clone_from(&checked);
             self.block(body);
             let has_left = std::mem::take(&mut self.has_left);
@@ -354,7 +383,7 @@ impl Frame<'_> {
             match merged.take() {
                 Some(so_far) => {
                     self.names = so_far;
-                    self.merge(after);
+                    self.merge(&after);
                     merged = Some(std::mem::take(&mut self.names));
                 }
                 None => merged = Some(after),
@@ -375,7 +404,7 @@ impl Frame<'_> {
                 self.tests.remove(name);
                 self.views
                     .retain(|(one, of, _)| one != name && of != &**name);
-                self.names.insert(Arc::clone(name), value);
+                self.set_name(Arc::clone(name), value);
             }
             Target::Fields(fields) => {
                 for (name, target) in fields {
@@ -420,7 +449,7 @@ impl Frame<'_> {
             kept.taints.retain(|taint| taint.origin == Origin::Outside);
             self.outcome.fields.push(((class, Arc::clone(field)), kept));
             if matches!(&**object, "self" | "this") {
-                self.names.insert(Arc::from(format!("self.{field}")), value);
+                self.set_name(Arc::from(format!("self.{field}")), value);
             }
             return;
         }
@@ -429,13 +458,13 @@ impl Frame<'_> {
             && matches!(key(object).as_deref(), Some("exports" | "module.exports"))
         {
             if !self.names.contains_key(field) {
-                self.names.insert(Arc::clone(field), value);
+                self.set_name(Arc::clone(field), value);
             }
             return;
         }
         // What is put into something is in it.
         if let Expression::Name(name) = &**object
-            && let Some(holder) = self.names.get_mut(name)
+            && let Some(holder) = self.name_mut(name)
         {
             for taint in value.all_taints() {
                 holder.add(&taint);
@@ -502,6 +531,11 @@ impl Frame<'_> {
             }
             Expression::Block(statements) => self.inner_block(statements),
         };
+        self.judged(expression, value)
+    }
+
+    /// Returns `value` as what was checked of `expression` makes it.
+    pub(super) fn judged(&self, expression: &Expression, value: Value) -> Value {
         if value.taints.is_empty() || self.checked.is_empty() {
             return value;
         }

@@ -8,7 +8,7 @@ use super::{
 };
 
 /// What a test says of values, for each of its outcomes.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Checks {
     pub(super) if_true: Vec<(String, Clean)>,
     pub(super) if_false: Vec<(String, Clean)>,

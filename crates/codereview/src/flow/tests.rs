@@ -49,6 +49,24 @@ fn function_of_many_branches_and_names_is_cut_and_told() {
     assert_eq!(found.skipped, [(Skip::TooSlow, "a".to_owned())]);
 }
 
+/// Each call of a chain once evaluated what stands before it twice.
+#[test]
+fn long_chain_of_calls_is_followed_to_its_end() {
+    let text = format!("const a = load(){};", ".then((x) => x)".repeat(60));
+    let found = scan(&[source(Language::Javascript, text)], &RULES, None);
+    assert_eq!(found.skipped, []);
+}
+
+/// A function in a function is followed once for the same values, however often it is called.
+#[test]
+fn closure_that_is_called_often_is_followed_to_its_end() {
+    let body = "  print(\"a long way\", x);\n".repeat(400);
+    let calls = "  show(\"the same\");\n".repeat(400);
+    let text = format!("function all() {{\n  const show = (x) => {{\n{body}  }};\n{calls}}}\n");
+    let found = scan(&[source(Language::Javascript, text)], &RULES, None);
+    assert_eq!(found.skipped, []);
+}
+
 #[test]
 fn tree_that_is_too_deep_is_left_out_and_told() {
     let text = format!("f({}a{})", "h(".repeat(5_000), ")".repeat(5_000));
