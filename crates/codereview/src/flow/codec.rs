@@ -563,6 +563,15 @@ impl Coded for Statement {
             Self::Repeat(body) => tagged(out, 6, body),
             Self::OneOf(bodies) => tagged(out, 7, bodies),
             Self::Block(body) => tagged(out, 8, body),
+            Self::Attempt {
+                body,
+                handlers,
+                last,
+            } => {
+                tagged(out, 9, body);
+                handlers.put(out);
+                last.put(out);
+            }
         }
     }
 
@@ -586,6 +595,11 @@ impl Coded for Statement {
                 6 => Self::Repeat(Coded::take(from)?),
                 7 => Self::OneOf(Coded::take(from)?),
                 8 => Self::Block(Coded::take(from)?),
+                9 => Self::Attempt {
+                    body: Coded::take(from)?,
+                    handlers: Coded::take(from)?,
+                    last: Coded::take(from)?,
+                },
                 _ => return None,
             })
         })

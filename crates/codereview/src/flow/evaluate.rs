@@ -273,7 +273,35 @@ impl Frame<'_> {
             } => self.branch(test, then, otherwise),
             Statement::Repeat(body) => self.repeat(body),
             Statement::OneOf(bodies) => self.one_of(bodies),
+            Statement::Attempt {
+                body,
+                handlers,
+                last,
+            } => self.attempt(body, handlers, last),
         }
+    }
+
+    /// What `body` returns does not keep its handlers from running: it may break off before.
+    fn attempt(&mut self, body: &[Statement], handlers: &[Vec<Statement>], last: &[Statement]) {
+        let before = self.checked.clone();
+        self.block(body);
+        let mut has_left = std::mem::take(&mut self.has_left);
+        if has_left {
+            self.checked = before;
+        }
+        for handler in handlers {
+            self.pay_for_names();
+            let (names, checked) = (self.names.clone(), self.checked.clone());
+            self.block(handler);
+            self.checked = checked;
+            match (has_left, std::mem::take(&mut self.has_left)) {
+                (_, true) => self.names = names,
+                (true, false) => has_left = false,
+                (false, false) => self.merge(&names),
+            }
+        }
+        self.block(last);
+        self.has_left |= has_left;
     }
 
     fn branch(&mut self, test: &Expression, then: &[Statement], otherwise: &[Statement]) {

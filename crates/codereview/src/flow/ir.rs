@@ -90,6 +90,12 @@ pub(crate) enum Statement {
     OneOf(Vec<Vec<Statement>>),
     /// Bodies one after the other.
     Block(Vec<Statement>),
+    /// A body that may break off anywhere, what then runs, and what runs in any case.
+    Attempt {
+        body: Vec<Statement>,
+        handlers: Vec<Vec<Statement>>,
+        last: Vec<Statement>,
+    },
 }
 
 /// An expression.

@@ -372,25 +372,26 @@ impl<'a> Lowerer<'a> {
                 self.declaration(resource, out);
             }
         }
-        let body = self.block(node.child_by_field_name("body"));
-        out.push(Statement::Block(body));
+        let mut body = self.block(node.child_by_field_name("body"));
+        let (mut handlers, mut last) = (Vec::new(), Vec::new());
         for child in named(node) {
             match child.kind() {
                 "except_clause" | "catch_clause" | "except_group_clause" => {
-                    let body = child
+                    let handler = child
                         .child_by_field_name("body")
                         .or_else(|| named(child).into_iter().rfind(|one| one.kind() == "block"));
-                    let body = self.block(body);
-                    out.push(Statement::OneOf(vec![body, Vec::new()]));
+                    handlers.push(self.block(handler));
                 }
-                "finally_clause" | "else_clause" => {
-                    let last = named(child).into_iter().next_back();
-                    let body = self.block(last);
-                    out.push(Statement::Block(body));
-                }
+                "else_clause" => body.extend(self.block(named(child).into_iter().next_back())),
+                "finally_clause" => last = self.block(named(child).into_iter().next_back()),
                 _ => {}
             }
         }
+        out.push(Statement::Attempt {
+            body,
+            handlers,
+            last,
+        });
     }
 
     fn with(&mut self, node: Node<'_>, out: &mut Vec<Statement>) {

@@ -33,6 +33,15 @@ pub(super) fn statements<'e>(body: &'e [Statement], see: &mut dyn FnMut(Seen<'e>
             }
             Statement::Repeat(body) | Statement::Block(body) => statements(body, see),
             Statement::OneOf(bodies) => bodies.iter().for_each(|body| statements(body, see)),
+            Statement::Attempt {
+                body,
+                handlers,
+                last,
+            } => {
+                statements(body, see);
+                handlers.iter().for_each(|body| statements(body, see));
+                statements(last, see);
+            }
         }
     }
 }
