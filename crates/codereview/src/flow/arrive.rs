@@ -52,6 +52,9 @@ impl Frame<'_> {
                 // The program that begins a list of arguments.
                 taken = taken.into_iter().filter_map(beginning).collect();
             }
+            if let Some(field) = sink.arguments.iter().find_map(|one| field_of(one)) {
+                taken = taken.into_iter().flat_map(|value| members(value, &[field])).collect();
+            }
             if rule.class == "argument-injection" {
                 taken = exposed(taken);
             }
@@ -201,7 +204,7 @@ fn takes(sink: &Sink, call: &Call, at: usize) -> bool {
         Some(name) => **name == **wanted,
         None => match wanted.strip_suffix('+') {
             Some(from) => from.parse().is_ok_and(|from: usize| at >= from),
-            None => wanted.strip_suffix(".0").unwrap_or(wanted).parse() == Ok(at),
+            None => wanted.split_once('.').map_or(&**wanted, |(at, _)| at).parse() == Ok(at),
         },
     })
 }
@@ -212,6 +215,12 @@ fn members<'v>(value: &'v Value, names: &[&str]) -> Vec<&'v Value> {
         Some(_) => names.iter().filter_map(|name| value.field(name)).collect(),
         None => vec![value],
     }
+}
+
+/// Returns the member that a sink names in an argument: `command` of `0.command`.
+fn field_of(argument: &str) -> Option<&str> {
+    let (_, field) = argument.split_once('.')?;
+    field.parse::<usize>().is_err().then_some(field)
 }
 
 /// Returns what a list begins with; anything else is its own beginning.

@@ -107,6 +107,7 @@ impl Frame<'_> {
         if known::marks(last) {
             given = given.cleaned(self.program.rules.answers);
         }
+        let given = given.cleaned(guard::quotes(self.program.rules, last));
         match guard::is_check(last) {
             true => given.cleaned(guard::cleans(self.program.rules, last)),
             false => given,

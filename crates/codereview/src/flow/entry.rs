@@ -1,6 +1,6 @@
 //! Where values enter from outside: tools, routes, requests.
 
-use super::ir::{Expression, Name, Parameter, Target};
+use super::ir::{Expression, Function, Name, Parameter, Target};
 
 /// Returns whether marks of a function say that a client calls it.
 pub(super) fn is_tool(marks: &[Name]) -> bool {
@@ -22,6 +22,17 @@ pub(super) fn is_tool(marks: &[Name]) -> bool {
             _ => false,
         }
     })
+}
+
+/// Returns whether a client calls `function`, by its marks or because it takes the call of a
+/// tool and the arguments beside it: `func(ctx, req *mcp.CallToolRequest, args Arguments)`.
+pub(super) fn handles_tools(function: &Function) -> bool {
+    let takes_call = |one: &Parameter| {
+        let kind = one.kind.as_deref().map(bare_kind);
+        let last = kind.map(|kind| kind.rsplit('.').next().unwrap_or(kind));
+        matches!(last, Some("CallToolRequest" | "CallToolParamsFor"))
+    };
+    is_tool(&function.marks) || function.parameters.iter().any(takes_call)
 }
 
 /// Returns whether the last part of a call registers tools with an assistant's protocol.
@@ -131,7 +142,10 @@ pub(super) fn is_request_kind(kind: Option<&str>) -> bool {
             | "HttpServletRequest"
             | "ReadResourceRequest"
             | "GetPromptRequest"
-    ) || matches!(bare, "http.Request" | "express.Request")
+    ) || matches!(
+        bare,
+        "http.Request" | "express.Request" | "gin.Context" | "echo.Context" | "fiber.Ctx"
+    )
 }
 
 /// Returns whether a parameter of a tool carries what the client sent.

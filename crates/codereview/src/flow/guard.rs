@@ -118,6 +118,47 @@ pub(super) fn cleans(rules: &crate::rules::Rules, name: &str) -> Clean {
     }
 }
 
+/// Returns what a function of this name makes values clean of by writing them as a text of
+/// another language: `escapeIdentifier`, `quote_table`, `shellEscape`.
+pub(super) fn quotes(rules: &crate::rules::Rules, name: &str) -> Clean {
+    const OF: [(&[&str], &[&str]); 4] = [
+        (
+            &["shell", "arg", "cmd", "command", "bash", "posix", "script", "powershell"],
+            &["command-injection"],
+        ),
+        (
+            &["sql", "ident", "table", "column", "literal", "schema", "field", "name"],
+            &["sql-injection", "query-injection"],
+        ),
+        (
+            &["jql", "cql", "cypher", "query", "graphql", "odata", "filter", "lucene", "kql", "aql"],
+            &["sql-injection", "query-injection"],
+        ),
+        (&["uri", "url"], &["ssrf"]),
+    ];
+    let name = name.to_ascii_lowercase().replace('_', "");
+    let is_one = ["escape", "quote", "encode"];
+    let is_back = [
+        "unescape", "unquote", "decode", "quoted", "escaped", "isquote", "strip", "remove", "trim",
+    ];
+    if !is_one.iter().any(|word| name.contains(word)) || is_back.iter().any(|word| name.contains(word)) {
+        return 0;
+    }
+    let classes = match &*name {
+        // Of a value as such.
+        "escape" | "quote" | "escapevalue" | "quotevalue" | "escapestring" | "quotestring" => {
+            &["sql-injection", "query-injection"][..]
+        }
+        // It leaves the host of an address as it is.
+        "encodeuri" | "encodeurl" => &[][..],
+        name => {
+            let of = OF.iter().find(|(words, _)| words.iter().any(|word| name.contains(word)));
+            of.map_or(&[][..], |(_, classes)| classes)
+        }
+    };
+    classes.iter().fold(0, |bits, class| bits | rules.class_bit(class))
+}
+
 /// Returns whether a function of this name checks values.
 pub(super) fn is_check(name: &str) -> bool {
     let name = name.to_ascii_lowercase().replace('_', "");
@@ -227,7 +268,26 @@ impl Frame<'_> {
 
     fn raw_checks(&mut self, test: &Expression) -> Checks {
         match test {
-            Expression::Name(name) => self.tests.get(name).cloned().unwrap_or_default(),
+            Expression::Name(name) => {
+                let said = self.tests.get(name).cloned().unwrap_or_default();
+                match names_fault(name) {
+                    true => Checks::refuses(said.if_true),
+                    false => said,
+                }
+            }
+            // `const check = validate(url); if (!check.valid) …`
+            Expression::Member(object, member) => match (&**object, tells(member)) {
+                (Expression::Name(name), Some(holds)) => {
+                    let said = self.tests.get(name).cloned().unwrap_or_default();
+                    match holds {
+                        true => said,
+                        false => Checks::refuses(said.if_true),
+                    }
+                }
+                _ => Checks::default(),
+            },
+            // `if !allowed[name] { return }`
+            Expression::Index(list, one) if self.is_list(list) => Checks::holds(checked(one)),
             Expression::Test(test) => self.of_test(test),
             Expression::Call(call) => self.of_call(call),
             Expression::Mix(parts) if parts.len() == 1 => self.checks(&parts[0]),
@@ -274,6 +334,13 @@ impl Frame<'_> {
 
     fn equal(&mut self, one: &Expression, other: &Expression) -> Vec<(String, Clean)> {
         match (one, other) {
+            // `if err := validate(url); err != nil`
+            (Expression::Name(name), other)
+                if names_fault(name) && self.tests.contains_key(name) && is_nothing(other) =>
+            {
+                let said = self.tests.get(name).cloned().unwrap_or_default();
+                said.if_true
+            }
             (one, Expression::Text(text)) | (Expression::Text(text), one) => {
                 let says_nothing = matches!(&**text, "" | "null" | "None" | "undefined" | "nil");
                 match says_nothing {
@@ -324,7 +391,12 @@ impl Frame<'_> {
         if is_anchored(pattern) {
             return Checks::holds(subject.into_iter().map(|key| (key, ALL)).collect());
         }
-        let inner = pattern.trim_matches('/');
+        let inner = pattern.strip_prefix('/').unwrap_or(pattern);
+        let inner = match inner.rsplit_once('/') {
+            // `/…/i`: what follows the last slash are flags.
+            Some((inner, flags)) if pattern.starts_with('/') && flags.len() < 8 => inner,
+            _ => inner,
+        };
         // `^https://docs\.example\.com/`
         let host = inner.replace('\\', "");
         let host = host.split_once("://").map(|(_, rest)| rest);
@@ -498,7 +570,7 @@ impl Frame<'_> {
             }
             // `path.relative(folder, file).startsWith("..")`; of a path as it came it says
             // nothing.
-            Some(Expression::Text(text)) if text.starts_with("..") => {
+            Some(prefix) if beginning(prefix).is_some_and(|text| text.starts_with("..")) => {
                 let mut keys = involved(call, path_bit);
                 keys.retain(|(key, _)| self.views.iter().any(|(name, ..)| **name == **key));
                 Checks::refuses(keys)
@@ -562,7 +634,87 @@ fn object_keys(object: &Expression) -> Vec<String> {
 }
 
 fn checked(expression: &Expression) -> Vec<(String, Clean)> {
-    key(expression).into_iter().map(|key| (key, ALL)).collect()
+    subject(expression)
+        .into_iter()
+        .map(|key| (key, ALL))
+        .collect()
+}
+
+/// Returns what a question is about: `name` in `name`, in `name.toLowerCase()`, in
+/// `name.getHost()` and in `strings.ToLower(name)`.
+fn subject(expression: &Expression) -> Option<String> {
+    let Expression::Call(call) = expression else {
+        return key(expression);
+    };
+    let last = called(call)?.to_ascii_lowercase().replace('_', "");
+    let keeps = [
+        "tolowercase",
+        "touppercase",
+        "tolower",
+        "toupper",
+        "trim",
+        "strip",
+        "lower",
+        "upper",
+        "trimspace",
+        "tostring",
+        "string",
+        "gethost",
+        "hostname",
+        "host",
+        "hoststr",
+        "getscheme",
+        "scheme",
+        "asstr",
+        "asref",
+        "toasciilowercase",
+    ];
+    if !keeps.contains(&&*last) {
+        return None;
+    }
+    match (&call.callee, call.arguments.as_slice()) {
+        (_, [one]) => subject(&one.value),
+        (Expression::Member(object, _), []) => subject(object),
+        _ => None,
+    }
+}
+
+/// Returns whether `expression` stands for no value.
+fn is_nothing(expression: &Expression) -> bool {
+    match expression {
+        Expression::Nothing => true,
+        Expression::Text(text) | Expression::Name(text) => {
+            matches!(&**text, "" | "null" | "None" | "undefined" | "nil")
+        }
+        _ => false,
+    }
+}
+
+/// Returns the text that `expression` begins with.
+fn beginning(expression: &Expression) -> Option<&str> {
+    match expression {
+        Expression::Text(text) => Some(text),
+        Expression::Join(parts) => parts.first().and_then(beginning),
+        _ => None,
+    }
+}
+
+/// Returns whether a member of what a check gave tells that it holds, or that it does not.
+fn tells(member: &str) -> Option<bool> {
+    match member {
+        "valid" | "isValid" | "ok" | "success" | "allowed" | "safe" | "isSafe" | "is_valid"
+        | "isAllowed" => Some(true),
+        "error" | "reason" | "message" | "err" | "errors" | "violation" | "problem" => Some(false),
+        _ => None,
+    }
+}
+
+/// Returns whether a name stands for what is wrong: `const error = validateUrl(url)`.
+fn names_fault(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["err", "error", "problem", "reason", "violation", "issue", "failure", "invalid"]
+        .iter()
+        .any(|word| name == *word || name.ends_with(word))
 }
 
 /// Returns the last part of what is called.

@@ -64,7 +64,7 @@ impl Told {
                 name: Name::clone(&function.name),
                 line: function.line,
                 is_public: function.is_public,
-                is_tool: !function.is_inner && entry::is_tool(&function.marks),
+                is_tool: !function.is_inner && entry::handles_tools(function),
                 parameters: parameters.collect(),
                 hits: outcome.summary.hits,
             });

@@ -102,7 +102,8 @@ pub(crate) enum From {
 pub(super) struct Sink {
     /// Dotted paths; `**.name` is a method of anything.
     pub(super) call: Vec<String>,
-    /// Places or names of the arguments; all of them unless given.
+    /// Places or names of the arguments; all of them unless given. `1+` is from there on,
+    /// `0.0` what a list begins with, `0.command` a member.
     #[serde(default)]
     pub(super) arguments: Vec<String>,
     /// Arguments that must be these constants: `shell: "true"`, `0: "sh|bash"`.
