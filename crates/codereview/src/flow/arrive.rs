@@ -53,7 +53,10 @@ impl Frame<'_> {
                 taken = taken.into_iter().filter_map(beginning).collect();
             }
             if let Some(field) = sink.arguments.iter().find_map(|one| field_of(one)) {
-                taken = taken.into_iter().flat_map(|value| members(value, &[field])).collect();
+                taken = taken
+                    .into_iter()
+                    .flat_map(|value| members(value, &[field]))
+                    .collect();
             }
             if rule.class == "argument-injection" {
                 taken = exposed(taken);
@@ -204,7 +207,13 @@ fn takes(sink: &Sink, call: &Call, at: usize) -> bool {
         Some(name) => **name == **wanted,
         None => match wanted.strip_suffix('+') {
             Some(from) => from.parse().is_ok_and(|from: usize| at >= from),
-            None => wanted.split_once('.').map_or(&**wanted, |(at, _)| at).parse() == Ok(at),
+            None => {
+                wanted
+                    .split_once('.')
+                    .map_or(&**wanted, |(at, _)| at)
+                    .parse()
+                    == Ok(at)
+            }
         },
     })
 }

@@ -8,7 +8,7 @@ use super::{
     evaluate::{Frame, Hit, key},
     guard,
     ir::{Call, Expression, Name},
-    known,
+    known, named,
     value::{ALL, FunctionId, Origin, Standing, Taint, Value, Way},
 };
 
@@ -107,9 +107,9 @@ impl Frame<'_> {
         if known::marks(last) {
             given = given.cleaned(self.program.rules.answers);
         }
-        let given = given.cleaned(guard::quotes(self.program.rules, last));
-        match guard::is_check(last) {
-            true => given.cleaned(guard::cleans(self.program.rules, last)),
+        let given = given.cleaned(named::quotes(self.program.rules, last));
+        match named::is_check(last) {
+            true => given.cleaned(named::cleans(self.program.rules, last)),
             false => given,
         }
     }
@@ -270,6 +270,7 @@ impl Frame<'_> {
     ) -> Value {
         let path = callee.path.as_deref().unwrap_or("");
         self.closures_in(values, callee);
+        self.construct(call, callee, values, names);
         let is_known = path.contains('.') && !path.starts_with(['?', '@', '.']);
         // What a class inherits from one that is not known may be anywhere.
         let is_known = is_known && !path.starts_with("self.");

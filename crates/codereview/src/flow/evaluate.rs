@@ -248,8 +248,20 @@ impl Frame<'_> {
                     found.path = self.typed(kind.as_ref()).path;
                 }
                 self.assign(target, found);
-                if let Target::Name(name) = target {
-                    self.stand_for(name, value, said);
+                match target {
+                    Target::Name(name) => self.stand_for(name, value, said),
+                    // `rel, err := filepath.Rel(folder, file)`
+                    Target::Items(items) if self.program.language(self.unit) == Language::Go => {
+                        let said = self.said(value);
+                        match (items.as_slice(), said) {
+                            ([.., Target::Name(name)], Some(said)) => {
+                                self.stand_for(name, value, Some(said));
+                            }
+                            ([Target::Name(name), ..], None) => self.stand_for(name, value, None),
+                            _ => {}
+                        }
+                    }
+                    _ => {}
                 }
             }
             Statement::Return(value) => {
@@ -562,21 +574,6 @@ impl Frame<'_> {
         self.judged(expression, value)
     }
 
-    /// Returns `value` as what was checked of `expression` makes it.
-    pub(super) fn judged(&self, expression: &Expression, value: Value) -> Value {
-        if value.taints.is_empty() || self.checked.is_empty() {
-            return value;
-        }
-        match key(expression) {
-            Some(key) => {
-                let classes = self.checked.iter().filter(|(one, _)| covers(one, &key));
-                let classes = classes.fold(0, |all, (_, classes)| all | classes);
-                value.cleaned(classes)
-            }
-            None => value,
-        }
-    }
-
     pub(super) fn all(&mut self, parts: &[Expression]) -> Vec<Value> {
         parts.iter().map(|part| self.evaluate(part)).collect()
     }
@@ -751,9 +748,4 @@ pub(super) fn key(expression: &Expression) -> Option<String> {
         },
         _ => return None,
     })
-}
-
-fn covers(checked: &str, key: &str) -> bool {
-    key.strip_prefix(checked)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }

@@ -4,6 +4,7 @@ use super::{
     evaluate::{Frame, key},
     ir::{Call, Expression, Name, Statement, Test},
     known,
+    named::{cleans, is_check, names_fault, tells},
     value::{ALL, Clean},
 };
 
@@ -13,57 +14,6 @@ pub(super) struct Checks {
     pub(super) if_true: Vec<(String, Clean)>,
     pub(super) if_false: Vec<(String, Clean)>,
 }
-
-/// Words in the names of functions that check.
-const WORDS: [&str; 16] = [
-    "valid",
-    "sanit",
-    "allow",
-    "permit",
-    "safe",
-    "verify",
-    "ensure",
-    "assert",
-    "authoriz",
-    "confine",
-    "within",
-    "inside",
-    "restrict",
-    "guard",
-    "isprivate",
-    "check",
-];
-/// Endings of names that check a shape, not a value.
-const SHAPES: [&str; 10] = [
-    "args",
-    "arguments",
-    "params",
-    "parameters",
-    "schema",
-    "input",
-    "inputs",
-    "request",
-    "type",
-    "config",
-];
-
-/// Words in the names of checks, and the classes that these checks are about. A path that
-/// was checked is still no part of a command line.
-const SUBJECTS: [(&[&str], &[&str]); 4] = [
-    (&["path", "dir", "file", "folder"], &["path-traversal"]),
-    (
-        &["url", "uri", "host", "origin", "domain", "address"],
-        &["ssrf"],
-    ),
-    (
-        &["sql", "query", "table", "column", "identifier"],
-        &["sql-injection"],
-    ),
-    (
-        &["shell", "command", "cmd", "flag", "option"],
-        &["command-injection", "argument-injection"],
-    ),
-];
 
 /// A pattern that forbids these forbids what ends a command of a shell.
 const ENDS_OF_COMMANDS: [char; 5] = [';', '&', '|', '`', '$'];
@@ -99,71 +49,6 @@ pub(super) fn is_anchored(text: &str) -> bool {
     };
     let begins = text.starts_with('^') || text.starts_with("\\A");
     begins && (text.ends_with('$') || text.ends_with("\\Z") || text.ends_with("\\z"))
-}
-
-/// Returns what a check of this name makes values clean of.
-pub(super) fn cleans(rules: &crate::rules::Rules, name: &str) -> Clean {
-    let name = name.to_ascii_lowercase();
-    let subjects = SUBJECTS
-        .iter()
-        .filter(|(words, _)| words.iter().any(|word| name.contains(word)));
-    let classes = subjects.flat_map(|(_, classes)| classes.iter());
-    let bits = classes.fold(0, |bits, class| bits | rules.class_bit(class));
-    match SUBJECTS
-        .iter()
-        .any(|(words, _)| words.iter().any(|word| name.contains(word)))
-    {
-        true => bits,
-        false => ALL,
-    }
-}
-
-/// Returns what a function of this name makes values clean of by writing them as a text of
-/// another language: `escapeIdentifier`, `quote_table`, `shellEscape`.
-pub(super) fn quotes(rules: &crate::rules::Rules, name: &str) -> Clean {
-    const OF: [(&[&str], &[&str]); 4] = [
-        (
-            &["shell", "arg", "cmd", "command", "bash", "posix", "script", "powershell"],
-            &["command-injection"],
-        ),
-        (
-            &["sql", "ident", "table", "column", "literal", "schema", "field", "name"],
-            &["sql-injection", "query-injection"],
-        ),
-        (
-            &["jql", "cql", "cypher", "query", "graphql", "odata", "filter", "lucene", "kql", "aql"],
-            &["sql-injection", "query-injection"],
-        ),
-        (&["uri", "url"], &["ssrf"]),
-    ];
-    let name = name.to_ascii_lowercase().replace('_', "");
-    let is_one = ["escape", "quote", "encode"];
-    let is_back = [
-        "unescape", "unquote", "decode", "quoted", "escaped", "isquote", "strip", "remove", "trim",
-    ];
-    if !is_one.iter().any(|word| name.contains(word)) || is_back.iter().any(|word| name.contains(word)) {
-        return 0;
-    }
-    let classes = match &*name {
-        // Of a value as such.
-        "escape" | "quote" | "escapevalue" | "quotevalue" | "escapestring" | "quotestring" => {
-            &["sql-injection", "query-injection"][..]
-        }
-        // It leaves the host of an address as it is.
-        "encodeuri" | "encodeurl" => &[][..],
-        name => {
-            let of = OF.iter().find(|(words, _)| words.iter().any(|word| name.contains(word)));
-            of.map_or(&[][..], |(_, classes)| classes)
-        }
-    };
-    classes.iter().fold(0, |bits, class| bits | rules.class_bit(class))
-}
-
-/// Returns whether a function of this name checks values.
-pub(super) fn is_check(name: &str) -> bool {
-    let name = name.to_ascii_lowercase().replace('_', "");
-    let shape = SHAPES.iter().any(|end| name.ends_with(end));
-    !shape && WORDS.iter().any(|word| name.contains(word))
 }
 
 impl Frame<'_> {
@@ -495,6 +380,10 @@ impl Frame<'_> {
         let first = call.arguments.first();
         let path_bit = self.program.rules.class_bit("path-traversal");
         match (name, &call.callee, first) {
+            // `path.components().any(|part| matches!(part, Component::ParentDir))`
+            ("any", Expression::Member(object, _), _) if is_parts_of_path(object) => {
+                Checks::refuses(self.parent_of(object))
+            }
             ("some" | "every" | "any" | "all", ..) => self.of_some(call),
             // `PATTERN.matcher(x).matches()`
             ("matches", Expression::Member(object, _), None) => match &**object {
@@ -679,6 +568,11 @@ fn subject(expression: &Expression) -> Option<String> {
     }
 }
 
+/// Returns whether `expression` asks for the parts of a path.
+fn is_parts_of_path(expression: &Expression) -> bool {
+    matches!(expression, Expression::Call(call) if called(call) == Some("components"))
+}
+
 /// Returns whether `expression` stands for no value.
 fn is_nothing(expression: &Expression) -> bool {
     match expression {
@@ -697,24 +591,6 @@ fn beginning(expression: &Expression) -> Option<&str> {
         Expression::Join(parts) => parts.first().and_then(beginning),
         _ => None,
     }
-}
-
-/// Returns whether a member of what a check gave tells that it holds, or that it does not.
-fn tells(member: &str) -> Option<bool> {
-    match member {
-        "valid" | "isValid" | "ok" | "success" | "allowed" | "safe" | "isSafe" | "is_valid"
-        | "isAllowed" => Some(true),
-        "error" | "reason" | "message" | "err" | "errors" | "violation" | "problem" => Some(false),
-        _ => None,
-    }
-}
-
-/// Returns whether a name stands for what is wrong: `const error = validateUrl(url)`.
-fn names_fault(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    ["err", "error", "problem", "reason", "violation", "issue", "failure", "invalid"]
-        .iter()
-        .any(|word| name == *word || name.ends_with(word))
 }
 
 /// Returns the last part of what is called.

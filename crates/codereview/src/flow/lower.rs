@@ -35,9 +35,16 @@ pub(crate) fn lower(path: &str, language: Language, document: &Document) -> Unit
         class: Vec::new(),
         inner: 0,
         exported: 0,
+        given_out: Vec::new(),
     };
     let body = lowerer.statements(document.tree.root_node());
     let mut functions = lowerer.functions;
+    for name in &lowerer.given_out {
+        let at = lowerer.unit.names.get(name).copied();
+        if let Some(function) = at.and_then(|at| functions.get_mut(at)) {
+            function.is_public = true;
+        }
+    }
     functions[0].body = body;
     lowerer.unit.functions = functions.into();
     lowerer.unit
@@ -53,6 +60,8 @@ struct Lowerer<'a> {
     inner: usize,
     /// Exporting statements that are open.
     exported: usize,
+    /// Names that the file hands to others: `export { run }`, `module.exports = { run }`.
+    given_out: Vec<Name>,
 }
 
 fn line(node: Node<'_>) -> u32 {

@@ -39,6 +39,7 @@ impl Lowerer<'_> {
             "export_statement" => {
                 self.exported += 1;
                 for child in named(node) {
+                    self.give_out(child);
                     self.statement(child, out);
                 }
                 self.exported -= 1;
@@ -209,6 +210,9 @@ impl Lowerer<'_> {
             None => Vec::new(),
         };
         self.inner -= 1;
+        if &*name == "constructor" {
+            self.own_parameters(node, &mut statements);
+        }
         if self.language == Language::Rust {
             give_last(&mut statements, body.and_then(last));
         }
@@ -224,6 +228,36 @@ impl Lowerer<'_> {
             marks,
         };
         at
+    }
+
+    /// `constructor(private readonly config: Config)` sets a member of the same name.
+    fn own_parameters(&self, node: Node<'_>, statements: &mut Vec<Statement>) {
+        let list = node.child_by_field_name("parameters");
+        let owns = |one: &Node<'_>| {
+            let text = self.text(*one);
+            ["private ", "public ", "protected ", "readonly "]
+                .iter()
+                .any(|word| text.starts_with(word))
+        };
+        for (at, one) in list
+            .map(named)
+            .unwrap_or_default()
+            .iter()
+            .filter(|one| owns(one))
+            .enumerate()
+        {
+            let Some(name) = one.child_by_field_name("pattern") else {
+                continue;
+            };
+            let name = self.name(name);
+            let this = Box::new(Expression::Name(Arc::from("this")));
+            let sets = Statement::Let {
+                target: Target::Place(Expression::Member(this, Arc::clone(&name))),
+                kind: None,
+                value: Expression::Name(name),
+            };
+            statements.insert(at, sets);
+        }
     }
 
     /// Returns attributes before a Rust function and annotations of a Java method.

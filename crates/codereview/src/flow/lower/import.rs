@@ -88,9 +88,40 @@ impl Lowerer<'_> {
         }
     }
 
+    /// Notes the names that `node`, what a file exports, hands to other files.
+    pub(super) fn give_out(&mut self, node: Node<'_>) {
+        match node.kind() {
+            "identifier" | "shorthand_property_identifier" => {
+                let name = self.name(node);
+                self.given_out.push(name);
+            }
+            "export_clause" | "object" => {
+                for child in named(node) {
+                    let inner = match child.kind() {
+                        "export_specifier" => child.child_by_field_name("name"),
+                        "pair" => child.child_by_field_name("value"),
+                        _ => Some(child),
+                    };
+                    if let Some(inner) = inner
+                        && inner.kind() != "object"
+                    {
+                        self.give_out(inner);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// `exports.run = async (input) => …` and `module.exports.run = …` at file level are
     /// functions like others. Returns whether this is one.
     pub(super) fn export(&mut self, left: Node<'_>, right: Node<'_>) -> bool {
+        if self.inner == 0
+            && left.kind() == "member_expression"
+            && (self.text(left) == "module.exports" || self.text(left).starts_with("exports."))
+        {
+            self.give_out(right);
+        }
         let is_function = matches!(right.kind(), "arrow_function" | "function_expression");
         if self.inner > 0 || !is_function || left.kind() != "member_expression" {
             return false;
