@@ -6,9 +6,9 @@ use super::{
     entrance::is_bounded,
     entry,
     evaluate::{Frame, Hit, key},
-    guard,
+    expect,
     ir::{Call, Expression, Name},
-    known, named,
+    known, named, subject,
     value::{ALL, FunctionId, Origin, Standing, Taint, Value, Way},
 };
 
@@ -55,7 +55,7 @@ impl Frame<'_> {
         let path = callee.path.clone();
         let (before, last) = split(path.as_deref().unwrap_or(""));
         let last = match last {
-            "" => guard::called(call).unwrap_or(""),
+            "" => subject::called(call).unwrap_or(""),
             last => last,
         };
         if WRAPPERS.contains(&last)
@@ -79,6 +79,9 @@ impl Frame<'_> {
         }
         self.put_in(call, last, &object, &values);
         let answers = self.arrive(call, before, last, &callee, &values);
+        if let Some(value) = self.of_known(call, (&callee, object.as_ref()), last, &values) {
+            return value;
+        }
         let classes = self
             .program
             .rules
@@ -371,10 +374,7 @@ impl Frame<'_> {
         self.outcome.calls.insert(id);
         let function = self.program.function(id);
         let summary = self.program.summary(id);
-        let first = function.parameters.first();
-        let takes_self = first.is_some_and(|one| {
-            matches!(&one.target, super::ir::Target::Name(name) if matches!(&**name, "self" | "cls"))
-        }) || function.class.is_some() && self.program.language(id.0) == crate::source::Language::Go;
+        let takes_self = self.takes_self(id);
         let argument = |at: u16| -> Option<&Value> {
             let at = usize::from(at);
             let parameter = function.parameters.get(at)?;
@@ -443,6 +443,17 @@ impl Frame<'_> {
             given.path = None;
         }
         given
+    }
+
+    /// Returns whether the first parameter of `id` is what it is a method of.
+    pub(super) fn takes_self(&self, id: FunctionId) -> bool {
+        let function = self.program.function(id);
+        let first = function.parameters.first();
+        let is_self = first.is_some_and(|one| {
+            matches!(&one.target, super::ir::Target::Name(name) if matches!(&**name, "self" | "cls"))
+        });
+        let is_go = self.program.language(id.0) == crate::source::Language::Go;
+        is_self || function.class.is_some() && is_go
     }
 
     /// Returns whether `value` is an answer of a server that clients choose.
@@ -553,7 +564,7 @@ fn result_path(path: &str, values: &[Value]) -> Option<Name> {
         && values
             .first()
             .and_then(|one| one.text.as_deref())
-            .is_some_and(guard::is_anchored)
+            .is_some_and(expect::is_anchored)
     {
         return Some(Arc::from(format!("{before}.anchored()")));
     }

@@ -72,6 +72,7 @@ impl Frame<'_> {
             .enumerate()
             .map(|(at, parameter)| match entry::is_outside(parameter) {
                 // What a handler of a script gets besides its input comes from its library.
+                true if self.is_bounded_kind(parameter.kind.as_ref()) => Value::clean(),
                 true if at == 0 || !is_script => Value::tainted(taint.clone()),
                 _ => self.typed(parameter.kind.as_ref()),
             })

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::{
+    ensure::Guard,
     evaluate::{Hit, Summary},
     ir::{Argument, Call, Expression, Function, Name, Parameter, Statement, Target, Test, Unit},
     value::{FunctionId, Origin, Standing, Taint, Value, Way},
@@ -396,7 +397,17 @@ members!(Call {
     bytes
 });
 members!(Argument { name, value });
-members!(Summary { hits, gives });
+members!(Summary {
+    hits,
+    gives,
+    guards
+});
+members!(Guard {
+    parameter,
+    always,
+    if_true,
+    if_false
+});
 members!(Taint {
     origin,
     is_guessed,

@@ -6,8 +6,8 @@ use super::{
     call::split,
     entry,
     evaluate::{Frame, key},
-    guard,
     ir::{Call, Expression, Name},
+    subject,
     value::Value,
 };
 
@@ -17,7 +17,7 @@ impl Frame<'_> {
         let path = callee.path.as_deref().unwrap_or("");
         let (before, last) = split(path);
         let last = match last {
-            "" => guard::called(call).unwrap_or(""),
+            "" => subject::called(call).unwrap_or(""),
             last => last,
         };
         // `server.tool()(handle)`: a decorator that is called as a function.

@@ -154,6 +154,10 @@ pub(super) fn is_outside(parameter: &Parameter) -> bool {
         return false;
     }
     if let Some(kind) = parameter.kind.as_deref() {
+        // What the server makes for the function itself.
+        if kind.contains("=Depends(") || kind.contains("=Security(") {
+            return false;
+        }
         let bare = bare_kind(kind);
         let last = bare.rsplit('.').next().unwrap_or(bare);
         if last.ends_with("Context")
@@ -216,10 +220,10 @@ fn is_of_house(name: &str) -> bool {
 
 /// Returns whether values of this type cannot carry text that somebody chose.
 pub(super) fn is_clean_kind(kind: Option<&str>) -> bool {
-    let Some(kind) = kind else {
+    let Some(whole) = kind else {
         return false;
     };
-    let mut kind = kind.trim_start_matches('&').trim_start_matches("mut");
+    let mut kind = whole.trim_start_matches('&').trim_start_matches("mut");
     for wrapper in [
         "Optional[",
         "Annotated[",
@@ -240,9 +244,9 @@ pub(super) fn is_clean_kind(kind: Option<&str>) -> bool {
         .split('|')
         .filter(|part| !matches!(*part, "None" | "undefined" | "null"));
     let is_clean = |part: &str| {
-        let last = part.rsplit('.').next().unwrap_or(part);
+        let last = part.rsplit('.').next();
         matches!(
-            last,
+            last.unwrap_or(part),
             "int"
                 | "float"
                 | "bool"
@@ -290,10 +294,48 @@ pub(super) fn is_clean_kind(kind: Option<&str>) -> bool {
             || part.starts_with(['\'', '"']) && part.ends_with(['\'', '"'])
     };
     let mut seen = false;
-    parts.all(|part| {
-        seen = true;
-        is_clean(part)
-    }) && seen
+    is_by_pattern(whole)
+        || parts.all(|part| {
+            seen = true;
+            is_clean(part)
+        }) && seen
+}
+
+/// Returns whether `path` names a type of a few values that the program lists.
+pub(super) fn is_choice(path: &str) -> bool {
+    path == "enum" || path.ends_with("typing.Literal[]") || path == "typing_extensions.Literal[]"
+}
+
+/// Returns the type of the items of a list, or the type itself.
+pub(super) fn item_kind(kind: &str) -> &str {
+    const LISTS: [&str; 8] = [
+        "list[",
+        "List[",
+        "set[",
+        "Set[",
+        "tuple[",
+        "Tuple[",
+        "Sequence[",
+        "Iterable[",
+    ];
+    let kind = kind.strip_prefix("Optional[").unwrap_or(kind);
+    LISTS
+        .iter()
+        .find_map(|list| kind.strip_prefix(list))
+        .unwrap_or(kind)
+}
+
+/// Returns whether a type is one of texts that have to fit a pattern as a whole:
+/// `Annotated[str,Field(pattern=r"^[a-z]+$")]`.
+fn is_by_pattern(kind: &str) -> bool {
+    let patterns = ["pattern=", "regex="].into_iter();
+    let mut after = patterns.filter_map(|word| kind.split_once(word));
+    after.any(|(before, text)| {
+        let text = text.trim_start_matches('r');
+        let quote = text.chars().next().unwrap_or(' ');
+        let pattern = text.get(1..).and_then(|text| text.split_once(quote));
+        before.contains("Field(") && pattern.is_some_and(|(text, _)| super::expect::bounds(text))
+    })
 }
 
 /// Returns whether a written type says more than the value does.
@@ -310,6 +352,7 @@ pub(super) fn names_kind(kind: Option<&str>) -> bool {
                 | "str"
                 | "string"
                 | "String"
+                | "TypeAlias"
         )
     })
 }
@@ -339,7 +382,7 @@ pub(super) fn bare_kind(kind: &str) -> &str {
         }
     }
     let end = kind
-        .find(['[', '<', '|', ',', '>', ']', '(', '{'])
+        .find(['[', '<', '|', ',', '>', ']', '(', '{', '='])
         .unwrap_or(kind.len());
     &kind[..end]
 }

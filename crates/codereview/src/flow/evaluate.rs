@@ -6,11 +6,11 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
     closure::Run,
+    ensure::{Exit, Guard},
     entry,
     guard::Checks,
     ir::{Expression, Name, Statement, Target, Test},
-    known,
-    value::{ALL, Clean, FunctionId, Origin, Standing, Taint, Value, Way},
+    value::{ALL, Clean, FunctionId, Origin, Taint, Value, Way},
     view::View,
 };
 use crate::{rules::Shape, source::Language};
@@ -55,6 +55,8 @@ pub(super) struct Summary {
     /// Where arguments of it arrive.
     pub(super) hits: Vec<Hit>,
     pub(super) gives: Value,
+    /// What it ensures of them.
+    pub(super) guards: Vec<Guard>,
 }
 
 impl Summary {
@@ -67,6 +69,7 @@ impl Summary {
                 .zip(&other.hits)
                 .all(|(one, other)| one.is_like(other))
             && self.gives.is_like(&other.gives)
+            && self.guards == other.guards
     }
 }
 
@@ -111,6 +114,11 @@ pub(super) struct Frame<'p> {
     pub(super) free: FxHashMap<usize, Rc<[Name]>>,
     /// Closures inside of which a tool gives its answer.
     pub(super) answers_at: Option<u32>,
+    /// Names of its parameters, and its ends.
+    pub(super) parameters: Vec<Option<Name>>,
+    pub(super) exits: Vec<Exit>,
+    /// Blocks inside of expressions, closures included.
+    pub(super) inside: u32,
     has_left: bool,
     /// What names stood for where a loop or a case was left.
     broken: Vec<Rc<FxHashMap<Name, Value>>>,
@@ -136,6 +144,9 @@ pub(super) fn function(program: &View<'_>, id: FunctionId) -> Outcome {
         runs: FxHashMap::default(),
         free: FxHashMap::default(),
         answers_at: entry::is_tool(&function.marks).then_some(0),
+        parameters: Vec::new(),
+        exits: Vec::new(),
+        inside: 0,
         has_left: false,
         broken: Vec::new(),
         steps: 0,
@@ -151,7 +162,7 @@ pub(super) fn function(program: &View<'_>, id: FunctionId) -> Outcome {
         let is_self = at == 0 && name.is_some_and(|name| matches!(&**name, "self" | "cls"));
         if is_self {
             value = Value::at(Arc::from("self"));
-        } else if !entry::is_clean_kind(parameter.kind.as_deref()) {
+        } else if !frame.is_bounded_kind(parameter.kind.as_ref()) {
             value.taints.push(Taint {
                 origin: Origin::Parameter(at as u16),
                 is_guessed: false,
@@ -167,8 +178,14 @@ pub(super) fn function(program: &View<'_>, id: FunctionId) -> Outcome {
         }
         frame.assign(&parameter.target, value);
         frame.clean_members(parameter);
+        frame.parameters.push(name.cloned());
     }
+    frame.note_marks(&function.marks);
     frame.block(&function.body);
+    if !frame.has_left {
+        frame.note_exit(None);
+    }
+    frame.outcome.summary.guards = frame.guards();
     frame.follow_rest();
     frame.outcome.summary.gives = frame.gives.take().unwrap_or_else(Value::clean);
     if id.1 == 0 {
@@ -178,24 +195,6 @@ pub(super) fn function(program: &View<'_>, id: FunctionId) -> Outcome {
 }
 
 impl Frame<'_> {
-    /// Returns the value that a declared type promises.
-    pub(super) fn typed(&self, kind: Option<&Name>) -> Value {
-        let Some(kind) = kind else {
-            return Value::default();
-        };
-        if entry::is_clean_kind(Some(kind)) {
-            return Value::clean();
-        }
-        let bare = entry::bare_kind(kind);
-        match bare.is_empty() {
-            true => Value::default(),
-            false => Value::at(Arc::from(format!(
-                "{}()",
-                self.program.full(self.unit, bare)
-            ))),
-        }
-    }
-
     /// Returns an origin outside, entering at `line`.
     pub(super) fn outside(&self, line: u32, what: &str) -> Taint {
         Taint {
@@ -238,18 +237,15 @@ impl Frame<'_> {
                 value,
             } => {
                 let mut found = self.evaluate(value);
-                let said = match target {
-                    Target::Name(_) => self.said(value),
-                    _ => None,
-                };
-                if entry::is_clean_kind(kind.as_deref()) {
+                let first = first_name(target);
+                let said = first.and_then(|_| self.said(value));
+                if self.is_bounded_kind(kind.as_ref()) {
                     found = found.cleaned(ALL);
                 } else if found.function.is_none() && entry::names_kind(kind.as_deref()) {
                     found.path = self.typed(kind.as_ref()).path;
                 }
                 self.assign(target, found);
                 match target {
-                    Target::Name(name) => self.stand_for(name, value, said),
                     // `rel, err := filepath.Rel(folder, file)`
                     Target::Items(items) if self.program.language(self.unit) == Language::Go => {
                         let said = self.said(value);
@@ -261,10 +257,15 @@ impl Frame<'_> {
                             _ => {}
                         }
                     }
-                    _ => {}
+                    _ => {
+                        if let Some(name) = first {
+                            self.stand_for(name, value, said);
+                        }
+                    }
                 }
             }
             Statement::Return(value) => {
+                self.note_exit(Some(value));
                 let value = self.evaluate(value);
                 match &mut self.gives {
                     Some(gives) => gives.join(value),
@@ -380,16 +381,24 @@ impl Frame<'_> {
     fn repeat(&mut self, body: &[Statement]) {
         let times = if self.loops < MOST_LOOPS { 2 } else { 1 };
         self.loops += 1;
+        let mut held = Vec::new();
         for _ in 0..times {
             let before = Rc::clone(&self.names);
             let checked = self.checked.clone();
             let outer = std::mem::take(&mut self.broken);
             self.block(body);
-            self.has_left = false;
-            self.checked = checked;
+            let has_left = std::mem::take(&mut self.has_left);
+            held = std::mem::replace(&mut self.checked, checked);
+            if has_left || !self.broken.is_empty() {
+                held.clear();
+            }
             self.merge(&before);
             self.join_broken(outer);
         }
+        // What was checked of each item is checked of all.
+        let checked = &mut self.checked;
+        held.retain(|one| !checked.contains(one));
+        checked.extend(held);
         self.loops -= 1;
     }
 
@@ -581,7 +590,11 @@ impl Frame<'_> {
     pub(super) fn inner_block(&mut self, statements: &[Statement]) -> Value {
         let gives = self.gives.take();
         let has_left = std::mem::take(&mut self.has_left);
+        let checked = self.checked.clone();
+        self.inside += 1;
         self.block(statements);
+        self.inside -= 1;
+        self.checked = checked;
         self.has_left = has_left;
         let value = std::mem::replace(&mut self.gives, gives);
         value.unwrap_or_else(Value::clean)
@@ -618,122 +631,17 @@ impl Frame<'_> {
             _ => Value::clean(),
         }
     }
+}
 
-    fn name(&mut self, name: &Name) -> Value {
-        if let Some(value) = self.names.get(name) {
-            return value.clone();
-        }
-        // Java names members of its class alone.
-        if self.program.language(self.unit) == Language::Java
-            && let Some(value) = self.names.get(&*format!("self.{name}"))
-        {
-            return value.clone();
-        }
-        if self.program.language(self.unit) == Language::Java
-            && let Some(value) = self
-                .program
-                .member(self.unit, self.class.as_ref(), "self", name)
-        {
-            return value;
-        }
-        self.program.name(self.unit, name)
-    }
-
-    pub(super) fn member(&mut self, object: &Value, name: &Name) -> Value {
-        if let Some(value) = object.field(name) {
-            return value.clone();
-        }
-        if let Some("self") = object.path.as_deref() {
-            let key: Name = Arc::from(format!("self.{name}"));
-            if let Some(value) = self.names.get(&key) {
-                return value.clone();
-            }
-        }
-        let mut value = Value {
-            taints: object.taints.clone(),
-            ..Value::default()
-        };
-        if matches!(&**name, "length" | "size" | "count") && !object.taints.is_empty() {
-            return Value::clean();
-        }
-        if self.is_from_answers(object) && known::says_nothing(name) {
-            return Value::clean();
-        }
-        if let Some(path) = &object.path {
-            let found = self
-                .program
-                .member(self.unit, self.class.as_ref(), path, name);
-            if let Some(mut found) = found {
-                let is_clean = found.path.is_none() && found.standing == Standing::Clean;
-                if !is_clean {
-                    object.taints.iter().for_each(|taint| found.add(taint));
-                }
-                return found;
-            }
-            if &**path == "schema()" && &**name == "shape" {
-                return object.clone();
-            }
-            if &**path == "pathlib.Path()" && &**name == "parent" {
-                return Value {
-                    fields: None,
-                    items: None,
-                    text: None,
-                    ..object.clone()
-                };
-            }
-            if matches!(&**path, "process.env" | "os.environ") {
-                // Who starts a program chooses its environment.
-                return Value::clean();
-            }
-            let path: Name = Arc::from(format!("{path}.{name}"));
-            if entry::is_source(&path) {
-                let what = format!("`{path}` is chosen outside");
-                value.taints = vec![self.outside(0, &what)];
-            }
-            value.path = Some(path);
-        } else if !object.taints.is_empty() {
-            value.path = Some(Arc::from(format!("?.{name}")));
-        }
-        value
-    }
-
-    pub(super) fn element(&mut self, object: &Value, index: &Value) -> Value {
-        if let Some(text) = &index.text {
-            if let Some(value) = object.field(text) {
-                return value.clone();
-            }
-            if let Some(items) = &object.items
-                && let Some(value) = text.parse::<usize>().ok().and_then(|at| items.get(at))
-            {
-                return value.clone();
-            }
-        }
-        if matches!(object.path.as_deref(), Some("process.env" | "os.environ")) {
-            return Value::clean();
-        }
-        // One of a table of functions.
-        if let Some(fields) = &object.fields
-            && index.text.is_none()
-            && fields.iter().any(|(_, field)| field.function.is_some())
-        {
-            let functions = fields.iter().map(|(_, field)| field.clone()).collect();
-            return Value::clean().holding(None, Some(functions));
-        }
-        match &object.items {
-            Some(items) => Value::mix(items),
-            None => Value {
-                taints: object.taints.clone(),
-                standing: match object.standing {
-                    Standing::Constant => Standing::Clean,
-                    standing => standing,
-                },
-                path: object
-                    .path
-                    .as_ref()
-                    .map(|path| Arc::from(format!("{path}[]"))),
-                ..Value::default()
-            },
-        }
+/// Returns the name that a value is given to, or the first of several.
+fn first_name(target: &Target) -> Option<&Name> {
+    match target {
+        Target::Name(name) => Some(name),
+        Target::Items(items) => match items.first() {
+            Some(Target::Name(name)) => Some(name),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

@@ -2,11 +2,17 @@
 
 use super::{
     evaluate::{Frame, key},
-    ir::{Call, Expression, Name, Statement, Test},
+    expect,
+    ir::{Call, Expression, Name, Statement, Target, Test},
     known,
     named::{cleans, is_check, names_fault, tells},
+    subject::{
+        beginning, called, checked, deep_keys, involved, is_nothing, is_parts_of_path, is_plain,
+        is_split,
+    },
     value::{ALL, Clean},
 };
+use crate::source::Language;
 
 /// What a test says of values, for each of its outcomes.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -15,40 +21,52 @@ pub(super) struct Checks {
     pub(super) if_false: Vec<(String, Clean)>,
 }
 
+/// Questions to an address, and whether they ask for one that nobody else reaches.
+const ADDRESSES: [(&str, bool); 11] = [
+    ("is_private", true),
+    ("is_loopback", true),
+    ("is_link_local", true),
+    ("is_reserved", true),
+    ("is_multicast", true),
+    ("is_unspecified", true),
+    ("is_global", false),
+    ("isPrivate", true),
+    ("isLoopback", true),
+    ("IsPrivate", true),
+    ("IsLoopback", true),
+];
+
+/// Questions to a text whether it is of letters or digits alone.
+const LETTERS: [&str; 6] = [
+    "isalnum",
+    "isalpha",
+    "isdigit",
+    "isdecimal",
+    "isnumeric",
+    "isidentifier",
+];
+
 /// A pattern that forbids these forbids what ends a command of a shell.
 const ENDS_OF_COMMANDS: [char; 5] = [';', '&', '|', '`', '$'];
 
 impl Checks {
-    fn holds(keys: Vec<(String, Clean)>) -> Self {
+    pub(super) fn holds(keys: Vec<(String, Clean)>) -> Self {
         Self {
             if_true: keys,
             if_false: Vec::new(),
         }
     }
 
-    fn refuses(keys: Vec<(String, Clean)>) -> Self {
+    pub(super) fn refuses(keys: Vec<(String, Clean)>) -> Self {
         Self {
             if_true: Vec::new(),
             if_false: keys,
         }
     }
 
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.if_true.is_empty() && self.if_false.is_empty()
     }
-}
-
-/// Returns whether the pattern `text`, with or without slashes around, bounds a whole text.
-pub(super) fn is_anchored(text: &str) -> bool {
-    let text = match text
-        .strip_prefix('/')
-        .and_then(|rest| rest.rsplit_once('/'))
-    {
-        Some((inner, flags)) if !flags.contains('m') => inner,
-        _ => text,
-    };
-    let begins = text.starts_with('^') || text.starts_with("\\A");
-    begins && (text.ends_with('$') || text.ends_with("\\Z") || text.ends_with("\\z"))
 }
 
 impl Frame<'_> {
@@ -60,7 +78,7 @@ impl Frame<'_> {
         let Some(name) = called(call) else {
             return;
         };
-        let found = match name {
+        let mut found = match name {
             // It fails for a path that is not below the folder.
             "relative_to" => involved(call, self.program.rules.class_bit("path-traversal")),
             name if is_check(name) => {
@@ -68,19 +86,50 @@ impl Frame<'_> {
                 let keys = call.arguments.iter().filter_map(|one| key(&one.value));
                 keys.map(|key| (key, classes)).collect()
             }
-            _ => return,
+            _ => Vec::new(),
         };
+        found.extend(self.ensured(call).0);
         let found = self.with_viewed(found);
         self.checked.extend(found);
+    }
+
+    /// A decorator that checks does so before the function runs.
+    pub(super) fn note_marks(&mut self, marks: &[Name]) {
+        for mark in marks {
+            let last = mark.rsplit('.').next().unwrap_or(mark);
+            if is_check(last) {
+                let classes = cleans(self.program.rules, last);
+                let names = self.parameters.iter().flatten();
+                let found: Vec<_> = names.map(|name| (name.to_string(), classes)).collect();
+                self.checked.extend(found);
+            }
+        }
     }
 
     /// Returns what the value of a name says of others, if it is a test of them.
     pub(super) fn said(&mut self, value: &Expression) -> Option<Checks> {
         let is_test = match value {
             Expression::Test(_) => true,
-            Expression::Call(call) => called(call).is_some_and(|name| {
-                is_check(name) || matches!(name, "some" | "any" | "every" | "test" | "match")
-            }),
+            Expression::Call(call) => {
+                let is_known = called(call).is_some_and(|name| {
+                    is_check(name)
+                        || LETTERS.contains(&name)
+                        || matches!(
+                            name,
+                            "some"
+                                | "any"
+                                | "every"
+                                | "all"
+                                | "test"
+                                | "match"
+                                | "fullmatch"
+                                | "is_relative_to"
+                                | "startswith"
+                                | "startsWith"
+                        )
+                });
+                is_known || !self.ensured(call).1.is_empty()
+            }
             _ => false,
         };
         let checks = is_test.then(|| self.checks(value));
@@ -92,18 +141,42 @@ impl Frame<'_> {
     pub(super) fn stand_for(&mut self, name: &Name, value: &Expression, said: Option<Checks>) {
         if let Some(said) = said {
             self.tests.insert(Name::clone(name), said);
+            if let Expression::Call(call) = value {
+                let always = self.ensured(call).0;
+                self.checked.extend(always);
+            }
             return;
         }
         self.note_checks(value);
         let mut at = value;
         loop {
             match at {
-                Expression::Member(object, _) => at = object,
+                // Each item of what is gone through.
+                Expression::Index(object, index) if matches!(**index, Expression::Nothing) => {
+                    let class = match &**object {
+                        Expression::Call(_) | Expression::Member(..) if !is_plain(object) => {
+                            self.program.rules.class_bit("path-traversal")
+                        }
+                        _ => ALL,
+                    };
+                    if !matches!(&**object, Expression::Call(_)) || is_split(object) {
+                        let keys = deep_keys(object).into_iter();
+                        let views = keys.filter(|key| *key != **name);
+                        let views = views.map(|of| (Name::clone(name), of, class));
+                        self.views.extend(views);
+                        return;
+                    }
+                    at = object;
+                }
+                Expression::Index(object, _) | Expression::Member(object, _) => at = object,
+                // `urlparse(url).hostname or ""`
+                Expression::Test(test) if matches!(&*test.how, "||" | "??") => at = &test.of[0],
                 Expression::Call(call) => {
                     if let Some(class) = called(call).and_then(known::views) {
                         let bit = self.program.rules.class_bit(class);
                         let mut keys = involved(call, bit);
                         keys.retain(|(key, _)| key != &**name);
+
                         let views = keys
                             .into_iter()
                             .map(|(of, bit)| (Name::clone(name), of, bit));
@@ -128,7 +201,10 @@ impl Frame<'_> {
         while at < found.len() && found.len() < MOST {
             let (key, classes) = found[at].clone();
             let root = key.split('.').next().unwrap_or(&key);
-            let views = self.views.iter().filter(|(name, ..)| **name == *root);
+            // A member of an item says nothing of the other members, nor of other items.
+            let views = self.views.iter();
+            let views =
+                views.filter(|(name, _, bit)| **name == *root && (*bit != ALL || key == *root));
             for (name, of, bit) in views {
                 for key in [name.to_string(), of.clone()] {
                     let one = (key, bit & classes);
@@ -151,12 +227,28 @@ impl Frame<'_> {
         }
     }
 
+    /// `address.is_private`
+    fn of_address(&self, object: &Expression, asked: &str) -> Checks {
+        let asked = ADDRESSES.iter().find(|(one, _)| *one == asked);
+        let bit = self.program.rules.class_bit("ssrf");
+        let keys = deep_keys(object).into_iter().map(|key| (key, bit));
+        match asked {
+            Some((_, true)) => Checks::refuses(keys.collect()),
+            Some((_, false)) => Checks::holds(keys.collect()),
+            None => Checks::default(),
+        }
+    }
+
     fn raw_checks(&mut self, test: &Expression) -> Checks {
         match test {
             Expression::Name(name) => {
                 let said = self.tests.get(name).cloned().unwrap_or_default();
                 match names_fault(name) {
-                    true => Checks::refuses(said.if_true),
+                    true => {
+                        let mut refused = said.if_true;
+                        refused.extend(said.if_false);
+                        Checks::refuses(refused)
+                    }
                     false => said,
                 }
             }
@@ -169,7 +261,7 @@ impl Frame<'_> {
                         false => Checks::refuses(said.if_true),
                     }
                 }
-                _ => Checks::default(),
+                _ => self.of_address(object, member),
             },
             // `if !allowed[name] { return }`
             Expression::Index(list, one) if self.is_list(list) => Checks::holds(checked(one)),
@@ -199,15 +291,56 @@ impl Frame<'_> {
                 one
             }
             ("||", [one, other]) => {
+                let refused = self.refused_words(test);
                 let (mut one, other) = (self.checks(one), self.checks(other));
                 one.if_false.extend(other.if_false);
                 one.if_true.retain(|key| other.if_true.contains(key));
+                one.if_false.extend(refused);
                 one
+            }
+            // `error is not None`, where the name stands for what a check gave.
+            ("is" | "is not" | "===" | "!==" | "==" | "!=", [Expression::Name(name), none])
+                if is_nothing(none) && self.tests.contains_key(name) =>
+            {
+                let found = self.checks(&of[0]);
+                match test.how.contains("not") || test.how.starts_with('!') {
+                    true => found,
+                    false => Checks {
+                        if_true: found.if_false,
+                        if_false: found.if_true,
+                    },
+                }
+            }
+            // `ref[0] == "-"`
+            ("==" | "===", [Expression::Index(object, _), Expression::Text(text)])
+                if text.starts_with('-') =>
+            {
+                let bit = self.program.rules.class_bit("argument-injection");
+                let keys = deep_keys(object).into_iter();
+                Checks::refuses(keys.map(|key| (key, bit)).collect())
+            }
+            // `part == ".."`
+            ("==" | "===", [one, Expression::Text(text)]) if &**text == ".." => {
+                Checks::refuses(self.parent_of(one))
+            }
+            // `folder in path.parents`
+            ("in" | "not in", [_, Expression::Member(object, parents)])
+                if &**parents == "parents" =>
+            {
+                let bit = self.program.rules.class_bit("path-traversal");
+                let keys = deep_keys(object)
+                    .into_iter()
+                    .map(|key| (key, bit))
+                    .collect();
+                match &*test.how {
+                    "in" => Checks::holds(keys),
+                    _ => Checks::refuses(keys),
+                }
             }
             ("==" | "===" | "is", [one, other]) => Checks::holds(self.equal(one, other)),
             ("!=" | "!==" | "is not", [one, other]) => Checks::refuses(self.equal(one, other)),
             // `if ".." in name: raise`
-            ("in", [Expression::Text(text), one]) if &**text == ".." => {
+            ("in", [Expression::Text(text), one]) if matches!(&**text, ".." | "/") => {
                 Checks::refuses(self.parent_of(one))
             }
             // `x in ALLOWED`, but not `"rm" in x`.
@@ -219,32 +352,17 @@ impl Frame<'_> {
 
     fn equal(&mut self, one: &Expression, other: &Expression) -> Vec<(String, Clean)> {
         match (one, other) {
-            // `if err := validate(url); err != nil`
-            (Expression::Name(name), other)
-                if names_fault(name) && self.tests.contains_key(name) && is_nothing(other) =>
+            // `os.path.commonpath([folder, path]) == folder`
+            (Expression::Call(call), _) | (_, Expression::Call(call))
+                if called(call) == Some("commonpath") =>
             {
-                let said = self.tests.get(name).cloned().unwrap_or_default();
-                said.if_true
+                involved(call, self.program.rules.class_bit("path-traversal"))
             }
             (one, Expression::Text(text)) | (Expression::Text(text), one) => {
                 let says_nothing = matches!(&**text, "" | "null" | "None" | "undefined" | "nil");
                 match says_nothing {
                     true => Vec::new(),
                     false => checked(one),
-                }
-            }
-            // `os.path.commonpath([folder, path]) == folder`
-            (Expression::Call(call), _) | (_, Expression::Call(call))
-                if called(call) == Some("commonpath") =>
-            {
-                let bit = self.program.rules.class_bit("path-traversal");
-                let items = call.arguments.first().map(|one| &one.value);
-                match items {
-                    Some(Expression::Items(items)) => {
-                        let keys = items.iter().filter_map(key);
-                        keys.map(|key| (key, bit)).collect()
-                    }
-                    _ => involved(call, bit),
                 }
             }
             // `path.dirname(file) === folder`
@@ -266,15 +384,59 @@ impl Frame<'_> {
     /// A path that does not lead up.
     fn parent_of(&self, path: &Expression) -> Vec<(String, Clean)> {
         let bit = self.program.rules.class_bit("path-traversal");
-        let keys = object_keys(path).into_iter();
+        let keys = deep_keys(path).into_iter();
         keys.map(|key| (key, bit)).collect()
+    }
+
+    /// `";" in name or "|" in name or "&" in name`: words that end a command, together.
+    fn refused_words(&mut self, test: &Test) -> Vec<(String, Clean)> {
+        let mut found: Vec<(String, &str)> = Vec::new();
+        let mut open = vec![test];
+        while let Some(test) = open.pop() {
+            for part in &test.of {
+                let Expression::Test(inner) = part else {
+                    continue;
+                };
+                match (&*inner.how, inner.of.as_slice()) {
+                    ("||", _) => open.push(inner),
+                    ("in", [Expression::Text(text), one]) => {
+                        found.extend(key(one).map(|key| (key, &**text)));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        let words: Vec<&str> = found.iter().map(|(_, text)| *text).collect();
+        let bits = self.forbids(&words);
+        let keys: Vec<(String, Clean)> = found.iter().map(|(key, _)| (key.clone(), bits)).collect();
+        match keys.windows(2).all(|pair| pair[0].0 == pair[1].0) && bits != 0 {
+            true => keys.into_iter().take(1).collect(),
+            false => Vec::new(),
+        }
+    }
+
+    /// Returns what a text cannot do in which none of `words` is.
+    fn forbids(&self, words: &[&str]) -> Clean {
+        let has = |end: &str| words.contains(&end);
+        let class = |name| self.program.rules.class_bit(name);
+        let mut bits = 0;
+        if has(";") && has("|") && (has("&") || has("&&")) {
+            bits |= class("command-injection");
+        }
+        if has("..") || has("/") {
+            bits |= class("path-traversal");
+        }
+        bits
     }
 
     /// A question to a pattern whose text is known: one that bounds the whole text, or one
     /// that finds what must not be in it.
     fn of_pattern(&self, pattern: &str, subject: Vec<String>) -> Checks {
-        if is_anchored(pattern) {
+        if expect::bounds(pattern) {
             return Checks::holds(subject.into_iter().map(|key| (key, ALL)).collect());
+        }
+        if expect::finds_others(pattern) {
+            return Checks::refuses(subject.into_iter().map(|key| (key, ALL)).collect());
         }
         let inner = pattern.strip_prefix('/').unwrap_or(pattern);
         let inner = match inner.rsplit_once('/') {
@@ -335,7 +497,13 @@ impl Frame<'_> {
             name,
             "test" | "match" | "MatchString" | "is_match" | "search" | "exec"
         );
+        let is_python = self.program.language(self.unit) == Language::Python;
         match (&value.text, is_pattern) {
+            (Some(pattern), true)
+                if name == "match" && is_python && expect::bounds_from_start(pattern) =>
+            {
+                Checks::holds(subject.map(checked).unwrap_or_default())
+            }
             (Some(pattern), true) => {
                 let pattern = Name::clone(pattern);
                 self.of_pattern(&pattern, subject.and_then(key).into_iter().collect())
@@ -353,8 +521,8 @@ impl Frame<'_> {
             Some(Expression::Block(body)) => {
                 return match body.last() {
                     Some(Statement::Return(Expression::Items(items))) => {
-                        let checks = items.first().map(|item| self.checks(item));
-                        checks.unwrap_or_default()
+                        let found = items.first().map(|item| self.of_each(body, item));
+                        found.unwrap_or_default()
                     }
                     _ => Checks::default(),
                 };
@@ -373,7 +541,46 @@ impl Frame<'_> {
         }
     }
 
+    /// What `any(item for …)` says; of `any(letter in name for letter in ";|&")` that the
+    /// text has none of a list.
+    fn of_each(&mut self, body: &[Statement], item: &Expression) -> Checks {
+        if let Expression::Test(test) = item
+            && let ("in", [Expression::Name(letter), text]) = (&*test.how, test.of.as_slice())
+            && let Some(list) = body.iter().find_map(|one| match one {
+                Statement::Let {
+                    target: Target::Name(name),
+                    value: Expression::Index(list, _),
+                    ..
+                } if name == letter => Some(list),
+                _ => None,
+            })
+        {
+            let list = self.evaluate(list);
+            let items = list.items.iter().flat_map(|items| items.iter());
+            let mut words: Vec<Name> = items.filter_map(|item| item.text.clone()).collect();
+            let letters = list.text.iter().flat_map(|text| text.chars());
+            words.extend(letters.map(|letter| Name::from(letter.to_string())));
+            let words: Vec<&str> = words.iter().map(|word| &**word).collect();
+            let bits = self.forbids(&words);
+            let keys = deep_keys(text).into_iter().map(|key| (key, bits));
+            return Checks::refuses(keys.filter(|_| bits != 0).collect());
+        }
+        self.checks(item)
+    }
+
     fn of_call(&mut self, call: &Call) -> Checks {
+        let mut found = self.of_name(call);
+        let (always, ensured) = self.ensured(call);
+        for (key, classes) in always {
+            found.if_true.push((key.clone(), classes));
+            found.if_false.push((key, classes));
+        }
+        found.if_true.extend(ensured.if_true);
+        found.if_false.extend(ensured.if_false);
+        found
+    }
+
+    fn of_name(&mut self, call: &Call) -> Checks {
         let Some(name) = called(call) else {
             return Checks::default();
         };
@@ -383,6 +590,11 @@ impl Frame<'_> {
             // `path.components().any(|part| matches!(part, Component::ParentDir))`
             ("any", Expression::Member(object, _), _) if is_parts_of_path(object) => {
                 Checks::refuses(self.parent_of(object))
+            }
+            // `name.isalnum()`
+            (letters, Expression::Member(object, _), None) if LETTERS.contains(&letters) => {
+                let keys = deep_keys(object).into_iter();
+                Checks::holds(keys.map(|key| (key, ALL)).collect())
             }
             ("some" | "every" | "any" | "all", ..) => self.of_some(call),
             // `PATTERN.matcher(x).matches()`
@@ -401,7 +613,11 @@ impl Frame<'_> {
             ) if call.arguments.len() >= 2 => {
                 let pattern = self.evaluate(&pattern.value);
                 let subject = key(&call.arguments[1].value).into_iter().collect();
+                let is_python = self.program.language(self.unit) == Language::Python;
                 match (name, &pattern.text) {
+                    ("match", Some(text)) if is_python && expect::bounds_from_start(text) => {
+                        Checks::holds(checked(&call.arguments[1].value))
+                    }
                     ("fullmatch", _) => Checks::holds(checked(&call.arguments[1].value)),
                     (_, Some(text)) => self.of_pattern(text, subject),
                     // One of a list of patterns.
@@ -498,105 +714,5 @@ impl Frame<'_> {
                 false => Vec::new(),
             },
         }
-    }
-}
-
-/// Returns what takes part in a call: its arguments and what it is a method of.
-fn involved(call: &Call, classes: Clean) -> Vec<(String, Clean)> {
-    let arguments = call.arguments.iter();
-    let mut keys: Vec<String> = arguments.filter_map(|one| key(&one.value)).collect();
-    if let Expression::Member(object, _) = &call.callee {
-        keys.extend(object_keys(object));
-    }
-    keys.into_iter().map(|key| (key, classes)).collect()
-}
-
-fn object_keys(object: &Expression) -> Vec<String> {
-    match object {
-        // `x.resolve().startswith(…)`
-        Expression::Call(call) => match &call.callee {
-            Expression::Member(object, _) => object_keys(object),
-            _ => Vec::new(),
-        },
-        object => key(object).into_iter().collect(),
-    }
-}
-
-fn checked(expression: &Expression) -> Vec<(String, Clean)> {
-    subject(expression)
-        .into_iter()
-        .map(|key| (key, ALL))
-        .collect()
-}
-
-/// Returns what a question is about: `name` in `name`, in `name.toLowerCase()`, in
-/// `name.getHost()` and in `strings.ToLower(name)`.
-fn subject(expression: &Expression) -> Option<String> {
-    let Expression::Call(call) = expression else {
-        return key(expression);
-    };
-    let last = called(call)?.to_ascii_lowercase().replace('_', "");
-    let keeps = [
-        "tolowercase",
-        "touppercase",
-        "tolower",
-        "toupper",
-        "trim",
-        "strip",
-        "lower",
-        "upper",
-        "trimspace",
-        "tostring",
-        "string",
-        "gethost",
-        "hostname",
-        "host",
-        "hoststr",
-        "getscheme",
-        "scheme",
-        "asstr",
-        "asref",
-        "toasciilowercase",
-    ];
-    if !keeps.contains(&&*last) {
-        return None;
-    }
-    match (&call.callee, call.arguments.as_slice()) {
-        (_, [one]) => subject(&one.value),
-        (Expression::Member(object, _), []) => subject(object),
-        _ => None,
-    }
-}
-
-/// Returns whether `expression` asks for the parts of a path.
-fn is_parts_of_path(expression: &Expression) -> bool {
-    matches!(expression, Expression::Call(call) if called(call) == Some("components"))
-}
-
-/// Returns whether `expression` stands for no value.
-fn is_nothing(expression: &Expression) -> bool {
-    match expression {
-        Expression::Nothing => true,
-        Expression::Text(text) | Expression::Name(text) => {
-            matches!(&**text, "" | "null" | "None" | "undefined" | "nil")
-        }
-        _ => false,
-    }
-}
-
-/// Returns the text that `expression` begins with.
-fn beginning(expression: &Expression) -> Option<&str> {
-    match expression {
-        Expression::Text(text) => Some(text),
-        Expression::Join(parts) => parts.first().and_then(beginning),
-        _ => None,
-    }
-}
-
-/// Returns the last part of what is called.
-pub(super) fn called(call: &Call) -> Option<&str> {
-    match &call.callee {
-        Expression::Name(name) | Expression::Member(_, name) => Some(name),
-        _ => None,
     }
 }

@@ -149,9 +149,8 @@ pub(super) fn keeps_sort(last: &str) -> bool {
 pub(super) fn views(last: &str) -> Option<&'static str> {
     match last {
         "URL" | "urlparse" | "urlsplit" | "Parse" | "parse" | "create" | "lookup"
-        | "gethostbyname" | "getaddrinfo" | "LookupIP" | "Hostname" | "getHost" | "hostname" => {
-            Some("ssrf")
-        }
+        | "gethostbyname" | "getaddrinfo" | "LookupIP" | "Hostname" | "getHost" | "hostname"
+        | "ip_address" | "ip_network" | "IPv4Address" => Some("ssrf"),
         "relative" | "Rel" | "relative_to" | "relativize" | "commonpath" | "realpath"
         | "realpathSync" | "EvalSymlinks" | "canonicalize" | "resolve" | "Abs" | "abspath"
         | "normalize" | "normpath" | "dirname" | "toRealPath" | "Clean" | "join" | "Join"

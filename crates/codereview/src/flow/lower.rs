@@ -17,7 +17,7 @@ use tree_sitter::Node;
 
 use super::{
     entry::is_clean_kind,
-    ir::{Argument, Call, Expression, Function, Name, Statement, Target, Unit},
+    ir::{Argument, Call, Expression, Function, Name, Statement, Target, Test, Unit},
 };
 use crate::{source::Language, syntax::Document};
 
@@ -79,6 +79,17 @@ fn named(node: Node<'_>) -> Vec<Node<'_>> {
         .collect()
 }
 
+/// Something of which nothing is known.
+fn unknown(node: Node<'_>) -> Expression {
+    Expression::Call(Box::new(Call {
+        callee: Expression::Nothing,
+        arguments: Vec::new(),
+        from: line(node),
+        to: end_line(node),
+        bytes: (node.start_byte(), node.start_byte()),
+    }))
+}
+
 impl<'a> Lowerer<'a> {
     fn text(&self, node: Node<'_>) -> &'a str {
         &self.text[node.byte_range()]
@@ -134,10 +145,28 @@ impl<'a> Lowerer<'a> {
             }
             "return_statement" | "return_expression" | "yield" => {
                 let value = named(node).into_iter().next();
-                out.push(match value {
+                let given = match value {
                     Some(value) => Statement::Return(self.given(node, value)),
                     None => Statement::Return(Expression::Nothing),
+                };
+                out.push(match node.kind() {
+                    // What follows is reached as well.
+                    "yield" => Statement::If {
+                        test: Expression::Nothing,
+                        then: vec![given],
+                        otherwise: Vec::new(),
+                    },
+                    _ => given,
                 });
+            }
+            "assert_statement" => {
+                if let Some(test) = named(node).first() {
+                    out.push(Statement::If {
+                        test: self.expression(*test),
+                        then: Vec::new(),
+                        otherwise: vec![Statement::Leave],
+                    });
+                }
             }
             "raise_statement" | "throw_statement" => {
                 for child in named(node) {
@@ -213,11 +242,15 @@ impl<'a> Lowerer<'a> {
             && !self.class.is_empty()
             && left.kind() == "identifier";
         let Some(right) = node.child_by_field_name("right") else {
-            if is_field && is_clean_kind(kind.as_deref()) {
+            if is_field {
+                let value = match is_clean_kind(kind.as_deref()) {
+                    true => Expression::Nothing,
+                    false => unknown(node),
+                };
                 out.push(Statement::Let {
                     target: self.field_of_class(left),
                     kind,
-                    value: Expression::Nothing,
+                    value,
                 });
             }
             return;
@@ -433,7 +466,74 @@ impl<'a> Lowerer<'a> {
         out.push(Statement::Block(body));
     }
 
+    /// `match` of Python: a case of texts says what the subject is.
+    fn matched(&mut self, node: Node<'_>, out: &mut Vec<Statement>) {
+        let subject = node.child_by_field_name("subject");
+        let body = node.child_by_field_name("body");
+        let cases: Vec<Node<'_>> = match body {
+            Some(body) => named(body).into_iter().collect(),
+            None => named(node)
+                .into_iter()
+                .filter(|one| one.kind() == "case_clause")
+                .collect(),
+        };
+        let mut rest: Vec<Statement> = Vec::new();
+        for case in cases.into_iter().rev() {
+            let body = self.block(case.child_by_field_name("consequence"));
+            let patterns: Vec<Node<'_>> = named(case)
+                .into_iter()
+                .filter(|one| one.kind() == "case_pattern")
+                .collect();
+            let texts: Vec<&str> = patterns.iter().map(|one| self.text(*one)).collect();
+            let is_any = matches!(texts.as_slice(), [one] if one.trim() == "_");
+            let literals = texts
+                .iter()
+                .flat_map(|one| one.split('|').map(str::trim))
+                .map(|one| one.trim_matches(['(', ')']))
+                .map(|one| {
+                    let quotes = ['"', '\''];
+                    one.strip_prefix(quotes)
+                        .and_then(|one| one.strip_suffix(quotes))
+                });
+            let literals: Option<Vec<&str>> = literals.collect();
+            let is_guarded = case.child_by_field_name("guard").is_some();
+            rest = match (literals, subject) {
+                _ if is_any && !is_guarded => body,
+                (Some(literals), Some(subject)) if !literals.is_empty() => {
+                    let tests = literals.into_iter().map(|text| {
+                        let of = vec![self.expression(subject), Expression::Text(Arc::from(text))];
+                        Expression::Test(Box::new(Test {
+                            how: Arc::from("=="),
+                            of,
+                        }))
+                    });
+                    let test = tests.reduce(|one, other| {
+                        let of = vec![one, other];
+                        Expression::Test(Box::new(Test {
+                            how: Arc::from("||"),
+                            of,
+                        }))
+                    });
+                    vec![Statement::If {
+                        test: test.unwrap_or_default(),
+                        then: body,
+                        otherwise: rest,
+                    }]
+                }
+                _ => vec![Statement::OneOf(vec![body, rest])],
+            };
+        }
+        if let Some(subject) = subject {
+            let subject = self.expression(subject);
+            out.push(Statement::Do(subject));
+        }
+        out.extend(rest);
+    }
+
     fn cases(&mut self, node: Node<'_>, out: &mut Vec<Statement>) {
+        if self.language == Language::Python {
+            return self.matched(node, out);
+        }
         let subject = ["value", "condition", "subject"]
             .iter()
             .find_map(|field| node.child_by_field_name(field));

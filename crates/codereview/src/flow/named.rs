@@ -23,6 +23,14 @@ const WORDS: [&str; 16] = [
     "isprivate",
     "check",
 ];
+/// Names that hold a word of those and check nothing.
+const OTHERS: [&str; 5] = [
+    "checkout",
+    "checkpoint",
+    "checksum",
+    "checkbox",
+    "invalidat",
+];
 /// Endings of names that check a shape, not a value.
 const SHAPES: [&str; 10] = [
     "args",
@@ -137,7 +145,8 @@ pub(super) fn quotes(rules: &Rules, name: &str) -> Clean {
 pub(super) fn is_check(name: &str) -> bool {
     let name = name.to_ascii_lowercase().replace('_', "");
     let shape = SHAPES.iter().any(|end| name.ends_with(end));
-    !shape && WORDS.iter().any(|word| name.contains(word))
+    let other = OTHERS.iter().any(|word| name.contains(word));
+    !shape && !other && WORDS.iter().any(|word| name.contains(word))
 }
 
 /// Returns whether a member of what a check gave tells that it holds, or that it does not.

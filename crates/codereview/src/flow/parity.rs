@@ -12,9 +12,9 @@ use std::collections::BTreeSet;
 use rustc_hash::FxHashSet;
 
 use super::{
-    guard::called,
     ir::{Expression, Function, Name, Statement, Unit},
     memory::Match,
+    subject::called,
     walk::{self, Seen},
 };
 use crate::rules::Rules;

@@ -28,7 +28,7 @@ impl State {
     /// Returns what is known after `outcomes`, when `before` was known. A way that was found
     /// before stays: those of calls in circles would grow with every round.
     pub(super) fn after(before: &Self, outcomes: &mut [Outcome]) -> Self {
-        let mut fields = before.fields.clone();
+        let mut fields: FxHashMap<(Name, Name), Value> = FxHashMap::default();
         let mut summaries = Vec::new();
         let nothing = Summary::default();
         for (at, outcome) in outcomes.iter().enumerate() {
@@ -47,6 +47,13 @@ impl State {
                         fields.insert(key.clone(), value.clone());
                     }
                 }
+            }
+        }
+        for (key, value) in &mut fields {
+            if let Some(known) = before.fields.get(key)
+                && known.is_like(value)
+            {
+                value.clone_from(known);
             }
         }
         let mut globals = match outcomes.first_mut() {

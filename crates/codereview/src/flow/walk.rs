@@ -75,6 +75,24 @@ pub(super) fn expression<'e>(value: &'e Expression, see: &mut dyn FnMut(Seen<'e>
             test.of.iter().for_each(|part| expression(part, see));
         }
         Expression::Bind(bind) => expression(&bind.1, see),
-        Expression::Block(body) => statements(body, see),
+        Expression::Block(body) => match body.as_slice() {
+            // A value that is one of two decides nothing else.
+            [
+                Statement::If {
+                    test,
+                    then,
+                    otherwise,
+                },
+            ] if matches!(
+                (then.as_slice(), otherwise.as_slice()),
+                ([Statement::Return(_)], [Statement::Return(_)])
+            ) =>
+            {
+                expression(test, see);
+                statements(then, see);
+                statements(otherwise, see);
+            }
+            body => statements(body, see),
+        },
     }
 }

@@ -127,9 +127,47 @@ impl Lowerer<'_> {
             "function_definition" => {
                 let at = self.function(definition, marks);
                 self.bind_inner(at, out);
+                self.validated(node, at, out);
             }
             _ => {
                 self.statement(definition, out);
+            }
+        }
+    }
+
+    /// `@field_validator("host")`: what is refused there is not in the fields.
+    fn validated(&mut self, node: Node<'_>, at: usize, out: &mut Vec<Statement>) {
+        let mut refuses = false;
+        walk_statements(&self.functions[at].body, &mut |one| {
+            refuses |= matches!(one, Statement::Leave);
+        });
+        if !refuses || self.class.is_empty() {
+            return;
+        }
+        for child in named(node) {
+            let call = child.named_child(0).filter(|one| one.kind() == "call");
+            let Some(call) = call.filter(|_| child.kind() == "decorator") else {
+                continue;
+            };
+            let mark = self.mark(call);
+            if !matches!(
+                mark.rsplit('.').next(),
+                Some("field_validator" | "validator")
+            ) {
+                continue;
+            }
+            let arguments = call.child_by_field_name("arguments").map(named);
+            for argument in arguments.unwrap_or_default() {
+                if argument.kind() == "string" {
+                    let class = self.class.last().map_or("", |class| class);
+                    let this = Expression::Name(Arc::from(format!("this.{class}")));
+                    let field: Name = Arc::from(self.text(argument).trim_matches(['"', '\'']));
+                    out.push(Statement::Let {
+                        target: Target::Place(Expression::Member(Box::new(this), field)),
+                        kind: Some(Arc::from("int")),
+                        value: Expression::Nothing,
+                    });
+                }
             }
         }
     }
@@ -167,6 +205,13 @@ impl Lowerer<'_> {
                 .names
                 .entry(Arc::from(format!("{bare}.")))
                 .or_insert(0);
+            if self.is_list_of_choices(node) {
+                out.push(Statement::Let {
+                    target: Target::Name(Name::clone(&bare)),
+                    kind: None,
+                    value: Expression::Name(Arc::from("enum")),
+                });
+            }
             self.class.push(bare);
         }
         let inner = std::mem::take(&mut self.inner);
@@ -178,6 +223,27 @@ impl Lowerer<'_> {
         if !is_module {
             self.class.pop();
         }
+    }
+
+    /// `class Mode(str, Enum)` without methods of its own.
+    fn is_list_of_choices(&self, node: Node<'_>) -> bool {
+        let bases = node.child_by_field_name("superclasses");
+        let is_enum = bases.is_some_and(|bases| {
+            named(bases).iter().any(|base| {
+                self.text(*base)
+                    .rsplit('.')
+                    .next()
+                    .unwrap_or("")
+                    .ends_with("Enum")
+            })
+        });
+        let body = node.child_by_field_name("body");
+        let has_methods = body.is_some_and(|body| {
+            named(body)
+                .iter()
+                .any(|one| matches!(one.kind(), "function_definition" | "decorated_definition"))
+        });
+        self.language == Language::Python && is_enum && !has_methods
     }
 
     /// Lowers a function and returns its place in the unit.
@@ -340,6 +406,13 @@ impl Lowerer<'_> {
 
     fn parameter(&mut self, node: Node<'_>, out: &mut Vec<Parameter>) {
         let kind = node.child_by_field_name("type").map(|kind| self.kind(kind));
+        let kind = match (node.kind(), node.child_by_field_name("value")) {
+            // `name: str = Field(pattern="^[a-z]+$")` says what fits.
+            ("typed_default_parameter", Some(value)) if value.kind() == "call" => {
+                kind.map(|kind| Arc::from(format!("{kind}={}", self.dotted(value))))
+            }
+            _ => kind,
+        };
         if node.kind() == "parameter_declaration" || node.kind() == "variadic_parameter_declaration"
         {
             // Go: several names of one type.
@@ -638,6 +711,28 @@ impl Lowerer<'_> {
                 (Arc::clone(&name), Target::Name(name))
             }
         })
+    }
+}
+
+/// Shows `see` every statement of `body`.
+fn walk_statements(body: &[Statement], see: &mut dyn FnMut(&Statement)) {
+    for one in body {
+        see(one);
+        match one {
+            Statement::If {
+                then, otherwise, ..
+            } => {
+                walk_statements(then, see);
+                walk_statements(otherwise, see);
+            }
+            Statement::Repeat(body) | Statement::Block(body) => walk_statements(body, see),
+            Statement::OneOf(bodies) => {
+                for body in bodies {
+                    walk_statements(body, see);
+                }
+            }
+            _ => {}
+        }
     }
 }
 

@@ -492,10 +492,11 @@ impl Lowerer<'_> {
         let test = self.expression(*test);
         let yes = self.expression(*yes);
         let no = self.expression(*no);
-        Expression::Block(vec![
-            Statement::Do(test),
-            Statement::Return(Expression::Either(vec![yes, no])),
-        ])
+        Expression::Block(vec![Statement::If {
+            test,
+            then: vec![Statement::Return(yes)],
+            otherwise: vec![Statement::Return(no)],
+        }])
     }
 
     fn comprehension(&mut self, node: Node<'_>) -> Expression {
@@ -517,8 +518,12 @@ impl Lowerer<'_> {
                     });
                 }
                 "if_clause" => {
-                    let test = self.expression(child);
-                    statements.push(Statement::Do(test));
+                    // What is left out is not reached.
+                    statements.push(Statement::If {
+                        test: self.expression(child),
+                        then: Vec::new(),
+                        otherwise: vec![Statement::Leave],
+                    });
                 }
                 _ => {}
             }

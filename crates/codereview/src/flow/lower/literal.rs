@@ -89,6 +89,13 @@ impl Lowerer<'_> {
             .collect();
         if parts.is_empty() {
             let text = self.text(node);
+            if let [first, .., last] = inner.as_slice()
+                && (first.kind(), last.kind()) == ("string_start", "string_end")
+            {
+                return Expression::Text(Arc::from(
+                    &self.text[first.end_byte()..last.start_byte()],
+                ));
+            }
             let begin = text.find(['"', '\'', '`']).unwrap_or(0);
             let text = text[begin..].trim_matches(['"', '\'', '`', '#']);
             return Expression::Text(Arc::from(text));

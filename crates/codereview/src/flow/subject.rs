@@ -1,0 +1,135 @@
+//! What an expression is about: the names and members that it is made of.
+
+use super::{
+    evaluate::key,
+    ir::{Call, Expression},
+    value::{ALL, Clean},
+};
+
+/// Returns what takes part in a call: its arguments and what it is a method of.
+pub(super) fn involved(call: &Call, classes: Clean) -> Vec<(String, Clean)> {
+    let mut keys = Vec::new();
+    add_keys_of(call, &mut keys);
+    keys.into_iter().map(|key| (key, classes)).collect()
+}
+
+/// Returns the names and members that `expression` is made of.
+pub(super) fn deep_keys(expression: &Expression) -> Vec<String> {
+    let mut keys = Vec::new();
+    add_keys(expression, &mut keys);
+    keys
+}
+
+pub(super) fn add_keys(expression: &Expression, keys: &mut Vec<String>) {
+    if let Some(key) = key(expression) {
+        keys.push(key);
+        return;
+    }
+    match expression {
+        Expression::Member(object, _) | Expression::Index(object, _) => add_keys(object, keys),
+        Expression::Call(call) => add_keys_of(call, keys),
+        Expression::Join(parts)
+        | Expression::Items(parts)
+        | Expression::Either(parts)
+        | Expression::Mix(parts) => parts.iter().for_each(|part| add_keys(part, keys)),
+        _ => {}
+    }
+}
+
+pub(super) fn add_keys_of(call: &Call, keys: &mut Vec<String>) {
+    for argument in &call.arguments {
+        add_keys(&argument.value, keys);
+    }
+    if let Expression::Member(object, _) = &call.callee {
+        add_keys(object, keys);
+    }
+}
+
+/// Returns whether `list` is a name or a member of one.
+pub(super) fn is_plain(list: &Expression) -> bool {
+    key(list).is_some_and(|key| !key.ends_with(".parts"))
+}
+
+/// Returns whether `list` are the parts of a text.
+pub(super) fn is_split(list: &Expression) -> bool {
+    matches!(list, Expression::Call(call) if called(call) == Some("split"))
+}
+
+pub(super) fn checked(expression: &Expression) -> Vec<(String, Clean)> {
+    about(expression)
+        .into_iter()
+        .map(|key| (key, ALL))
+        .collect()
+}
+
+/// Returns the last part of what is called.
+pub(super) fn called(call: &Call) -> Option<&str> {
+    match &call.callee {
+        Expression::Name(name) | Expression::Member(_, name) => Some(name),
+        _ => None,
+    }
+}
+
+/// Returns what a question is about: `name` in `name`, in `name.toLowerCase()`, in
+/// `name.getHost()` and in `strings.ToLower(name)`.
+pub(super) fn about(expression: &Expression) -> Option<String> {
+    let Expression::Call(call) = expression else {
+        return key(expression);
+    };
+    let last = called(call)?.to_ascii_lowercase().replace('_', "");
+    let keeps = [
+        "tolowercase",
+        "touppercase",
+        "tolower",
+        "toupper",
+        "trim",
+        "strip",
+        "lower",
+        "upper",
+        "trimspace",
+        "tostring",
+        "string",
+        "gethost",
+        "hostname",
+        "host",
+        "hoststr",
+        "getscheme",
+        "scheme",
+        "asstr",
+        "asref",
+        "toasciilowercase",
+    ];
+    if !keeps.contains(&&*last) {
+        return None;
+    }
+    match (&call.callee, call.arguments.as_slice()) {
+        (_, [one]) => about(&one.value),
+        (Expression::Member(object, _), []) => about(object),
+        _ => None,
+    }
+}
+
+/// Returns whether `expression` asks for the parts of a path.
+pub(super) fn is_parts_of_path(expression: &Expression) -> bool {
+    matches!(expression, Expression::Call(call) if called(call) == Some("components"))
+}
+
+/// Returns whether `expression` stands for no value.
+pub(super) fn is_nothing(expression: &Expression) -> bool {
+    match expression {
+        Expression::Nothing => true,
+        Expression::Text(text) | Expression::Name(text) => {
+            matches!(&**text, "" | "null" | "None" | "undefined" | "nil")
+        }
+        _ => false,
+    }
+}
+
+/// Returns the text that `expression` begins with.
+pub(super) fn beginning(expression: &Expression) -> Option<&str> {
+    match expression {
+        Expression::Text(text) => Some(text),
+        Expression::Join(parts) => parts.first().and_then(beginning),
+        _ => None,
+    }
+}
