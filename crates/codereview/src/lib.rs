@@ -6,19 +6,18 @@
 //! * What is read is hostile: files, nesting, findings and time are bounded, and what was
 //!   skipped is reported.
 
+use airside_copies::memory;
+pub use airside_copies::{change, copies, source};
+
 pub mod baseline;
 pub mod brief;
-pub mod change;
 mod checks;
-pub mod copies;
 pub mod finding;
 mod flow;
 pub mod house;
 pub mod lesson;
-mod memory;
 mod outline;
 pub mod render;
 pub mod review;
 pub mod rules;
-pub mod source;
 mod syntax;

@@ -47,7 +47,7 @@ impl Statement {
 
 /// A function of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Function {
+pub struct Function {
     pub(super) name: String,
     /// First and last line.
     pub(super) lines: (u32, u32),

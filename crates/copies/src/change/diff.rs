@@ -10,7 +10,7 @@ use super::{FileChange, Lines};
 const MOST: usize = 1_500;
 
 /// Compares two texts line by line.
-pub(crate) fn compare(before: &[u8], after: &[u8]) -> FileChange {
+pub fn compare(before: &[u8], after: &[u8]) -> FileChange {
     let (old, new) = (lines(before), lines(after));
     let head = old.iter().zip(&new).take_while(|(a, b)| a == b).count();
     let tail = old[head..]

@@ -31,24 +31,24 @@ const MOST: usize = 8;
 
 /// A function that is nearly the same as another one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Near {
-    pub(crate) name: String,
-    pub(crate) place: Place,
+pub struct Near {
+    /// What it is called.
+    pub name: String,
+    /// Where it is.
+    pub place: Place,
     /// The other one, which was there before as far as that is known.
-    pub(crate) other: String,
-    pub(crate) at: Place,
+    pub other: String,
+    /// Where that one is.
+    pub at: Place,
     /// Statements that are the same, of those of the longer one.
-    pub(crate) statements: usize,
-    pub(crate) of: usize,
+    pub statements: usize,
+    /// Statements of the longer one.
+    pub of: usize,
 }
 
 /// Returns the functions of `sources` that are nearly the same as others, tests left out;
 /// with a change those that it adds, by half of their lines or more.
-pub(crate) fn near(
-    sources: &[Source],
-    functions: &Functions,
-    change: Option<&Change>,
-) -> Vec<Near> {
+pub fn near(sources: &[Source], functions: &Functions, change: Option<&Change>) -> Vec<Near> {
     let mut families: [Vec<Candidate<'_>>; 5] = Default::default();
     for (at, list) in functions.iter().filter(|(_, list)| !list.is_empty()) {
         let source = &sources[*at];

@@ -19,16 +19,16 @@ use aws_lc_rs::digest;
 use rayon::prelude::*;
 
 /// Most bytes of one part.
-pub(crate) const MOST_BYTES: u64 = 1 << 30;
+pub const MOST_BYTES: u64 = 1 << 30;
 const HEAD: &[u8; 8] = b"airside2";
 /// Bytes of a part that are digested together.
 const CHUNK: usize = 1 << 20;
 
 /// A digest that a change of what it is about does not survive.
-pub(crate) type Digest = u128;
+pub type Digest = u128;
 
 /// Returns the digest of `bytes`.
-pub(crate) fn digest_of(bytes: &[u8]) -> Digest {
+pub fn digest_of(bytes: &[u8]) -> Digest {
     let full = digest::digest(&digest::SHA256, bytes);
     let (first, _) = full
         .as_ref()
@@ -45,13 +45,13 @@ fn digest_of_many(bytes: &[u8]) -> Digest {
 }
 
 /// Returns that what is there cannot be used.
-pub(crate) fn broken(what: &str) -> io::Error {
+pub fn broken(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what.to_owned())
 }
 
 /// The folder of one tree, held as long as this is there.
 #[derive(Debug)]
-pub(crate) struct Folder {
+pub struct Folder {
     path: PathBuf,
     stem: String,
     _lock: File,
@@ -60,7 +60,7 @@ pub(crate) struct Folder {
 impl Folder {
     /// Opens what is kept of the tree at `root` in `folder`. Nothing if the folder cannot be
     /// used or somebody else uses it.
-    pub(crate) fn open(folder: &Path, root: &Path) -> Result<Self, String> {
+    pub fn open(folder: &Path, root: &Path) -> Result<Self, String> {
         let failed = |error: io::Error| format!("{}: {error}", folder.display());
         fs::create_dir_all(folder).map_err(failed)?;
         let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
@@ -76,7 +76,7 @@ impl Folder {
     }
 
     /// Returns where the part `name` is.
-    pub(crate) fn part(&self, name: &str) -> PathBuf {
+    pub fn part(&self, name: &str) -> PathBuf {
         self.path.join(format!("{}.{name}", self.stem))
     }
 
@@ -85,7 +85,7 @@ impl Folder {
     /// # Errors
     ///
     /// When it cannot be read or is not what was written.
-    pub(crate) fn load(&self, name: &str, key: Digest) -> io::Result<Option<Vec<u8>>> {
+    pub fn load(&self, name: &str, key: Digest) -> io::Result<Option<Vec<u8>>> {
         let path = self.part(name);
         let size = match fs::metadata(&path) {
             Ok(data) => data.len(),
@@ -120,7 +120,7 @@ impl Folder {
     /// # Errors
     ///
     /// When it is too large or cannot be written.
-    pub(crate) fn save(&self, name: &str, key: Digest, body: &[u8]) -> io::Result<()> {
+    pub fn save(&self, name: &str, key: Digest, body: &[u8]) -> io::Result<()> {
         let mut bytes = Vec::with_capacity(body.len() + HEAD.len() + 32);
         bytes.extend(HEAD);
         bytes.extend(key.to_le_bytes());

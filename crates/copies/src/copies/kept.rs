@@ -33,7 +33,7 @@ const KINDS: [Likeness; 2] = [Likeness::Exact, Likeness::Renamed];
 
 /// What is kept of a tree, by family of languages.
 #[derive(Debug)]
-pub(crate) struct Kept {
+pub struct Kept {
     key: Digest,
     shelves: [Shelf; FAMILIES],
     /// Whether it is not what is on disk.
@@ -71,7 +71,7 @@ struct Kind {
 
 impl Kept {
     /// Reads what `folder` holds for searches with `options` by the program `program`.
-    pub(crate) fn open(folder: &Folder, options: Options, program: Digest) -> Self {
+    pub fn open(folder: &Folder, options: Options, program: Digest) -> Self {
         let text = format!("copies 1 {options:?} {program:x}");
         let mut kept = Self {
             key: digest_of(text.as_bytes()),
@@ -87,7 +87,7 @@ impl Kept {
     }
 
     /// Returns why what was there is not used, if so.
-    pub(crate) fn dropped(&self) -> Option<&str> {
+    pub fn dropped(&self) -> Option<&str> {
         self.dropped.as_deref()
     }
 
@@ -113,7 +113,7 @@ impl Kept {
     /// # Errors
     ///
     /// When it cannot be written.
-    pub(crate) fn save(&self, folder: &Folder) -> io::Result<()> {
+    pub fn save(&self, folder: &Folder) -> io::Result<()> {
         if !self.is_new {
             return Ok(());
         }

@@ -7,7 +7,7 @@
 //!   repository may name, and nothing is fetched.
 //! * Lines are compared here, with bounded work.
 
-pub(crate) mod diff;
+pub mod diff;
 mod git;
 
 use std::{
@@ -158,7 +158,7 @@ fn trace(root: &Path) -> Option<String> {
 
 /// What git knows of a revision and of the commits since.
 #[derive(Debug)]
-pub(crate) struct Base {
+pub struct Base {
     repository: git::Repository,
     /// Ids of the contents, by path.
     tree: BTreeMap<String, String>,
@@ -171,7 +171,7 @@ impl Base {
     /// # Errors
     ///
     /// See [`Error`].
-    pub(crate) fn of(root: &Path, base: &str) -> Result<Self, Error> {
+    pub fn of(root: &Path, base: &str) -> Result<Self, Error> {
         let repository = git::Repository::of(root)?;
         let base = repository.fork_point(base)?;
         let (tree, commits) = rayon::join(|| repository.tree(&base), || repository.commits(&base));
@@ -189,7 +189,7 @@ impl Change {
     /// # Errors
     ///
     /// See [`Error`].
-    pub(crate) fn since(base: Base, sources: &[Source], papers: &[Paper]) -> Result<Self, Error> {
+    pub fn since(base: Base, sources: &[Source], papers: &[Paper]) -> Result<Self, Error> {
         let Base {
             repository,
             mut tree,
@@ -261,7 +261,7 @@ impl Change {
     }
 
     /// Returns how many of the lines `from` to `to` of `path` are added.
-    pub(crate) fn added_of(&self, path: &str, (from, to): Lines) -> u32 {
+    pub fn added_of(&self, path: &str, (from, to): Lines) -> u32 {
         let Some(file) = self.files.get(path) else {
             return 0;
         };

@@ -18,9 +18,9 @@
 
 mod classes;
 mod function;
-pub(crate) mod kept;
+pub mod kept;
 pub(crate) mod lex;
-pub(crate) mod near;
+pub mod near;
 mod seed;
 mod sweep;
 
@@ -265,11 +265,11 @@ pub fn find(sources: &[Source], options: Options) -> Copies {
 }
 
 /// The functions of each file, by its place among the sources.
-pub(crate) type Functions = Vec<(usize, Arc<[Function]>)>;
+pub type Functions = Vec<(usize, Arc<[Function]>)>;
 
 /// Finds the copies in `sources`, with what is known of them from earlier; returns their
 /// functions too.
-pub(crate) fn search(
+pub fn search(
     sources: &[Source],
     options: Options,
     mut known: Option<(&mut Kept, &[Digest])>,
