@@ -33,6 +33,7 @@ mod program;
 mod recall;
 mod report;
 mod result;
+mod spelled;
 mod state;
 mod subject;
 mod told;

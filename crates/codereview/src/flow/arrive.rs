@@ -27,7 +27,13 @@ impl Frame<'_> {
         let program = self.program;
         let mut answers = Vec::new();
         let language = program.language(self.unit);
+        // A parameter that is called as something well known is.
+        let is_other = callee.path.is_none()
+            && matches!(&call.callee, Expression::Name(name) if self.names.contains_key(name));
         for sink in program.rules.sinks_of(language, last) {
+            if is_other {
+                break;
+            }
             let own = match callee.path {
                 Some(_) => before.to_owned(),
                 None => receiver(&call.callee),

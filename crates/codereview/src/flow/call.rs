@@ -8,8 +8,8 @@ use super::{
     evaluate::{Frame, Hit, key},
     expect,
     ir::{Call, Expression, Name},
-    known, named, subject,
-    value::{ALL, FunctionId, Origin, Standing, Taint, Value, Way},
+    known, named, spelled, subject,
+    value::{ALL, Clean, FunctionId, Origin, Standing, Taint, Value, Way},
 };
 
 /// Calls that give a text made of their arguments.
@@ -111,6 +111,7 @@ impl Frame<'_> {
             given = given.cleaned(self.program.rules.answers);
         }
         let given = given.cleaned(named::quotes(self.program.rules, last));
+        let given = given.cleaned(self.spelled(call, last, &values));
         match named::is_check(last) {
             true => given.cleaned(named::cleans(self.program.rules, last)),
             false => given,
@@ -125,6 +126,20 @@ impl Frame<'_> {
         let object = self.evaluate(object);
         let member = self.member(&object, name);
         (self.judged(callee, member), Some(object))
+    }
+
+    /// Returns what a text is clean of of which a pattern has left only listed characters.
+    fn spelled(&mut self, call: &Call, last: &str, values: &[Value]) -> Clean {
+        let pattern = match (last, &call.callee) {
+            ("replace" | "replaceAll" | "sub", _) => {
+                values.first().and_then(|one| one.text.clone())
+            }
+            ("ReplaceAllString" | "ReplaceAllLiteralString", Expression::Member(object, _)) => {
+                self.evaluate(object).text
+            }
+            _ => None,
+        };
+        pattern.map_or(0, |pattern| spelled::cleans(self.program.rules, &pattern))
     }
 
     /// What a function gives: a call of `return`.
@@ -310,7 +325,9 @@ impl Frame<'_> {
             // A method of a value gives something of it; other calls are guessed at.
             let (before, _) = split(path);
             let is_method = !callee.taints.is_empty() || known::passes(before, last);
-            for value in values {
+            // What stands under a key is not the key.
+            let is_lookup = !is_method && last == "get" && values.len() == 1;
+            for value in values.iter().filter(|_| !is_lookup) {
                 let value = Value {
                     taints: value.all_taints(),
                     standing: value.standing,

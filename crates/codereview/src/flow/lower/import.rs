@@ -93,7 +93,10 @@ impl Lowerer<'_> {
         match node.kind() {
             "identifier" | "shorthand_property_identifier" => {
                 let name = self.name(node);
-                self.given_out.push(name);
+                // A name that a tool has shortened says that others do not call it by it.
+                if name.len() > 2 {
+                    self.given_out.push(name);
+                }
             }
             "export_clause" | "object" => {
                 for child in named(node) {
