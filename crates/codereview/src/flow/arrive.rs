@@ -35,8 +35,8 @@ impl Frame<'_> {
                 break;
             }
             let own = match callee.path {
-                Some(_) => before.to_owned(),
-                None => receiver(&call.callee),
+                Some(_) if !before.starts_with('?') => before.to_owned(),
+                _ => receiver(&call.callee),
             };
             if !sink.path.fits(&own) || !self.holds(sink, call, values) {
                 continue;

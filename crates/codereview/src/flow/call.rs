@@ -324,15 +324,25 @@ impl Frame<'_> {
             }];
             // A method of a value gives something of it; other calls are guessed at.
             let (before, _) = split(path);
-            let is_method = !callee.taints.is_empty() || known::passes(before, last);
+            // What a server or a database answers is not made of what it is asked.
+            let is_answer = is_known && before.ends_with("()") && known::asks(last);
+            let is_method = !callee.taints.is_empty() && !is_answer || known::passes(before, last);
             // What stands under a key is not the key.
             let is_lookup = !is_method && last == "get" && values.len() == 1;
             for value in values.iter().filter(|_| !is_lookup) {
-                let value = Value {
+                let mut value = Value {
                     taints: value.all_taints(),
                     standing: value.standing,
                     ..Value::default()
                 };
+                if matches!(last, "replace" | "replaceAll") {
+                    // It stands somewhere in the text that it is put into.
+                    for taint in &mut value.taints {
+                        taint.is_joined = true;
+                        let lead = taint.lead.as_deref().unwrap_or("");
+                        taint.lead = Some(Arc::from(format!("\u{fffd}{lead}")));
+                    }
+                }
                 parts.push(if is_method { value } else { value.guessed() });
             }
             let mut value = Value::mix(&parts);

@@ -167,6 +167,7 @@ pub(super) fn is_outside(parameter: &Parameter) -> bool {
             || last.ends_with("Extra")
             || last == "Next"
             || last == "Depends"
+            || last.ends_with("Dep")
             || last.ends_with("Session")
             || last.ends_with("Server")
         {

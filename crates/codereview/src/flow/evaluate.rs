@@ -10,6 +10,7 @@ use super::{
     entry,
     guard::Checks,
     ir::{Expression, Name, Statement, Target, Test},
+    subject,
     value::{ALL, Clean, FunctionId, Origin, Taint, Value, Way},
     view::View,
 };
@@ -117,6 +118,8 @@ pub(super) struct Frame<'p> {
     /// Names of its parameters, and its ends.
     pub(super) parameters: Vec<Option<Name>>,
     pub(super) exits: Vec<Exit>,
+    /// Attributes that were taken by a name, by what stands for them, and where.
+    pub(super) taken: FxHashMap<Name, (usize, usize)>,
     /// Blocks inside of expressions, closures included.
     pub(super) inside: u32,
     has_left: bool,
@@ -146,6 +149,7 @@ pub(super) fn function(program: &View<'_>, id: FunctionId) -> Outcome {
         answers_at: entry::is_tool(&function.marks).then_some(0),
         parameters: Vec::new(),
         exits: Vec::new(),
+        taken: FxHashMap::default(),
         inside: 0,
         has_left: false,
         broken: Vec::new(),
@@ -324,6 +328,13 @@ impl Frame<'_> {
         self.checked.extend(checks.if_true.clone());
         self.block(then);
         let then_left = std::mem::take(&mut self.has_left);
+        // `if path: check(path)`: what is not there does no harm.
+        let mut held = match otherwise.is_empty() {
+            true => std::mem::take(&mut self.checked),
+            false => Vec::new(),
+        };
+        let present = subject::present(test);
+        held.retain(|one| present.contains(&one.0) && !checked.contains(one));
         let after_then = std::mem::replace(&mut self.names, before);
         self.checked.clone_from(&checked);
         self.checked.extend(checks.if_false.clone());
@@ -332,12 +343,18 @@ impl Frame<'_> {
         self.checked = checked;
         match (then_left, otherwise_left) {
             (true, true) => self.has_left = true,
-            (true, false) => self.checked.extend(checks.if_false),
+            (true, false) => {
+                self.checked.extend(checks.if_false);
+                self.refuse_sort(test);
+            }
             (false, true) => {
                 self.names = after_then;
                 self.checked.extend(checks.if_true);
             }
-            (false, false) => self.merge(&after_then),
+            (false, false) => {
+                self.merge(&after_then);
+                self.checked.extend(held);
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! Checks that make a value harmless, and those that only look like one.
 
 use super::{
-    evaluate::{Frame, key},
+    evaluate::{Frame, Hit, key},
     expect,
     ir::{Call, Expression, Name, Statement, Target, Test},
     known,
@@ -83,7 +83,7 @@ impl Frame<'_> {
             "relative_to" => involved(call, self.program.rules.class_bit("path-traversal")),
             name if is_check(name) => {
                 let classes = cleans(self.program.rules, name);
-                let keys = call.arguments.iter().filter_map(|one| key(&one.value));
+                let keys = call.arguments.iter().flat_map(|one| deep_keys(&one.value));
                 keys.map(|key| (key, classes)).collect()
             }
             _ => Vec::new(),
@@ -139,6 +139,12 @@ impl Frame<'_> {
     /// Keeps what `name` stands for: a test, or a part of another value by which the whole is
     /// judged.
     pub(super) fn stand_for(&mut self, name: &Name, value: &Expression, said: Option<Checks>) {
+        self.taken.remove(name);
+        if let Expression::Call(call) = value
+            && called(call) == Some("getattr")
+        {
+            self.taken.insert(Name::clone(name), call.bytes);
+        }
         if let Some(said) = said {
             self.tests.insert(Name::clone(name), said);
             if let Expression::Call(call) = value {
@@ -193,6 +199,24 @@ impl Frame<'_> {
         }
     }
 
+    /// `if not isinstance(found, Table): raise`: an attribute that was taken by a name from
+    /// outside is of the sort that is meant.
+    pub(super) fn refuse_sort(&mut self, test: &Expression) {
+        let Expression::Test(test) = test else {
+            return;
+        };
+        if let ("!", [Expression::Call(call)]) = (&*test.how, test.of.as_slice())
+            && called(call) == Some("isinstance")
+            && let Some(Expression::Name(name)) = call.arguments.first().map(|one| &one.value)
+            && let Some(bytes) = self.taken.get(name).copied()
+        {
+            let unit = self.unit;
+            let stays = |hit: &Hit| (hit.unit, hit.bytes) != (unit, bytes);
+            self.outcome.hits.retain(stays);
+            self.outcome.summary.hits.retain(stays);
+        }
+    }
+
     /// Adds to what is checked what it is a part of.
     fn with_viewed(&self, mut found: Vec<(String, Clean)>) -> Vec<(String, Clean)> {
         /// Parts of parts that are followed.
@@ -201,10 +225,13 @@ impl Frame<'_> {
         while at < found.len() && found.len() < MOST {
             let (key, classes) = found[at].clone();
             let root = key.split('.').next().unwrap_or(&key);
-            // A member of an item says nothing of the other members, nor of other items.
+            // A member of an item says nothing of the other members, nor of other items; the
+            // scheme of an address says nothing of its host.
+            let last = key.rsplit('.').next().unwrap_or(root);
             let views = self.views.iter();
-            let views =
-                views.filter(|(name, _, bit)| **name == *root && (*bit != ALL || key == *root));
+            let views = views.filter(|(name, _, bit)| {
+                **name == *root && (key == *root || *bit != ALL && !known::says_little(last))
+            });
             for (name, of, bit) in views {
                 for key in [name.to_string(), of.clone()] {
                     let one = (key, bit & classes);

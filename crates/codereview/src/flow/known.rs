@@ -55,6 +55,27 @@ pub(super) fn passes(before: &str, last: &str) -> bool {
     }
 }
 
+/// Returns whether a method of a client asks somebody else.
+pub(super) fn asks(last: &str) -> bool {
+    matches!(
+        last,
+        "get"
+            | "post"
+            | "put"
+            | "patch"
+            | "delete"
+            | "head"
+            | "request"
+            | "send"
+            | "execute"
+            | "fetch"
+            | "fetchone"
+            | "fetchall"
+            | "query"
+            | "json"
+    )
+}
+
 /// Returns whether a member of an answer carries nothing of its text.
 pub(super) fn says_nothing(name: &str) -> bool {
     matches!(
@@ -69,6 +90,34 @@ pub(super) fn says_nothing(name: &str) -> bool {
             | "Header"
             | "statusText"
             | "Status"
+    )
+}
+
+/// Returns whether a part of an address or a path is one that the harm does not come from.
+pub(super) fn says_little(part: &str) -> bool {
+    matches!(
+        part,
+        "scheme"
+            | "protocol"
+            | "port"
+            | "path"
+            | "pathname"
+            | "query"
+            | "search"
+            | "fragment"
+            | "hash"
+            | "suffix"
+            | "suffixes"
+            | "stem"
+            | "extname"
+            | "ext"
+            | "username"
+            | "password"
+            | "Scheme"
+            | "Path"
+            | "RawQuery"
+            | "length"
+            | "size"
     )
 }
 

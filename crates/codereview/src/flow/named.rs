@@ -24,12 +24,26 @@ const WORDS: [&str; 16] = [
     "check",
 ];
 /// Names that hold a word of those and check nothing.
-const OTHERS: [&str; 5] = [
+const OTHERS: [&str; 19] = [
     "checkout",
     "checkpoint",
     "checksum",
     "checkbox",
     "invalidat",
+    "writeable",
+    "writable",
+    "readable",
+    "exist",
+    "available",
+    "installed",
+    "connection",
+    "connectivity",
+    "health",
+    "version",
+    "forupdate",
+    "status",
+    "empty",
+    "syntax",
 ];
 /// Endings of names that check a shape, not a value.
 const SHAPES: [&str; 10] = [

@@ -133,3 +133,20 @@ pub(super) fn beginning(expression: &Expression) -> Option<&str> {
         _ => None,
     }
 }
+
+/// Returns the keys that are something only where `test` holds: `if name and …`.
+pub(super) fn present(test: &Expression) -> Vec<String> {
+    match test {
+        Expression::Name(_) | Expression::Member(..) | Expression::Index(..) => {
+            key(test).into_iter().collect()
+        }
+        Expression::Test(test) => match (&*test.how, test.of.as_slice()) {
+            ("&&", parts) => parts.iter().flat_map(present).collect(),
+            ("is not" | "!=" | "!==", [one, none]) if is_nothing(none) => {
+                key(one).into_iter().collect()
+            }
+            _ => Vec::new(),
+        },
+        _ => Vec::new(),
+    }
+}
