@@ -158,6 +158,9 @@ impl Path {
     }
 }
 
+/// What an address is clean of whose scheme was checked; no rule has this class.
+pub(crate) const SCHEME: &str = "address-scheme";
+
 impl Rules {
     /// Returns how many rules there are.
     #[must_use]
@@ -223,6 +226,15 @@ impl std::fmt::Debug for Rule {
 }
 
 impl Rules {
+    /// Returns the bits of which one says that a value does no harm where `rule` looks.
+    pub(crate) fn bits_at(&self, rule: usize, shape: Shape) -> Clean {
+        let own = self.rules[rule].bit;
+        match shape {
+            Shape::Opened => own | self.class_bit("ssrf") | self.class_bit(SCHEME),
+            _ => own,
+        }
+    }
+
     /// Returns the bit of a class; none for one that no rule has.
     pub(crate) fn class_bit(&self, class: &str) -> Clean {
         let at = self.classes.iter().position(|one| one == class);

@@ -79,7 +79,7 @@ impl Frame<'_> {
             for value in taken {
                 for taint in value.all_taints() {
                     has_taint = true;
-                    if taint.clean & rule.bit == 0 {
+                    if taint.clean & program.rules.bits_at(sink.rule, sink.shape) == 0 {
                         let hit = self.hit(sink, call, taint);
                         if rule.class == REQUESTS && program.rules.answers != 0 && hit.fits() {
                             answers.push(self.answer(call, &hit.taint));
@@ -279,7 +279,7 @@ impl Hit {
             Shape::Any => true,
             Shape::Part => self.taint.is_joined,
             Shape::Whole => !self.taint.is_joined,
-            Shape::First => lead.is_none_or(|lead| lead.trim().is_empty()),
+            Shape::First | Shape::Opened => lead.is_none_or(|lead| lead.trim().is_empty()),
             Shape::Host => lead.is_none_or(|lead| !names_host(lead)),
             Shape::Unmarked => lead.is_none_or(|lead| !known::announces_data(lead)),
             Shape::Statement => self.taint.is_joined && lead.is_some_and(is_statement),

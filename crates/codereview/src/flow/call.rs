@@ -439,7 +439,7 @@ impl Frame<'_> {
                 continue;
             };
             let Some(value) = argument(at) else { continue };
-            let bit = self.program.rules.rules[hit.rule].bit;
+            let bit = self.program.rules.bits_at(hit.rule, hit.shape);
             for taint in value.all_taints() {
                 let taint = self.through(&taint, &hit.taint, call.from, &what);
                 if taint.clean & bit != 0 {

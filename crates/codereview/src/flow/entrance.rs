@@ -11,6 +11,9 @@ use super::{
     value::Value,
 };
 
+/// Members of the description of a tool that say what its arguments are.
+const SCHEMAS: [&str; 4] = ["inputSchema", "parameters", "schema", "paramsSchema"];
+
 impl Frame<'_> {
     /// Calls that register a tool or a route let values in. Returns whether this is one.
     pub(super) fn lets_in(&mut self, call: &Call, callee: &Value) -> bool {
@@ -93,16 +96,24 @@ impl Frame<'_> {
                 continue;
             }
             let value = self.evaluate(&argument.value);
-            let schema = ["inputSchema", "parameters", "schema", "paramsSchema"]
-                .iter()
-                .find_map(|name| value.field(name).cloned());
-            let schema = schema.unwrap_or(value);
-            let fields = schema.fields.iter().flat_map(|fields| fields.iter());
-            let bounded = fields.filter(|(_, field)| is_bounded(field));
-            clean.extend(bounded.map(|(name, _)| Arc::clone(name)));
+            let schema = SCHEMAS.iter().find_map(|name| value.field(name).cloned());
+            clean.extend(bounded_in(&schema.unwrap_or(value)));
         }
         clean
     }
+
+    /// Returns the arguments that the schema in the description of a tool bounds.
+    pub(super) fn bounded_beside(&mut self, fields: &[(Name, Expression)]) -> Vec<Name> {
+        let schema = fields.iter().find(|(name, _)| SCHEMAS.contains(&&**name));
+        schema.map_or_else(Vec::new, |(_, schema)| bounded_in(&self.evaluate(schema)))
+    }
+}
+
+/// Returns the members of a schema that cannot carry any text.
+fn bounded_in(schema: &Value) -> Vec<Name> {
+    let fields = schema.fields.iter().flat_map(|fields| fields.iter());
+    let bounded = fields.filter(|(_, field)| is_bounded(field));
+    bounded.map(|(name, _)| Arc::clone(name)).collect()
 }
 
 /// Returns whether a member of a schema is one that cannot carry any text.

@@ -134,6 +134,13 @@ pub(super) fn is_request_kind(kind: Option<&str>) -> bool {
     };
     let bare = bare_kind(kind);
     let last = bare.rsplit('.').next().unwrap_or(bare);
+    // What axum takes out of a request: `Query(query): Query<Search>`.
+    let is_part = ["Query<", "Json<", "Form<", "Path<", "axum.extract."]
+        .iter()
+        .any(|part| kind.starts_with(part));
+    if is_part {
+        return true;
+    }
     matches!(
         last,
         "CallToolRequest"

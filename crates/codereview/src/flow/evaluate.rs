@@ -157,6 +157,8 @@ pub(super) fn function(program: &View<'_>, id: FunctionId) -> Outcome {
         closures: 0,
         loops: 0,
     };
+    // What a method of Go is called on was made by the program itself.
+    let is_method_of_go = function.class.is_some() && program.language(id.0) == Language::Go;
     for (at, parameter) in function.parameters.iter().enumerate() {
         let mut value = frame.typed(parameter.kind.as_ref());
         let name = match &parameter.target {
@@ -166,7 +168,7 @@ pub(super) fn function(program: &View<'_>, id: FunctionId) -> Outcome {
         let is_self = at == 0 && name.is_some_and(|name| matches!(&**name, "self" | "cls"));
         if is_self {
             value = Value::at(Arc::from("self"));
-        } else if !frame.is_bounded_kind(parameter.kind.as_ref()) {
+        } else if !(at == 0 && is_method_of_go || frame.is_bounded_kind(parameter.kind.as_ref())) {
             value.taints.push(Taint {
                 origin: Origin::Parameter(at as u16),
                 is_guessed: false,
@@ -619,13 +621,20 @@ impl Frame<'_> {
 
     fn fields(&mut self, fields: &[(Name, Expression)]) -> Value {
         let looks_like_tool = entry::is_tool_object(fields);
+        let clean = match looks_like_tool {
+            true => self.bounded_beside(fields),
+            false => Vec::new(),
+        };
         let mut values = Vec::with_capacity(fields.len());
         for (name, field) in fields {
             let value = match field {
                 Expression::Function(at) if looks_like_tool && entry::is_handler_key(name) => {
-                    self.enter_closure(*at, &[]);
-                    let id = (self.unit, *at as u32);
-                    self.outcome.entries.push((id, Vec::new()));
+                    self.enter_closure(*at, &clean);
+                    // What the schema bounds is known of members alone, and they were followed.
+                    if clean.is_empty() {
+                        let id = (self.unit, *at as u32);
+                        self.outcome.entries.push((id, Vec::new()));
+                    }
                     Value::default()
                 }
                 field => self.evaluate(field),

@@ -5,14 +5,14 @@ use super::{
     expect,
     ir::{Call, Expression, Name, Statement, Target, Test},
     known,
-    named::{cleans, is_check, names_fault, tells},
+    named::{cleans, is_check, names_fault, names_folder, tells},
     subject::{
         beginning, called, checked, deep_keys, involved, is_nothing, is_parts_of_path, is_plain,
         is_split,
     },
     value::{ALL, Clean},
 };
-use crate::source::Language;
+use crate::{rules::SCHEME, source::Language};
 
 /// What a test says of values, for each of its outcomes.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -225,6 +225,16 @@ impl Frame<'_> {
         while at < found.len() && found.len() < MOST {
             let (key, classes) = found[at].clone();
             let root = key.split('.').next().unwrap_or(&key);
+            if matches!(
+                key.rsplit('.').next(),
+                Some("protocol" | "scheme" | "Scheme")
+            ) {
+                let scheme = self.program.rules.class_bit(SCHEME);
+                let views = self.views.iter().filter(|(name, ..)| **name == *root);
+                let of = views.map(|(_, of, _)| (of.clone(), scheme));
+                let of: Vec<(String, Clean)> = of.chain([(root.to_owned(), scheme)]).collect();
+                found.extend(of);
+            }
             // A member of an item says nothing of the other members, nor of other items; the
             // scheme of an address says nothing of its host.
             let last = key.rsplit('.').next().unwrap_or(root);
@@ -391,6 +401,11 @@ impl Frame<'_> {
                     true => Vec::new(),
                     false => checked(one),
                 }
+            }
+            // `file !== folder && !file.startsWith(folder + path.sep)`
+            (Expression::Name(_), Expression::Name(folder)) if names_folder(folder) => {
+                let bit = self.program.rules.class_bit("path-traversal");
+                key(one).map(|key| (key, bit)).into_iter().collect()
             }
             // `path.dirname(file) === folder`
             (Expression::Call(call), _) if called(call) == Some("dirname") => {

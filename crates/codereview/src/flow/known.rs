@@ -198,7 +198,9 @@ pub(super) fn keeps_sort(last: &str) -> bool {
 pub(super) fn views(last: &str) -> Option<&'static str> {
     match last {
         "URL" | "urlparse" | "urlsplit" | "Parse" | "parse" | "create" | "lookup"
-        | "gethostbyname" | "getaddrinfo" | "LookupIP" | "Hostname" | "getHost" | "hostname"
+        | "gethostbyname" | "getaddrinfo" | "LookupIP" | "LookupHost" | "LookupIPAddr"
+        | "LookupNetIP" | "resolveHost" | "resolve4" | "resolve6" | "lookupHost" | "dnsLookup"
+        | "getByName" | "getAllByName" | "lookup_host" | "Hostname" | "getHost" | "hostname"
         | "ip_address" | "ip_network" | "IPv4Address" => Some("ssrf"),
         "relative" | "Rel" | "relative_to" | "relativize" | "commonpath" | "realpath"
         | "realpathSync" | "EvalSymlinks" | "canonicalize" | "resolve" | "Abs" | "abspath"

@@ -189,3 +189,18 @@ pub(super) fn names_fault(name: &str) -> bool {
     .iter()
     .any(|word| name == *word || name.ends_with(word))
 }
+
+/// Returns whether a name stands for a folder that others have to be below.
+pub(super) fn names_folder(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let ends = [
+        "dir",
+        "directory",
+        "root",
+        "base",
+        "folder",
+        "workspace",
+        "parent",
+    ];
+    ends.iter().any(|end| name.ends_with(end))
+}

@@ -98,11 +98,14 @@ pub(super) fn about(expression: &Expression) -> Option<String> {
         "asstr",
         "asref",
         "toasciilowercase",
+        "unwrapor",
+        "unwrapordefault",
     ];
     if !keeps.contains(&&*last) {
         return None;
     }
     match (&call.callee, call.arguments.as_slice()) {
+        (Expression::Member(object, _), [_]) if last.starts_with("unwrap") => about(object),
         (_, [one]) => about(&one.value),
         (Expression::Member(object, _), []) => about(object),
         _ => None,

@@ -5,7 +5,7 @@ use ast_grep_config::{DeserializeEnv, SerializableRuleCore};
 use memchr::memmem::Finder;
 
 use super::{
-    Cleaner, Path, Rule, Rules, Sink, builtin,
+    Cleaner, Path, Rule, Rules, SCHEME, Sink, builtin,
     spec::{self, File},
 };
 use crate::{
@@ -256,6 +256,9 @@ impl Rules {
                 .collect::<Vec<_>>()
         };
         for sink in flow.sinks {
+            if sink.shape == spec::Shape::Opened {
+                self.bit(SCHEME);
+            }
             let (when, unless) = (constants(sink.when), constants(sink.unless));
             for path in &sink.call {
                 let (path, last) = Path::parse(path);

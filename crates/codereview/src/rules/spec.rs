@@ -135,12 +135,15 @@ pub(crate) enum Shape {
     Statement,
     /// Without a mark in front that it is data.
     Unmarked,
+    /// At the beginning of what the system opens: an address whose protocol or host was
+    /// checked does no harm there.
+    Opened,
 }
 
 impl Shape {
     /// Returns the one with this number.
     pub(crate) fn of(number: u8) -> Option<Self> {
-        const ALL: [Shape; 7] = [
+        const ALL: [Shape; 8] = [
             Shape::Any,
             Shape::Part,
             Shape::Whole,
@@ -148,6 +151,7 @@ impl Shape {
             Shape::Host,
             Shape::Statement,
             Shape::Unmarked,
+            Shape::Opened,
         ];
         ALL.into_iter().find(|one| *one as u8 == number)
     }
