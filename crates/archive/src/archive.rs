@@ -51,6 +51,7 @@ use self::{
 mod archiver;
 mod collect;
 mod error;
+mod hand;
 mod index;
 mod kms;
 mod manifest;
@@ -417,12 +418,11 @@ impl Archive {
         let key = self.key(object, &header).await?;
         let name = object.to_owned();
         let open = move || Sealed::parse(content, &name, &bytes)?.open(&key, read);
-        tokio::task::spawn_blocking(open)
-            .await
-            .unwrap_or_else(|error| {
-                let what = format!("reading it failed: {error}");
-                Err(Error::damaged(object, what))
-            })
+        let opened = self.inner.objects.hand.run(open).await;
+        opened.unwrap_or_else(|error| {
+            let what = format!("reading it failed: {error}");
+            Err(Error::damaged(object, what))
+        })
     }
 
     async fn key(&self, name: &str, header: &Header) -> Result<Arc<DataKey>, Error> {

@@ -105,8 +105,8 @@ pub enum Error {
         /// What is wrong behind it.
         source: Box<Error>,
     },
-    /// Sealing an object was stopped half-way.
-    #[error("sealing an object was interrupted")]
+    /// Sealing or reading an object was stopped half-way.
+    #[error("work on an object was interrupted")]
     Interrupted(#[source] Arc<tokio::task::JoinError>),
     /// The ledger could not be read.
     #[error("cannot read the ledger")]
@@ -162,7 +162,7 @@ impl Error {
             Self::Interrupted(source) => Fault::new(
                 Kind::Internal,
                 "LED-102",
-                "an object of the archive could not be sealed",
+                "an object of the archive could not be sealed or read",
             )
             .with_private(source),
             Self::Read(error) => error.fault(),

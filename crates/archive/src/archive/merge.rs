@@ -1,6 +1,6 @@
 //! Merging small segments, and making snapshots: what an index is made from.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, mem, sync::Arc};
 
 use airside_base::{TenantId, Timestamp};
 use airside_ledger::{
@@ -80,47 +80,51 @@ pub(super) async fn merge(
         .map_or(0, |at| at + 1);
     let mut merged = 0;
     let mut group: Vec<Piece> = Vec::new();
-    let mut bytes = 0;
+    let (mut bytes, mut memory) = (0, Vec::new());
     for piece in index.segments.split_off(small) {
         if bytes + piece.segment.plain > MERGED_BYTES && !group.is_empty() {
-            merged += join(archive, index, seal, std::mem::take(&mut group)).await?;
+            merged += join(archive, index, seal, mem::take(&mut group), &mut memory).await?;
             bytes = 0;
         }
         bytes += piece.segment.plain;
         group.push(piece);
     }
-    merged += join(archive, index, seal, group).await?;
+    merged += join(archive, index, seal, group, &mut memory).await?;
     Ok(merged)
 }
 
-/// Writes the entries of `group` as one segment.
+/// Writes the entries of `group` as one segment, with `memory` of the one before it.
 async fn join(
     archive: &Archive,
     index: &mut Index,
     seal: &Seal,
     group: Vec<Piece>,
+    memory: &mut Vec<u8>,
 ) -> Result<usize, Error> {
     let joined = group.len();
     if joined < 2 {
         index.segments.extend(group);
         return Ok(0);
     }
-    let mut builder = Builder::default();
+    let hand = &archive.inner.objects.hand;
+    let mut builder = Builder::reuse(mem::take(memory));
     for piece in &group {
         let entries = archive.entries(&piece.segment).await?;
         let object = piece.segment.object.clone();
-        builder = blocking(move || {
+        let add = move || {
             let strange = entries.iter().find(|entry| !builder.push(entry));
             strange.map_or(Ok(builder), |entry| Err(wrong(&object, entry)))
-        })
-        .await??;
+        };
+        builder = hand.run(add).await??;
     }
     let ends: BTreeMap<TenantId, Tip> = builder.ends().clone();
     let (covers, header, key) = (index.covers, seal.header.clone(), seal.key.clone());
-    let sealed = blocking(move || builder.seal(covers, Effort::Thorough, header, &key)).await?;
-    let Some((segment, bytes, _)) = sealed else {
+    let seal = move || builder.seal(covers, Effort::Thorough, header, &key);
+    let sealed = hand.run(seal).await?;
+    let Some((segment, bytes, used)) = sealed else {
         return Ok(0);
     };
+    *memory = used;
     failpoint::reach(Point::MergeSealed);
     archive
         .inner

@@ -429,7 +429,7 @@ async fn play(steps: Vec<(bool, Step)>) {
             Step::Wait { minutes } => {
                 a.clock
                     .advance(Duration::from_secs(60 * u64::from(minutes)));
-                house.inventory.end_due().await;
+                house.inventory.end_due().await.unwrap();
                 true
             }
         };
