@@ -8,7 +8,8 @@ pub(super) fn is_tool(marks: &[Name]) -> bool {
         let (before, last) = mark.rsplit_once('.').unwrap_or(("", mark));
         match last {
             "call_tool" | "get_prompt" | "read_resource" | "McpTool" | "McpResource"
-            | "mcp_tool" => true,
+            | "mcp_tool" | "register_tool" | "add_tool" | "function_tool" | "tool_handler"
+            | "mcp_resource" | "register_resource" | "register_prompt" => true,
             "tool" | "resource" | "prompt" | "Tool" => {
                 // `langchain.tools.tool` is one too: a model calls it.
                 !before.contains("pytest")

@@ -41,7 +41,7 @@ pub(super) fn passes(before: &str, last: &str) -> bool {
             "JSON" | "URL" | "url" | "net/url" | "Url" | "url.Url"
         ),
         "loads" | "dumps" => before == "json",
-        "urlparse" | "urlsplit" | "unquote" => before == "urllib.parse",
+        "urlparse" | "urlsplit" | "unquote" | "urljoin" => before == "urllib.parse",
         "Parse" => before == "net/url",
         "TrimSpace" | "Trim" | "TrimPrefix" | "TrimSuffix" | "TrimLeft" | "TrimRight"
         | "ToLower" | "ToUpper" | "Replace" | "ReplaceAll" | "Split" | "Fields" => {

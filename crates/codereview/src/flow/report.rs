@@ -25,6 +25,10 @@ use crate::{
     syntax,
 };
 
+/// Functions that a value may go through, if the callers of the first are not known: what a
+/// library does far inside says little about them.
+const FARTHEST: usize = 2;
+
 /// What the rules find in a tree.
 #[derive(Debug, Default)]
 pub(crate) struct Scan {
@@ -237,6 +241,7 @@ impl Reporter<'_> {
             self.add(hit, certainty, Some(first));
         } else if is_open
             && (entry.is_none() || *is_outside)
+            && hand_overs(hit.taint.way.as_ref()) <= FARTHEST
             && let Some(certainty) = self.rule(hit).public
         {
             let first = Step {
@@ -320,6 +325,17 @@ impl Reporter<'_> {
         steps.reverse();
         steps
     }
+}
+
+/// Returns how often a value was handed from one function to another.
+fn hand_overs(way: Option<&Arc<Way>>) -> usize {
+    let mut at = way;
+    let mut count = 0;
+    while let Some(one) = at {
+        count += usize::from(one.what.starts_with("handed to"));
+        at = one.before.as_ref();
+    }
+    count
 }
 
 /// Returns the beginning of a call, on one line.
