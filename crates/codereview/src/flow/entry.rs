@@ -212,6 +212,25 @@ pub(super) fn is_outside(parameter: &Parameter) -> bool {
     }
 }
 
+/// Returns whether `object`.`name` is what a server itself puts beside the arguments of a
+/// call: `request.page`, `request.session`.
+pub(super) fn is_of_server(object: &Expression, name: &str) -> bool {
+    let is_request = matches!(object, Expression::Name(of) if matches!(&**of, "request" | "req"));
+    is_request
+        && matches!(
+            name,
+            "page"
+                | "browser"
+                | "session"
+                | "server"
+                | "app"
+                | "context"
+                | "signal"
+                | "logger"
+                | "log"
+        )
+}
+
 /// Returns whether a parameter of this name is handed in by the server itself: `drive_service`.
 fn is_of_house(name: &str) -> bool {
     let name = name.trim_matches('_').to_ascii_lowercase();

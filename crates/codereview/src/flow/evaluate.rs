@@ -556,6 +556,9 @@ impl Frame<'_> {
             Expression::Nothing => Value::clean(),
             Expression::Text(text) => Value::constant(text),
             Expression::Name(name) => self.name(name),
+            Expression::Member(object, name) if entry::is_of_server(object, name) => {
+                Value::at(Arc::from(format!("request.{name}")))
+            }
             Expression::Member(object, name) => {
                 let object = self.evaluate(object);
                 self.member(&object, name)

@@ -263,8 +263,13 @@ impl Reporter<'_> {
 
     fn add(&mut self, hit: &Hit, certainty: Certainty, first: Option<Step>) {
         let rule = self.rule(hit);
-        let certainty = certainty.min(rule.most);
         let unit = &self.program.units[hit.unit as usize];
+        // Names that a tool has shortened hide checks and what schemas bound.
+        let most = match is_shortened(unit) {
+            true => rule.most.min(Certainty::Likely),
+            false => rule.most,
+        };
+        let certainty = certainty.min(most);
         let Some(source) = self.texts.get(unit.path.as_str()) else {
             return;
         };
@@ -336,6 +341,19 @@ fn hand_overs(way: Option<&Arc<Way>>) -> usize {
         at = one.before.as_ref();
     }
     count
+}
+
+/// Returns whether a tool has shortened most names of a file: `function Sp(e) {…}`.
+fn is_shortened(unit: &Unit) -> bool {
+    /// Functions that a file has at least, for their names to say something.
+    const LEAST: usize = 20;
+    /// The longest name that a tool gives.
+    const LONGEST: usize = 3;
+    let names = unit.names.keys().filter(|name| !name.contains('.'));
+    let (all, short) = names.fold((0, 0), |(all, short), name| {
+        (all + 1, short + usize::from(name.len() <= LONGEST))
+    });
+    all >= LEAST && short * 2 > all
 }
 
 /// Returns the beginning of a call, on one line.
