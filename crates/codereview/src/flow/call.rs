@@ -451,21 +451,17 @@ impl Frame<'_> {
                 });
             }
         }
-        let mut given = Value {
-            taints: Vec::new(),
-            ..summary.gives.clone()
-        };
-        for inner in &summary.gives.taints {
-            match inner.origin {
-                Origin::Outside => given.add(inner),
-                Origin::Parameter(at) => {
-                    for taint in argument(at).map(Value::all_taints).unwrap_or_default() {
-                        let taint = self.through(&taint, inner, call.from, &what);
-                        given.add(&taint);
-                    }
-                }
+        // Parameters of the function, also in parts of what it gives, are what was handed over.
+        let mut given = summary.gives.changed(&mut |inner| match inner.origin {
+            Origin::Outside => vec![inner.clone()],
+            Origin::Parameter(at) => {
+                let taints = argument(at).map(Value::all_taints).unwrap_or_default();
+                let taints = taints.iter();
+                taints
+                    .map(|taint| self.through(taint, inner, call.from, &what))
+                    .collect()
             }
-        }
+        });
         if function.name.contains("onstructor") || &*function.name == "__init__" {
             given.path = None;
         }

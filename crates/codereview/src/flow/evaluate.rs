@@ -513,8 +513,10 @@ impl Frame<'_> {
         if let (Expression::Name(object), Expression::Member(_, field)) = (&**object, place)
             && let Some(class) = self.class_of(object)
         {
-            let mut kept = value.clone();
-            kept.taints.retain(|taint| taint.origin == Origin::Outside);
+            let kept = value.changed(&mut |taint| match taint.origin {
+                Origin::Outside => vec![taint.clone()],
+                Origin::Parameter(_) => Vec::new(),
+            });
             self.outcome.fields.push(((class, Arc::clone(field)), kept));
             if matches!(&**object, "self" | "this") {
                 self.set_name(Arc::from(format!("self.{field}")), value);

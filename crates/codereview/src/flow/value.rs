@@ -174,6 +174,28 @@ impl Value {
         fields.all(|(_, value)| value.count(left)) && items.all(|value| value.count(left))
     }
 
+    /// Returns the value with what `change` makes of each origin, also of its parts.
+    pub(crate) fn changed(&self, change: &mut dyn FnMut(&Taint) -> Vec<Taint>) -> Self {
+        let mut value = Self {
+            taints: Vec::new(),
+            fields: None,
+            items: None,
+            ..self.clone()
+        };
+        for taint in self.taints.iter().flat_map(&mut *change) {
+            value.add(&taint);
+        }
+        let fields = self.fields.as_ref().map(|fields| {
+            let fields = fields.iter();
+            fields
+                .map(|(name, field)| (Arc::clone(name), field.changed(change)))
+                .collect()
+        });
+        let items = self.items.as_ref();
+        let items = items.map(|items| items.iter().map(|item| item.changed(change)).collect());
+        value.holding(fields, items)
+    }
+
     /// Adds an origin, unless it is there.
     pub(crate) fn add(&mut self, taint: &Taint) {
         let same = |one: &&mut Taint| one.origin == taint.origin && one.clean == taint.clean;
