@@ -65,6 +65,8 @@ pub(crate) struct Rule {
     pub(crate) help: Option<String>,
     /// Where the values come from that must not arrive.
     pub(crate) from: From,
+    /// Whether of a list only what it begins with matters.
+    pub(crate) of_beginnings: bool,
     /// How sure it is at most.
     pub(crate) most: Certainty,
     pub(crate) public: Option<Certainty>,

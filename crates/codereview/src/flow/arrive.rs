@@ -239,7 +239,7 @@ fn field_of(argument: &str) -> Option<&str> {
 }
 
 /// Returns what a list begins with; anything else is its own beginning.
-fn beginning(value: &Value) -> Option<&Value> {
+pub(super) fn beginning(value: &Value) -> Option<&Value> {
     match &value.items {
         Some(items) => items.first(),
         None => Some(value),

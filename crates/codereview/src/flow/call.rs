@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{
+    arrive::beginning,
     entrance::is_bounded,
     entry,
     evaluate::{Frame, Hit, key},
@@ -329,7 +330,12 @@ impl Frame<'_> {
             let is_method = !callee.taints.is_empty() && !is_answer || known::passes(before, last);
             // What stands under a key is not the key.
             let is_lookup = !is_method && last == "get" && values.len() == 1;
-            for value in values.iter().filter(|_| !is_lookup) {
+            // What is replaced is no longer there.
+            let replaces = matches!(last, "replace" | "replaceAll") && values.len() > 1;
+            for value in values.iter().skip(usize::from(replaces)) {
+                if is_lookup {
+                    continue;
+                }
                 let mut value = Value {
                     taints: value.all_taints(),
                     standing: value.standing,
@@ -440,7 +446,11 @@ impl Frame<'_> {
             };
             let Some(value) = argument(at) else { continue };
             let bit = self.program.rules.bits_at(hit.rule, hit.shape);
-            for taint in value.all_taints() {
+            let value = match self.program.rules.rules[hit.rule].of_beginnings {
+                true => beginning(value),
+                false => Some(value),
+            };
+            for taint in value.map(Value::all_taints).unwrap_or_default() {
                 let taint = self.through(&taint, &hit.taint, call.from, &what);
                 if taint.clean & bit != 0 {
                     continue;

@@ -241,6 +241,9 @@ impl Reporter<'_> {
             self.add(hit, certainty, Some(first));
         } else if is_open
             && (entry.is_none() || *is_outside)
+            && !is_of_operator(&face.name, &name)
+            && !(self.rule(hit).class == "path-traversal"
+                && is_command_line(&self.program.units[id.0 as usize].path))
             && hand_overs(hit.taint.way.as_ref()) <= FARTHEST
             && let Some(certainty) = self.rule(hit).public
         {
@@ -330,6 +333,52 @@ impl Reporter<'_> {
         steps.reverse();
         steps
     }
+}
+
+/// Returns whether a parameter is what those set who run the program, by the names of it and
+/// of its function.
+fn is_of_operator(function: &str, parameter: &str) -> bool {
+    const FUNCTIONS: [&str; 12] = [
+        "main",
+        "serve",
+        "cli",
+        "runserver",
+        "startserver",
+        "setuplogging",
+        "configurelogging",
+        "initlogging",
+        "loadconfig",
+        "saveconfig",
+        "readconfig",
+        "loadsettings",
+    ];
+    const PARAMETERS: [&str; 8] = [
+        "config",
+        "settings",
+        "logfile",
+        "logpath",
+        "logdir",
+        "envfile",
+        "dotenv",
+        "logfilepath",
+    ];
+    let plain = |name: &str| name.replace('_', "").to_ascii_lowercase();
+    let (function, parameter) = (plain(function), plain(parameter));
+    let of_config = parameter.starts_with("config") || parameter.starts_with("settings");
+    FUNCTIONS.contains(&&*function) || of_config || PARAMETERS.contains(&&*parameter)
+}
+
+/// Returns whether a file holds the command line or the settings of a program: who runs it
+/// names its files.
+fn is_command_line(path: &str) -> bool {
+    let mut parts = path.rsplit('/');
+    let file = parts.next().unwrap_or(path);
+    let stem = file.split('.').next().unwrap_or(file).to_ascii_lowercase();
+    let is_one = matches!(
+        stem.as_str(),
+        "cli" | "__main__" | "config" | "settings" | "logging" | "logger" | "setup" | "log"
+    );
+    is_one || parts.any(|folder| matches!(folder, "cli" | "scripts" | "bin"))
 }
 
 /// Returns how often a value was handed from one function to another.

@@ -190,6 +190,7 @@ impl Rules {
             message: file.message,
             help: file.help,
             from: spec::From::Clients,
+            of_beginnings: false,
             most: file.certainty.unwrap_or(Certainty::Proven),
             public: None,
             unknown: None,
@@ -205,6 +206,9 @@ impl Rules {
             if flow.from == spec::From::Answers {
                 self.answers |= rule.bit;
             }
+            let mut sinks = flow.sinks.iter();
+            rule.of_beginnings =
+                sinks.all(|sink| sink.arguments.iter().any(|one| one.ends_with(".0")));
             rule.public = flow.public;
             rule.unknown = flow.unknown;
             self.add_flow(&rule, flow);
