@@ -18,6 +18,8 @@ use crate::{rules::Shape, source::Language};
 
 /// Expressions that are looked at for one function, closures included.
 const MOST_STEPS: u32 = 200_000;
+/// Members taken out of a value that are known as parts of it.
+const MOST_MEMBERS: usize = 8;
 /// Closures inside closures that are followed.
 pub(super) const MOST_CLOSURES: u32 = 5;
 /// Loops inside loops whose body is looked at twice.
@@ -252,6 +254,14 @@ impl Frame<'_> {
                 }
                 self.assign(target, found);
                 match target {
+                    // `const { address } = await dns.lookup(url.hostname)`
+                    Target::Fields(fields) => {
+                        for (_, target) in fields.iter().take(MOST_MEMBERS) {
+                            if let Target::Name(name) = target {
+                                self.stand_for(name, value, None);
+                            }
+                        }
+                    }
                     // `rel, err := filepath.Rel(folder, file)`
                     Target::Items(items) if self.program.language(self.unit) == Language::Go => {
                         let said = self.said(value);

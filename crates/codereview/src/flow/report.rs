@@ -10,6 +10,7 @@ use super::{
     ir::{Name, Unit},
     lower::lower,
     memory::{Match, Memory},
+    named::names_folder,
     parity, pattern,
     program::{self, Program},
     recall,
@@ -21,7 +22,7 @@ use crate::{
     finding::{Certainty, Draft, Step},
     memory::Digest,
     rules::{From, Rule, Rules},
-    source::{Skip, Source},
+    source::{Language, Skip, Source},
     syntax,
 };
 
@@ -244,6 +245,7 @@ impl Reporter<'_> {
             && !is_of_operator(&face.name, &name)
             && !(self.rule(hit).class == "path-traversal"
                 && is_command_line(&self.program.units[id.0 as usize].path))
+            && !self.is_folder_of_library(id, hit, &name)
             && hand_overs(hit.taint.way.as_ref()) <= FARTHEST
             && let Some(certainty) = self.rule(hit).public
         {
@@ -258,6 +260,16 @@ impl Reporter<'_> {
             };
             self.add(hit, certainty, Some(first));
         }
+    }
+
+    /// Whoever calls a library chooses its folders: `func Save(dir, name string)`.
+    fn is_folder_of_library(&self, id: FunctionId, hit: &Hit, name: &str) -> bool {
+        let language = self.program.units[id.0 as usize].language;
+        let is_typed = matches!(
+            language,
+            Some(Language::Go | Language::Rust | Language::Java)
+        );
+        is_typed && self.rule(hit).class == "path-traversal" && names_folder(name)
     }
 
     fn rule(&self, hit: &Hit) -> &Rule {

@@ -243,10 +243,30 @@ impl Value {
             self.function = other.function;
         }
         if self.fields != other.fields {
-            self.fields = self.fields.take().or(other.fields);
+            self.fields = match (self.fields.take(), other.fields) {
+                (Some(mine), Some(others)) if is_alike(&mine, &others) => {
+                    let both = mine.iter().zip(others.iter());
+                    let both = both.map(|((name, one), (_, other))| {
+                        (
+                            Arc::clone(name),
+                            Self::either(vec![one.clone(), other.clone()]),
+                        )
+                    });
+                    Some(Arc::new(both.collect()))
+                }
+                (mine, others) => mine.or(others),
+            };
         }
         if self.items != other.items {
-            self.items = self.items.take().or(other.items);
+            self.items = match (self.items.take(), other.items) {
+                (Some(mine), Some(others)) if mine.len() == others.len() => {
+                    let both = mine.iter().zip(others.iter());
+                    let both =
+                        both.map(|(one, other)| Self::either(vec![one.clone(), other.clone()]));
+                    Some(Arc::new(both.collect()))
+                }
+                (mine, others) => mine.or(others),
+            };
         }
     }
 
@@ -370,4 +390,13 @@ fn are_like<T>(
         }
         _ => false,
     }
+}
+
+/// Returns whether two values have members of the same names.
+fn is_alike(one: &[(Name, Value)], other: &[(Name, Value)]) -> bool {
+    one.len() == other.len()
+        && one
+            .iter()
+            .zip(other)
+            .all(|((one, _), (other, _))| one == other)
 }
