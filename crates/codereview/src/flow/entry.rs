@@ -124,6 +124,22 @@ pub(super) fn is_source(path: &str) -> bool {
                 | "url"
                 | "environ"
         ),
+        "starlette.requests.Request()"
+        | "fastapi.Request()"
+        | "fastapi.requests.Request()"
+        | "aiohttp.web.Request()" => matches!(
+            last,
+            "headers"
+                | "query_params"
+                | "path_params"
+                | "cookies"
+                | "form"
+                | "json"
+                | "body"
+                | "query"
+                | "match_info"
+                | "post"
+        ),
         _ => false,
     }
 }
