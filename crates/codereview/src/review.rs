@@ -5,6 +5,7 @@ mod duplicates;
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
+    sync::OnceLock,
 };
 
 use rayon::prelude::*;
@@ -118,14 +119,22 @@ pub fn run(
         None
     });
     progress(Stage::Looking);
-    let (change, (scan, (copies, functions))) = rayon::join(
-        || {
-            base.map(|base| Change::since(base, &sources, &papers))
-                .transpose()
+    let change = OnceLock::new();
+    let (owed, (scan, (copies, functions))) = rayon::join(
+        || -> Result<_, change::Error> {
+            let Some(base) = base else {
+                return Ok(None);
+            };
+            let since = Change::since(base, &sources, &papers)?;
+            let since = change.get_or_init(|| since);
+            let subject = || Subject::new(since, &sources, &papers, &request.house);
+            let subject = request.only.is_none().then(subject);
+            Ok(subject.map(|subject| (subject.drafts(), subject)))
         },
         || look(request, rules, &sources, learned.as_mut()),
     );
-    let change = change?;
+    let (owed, subject) = owed?.unzip();
+    let change = change.get();
     for text in learned.iter().flat_map(Learned::notes) {
         progress(Stage::Note(text));
     }
@@ -137,22 +146,18 @@ pub fn run(
         skipped.add(*why, path);
     }
     progress(Stage::Findings);
-    let mut drafts: Vec<Draft> = duplicates::drafts(&copies, change.as_ref());
-    let near = near(&sources, &functions, change.as_ref());
+    let mut drafts: Vec<Draft> = duplicates::drafts(&copies, change);
+    let near = near(&sources, &functions, change);
     drafts.extend(duplicates::near(near));
     drafts.extend(scan.drafts);
-    let subject = change
-        .as_ref()
-        .filter(|_| request.only.is_none())
-        .map(|change| Subject::new(change, &sources, &papers, &request.house));
-    drafts.extend(subject.iter().flat_map(Subject::drafts));
+    drafts.extend(owed.into_iter().flatten());
     drafts.sort_by(|one, other| (&one.place, &one.rule).cmp(&(&other.place, &other.rule)));
     let mut printer = Printer::default();
     let findings = drafts.into_iter().map(|draft| {
         let lines = (draft.place.from, draft.place.to);
         let is_copy = ["duplication", NEAR_DUPLICATION].contains(&&*draft.class);
         let is_owed = draft.certainty == Certainty::Advice && !is_copy;
-        let is_new = change.as_ref().is_none_or(|change| {
+        let is_new = change.is_none_or(|change| {
             // What a change owes as a whole stands where there is a file.
             is_owed || change.touches(&draft.place.path, lines)
         });
@@ -163,7 +168,7 @@ pub fn run(
         files: sources.len(),
         lines: copies.lines,
         duplicated_lines: copies.duplicated,
-        added_lines: change.as_ref().map(Change::added),
+        added_lines: change.map(Change::added),
         skipped,
         brief: None,
         looked,
@@ -267,4 +272,4 @@ fn look(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -189,10 +189,10 @@ impl Rules {
     }
 
     /// Returns what says whether findings of another review hold: the texts of the rules and
-    /// the program that applies them.
+    /// the program that applies them. Its age alone would not do where images are built with
+    /// fixed times: at its beginning stands what the linker makes of all of it (the build id).
     pub(crate) fn identity(&self) -> Digest {
-        let program = std::env::current_exe().and_then(std::fs::metadata);
-        let program = program.and_then(|data| Ok((data.len(), data.modified()?)));
+        let program = std::env::current_exe().and_then(|path| program(&path));
         let version = env!("CARGO_PKG_VERSION");
         let text = format!("{:032x} {version} {:?}", self.texts, program.ok());
         digest_of(text.as_bytes())
@@ -244,9 +244,50 @@ impl Rules {
     }
 }
 
+/// Returns what tells the program at `path` from another one: its size, its age, and a digest
+/// of its beginning.
+fn program(path: &std::path::Path) -> std::io::Result<(u64, std::time::SystemTime, Digest)> {
+    use std::io::Read as _;
+
+    /// More than the headers and notes of a program take.
+    const BEGINNING: u64 = 16 << 10;
+    let file = std::fs::File::open(path)?;
+    let data = file.metadata()?;
+    let mut beginning = Vec::new();
+    file.take(BEGINNING).read_to_end(&mut beginning)?;
+    Ok((data.len(), data.modified()?, digest_of(&beginning)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_remembered_is_of_one_program_and_its_rules() {
+        let mut rules = Rules::default();
+        let none = rules.identity();
+        assert_eq!(none, Rules::default().identity());
+        rules.texts = 1;
+        assert_ne!(none, rules.identity());
+    }
+
+    #[test]
+    fn programs_of_the_same_size_and_age_are_told_apart() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let of = |id: &str| {
+            let path = folder.path().join(id);
+            std::fs::write(&path, format!("ELF {id}")).expect("a file");
+            let file = std::fs::File::options()
+                .write(true)
+                .open(&path)
+                .expect("a file");
+            file.set_modified(std::time::UNIX_EPOCH).expect("an age");
+            program(&path).expect("a program")
+        };
+        let (one, other) = (of("1"), of("2"));
+        assert_eq!((one.0, one.1), (other.0, other.1));
+        assert_ne!(one.2, other.2);
+    }
 
     #[test]
     fn shipped_rules_do_what_their_examples_say() {

@@ -115,16 +115,17 @@ impl Folder {
         Ok(Some(bytes))
     }
 
-    /// Writes a part, whole or not at all.
+    /// Writes a part that is made of `parts`, whole or not at all.
     ///
     /// # Errors
     ///
     /// When it is too large or cannot be written.
-    pub fn save(&self, name: &str, key: Digest, body: &[u8]) -> io::Result<()> {
-        let mut bytes = Vec::with_capacity(body.len() + HEAD.len() + 32);
+    pub fn save(&self, name: &str, key: Digest, parts: &[&[u8]]) -> io::Result<()> {
+        let len: usize = parts.iter().map(|part| part.len()).sum();
+        let mut bytes = Vec::with_capacity(len + HEAD.len() + 32);
         bytes.extend(HEAD);
         bytes.extend(key.to_le_bytes());
-        bytes.extend(body);
+        parts.iter().for_each(|part| bytes.extend_from_slice(part));
         let sum = digest_of_many(&bytes);
         bytes.extend(sum.to_le_bytes());
         if bytes.len() as u64 > MOST_BYTES {

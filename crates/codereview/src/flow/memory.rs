@@ -32,6 +32,9 @@ use crate::{
 const SWEEP_BYTES: u64 = 64 << 20;
 const HEAD: &[u8; 8] = b"airside1";
 
+/// A module, and the digest of what was known of it.
+pub(super) type Seen = (u64, Digest);
+
 /// Bytes in the file beside the index.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Blob {
@@ -69,7 +72,7 @@ pub(super) struct Kept {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Trace {
     /// Modules that were asked, and the digest of what was known of each, by place in
-    /// [`Memory::asked`].
+    /// [`Memory::asked`]. Of one module there are several if its answers were the same.
     pub(super) asked: Vec<u32>,
     /// Functions that were looked for by name alone: file and name of what was found.
     pub(super) guesses: Vec<(Name, Option<(u64, Name)>)>,
@@ -209,8 +212,12 @@ impl Memory {
         at
     }
 
-    pub(super) fn intern_all(&mut self, all: &[(u64, Digest)]) -> Vec<u32> {
-        all.iter().map(|one| self.intern(*one)).collect()
+    /// Returns the numbers of all of them, each once.
+    pub(super) fn intern_all(&mut self, all: &[Seen]) -> Vec<u32> {
+        let mut numbers: Vec<u32> = all.iter().map(|one| self.intern(*one)).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers
     }
 
     /// Returns the bytes of a blob, if they are what was written.

@@ -16,8 +16,8 @@ use super::{
     evaluate::{self, Outcome},
     ir::{Function, Name, Unit},
     link::{self, Inside},
-    memory::{Blob, Trace},
-    recall::{Asked, Recall, Written},
+    memory::{Blob, Seen, Trace},
+    recall::{Asked, Known, Recall, Written},
     state::State,
     told::Told,
     value::{FunctionId, Standing, Value},
@@ -54,7 +54,7 @@ struct Slot {
 
 /// What a look at a file gave.
 enum Found {
-    Kept(Arc<Trace>),
+    Kept(Arc<Trace>, Vec<Seen>),
     Looked(Box<Looked>),
 }
 
@@ -72,14 +72,22 @@ enum Last {
 }
 
 /// What is known at the end, by file.
-pub(super) struct Result {
+pub(super) struct Result<'a> {
     pub(super) told: Vec<Told>,
     /// What each look asked and gave, in the order of rounds.
     pub(super) looks: Vec<Vec<Look>>,
+    pub(super) known: Option<Known<'a>>,
+}
+
+/// A look at a file, and what else was known of modules that it asked when its questions
+/// were answered the same.
+pub(super) struct Look {
+    pub(super) of: LookOf,
+    pub(super) also: Vec<Seen>,
 }
 
 /// A look, kept from an earlier review or new.
-pub(super) enum Look {
+pub(super) enum LookOf {
     Kept(Arc<Trace>),
     New(Written),
 }
@@ -89,7 +97,7 @@ pub(super) fn run<'a>(
     units: &'a [Unit],
     rules: &'a Rules,
     recall: Option<&'a Recall<'a>>,
-) -> (Program<'a>, Result) {
+) -> (Program<'a>, Result<'a>) {
     let mut program = Program::new(units, rules, recall);
     let mut known = recall.map(|recall| recall.begin(&program));
     let mut told: Vec<Option<Told>> = units.iter().map(|_| None).collect();
@@ -106,7 +114,7 @@ pub(super) fn run<'a>(
         for (unit, found) in wanted.iter().zip(found) {
             let at = *unit as usize;
             let (slot, look) = match found {
-                Found::Kept(trace) => {
+                Found::Kept(trace, also) => {
                     let known = known.as_ref().expect("kept looks come from what is known");
                     asked[at] = known.modules_of(&trace);
                     (told[at], last[at]) = (None, Some(Last::Kept(Arc::clone(&trace))));
@@ -115,7 +123,8 @@ pub(super) fn run<'a>(
                         stored: Some(trace.state_blob),
                         ..Slot::default()
                     };
-                    (slot, Some(Look::Kept(trace)))
+                    let of = LookOf::Kept(trace);
+                    (slot, Some(Look { of, also }))
                 }
                 Found::Looked(looked) => {
                     asked[at] = looked.modules;
@@ -127,7 +136,14 @@ pub(super) fn run<'a>(
                         stored: None,
                         cell: OnceLock::from(Arc::new(looked.state)),
                     };
-                    (slot, looked.written.map(Look::New))
+                    let of = looked.written.map(LookOf::New);
+                    (
+                        slot,
+                        of.map(|of| Look {
+                            of,
+                            also: Vec::new(),
+                        }),
+                    )
                 }
             };
             if program.differs(*unit, &slot) {
@@ -142,21 +158,13 @@ pub(super) fn run<'a>(
         if let Some(known) = &mut known {
             known.learn(&program, &changed);
         }
-        wanted.retain(|_| false);
         let all = asked.iter().enumerate();
         let stale = all.filter(|(_, asked)| asked.iter().any(|module| changed.contains(module)));
         let stale: Vec<u32> = stale.map(|(unit, _)| unit as u32).collect();
-        // Whoever would be answered the same would give the same.
-        let is_stale = |unit: &u32| {
-            let (Some(known), Some(last)) = (&known, &last[*unit as usize]) else {
-                return true;
-            };
-            !match last {
-                Last::Kept(trace) => known.holds_still(&program, trace),
-                Last::New(asked) => known.answers(&program, asked),
-            }
+        wanted = match &known {
+            Some(known) => program.ask_again(known, &stale, (&last, &mut looks)),
+            None => stale,
         };
-        wanted.par_extend(stale.into_par_iter().filter(is_stale));
     }
     let told = told.into_par_iter().zip(last).map(|(told, last)| {
         let kept = || match last? {
@@ -166,7 +174,8 @@ pub(super) fn run<'a>(
         told.or_else(kept).unwrap_or_default()
     });
     let told = told.collect();
-    (program, Result { told, looks })
+    let result = Result { told, looks, known };
+    (program, result)
 }
 
 impl<'a> Program<'a> {
@@ -206,10 +215,37 @@ impl<'a> Program<'a> {
         program
     }
 
+    /// Returns those of `stale` that would be answered otherwise than at their last look:
+    /// whoever would be answered the same would give the same.
+    fn ask_again(
+        &self,
+        known: &Known<'_>,
+        stale: &[u32],
+        (last, looks): (&[Option<Last>], &mut [Vec<Look>]),
+    ) -> Vec<u32> {
+        let same = |unit: &u32| {
+            let at = *unit as usize;
+            let also = looks[at].last().map_or(&[][..], |look| &look.also);
+            match last[at].as_ref()? {
+                Last::Kept(trace) => known.still(self, *unit, (trace, also)),
+                Last::New(asked) => known.answers(self, asked, also),
+            }
+        };
+        let same: Vec<Option<Vec<Seen>>> = stale.par_iter().map(same).collect();
+        let mut wanted = Vec::new();
+        for (unit, same) in stale.iter().zip(same) {
+            match (same, looks[*unit as usize].last_mut()) {
+                (Some(seen), Some(look)) => look.also.extend(seen),
+                _ => wanted.push(*unit),
+            }
+        }
+        wanted
+    }
+
     /// Looks at one file, unless an earlier look holds.
-    fn look(&self, unit: u32, known: Option<&super::recall::Known<'_>>) -> Found {
-        if let Some(trace) = known.and_then(|known| known.find(self, unit)) {
-            return Found::Kept(trace);
+    fn look(&self, unit: u32, known: Option<&Known<'_>>) -> Found {
+        if let Some((trace, also)) = known.and_then(|known| known.find(self, unit)) {
+            return Found::Kept(trace, also);
         }
         let view = View::of(self, unit);
         let functions = self.functions(unit);

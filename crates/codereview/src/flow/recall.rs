@@ -1,5 +1,9 @@
 //! Between a program of today and what earlier reviews have learned.
 
+mod scan;
+
+pub(super) use scan::scan;
+
 use std::{
     hash::BuildHasher as _,
     sync::{
@@ -15,18 +19,16 @@ use super::{
     codec::{Coded, In, Names, Out, put_digest, take_digest},
     ir::{Function, Name, Unit},
     link,
-    memory::{Blob, Kept, Memory, Trace},
-    program::{self, Look, Program},
-    report::{Parsed, Scan},
+    memory::{Blob, Kept, Memory, Seen, Trace},
+    program::Program,
     state::State,
     told::Told,
     value::FunctionId,
-    view::{Question, Seen},
+    view::{Question, Seen as Asking},
 };
 use crate::{
     memory::{Digest, digest_of},
-    rules::Rules,
-    source::{Language, Source},
+    source::Language,
 };
 
 /// What is remembered of the files of today.
@@ -68,8 +70,10 @@ pub(super) struct Known<'a> {
     pub(super) headers: Vec<Digest>,
     pub(super) links: Vec<Digest>,
     modules: Vec<Digest>,
-    /// By place in [`Memory::asked`], whether that is what is known now.
+    /// By place in [`Memory::asked`], whether that is what is known now, and whether it was
+    /// in any round.
     holds: Vec<bool>,
+    held: Vec<bool>,
     /// Answers that were given in this round.
     given: [Mutex<FxHashMap<Question, Digest>>; GIVEN],
 }
@@ -182,6 +186,7 @@ impl<'a> Recall<'a> {
             links: Vec::with_capacity(found.len()),
             modules: vec![0; program.modules.len()],
             holds: Vec::new(),
+            held: vec![false; self.memory.asked.len()],
             given: Default::default(),
         };
         for (header, link) in found {
@@ -239,6 +244,9 @@ impl Known<'_> {
             at.is_some_and(|at| self.modules[*at as usize] == *digest)
         });
         self.holds = holds.collect();
+        for (held, holds) in self.held.iter_mut().zip(&self.holds) {
+            *held |= holds;
+        }
         self.given = Default::default();
     }
 
@@ -249,16 +257,68 @@ impl Known<'_> {
             let (module, _) = self.recall.memory.asked[*at as usize];
             names.module_of.get(&module).copied()
         });
-        asked.collect()
+        let mut modules: Vec<u32> = asked.collect();
+        modules.sort_unstable();
+        modules.dedup();
+        modules
     }
 
-    /// Returns an earlier look at `unit` that would show the same today.
-    pub(super) fn find(&self, program: &Program<'_>, unit: u32) -> Option<Arc<Trace>> {
-        let kept = self.recall.kept[unit as usize]?;
-        if kept.link != self.links[unit as usize] {
-            return None;
+    /// Returns the numbers of what is still of use of what `trace` asked, and of what else
+    /// was seen.
+    pub(super) fn of_use(&self, trace: &Trace) -> Vec<u32> {
+        let asked = &self.recall.memory.asked;
+        let is_held = |at: &&u32| self.held[**at as usize];
+        let held: FxHashSet<u64> = trace
+            .asked
+            .iter()
+            .filter(is_held)
+            .map(|at| asked[*at as usize].0)
+            .collect();
+        let mut used = trace.asked.clone();
+        // Of a module that was asked something always stays.
+        used.retain(|at| self.held[*at as usize] || !held.contains(&asked[*at as usize].0));
+        used
+    }
+
+    /// Returns an earlier look at `unit` that would show the same today, and what is known
+    /// now of modules that it had to ask again.
+    pub(super) fn find(&self, program: &Program<'_>, unit: u32) -> Option<(Arc<Trace>, Vec<Seen>)> {
+        let traces = || self.traces(program, unit);
+        // Questions cost more than digests.
+        if let Some(found) = traces().find(|trace| self.asks_anew(trace, &[]).is_empty()) {
+            return Some((Arc::clone(found), Vec::new()));
         }
-        let guessed = |trace: &Trace| {
+        traces().find_map(|trace| Some((Arc::clone(trace), self.holds_still(program, trace, &[])?)))
+    }
+
+    /// Returns whether the last look at `unit` would show the same; and what is known now of
+    /// modules that it had to ask again. Of `also` it was found to before.
+    pub(super) fn still(
+        &self,
+        program: &Program<'_>,
+        unit: u32,
+        (last, also): (&Arc<Trace>, &[Seen]),
+    ) -> Option<Vec<Seen>> {
+        let holds = |trace: &&Arc<Trace>| self.asks_anew(trace, &[]).is_empty();
+        if self.asks_anew(last, also).is_empty() {
+            return Some(Vec::new());
+        }
+        // One that needs not be asked is as good.
+        match self.traces(program, unit).find(holds) {
+            Some(_) => None,
+            None => self.holds_still(program, last, also),
+        }
+    }
+
+    /// Returns the earlier looks at `unit` whose names mean the same today.
+    fn traces<'t>(
+        &'t self,
+        program: &'t Program<'_>,
+        unit: u32,
+    ) -> impl Iterator<Item = &'t Arc<Trace>> {
+        let kept = self.recall.kept[unit as usize];
+        let kept = kept.filter(|kept| kept.link == self.links[unit as usize]);
+        let guessed = move |trace: &&Arc<Trace>| {
             trace.guesses.iter().all(|(name, before)| {
                 let now = program.guess(name).map(|id| self.named(id));
                 match (before, now) {
@@ -268,27 +328,65 @@ impl Known<'_> {
                 }
             })
         };
-        let mut traces = kept.traces.iter();
-        let found = traces.find(|trace| guessed(trace) && self.holds_still(program, trace));
-        found.map(Arc::clone)
+        kept.into_iter()
+            .flat_map(|kept| &kept.traces)
+            .filter(guessed)
     }
 
-    /// Returns whether everything that a kept look asked is answered the same; names alone
-    /// mean the same in all rounds of a review.
-    pub(super) fn holds_still(&self, program: &Program<'_>, trace: &Trace) -> bool {
-        let mut changed = trace.asked.iter().filter(|at| !self.holds[**at as usize]);
-        if changed.next().is_none() {
-            return true;
+    /// Returns what is known of a module now.
+    fn now(&self, module: u64) -> Option<Digest> {
+        let at = self.recall.names.module_of.get(&module)?;
+        Some(self.modules[*at as usize])
+    }
+
+    /// Returns the modules that `trace` asked of which other things are known now than when
+    /// its questions were answered so.
+    fn asks_anew(&self, trace: &Trace, also: &[Seen]) -> FxHashSet<u64> {
+        let asked = &self.recall.memory.asked;
+        let mut anew = FxHashSet::default();
+        for at in trace.asked.iter().filter(|at| !self.holds[**at as usize]) {
+            anew.insert(asked[*at as usize].0);
         }
-        let holds = trace.asked.iter().filter(|at| self.holds[**at as usize]);
-        let same: FxHashSet<u64> = holds
-            .map(|at| self.recall.memory.asked[*at as usize].0)
-            .collect();
+        if anew.is_empty() {
+            return anew;
+        }
+        for at in trace.asked.iter().filter(|at| self.holds[**at as usize]) {
+            anew.remove(&asked[*at as usize].0);
+        }
+        for (module, before) in also {
+            if self.now(*module) == Some(*before) {
+                anew.remove(module);
+            }
+        }
+        anew
+    }
+
+    /// Returns what is known now of the modules in `anew`.
+    fn seen(&self, anew: &FxHashSet<u64>) -> Vec<Seen> {
+        let seen = anew
+            .iter()
+            .filter_map(|module| Some((*module, self.now(*module)?)));
+        seen.collect()
+    }
+
+    /// Returns whether everything that a kept look asked is answered the same, and what is
+    /// known now of modules that were asked; names alone mean the same in all rounds of a
+    /// review.
+    fn holds_still(
+        &self,
+        program: &Program<'_>,
+        trace: &Trace,
+        also: &[Seen],
+    ) -> Option<Vec<Seen>> {
+        let anew = self.asks_anew(trace, also);
+        if anew.is_empty() {
+            return Some(Vec::new());
+        }
         let bytes = match self.recall.memory.bytes(trace.questions) {
             Some(bytes) => bytes,
             None => {
                 self.recall.is_broken.store(true, Ordering::Relaxed);
-                return false;
+                return None;
             }
         };
         // What names something that is gone is not answered the same.
@@ -298,7 +396,7 @@ impl Known<'_> {
                 let module = from.hash()?;
                 let raw = from.raw()?;
                 let before = take_digest(&mut from)?;
-                if same.contains(&module) {
+                if !anew.contains(&module) {
                     continue;
                 }
                 let question = Question::take(&mut In::new(raw, &self.recall.names))?;
@@ -308,25 +406,30 @@ impl Known<'_> {
             }
             Some(true)
         };
-        all().unwrap_or(false)
+        all().unwrap_or(false).then(|| self.seen(&anew))
     }
 
-    /// Returns whether everything that a look of this review asked is answered the same.
-    pub(super) fn answers(&self, program: &Program<'_>, asked: &Asked) -> bool {
+    /// Returns whether everything that a look of this review asked is answered the same, and
+    /// what is known now of modules that were asked.
+    pub(super) fn answers(
+        &self,
+        program: &Program<'_>,
+        asked: &Asked,
+        also: &[Seen],
+    ) -> Option<Vec<Seen>> {
         let names = &self.recall.names;
-        let same: FxHashSet<u64> = asked
-            .modules
-            .iter()
-            .filter(|(module, before)| {
-                let at = names.module_of.get(module);
-                at.is_some_and(|at| self.modules[*at as usize] == *before)
-            })
-            .map(|(module, _)| *module)
-            .collect();
-        asked.questions.iter().all(|(question, before)| {
+        let mut anew: FxHashSet<u64> = asked.modules.iter().map(|(module, _)| *module).collect();
+        for (module, before) in asked.modules.iter().chain(also) {
+            if self.now(*module) == Some(*before) {
+                anew.remove(module);
+            }
+        }
+        let mut questions = asked.questions.iter();
+        let holds = questions.all(|(question, before)| {
             let module = names.modules[question.module(program) as usize];
-            same.contains(&module) || self.answer(program, question) == *before
-        })
+            !anew.contains(&module) || self.answer(program, question) == *before
+        });
+        holds.then(|| self.seen(&anew))
     }
 
     /// Returns the digest of the answer to a question, which many may ask.
@@ -371,7 +474,7 @@ impl Known<'_> {
         program: &Program<'_>,
         unit: u32,
         (state, told): (&State, &Told),
-        seen: &Seen,
+        seen: &Asking,
     ) -> Written {
         let names = &self.recall.names;
         let questions = seen.questions.iter();
@@ -493,191 +596,4 @@ fn keys(unit: &Unit) -> FxHashMap<u32, Name> {
         }
     }
     keys
-}
-
-/// Applies `rules` to `sources`, whose contents have `digests`; what `memory` holds is not
-/// done again, and what is new is written there. Nothing if it holds what cannot be.
-pub(super) fn scan(
-    sources: &[Source],
-    rules: &Rules,
-    (memory, digests): (&mut Memory, &[Digest]),
-) -> Option<Scan> {
-    let hashes = sources.par_iter().map(|source| hash_of(&source.path));
-    let hashes: Vec<u64> = hashes.collect();
-    let kept_of = |at: usize| {
-        let kept = memory.files.get(&hashes[at])?;
-        let is_same = kept.content == digests[at] && kept.language == sources[at].language;
-        is_same.then_some(kept)
-    };
-    let read: Vec<Option<Parsed>> = (0..sources.len())
-        .into_par_iter()
-        .map(|at| match kept_of(at) {
-            Some(_) => None,
-            None => Some(Parsed::of(&sources[at], rules)),
-        })
-        .collect();
-    let mut found = Scan::default();
-    let (mut units, mut kept, mut places) = (Vec::new(), Vec::new(), Vec::new());
-    let mut parsed: FxHashMap<usize, Parsed> = FxHashMap::default();
-    for (at, (source, fresh)) in sources.iter().zip(read).enumerate() {
-        let unit = match fresh {
-            Some(mut fresh) => {
-                found.add(source, rules, &fresh.matches, fresh.skip);
-                let unit = fresh.unit.take();
-                parsed.insert(at, fresh);
-                unit.map(|unit| (unit, None))
-            }
-            None => {
-                let one = kept_of(at)?;
-                found.add(source, rules, &one.matches, one.skip);
-                one.skip
-                    .is_none()
-                    .then(|| (remembered(source, one), Some(one)))
-            }
-        };
-        if let Some((unit, one)) = unit {
-            units.push(unit);
-            kept.push(one);
-            places.push(at);
-        }
-    }
-    let learned = {
-        let contents = places.iter().map(|at| digests[*at]).collect();
-        let recall = Recall::of(memory, &units, (kept, contents))?;
-        let (program, result) = program::run(&units, rules, Some(&recall));
-        found.report(sources, &program, &result.told);
-        if recall.is_broken() {
-            return None;
-        }
-        let is_new = |look: &Look| matches!(look, Look::New(_));
-        if parsed.is_empty()
-            && sources.len() == memory.files.len()
-            && !result.looks.iter().flatten().any(is_new)
-        {
-            return Some(found);
-        }
-        learned(&recall, &program, result, |unit| {
-            parsed.contains_key(&places[unit])
-        })
-    };
-    let mut files = FxHashMap::default();
-    let mut learned: FxHashMap<usize, (usize, Learned)> = places
-        .into_iter()
-        .zip(learned.into_iter().enumerate())
-        .collect();
-    for (at, source) in sources.iter().enumerate() {
-        let learned = learned.remove(&at);
-        let mut one = match parsed.remove(&at) {
-            Some(fresh) => {
-                let unit = learned.as_ref().map(|(unit, _)| &units[*unit]);
-                kept_anew(source, digests[at], fresh, unit)
-            }
-            None => memory.files.remove(&hashes[at])?,
-        };
-        if let Some((_, learned)) = learned {
-            learned.into_kept(&mut one, memory).ok()?;
-        }
-        files.insert(hashes[at], one);
-    }
-    // What cannot be written is found again next time.
-    let _ = memory.save(files);
-    Some(found)
-}
-
-fn learned(
-    recall: &Recall<'_>,
-    program: &Program<'_>,
-    result: program::Result,
-    is_parsed: impl Fn(usize) -> bool + Sync,
-) -> Vec<Learned> {
-    let known = recall.begin(program);
-    let looks = result.looks.into_par_iter().enumerate();
-    let learned = looks.map(|(unit, looks)| {
-        let functions = program.units[unit].functions.get();
-        let functions = functions.filter(|_| is_parsed(unit));
-        Learned {
-            functions: functions.map(|functions| recall.written(functions)),
-            header: known.headers[unit],
-            link: known.links[unit],
-            looks,
-        }
-    });
-    learned.collect()
-}
-
-/// Returns a file as it is remembered, without looking into it.
-fn remembered(source: &Source, kept: &Kept) -> Unit {
-    Unit {
-        path: source.path.clone(),
-        language: Some(source.language),
-        names: kept.names.iter().cloned().collect(),
-        imports: kept.imports.iter().cloned().collect(),
-        ..Unit::default()
-    }
-}
-
-fn kept_anew(source: &Source, content: Digest, parsed: Parsed, unit: Option<&Unit>) -> Kept {
-    Kept {
-        content,
-        language: source.language,
-        skip: parsed.skip,
-        matches: parsed.matches,
-        names: unit.map_or_else(Vec::new, |unit| {
-            let names = unit.names.iter();
-            names.map(|(name, at)| (Name::clone(name), *at)).collect()
-        }),
-        imports: unit.map_or_else(Vec::new, |unit| {
-            let imports = unit.imports.iter();
-            imports
-                .map(|(name, path)| (Name::clone(name), Name::clone(path)))
-                .collect()
-        }),
-        functions: Blob::default(),
-        header: 0,
-        link: 0,
-        traces: Vec::new(),
-    }
-}
-
-/// What a review learned of one file.
-struct Learned {
-    functions: Option<Vec<u8>>,
-    header: Digest,
-    link: Digest,
-    looks: Vec<Look>,
-}
-
-impl Learned {
-    fn into_kept(self, kept: &mut Kept, memory: &mut Memory) -> std::io::Result<()> {
-        (kept.header, kept.link) = (self.header, self.link);
-        if let Some(functions) = &self.functions {
-            kept.functions = memory.append(&[functions])?[0];
-        }
-        let mut traces: Vec<Arc<Trace>> = Vec::new();
-        for look in self.looks {
-            let trace = match look {
-                Look::Kept(trace) => trace,
-                Look::New(written) => {
-                    let before = traces.iter().find(|trace| trace.state == written.state);
-                    let state_blob = match before {
-                        Some(trace) => trace.state_blob,
-                        None => memory.append(&[&written.state_bytes])?[0],
-                    };
-                    Arc::new(Trace {
-                        asked: memory.intern_all(&written.asked.modules),
-                        questions: memory.append(&[&written.questions])?[0],
-                        guesses: written.guesses,
-                        state: written.state,
-                        state_blob,
-                        told: memory.append(&[&written.told])?[0],
-                    })
-                }
-            };
-            if !traces.contains(&trace) {
-                traces.push(trace);
-            }
-        }
-        kept.traces = traces;
-        Ok(())
-    }
 }

@@ -152,7 +152,7 @@ fn remembered(folder: &Path, sources: &[Source]) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(12))]
+    #![proptest_config(ProptestConfig::with_cases(crate::review::tests::cases(12)))]
 
     #[test]
     fn what_is_remembered_changes_no_finding(

@@ -119,12 +119,13 @@ impl Kept {
         }
         let parts = self.shelves.par_iter().map(Shelf::put);
         let parts: Vec<Vec<u8>> = parts.collect();
-        let mut out = Writer::default();
-        for part in parts {
-            out.u64(part.len() as u64);
-            out.raw(&part);
-        }
-        folder.save(PART, self.key, &out.0)
+        let lens: Vec<[u8; 8]> = parts
+            .iter()
+            .map(|part| (part.len() as u64).to_le_bytes())
+            .collect();
+        let pieces = lens.iter().zip(&parts);
+        let pieces: Vec<&[u8]> = pieces.flat_map(|(len, part)| [&len[..], part]).collect();
+        folder.save(PART, self.key, &pieces)
     }
 
     pub(super) fn take(&mut self) -> [Shelf; FAMILIES] {

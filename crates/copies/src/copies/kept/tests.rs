@@ -181,7 +181,7 @@ fn forge(bytes: &mut Vec<u8>, change: impl Fn(&mut Vec<u8>)) {
     let key = Digest::from_le_bytes(bytes[8..24].try_into().expect("a key"));
     let mut body = bytes[24..bytes.len() - 16].to_vec();
     change(&mut body);
-    forger.save(PART, key, &body).expect("a folder");
+    forger.save(PART, key, &[&body]).expect("a folder");
     *bytes = fs::read(forger.part(PART)).expect("a file");
 }
 
