@@ -21,8 +21,8 @@ use super::{
     Archive, Tail,
     collect::{Collector, forked, read},
     error::Error,
+    hand::Hand,
     manifest::{self, ChainEnd, IndexRef, Manifest},
-    merge::blocking,
     sealed::{Effort, Header},
     segment::Builder,
 };
@@ -154,6 +154,8 @@ pub struct Archiver {
     header: Header,
     key: Arc<DataKey>,
     recent: Recent,
+    /// Makes segments: not that of the archive, which may be in the midst of upkeep.
+    hand: Hand,
     /// Of the last segment, for the next one.
     memory: Vec<u8>,
     held: Option<(Lease, Duration)>,
@@ -197,6 +199,7 @@ impl Archiver {
         };
         Ok(Self {
             recent: ledger.recent(),
+            hand: Hand::new(),
             memory: Vec::new(),
             ledger,
             archive,
@@ -329,7 +332,7 @@ impl Archiver {
         if self.pending.is_none() {
             let tail = self.tail.as_ref().expect("it was read");
             let memory = mem::take(&mut self.memory);
-            let collector = Collector::new(self.ledger.store(), tail, memory);
+            let collector = Collector::new(self.ledger.store(), &self.hand, tail, memory);
             let (builder, rest) = collector.collect(&mut self.recent).await?;
             more = rest;
             self.pending = self.prepare(builder).await?;
@@ -435,7 +438,8 @@ impl Archiver {
         manifest.chains = named.iter().map(ChainEnd::from).collect();
         let mut segment = None;
         let (header, key) = (self.header.clone(), self.key.clone());
-        let sealed = blocking(move || builder.seal(number, Effort::Quick, header, &key)).await?;
+        let seal = move || builder.seal(number, Effort::Quick, header, &key);
+        let sealed = self.hand.run(seal).await?;
         if let Some((named, bytes, memory)) = sealed {
             self.memory = memory;
             segment = Some((named.object.clone(), bytes));

@@ -15,11 +15,12 @@ use airside_ledger::{
     store::{Commit, Store},
 };
 
-use super::{Tail, error::Error, merge::blocking, segment::Builder};
+use super::{Tail, error::Error, hand::Hand, segment::Builder};
 
 /// Entries on their way into a segment.
 pub(super) struct Collector<'a> {
     store: &'a dyn Store,
+    hand: &'a Hand,
     builder: Builder,
     /// Where each chain has come with them.
     heads: BTreeMap<TenantId, Head>,
@@ -50,10 +51,11 @@ impl Run {
 impl<'a> Collector<'a> {
     /// Returns one that has nothing yet and goes on behind `tail`; the entries go into
     /// `memory`.
-    pub(super) fn new(store: &'a dyn Store, tail: &Tail, memory: Vec<u8>) -> Self {
+    pub(super) fn new(store: &'a dyn Store, hand: &'a Hand, tail: &Tail, memory: Vec<u8>) -> Self {
         let heads = tail.chains.iter();
         Self {
             store,
+            hand,
             builder: Builder::reuse(memory),
             heads: heads
                 .map(|(tenant, tip)| (tenant.clone(), tip.head))
@@ -122,7 +124,7 @@ impl<'a> Collector<'a> {
 
     async fn add(&mut self, runs: Vec<Run>) -> Result<(), Error> {
         let builder = mem::take(&mut self.builder);
-        self.builder = blocking(move || fill(builder, &runs)).await??;
+        self.builder = self.hand.run(move || fill(builder, &runs)).await??;
         Ok(())
     }
 }

@@ -218,14 +218,6 @@ async fn part(
     Ok(Some(part))
 }
 
-/// Runs `work`, which takes some milliseconds, beside the others.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Error> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|source| Error::Interrupted(Arc::new(source)))
-}
-
 /// Returns the object of `index` and what a manifest says of it.
 pub(super) fn sealed(index: &Index, previous: u64) -> (super::IndexRef, Bytes) {
     let (object, bytes, sha256): (String, Bytes, Hash) = index.seal();
