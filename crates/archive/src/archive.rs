@@ -128,10 +128,19 @@ impl Archive {
     ///
     /// # Errors
     ///
-    /// [`Error::Absent`] if there is none, [`Error::WrongKey`] if another vault guards
-    /// it, or when the storage does not answer.
+    /// [`Error::Absent`] if there is none, [`Error::Missing`] if only its first object is
+    /// gone, [`Error::WrongKey`] if another vault guards it, or when the storage does not
+    /// answer.
     pub async fn open(objects: Objects, vault: Arc<dyn Vault>) -> Result<Self, Error> {
-        let found = objects.find(ROOT, MAX_ROOT).await?.ok_or(Error::Absent)?;
+        let found = match objects.find(ROOT, MAX_ROOT).await? {
+            Some(found) => found,
+            // The first manifest is never deleted.
+            None if objects.has(&manifest::name(1)).await? => {
+                let object = ROOT.to_owned();
+                return Err(Error::Missing { object });
+            }
+            None => return Err(Error::Absent),
+        };
         let root: Root = serde_json::from_slice(&found)
             .map_err(|error| Error::damaged(ROOT, error.to_string()))?;
         if root.format != FORMAT {
@@ -190,7 +199,8 @@ impl Archive {
     ///
     /// When the storage does not answer.
     pub async fn is_absent(objects: &Objects) -> Result<bool, Error> {
-        Ok(objects.find(ROOT, MAX_ROOT).await?.is_none())
+        let gone = objects.find(ROOT, MAX_ROOT).await?.is_none();
+        Ok(gone && !objects.has(&manifest::name(1)).await?)
     }
 
     fn new(objects: Objects, vault: Arc<dyn Vault>, id: String, key: &DataKey) -> Self {

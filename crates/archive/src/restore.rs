@@ -180,8 +180,12 @@ impl RestoreError {
             }
             Self::Beyond { reaches, .. } => told(Kind::NotFound, "LED-065")
                 .with_hint(format!("`--to latest` restores everything up to {reaches}")),
-            Self::Absent { .. } => told(Kind::NotFound, "LED-066"),
-            Self::Unclear { .. } => told(Kind::Invalid, "LED-067"),
+            Self::Absent { .. } => told(Kind::NotFound, "LED-066")
+                .with_hint("`--to latest` without `--tenant` restores everything that is there"),
+            Self::Unclear { .. } => told(Kind::Invalid, "LED-067").with_hint(
+                "write a time, the number of an entry with `--tenant NAME`, or a manifest with \
+                 `--archive URL`",
+            ),
             Self::Archive(error) => error.fault(),
             Self::Erasures(error) => error.fault(),
             Self::Reopen(error) => error.fault(),
@@ -218,12 +222,21 @@ pub async fn restore(
     clock: Arc<dyn Clock>,
     progress: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<Restored, RestoreError> {
-    is_possible(request, &**target).await?;
+    is_possible(source, request, &**target).await?;
     let mark = mark(&**target, &*clock).await?;
     // First of all: without it nothing may be brought back.
-    let erasures = source::erasures(source, request.until).await?;
+    let erasures = match source::erasures(source, request.until).await {
+        Ok(erasures) => erasures,
+        Err(error) => return Err(unmark(&**target, mark, error).await),
+    };
     failpoint::reach(Point::RestoreBegun);
-    let mut restored = replay(source, request, &**target, folds, progress).await?;
+    let mut restored = match replay(source, request, &**target, folds, progress).await {
+        Ok(restored) => restored,
+        Err(error) if is_untouched(&**target, &error).await => {
+            return Err(unmark(&**target, mark, error).await);
+        }
+        Err(error) => return Err(error),
+    };
     failpoint::reach(Point::RestoreReplayed);
     restored.erasures = conclude(&erasures, target, clock, mark).await?;
     failpoint::reach(Point::RestoreDone);
@@ -242,6 +255,29 @@ async fn mark(target: &dyn Store, clock: &dyn Clock) -> Result<Fence, RestoreErr
         Claimed::Held { fence, .. } => Ok(fence),
         Claimed::Taken { .. } => Err(RestoreError::Unfinished),
     }
+}
+
+/// Returns whether nothing was written to `target` before `error`: then another moment can
+/// be restored into it.
+async fn is_untouched(target: &dyn Store, error: &RestoreError) -> bool {
+    let of_the_moment = matches!(
+        error,
+        RestoreError::Beyond { .. }
+            | RestoreError::BeforeFirst { .. }
+            | RestoreError::Absent { .. }
+            | RestoreError::Unclear { .. }
+    );
+    // The documents of a snapshot come first, but only those of a moment that there is.
+    of_the_moment && target.chains().await.is_ok_and(|chains| chains.is_empty())
+}
+
+/// Takes the mark away from a `target` that is as it was before, and returns `error`.
+async fn unmark(target: &dyn Store, mark: Fence, error: RestoreError) -> RestoreError {
+    if let Err(kept) = target.release(mark).await {
+        let kept = &kept as &dyn std::error::Error;
+        tracing::warn!(error = kept, "the target stays marked as half restored");
+    }
+    error
 }
 
 /// Refuses a `store` that a restore has not been brought to its end in. Belongs to every
@@ -299,12 +335,17 @@ async fn conclude(
 }
 
 /// Refuses what cannot be, before anything is read or written.
-async fn is_possible(request: &Request, target: &dyn Store) -> Result<(), RestoreError> {
+async fn is_possible(
+    source: Source<'_>,
+    request: &Request,
+    target: &dyn Store,
+) -> Result<(), RestoreError> {
     let present = target.chains().await.map_err(RestoreError::Target)?;
     if !present.is_empty() {
         return Err(RestoreError::NotEmpty);
     }
-    if let Until::Time(time) = request.until
+    // An archive itself tells how far it reaches.
+    if let (Until::Time(time), Source::Store(_)) = (request.until, source)
         && time > request.now
     {
         let reaches = request.now;
@@ -326,7 +367,7 @@ pub(crate) async fn replay(
     folds: &Folds,
     progress: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<Restored, RestoreError> {
-    is_possible(request, target).await?;
+    is_possible(source, request, target).await?;
     let mut writer = Writer::new(target, folds, request, progress);
     match source {
         Source::Archive(archive) => source::from_archive(archive, &mut writer).await?,

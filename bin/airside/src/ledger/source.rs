@@ -182,6 +182,12 @@ async fn open_files(folder: &Path) -> Result<Source, Failure> {
     Ok(Source::Files(Box::new(Files { ledger, supervisor })))
 }
 
+/// Returns whether the ledger would be in `folder` and is not: it was lost, or the folder
+/// is another.
+pub(crate) fn is_lost(folder: &Path, url_file: Option<&Path>) -> bool {
+    url_file.is_none() && !folder.join(folder::LEDGER).exists()
+}
+
 /// Opens the ledger for reading, beside a node that may use it.
 pub(crate) async fn inspect(
     folder: &Path,

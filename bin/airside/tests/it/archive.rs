@@ -85,6 +85,22 @@ fn lost_folder_comes_back_from_the_archive_and_a_node_goes_on() {
     let source = ["--archive", &url, "--archive-key", &key];
     let verified = place.run(&[&["backup", "verify"], &source[..]].concat());
     assert!(verified.ok().contains("all in place"));
+    let lost = ["--data-dir", &data];
+    let seen = place.run(&[&["backup", "status"], &source[..], &lost].concat());
+    assert!(seen.stdout.contains("entries  "), "{seen:?}");
+    assert!(seen.stderr.contains("[LED-012]"), "{seen:?}");
+    assert!(
+        seen.stderr.contains("airside restore --archive file:"),
+        "{seen:?}"
+    );
+    let seen = place.run(&[&["backup", "drill"], &source[..], &lost].concat());
+    assert!(seen.stderr.contains("`airside backup verify`"), "{seen:?}");
+    let preview = ["restore", "--to", "latest", "--preview"];
+    let seen = place.run(&[&preview[..], &source, &lost].concat()).ok();
+    assert!(seen.contains("a restore would bring back"), "{seen}");
+    assert!(seen.contains("there is no ledger in"), "{seen}");
+    let keyless = place.run(&[&["backup", "verify", "--archive", &url], &lost[..]].concat());
+    assert!(keyless.stderr.contains("--archive-key"), "{keyless:?}");
     let into = format!("sqlite:{data}");
     let restore = [&["restore", "--to", "latest", "--into", &into], &source[..]].concat();
     let restored = place.run(&restore).ok();

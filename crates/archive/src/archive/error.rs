@@ -100,6 +100,9 @@ pub enum Error {
     Broken {
         /// The last manifest up to which everything is intact; 0 if there is none.
         intact: u64,
+        /// How many entries are in front of it, and when the last of them was written;
+        /// `None` if there are none or nothing in front of it has been read.
+        held: Option<(u64, Timestamp)>,
         /// Otherwise: everything that was written before this time is intact.
         before: Option<Timestamp>,
         /// What is wrong behind it.
@@ -116,6 +119,9 @@ pub enum Error {
     Lease(#[from] LeaseError),
 }
 
+/// What tells more of an object that cannot be read.
+const WHOLE: &str = "`airside backup verify` tells up to where the archive can be restored";
+
 impl Error {
     /// What the caller may know.
     #[must_use]
@@ -130,12 +136,25 @@ impl Error {
             Self::Timeout { .. } => told(Kind::Timeout, "LED-051"),
             Self::Absent => told(Kind::NotFound, "LED-052")
                 .with_hint("look at the URL: an archive has an object `archive.json`"),
+            Self::Missing { object } if object == super::ROOT => told(Kind::NotFound, "LED-055")
+                .with_hint(
+                    "nothing can be read without it: bring it back from a version or a copy of \
+                     the storage",
+                ),
             Self::WrongKey { .. } => told(Kind::Forbidden, "LED-053")
                 .with_hint("name the key file that the archive was written with"),
             Self::Vault(error) => error.fault(),
-            Self::Missing { .. } => told(Kind::NotFound, "LED-055"),
-            Self::Damaged { .. } => told(Kind::Internal, "LED-056"),
-            Self::Version { .. } => told(Kind::Unsupported, "LED-057"),
+            Self::Missing { .. } => told(Kind::NotFound, "LED-055").with_hint(WHOLE),
+            Self::Damaged { object, .. } if object == super::ROOT => {
+                told(Kind::Internal, "LED-056").with_hint(
+                    "nothing can be read without it: bring it back from a version or a copy of \
+                     the storage",
+                )
+            }
+            Self::Damaged { .. } => told(Kind::Internal, "LED-056").with_hint(WHOLE),
+            Self::Version { .. } => told(Kind::Unsupported, "LED-057").with_hint(
+                "use the version of Airside that wrote it, or a later one; nothing was changed",
+            ),
             Self::Taken { .. } => told(Kind::Conflict, "LED-058"),
             Self::Forked { .. } => told(Kind::Conflict, "LED-059")
                 .with_hint("let this ledger write to an archive of its own"),
@@ -143,22 +162,10 @@ impl Error {
                 .with_hint("restore the archive into an empty folder and start with that"),
             Self::Broken {
                 intact,
+                held,
                 before,
                 source,
-            } => {
-                let fault = source.fault();
-                let text = format!("{}; everything in front of it is intact", fault.public());
-                let step = Duration::from_micros(1);
-                let before = before.and_then(|time| time.checked_sub(step).ok());
-                let hint = match (intact, before) {
-                    (_, Some(time)) => format!("`--to {time}` restores what is in front of it"),
-                    (0, None) => "nothing in front of it can be restored".to_owned(),
-                    (_, None) => {
-                        format!("`--to manifest:{intact}` restores what is in front of it")
-                    }
-                };
-                Fault::new(fault.kind(), fault.code(), text).with_hint(hint)
-            }
+            } => broken((*intact, *held, *before), &source.fault()),
             Self::Interrupted(source) => Fault::new(
                 Kind::Internal,
                 "LED-102",
@@ -199,4 +206,28 @@ impl Error {
             what: what.into(),
         }
     }
+}
+
+/// Returns what `fault` of an object means for a restore.
+fn broken(
+    (intact, held, before): (u64, Option<(u64, Timestamp)>, Option<Timestamp>),
+    fault: &Fault,
+) -> Fault {
+    let text = match held {
+        Some((entries, time)) => format!(
+            "{}; the {entries} entries in front of it, up to {time}, are intact",
+            fault.public()
+        ),
+        None => format!("{}; everything in front of it is intact", fault.public()),
+    };
+    let step = Duration::from_micros(1);
+    let before = before.and_then(|time| time.checked_sub(step).ok());
+    let hint = match (intact, before) {
+        (_, Some(time)) => {
+            format!("`--to {time}` restores what is in front of it")
+        }
+        (0, None) => "nothing in front of it can be restored".to_owned(),
+        (_, None) => format!("`--to manifest:{intact}` restores what is in front of it"),
+    };
+    Fault::new(fault.kind(), fault.code(), text).with_hint(hint)
 }

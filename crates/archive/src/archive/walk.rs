@@ -106,13 +106,11 @@ impl Walk {
         let index = archive.index_for(last).await.map_err(|source| {
             // Every manifest in front of the last one leads to another index or to none.
             let intact = last.saturating_sub(1);
-            broken(
-                Mark {
-                    intact,
-                    before: None,
-                },
-                source,
-            )
+            let mark = Mark {
+                intact,
+                before: None,
+            };
+            broken(mark, None, source)
         })?;
         Ok(Self::over(archive, index, last, wanted, 0))
     }
@@ -187,7 +185,15 @@ impl Walk {
             return Ok(None);
         };
         let step = fetched.and_then(|fetched| self.take(fetched));
-        step.map(Some).map_err(|error| broken(mark, error))
+        step.map(Some)
+            .map_err(|error| broken(mark, self.held(), error))
+    }
+
+    /// Returns how many entries have come by, and when the last of them was written.
+    fn held(&self) -> Option<(u64, Timestamp)> {
+        let last = self.chains.values().map(|tip| tip.time).max()?;
+        let entries = self.chains.values().map(|tip| tip.head.seq).sum();
+        Some((entries, last)).filter(|(entries, _)| *entries > 0)
     }
 
     fn take(&mut self, fetched: Fetched) -> Result<Step, Error> {
@@ -253,10 +259,11 @@ impl Walk {
 }
 
 /// Says how far the archive is intact, if `error` is about an object.
-fn broken(mark: Mark, error: Error) -> Error {
+fn broken(mark: Mark, held: Option<(u64, Timestamp)>, error: Error) -> Error {
     match error {
         Error::Missing { .. } | Error::Damaged { .. } | Error::Version { .. } => Error::Broken {
             intact: mark.intact,
+            held,
             before: mark.before,
             source: Box::new(error),
         },

@@ -21,7 +21,7 @@ use serde::Serialize;
 
 use super::{
     Folds, Rehearsal, Request, RestoreError, Restored, Rows, Source, conclude, is_possible, mark,
-    source,
+    source, unmark,
 };
 
 /// The first entry of a chain that holds what was known of one person.
@@ -49,18 +49,18 @@ pub async fn restore_subject(
     clock: Arc<dyn Clock>,
     progress: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<Restored, RestoreError> {
-    is_possible(request, &**target).await?;
+    is_possible(source, request, &**target).await?;
     let Some(tenant) = &request.tenant else {
         let what = "a person is one of a tenant: name the tenant";
         return Err(RestoreError::Unclear { what });
     };
-    let mark = mark(&**target, &*clock).await?;
     // First of all: without it nothing may be brought back.
     let erasures = source::erasures(source, request.until).await?;
     rehearsal.run(source, request, folds, progress).await?;
     let moment = rehearsal.store();
     let documents = documents_about(moment, tenant, subject, folds).await;
     let documents = documents.map_err(RestoreError::Target)?;
+    let mark = mark(&**target, &*clock).await?;
     let mut extract = Extract {
         target: &**target,
         folds,
@@ -70,7 +70,7 @@ pub async fn restore_subject(
     let Tip { head, time } = extract.tip;
     if head.seq == 0 {
         let what = format!("entry about `{subject}` at that moment");
-        return Err(RestoreError::Absent { what });
+        return Err(unmark(&**target, mark, RestoreError::Absent { what }).await);
     }
     let mut restored = Restored {
         entries: head.seq,

@@ -408,6 +408,11 @@ async fn what_is_in_front_of_the_damage_can_be_restored() {
     assert_eq!(fault.code(), "LED-055");
     let hint = fault.hint().unwrap();
     assert!(hint.contains("`--to manifest:1`"), "{hint}");
+    let public = fault.public();
+    assert!(
+        public.contains("the 3 entries in front of it, up to "),
+        "{public}"
+    );
     let target: Arc<dyn Store> = Arc::new(Memory::new());
     let request = Request {
         until: "manifest:1".parse().unwrap(),

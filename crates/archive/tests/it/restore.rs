@@ -245,10 +245,23 @@ async fn check_refused(
         now: rig.clock.now(),
     };
     for source in [Source::Archive(&archive), Source::Store(&store)] {
-        let target = Memory::new();
-        let refused = back(source, &request, Arc::new(target)).await.unwrap_err();
+        let target = Arc::new(Memory::new());
+        let refused = back(source, &request, target.clone()).await.unwrap_err();
         assert!(expected(&refused), "{until}: {refused}");
-        assert!(!refused.fault().public().is_empty());
+        let fault = refused.fault();
+        assert!(
+            !fault.public().is_empty() && fault.hint().is_some(),
+            "{fault:?}"
+        );
+        // Who mistyped the moment tries another one.
+        if target.chains().await.unwrap().is_empty() {
+            let all = Request {
+                until: Until::Latest,
+                tenant: None,
+                now: request.now,
+            };
+            back(source, &all, target).await.unwrap();
+        }
     }
     rig.stop().await;
 }
