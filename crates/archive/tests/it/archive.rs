@@ -427,6 +427,24 @@ async fn what_is_in_front_of_the_damage_can_be_restored() {
 }
 
 #[tokio::test]
+async fn archive_that_has_lost_its_first_object_is_not_begun_anew() {
+    let (place, rig, _) = shipped().await;
+    place.storage.remove("archive.json").await;
+    let objects = Objects::new(Arc::new(place.storage.clone()));
+    let begun = Archive::open_or_create(objects, place.vault.clone(), &rig.clock).await;
+    let found = begun.unwrap_err();
+    assert!(matches!(found, Error::Missing { .. }), "{found}");
+    let fault = found.fault();
+    assert!(fault.public().contains("archive.json") && fault.hint().is_some());
+    let names = place.storage.names().await;
+    assert!(
+        !names.iter().any(|name| name == "archive.json"),
+        "{names:?}"
+    );
+    rig.stop().await;
+}
+
+#[tokio::test]
 async fn refused_writes_are_repeated() {
     let (place, rig, store) = shipped().await;
     rig.clock.advance(Duration::from_secs(20));
