@@ -72,36 +72,14 @@ pub(crate) async fn open(
         region: at.archive_region.clone(),
         credentials: at.archive_credentials.clone(),
     };
-    let objects = Objects::existing(url, &access).map_err(|error| not_there(url, &error))?;
+    let there = |error| failed(&error).with_detail(format!("looked at: {url}"));
+    let objects = Objects::existing(url, &access).map_err(there)?;
     if Archive::is_absent(&objects).await.map_err(|e| failed(&e))? {
-        return Err(not_there(url, &Error::Absent));
+        return Err(there(Error::Absent));
     }
-    let vault = key.open(false).map_err(|error| locked(&error))?;
+    let vault = key.open(false).map_err(|error| failed(&error))?;
     let opened = Archive::open(objects, vault).await;
     opened.map_err(|error| failed(&error))
-}
-
-/// Says where there is no archive.
-fn not_there(url: &Url, error: &Error) -> Failure {
-    let failure = failed(error);
-    match error {
-        Error::Absent => failure.with_detail(format!("looked at: {url}")),
-        _ => failure,
-    }
-}
-
-/// Says which key is asked for: the usual place of the key file is in the data folder, and
-/// whoever reads an archive may have lost that.
-fn locked(error: &Error) -> Failure {
-    let fault = error.fault();
-    let fault = match fault.hint() {
-        None => fault.with_hint(
-            "name your copy of the archive's key with --archive-key; without it nothing in the \
-             archive can be read",
-        ),
-        Some(_) => fault,
-    };
-    unreadable(Exit::Failed, &fault)
 }
 
 /// Starts to write the archive that `place` names, if it names one. Returns the ledger

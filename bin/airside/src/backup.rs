@@ -1,13 +1,11 @@
 //! `airside backup …`.
 
-use std::path::Path;
-
 use airside_archive::{
-    Error, Tail,
+    Error,
     drill::{self, DrillError},
 };
 use airside_base::{Clock as _, Supervisor, SystemClock, TenantId};
-use airside_ledger::{Entry, Head, Progress, Query, Store, StoreError, stores::sqlite};
+use airside_ledger::{Entry, Head, Progress, Query, Store, StoreError};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
@@ -49,10 +47,7 @@ async fn status(args: &cli::BackupStatus, out: &mut Out) -> Result<(), Failure> 
     let tail = archive.await?.tail().await;
     let tail = tail.map_err(|error| archive::failed(&error))?;
     let url_file = ledger.url_file.as_deref();
-    if source::is_lost(&ledger.data_dir, url_file) {
-        return alone(&tail, args, out);
-    }
-    let store = source::inspect(&ledger.data_dir, url_file, &supervisor).await?;
+    let store = source::inspect_or_none((&ledger.data_dir, url_file), &supervisor).await?;
     let unread = |error: StoreError| {
         let fault = airside_ledger::ReadError::from(error).fault();
         unreadable(Exit::Failed, &fault)
@@ -60,11 +55,8 @@ async fn status(args: &cli::BackupStatus, out: &mut Out) -> Result<(), Failure> 
     let mut chains = Vec::new();
     for (tenant, tip) in store.chains().await.map_err(unread)? {
         let archived = tail.chains.get(&tenant).map(|tip| tip.head);
-        chains.push(
-            chain(&*store, tenant, tip.head, archived)
-                .await
-                .map_err(unread)?,
-        );
+        let one = chain(&*store, tenant, tip.head, archived).await;
+        chains.push(one.map_err(unread)?);
     }
     let gone = tail.chains.iter().find(|(tenant, _)| {
         let mut present = chains.iter().map(|chain| &chain.tenant);
@@ -98,49 +90,13 @@ async fn status(args: &cli::BackupStatus, out: &mut Out) -> Result<(), Failure> 
             "silence_seconds": silence,
         }))?;
     } else {
-        out.line(&format!(
-            "last manifest  {} of {:.3}",
-            tail.number, tail.time
-        ))?;
+        let (number, time) = (tail.number, tail.time);
+        out.line(&format!("last manifest  {number} of {time:.3}"))?;
         out.line(&format!("silence        {silence:.1} s"))?;
         out.line(&format!("entries        {}", tail.entries()))?;
         out.line(&format!("lag            {waiting} entries, {lag:.1} s"))?;
     }
     differs.map_or(Ok(()), |error| Err(archive::failed(&error)))
-}
-
-/// Tells what the archive has where there is no ledger to compare it with.
-fn alone(tail: &Tail, args: &cli::BackupStatus, out: &mut Out) -> Result<(), Failure> {
-    if out.is_json() {
-        out.json_pretty(&json!({
-            "ok": false,
-            "manifest": tail.number,
-            "written": tail.time,
-            "entries": tail.entries(),
-        }))?;
-    } else {
-        out.line(&format!(
-            "last manifest  {} of {:.3}",
-            tail.number, tail.time
-        ))?;
-        out.line(&format!("entries        {}", tail.entries()))?;
-    }
-    let url = &args.archive.archive;
-    Err(no_ledger(
-        &args.ledger.data_dir,
-        format!(
-            "if it was lost, `airside restore --archive {url} --to latest --into sqlite:FOLDER` \
-             brings it back; otherwise name its folder with --data-dir"
-        ),
-    ))
-}
-
-/// There is no ledger in `folder`; `hint` says what to do without it.
-fn no_ledger(folder: &Path, hint: String) -> Failure {
-    let absent = sqlite::OpenError::Absent {
-        folder: folder.to_owned(),
-    };
-    unreadable(Exit::Failed, &absent.fault().with_hint(hint))
 }
 
 async fn chain(
@@ -198,11 +154,6 @@ async fn drill(args: &cli::BackupStatus, out: &mut Out) -> Result<(), Failure> {
     let (which, ledger) = (&args.archive, &args.ledger);
     let archive = archive::open(&which.archive, &which.at, &ledger.data_dir).await?;
     let url_file = ledger.url_file.as_deref();
-    if source::is_lost(&ledger.data_dir, url_file) {
-        let hint = "a drill compares with the ledger: `airside backup verify` checks the archive \
-                    alone, `airside restore` brings it back";
-        return Err(no_ledger(&ledger.data_dir, hint.to_owned()));
-    }
     let live = source::inspect(&ledger.data_dir, url_file, &supervisor).await?;
     // A node has a folder of its own: both may drill at the same time.
     let folder = ledger

@@ -101,12 +101,11 @@ impl<'a> Work<'a> {
             Some(url) => Some(archive::open(url, &args.at, &ledger.data_dir).await?),
             None => None,
         };
-        let url_file = ledger.url_file.as_deref();
-        // Where the ledger was lost, a preview has nothing to compare with.
-        let lost = source::is_lost(&ledger.data_dir, url_file);
-        let present = match archive.is_none() || args.preview && !lost {
-            true => Some(source::inspect(&ledger.data_dir, url_file, &supervisor).await?),
-            false => None,
+        let (folder, url_file) = (&ledger.data_dir, ledger.url_file.as_deref());
+        let present = match (&archive, args.preview) {
+            (None, _) => Some(source::inspect(folder, url_file, &supervisor).await?),
+            (_, true) => Some(source::inspect_or_none((folder, url_file), &supervisor).await?),
+            _ => None,
         };
         Ok(Self {
             args,
@@ -157,8 +156,7 @@ impl<'a> Work<'a> {
 
     async fn make_folder(&self, target: &Path, out: &mut Out) -> Result<(), Failure> {
         if !is_free(target).map_err(|error| folder::unusable(target, &error))? {
-            let what = format!("target: {}", target.display());
-            return Err(failed(&RestoreError::NotEmpty).with_detail(printable(&what)));
+            return Err(failed(&RestoreError::NotEmpty));
         }
         let scratch = Scratch::beside(target)?;
         let tasks = Supervisor::new();
@@ -184,32 +182,17 @@ impl<'a> Work<'a> {
         if out.is_json() {
             return out.json_pretty(&json!({ "restored": restored, "difference": difference }));
         }
-        show(
-            &restored,
-            self.args.subject.as_ref(),
-            difference.as_ref(),
-            out,
-        )?;
-        if difference.is_none() {
-            let folder = printable(&self.args.ledger.data_dir.display().to_string());
-            out.line(&format!("there is no ledger in {folder} to compare with"))?;
-        }
-        Ok(())
+        show(&restored, self.args.subject.as_ref(), &difference, out)
     }
 
-    async fn compare(
-        &self,
-        rehearsal: &Rehearsal,
-    ) -> Result<(Restored, Option<Difference>), Failure> {
+    async fn compare(&self, rehearsal: &Rehearsal) -> Result<(Restored, Difference), Failure> {
+        let present = self.present.as_ref().expect("a preview has opened it");
         let (source, request, folds) = (self.source(), self.request(), archive::folds());
         let bar = bar();
         let progress = |step: Progress| backup::draw(&bar, step);
         let restored = rehearsal.run(source, &request, &folds, &progress).await;
         bar.finish_and_clear();
         let restored = restored.map_err(|error| failed(&error))?;
-        let Some(present) = &self.present else {
-            return Ok((restored, None));
-        };
         let tenant = self.args.tenant.as_ref();
         let (present, moment) = (&**present, rehearsal.store());
         let found = match (tenant, &self.args.subject) {
@@ -218,7 +201,7 @@ impl<'a> Work<'a> {
             }
             _ => difference(present, moment, tenant, &folds).await,
         };
-        Ok((restored, Some(found.map_err(unread)?)))
+        Ok((restored, found.map_err(unread)?))
     }
 }
 
@@ -239,7 +222,7 @@ fn bar() -> ProgressBar {
 fn show(
     restored: &Restored,
     subject: Option<&SubjectId>,
-    difference: Option<&Difference>,
+    difference: &Difference,
     out: &mut Out,
 ) -> Result<(), Failure> {
     out.line(&match subject {
@@ -249,9 +232,6 @@ fn show(
             restored.entries, restored.time
         ),
     })?;
-    let Some(difference) = difference else {
-        return Ok(());
-    };
     if difference.is_empty() {
         return out.line("nothing differs from the present ledger");
     }
@@ -313,9 +293,8 @@ fn report(
         out.line(&line)?;
     }
     out.line(
-        "keys are in no backup: copy archive.key, seal.key, keys.db and vault.key, as far as there \
-         are such files, from the former data folder or from where you keep them; without keys.db \
-         and vault.key what is personal stays sealed",
+        "keys are in no backup: copy archive.key, seal.key, keys.db and vault.key from the former \
+         data folder, or from where you keep them",
     )?;
     if let Some(target) = target {
         let folder = printable(&target.display().to_string());

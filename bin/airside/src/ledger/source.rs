@@ -10,6 +10,7 @@ use airside_ledger::{
     keys::postgres::PostgresKeys,
     proof::{self, Proof},
     stores::{
+        memory::Memory,
         postgres::Postgres,
         sqlite::{self, Sqlite},
     },
@@ -182,25 +183,28 @@ async fn open_files(folder: &Path) -> Result<Source, Failure> {
     Ok(Source::Files(Box::new(Files { ledger, supervisor })))
 }
 
-/// Returns whether the ledger would be in `folder` and is not: it was lost, or the folder
-/// is another.
-pub(crate) fn is_lost(folder: &Path, url_file: Option<&Path>) -> bool {
-    url_file.is_none() && !folder.join(folder::LEDGER).exists()
-}
-
 /// Opens the ledger for reading, beside a node that may use it.
 pub(crate) async fn inspect(
     folder: &Path,
     url_file: Option<&Path>,
     supervisor: &Supervisor,
 ) -> Result<Arc<dyn Store>, Failure> {
-    match url_file {
-        None => {
-            let opened = Sqlite::inspect(folder);
-            Ok(Arc::new(opened.map_err(|error| refused(folder, &error))?))
-        }
-        Some(file) => postgres(file, supervisor).await,
+    let Some(file) = url_file else {
+        let opened = Sqlite::inspect(folder);
+        return Ok(Arc::new(opened.map_err(|error| refused(folder, &error))?));
+    };
+    postgres(file, supervisor).await
+}
+
+/// As [`inspect`], but a ledger that was lost is one without entries.
+pub(crate) async fn inspect_or_none(
+    (folder, url_file): (&Path, Option<&Path>),
+    supervisor: &Supervisor,
+) -> Result<Arc<dyn Store>, Failure> {
+    if url_file.is_none() && !folder.join(folder::LEDGER).exists() {
+        return Ok(Arc::new(Memory::new()));
     }
+    inspect(folder, url_file, supervisor).await
 }
 
 /// Opens the database that `url_file` names.

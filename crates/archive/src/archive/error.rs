@@ -143,6 +143,10 @@ impl Error {
                 ),
             Self::WrongKey { .. } => told(Kind::Forbidden, "LED-053")
                 .with_hint("name the key file that the archive was written with"),
+            Self::Vault(error @ VaultError::File { .. }) => error.fault().with_hint(
+                "unless --archive-key or `key-file` in `[archive]` names it, it is looked for in \
+                 the data folder; without that key or a copy nothing in the archive can be read",
+            ),
             Self::Vault(error) => error.fault(),
             Self::Missing { .. } => told(Kind::NotFound, "LED-055").with_hint(WHOLE),
             Self::Damaged { object, .. } if object == super::ROOT => {
@@ -159,7 +163,7 @@ impl Error {
             Self::Forked { .. } => told(Kind::Conflict, "LED-059")
                 .with_hint("let this ledger write to an archive of its own"),
             Self::Ahead { .. } => told(Kind::Conflict, "LED-060")
-                .with_hint("restore the archive into an empty folder and start with that"),
+                .with_hint("`airside restore --to latest` brings the archive into a new folder: start with that"),
             Self::Broken {
                 intact,
                 held,

@@ -134,6 +134,10 @@ impl OpenError {
                 Kind::NotFound,
                 "LED-012",
                 "there is no ledger in the data folder",
+            )
+            .with_hint(
+                "name its folder with --data-dir; if it was lost, `airside backup verify` checks \
+                 its archive and `airside restore` brings it back",
             ),
             Self::Folder { .. } | Self::Sqlite { .. } | Self::Thread(_) => Fault::new(
                 Kind::Unavailable,
