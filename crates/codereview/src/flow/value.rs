@@ -261,8 +261,11 @@ impl Value {
             self.items = match (self.items.take(), other.items) {
                 (Some(mine), Some(others)) if mine.len() == others.len() => {
                     let both = mine.iter().zip(others.iter());
-                    let both =
-                        both.map(|(one, other)| Self::either(vec![one.clone(), other.clone()]));
+                    let both = both.map(|(one, other)| match (&one.text, &other.text) {
+                        // One of two options is still an option.
+                        (Some(_), Some(_)) => one.clone(),
+                        _ => Self::either(vec![one.clone(), other.clone()]),
+                    });
                     Some(Arc::new(both.collect()))
                 }
                 (mine, others) => mine.or(others),
