@@ -124,6 +124,17 @@ fn uri(path: &str) -> String {
     uri
 }
 
+/// Files that are named of those that were left out for one reason.
+const NAMED: usize = 3;
+
+/// Returns how many there are of something.
+fn counted(count: usize, of: &str) -> String {
+    match count {
+        1 => format!("1 {of}"),
+        _ => format!("{count} {of}s"),
+    }
+}
+
 /// Returns the report as Markdown for a comment on a change.
 #[must_use]
 pub fn markdown(report: &Report) -> String {
@@ -132,17 +143,17 @@ pub fn markdown(report: &Report) -> String {
     let mut text = String::from("## Airside review\n\n");
     let _ = writeln!(
         text,
-        "{} proven, {} likely, {} pattern, {} advice{}. {} files, {} lines read; {} files left out.\n",
+        "{} proven, {} likely, {} pattern, {} advice{}. {}, {} read; {} left out.\n",
         count(Certainty::Proven),
         count(Certainty::Likely),
         count(Certainty::Pattern),
         count(Certainty::Advice),
         report
             .added_lines
-            .map_or_else(String::new, |n| format!(" on {n} added lines")),
-        report.files,
-        report.lines,
-        report.skipped.total(),
+            .map_or_else(String::new, |n| format!(" on {}", counted(n, "added line"))),
+        counted(report.files, "file"),
+        counted(report.lines, "line"),
+        counted(report.skipped.total(), "file"),
     );
     if !new.is_empty() {
         text.push_str("| | Where | Rule | What |\n| --- | --- | --- | --- |\n");
@@ -163,7 +174,16 @@ pub fn markdown(report: &Report) -> String {
         let _ = writeln!(text, "\n…and {} more.", new.len() - LISTED);
     }
     for (why, count) in &report.skipped.count {
-        let _ = writeln!(text, "\nNot looked at: {count} files, {}.", why.as_str());
+        let paths = report.skipped.paths.get(why).into_iter().flatten();
+        let named: Vec<String> = paths.take(NAMED).map(|path| code(path)).collect();
+        let _ = writeln!(
+            text,
+            "\nNot looked at: {}, {} ({}{}).",
+            counted(*count, "file"),
+            why.as_str(),
+            named.join(", "),
+            if *count > named.len() { ", …" } else { "" },
+        );
     }
     for finding in new.iter().take(LISTED) {
         let _ = writeln!(text, "<!-- airside:{} -->", finding.what.fingerprint);
@@ -241,8 +261,8 @@ pub fn change(report: &Report) -> String {
     if !brief.machines.is_empty() {
         let _ = writeln!(
             text,
-            "\n{} other files hold nothing of this; machines have looked for weaknesses, copies and standards.",
-            brief.machines.len(),
+            "\nNothing of this in {}; machines have looked for weaknesses, copies and standards.",
+            counted(brief.machines.len(), "other file"),
         );
     }
     text.push('\n');

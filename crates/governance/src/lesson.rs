@@ -236,12 +236,7 @@ impl Error {
 /// Returns the id of a lesson: `L-` and 12 digits of SHA-256 over what owes it.
 #[must_use]
 pub fn id(repository: &str, change: &str, cause: Cause) -> String {
-    let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
-    for part in [repository, change, cause.as_str()] {
-        context.update(&(part.len() as u64).to_be_bytes());
-        context.update(part.as_bytes());
-    }
-    format!("L-{}", airside_base::hex(&context.finish().as_ref()[..6]))
+    crate::mark::mark('L', &[repository, change, cause.as_str()])
 }
 
 /// Returns how a lesson that is due at `due` stands at `now`.

@@ -10,6 +10,7 @@
 mod golden;
 pub mod lesson;
 pub mod lot;
+mod mark;
 #[cfg(test)]
 mod office;
 pub mod page;

@@ -308,12 +308,7 @@ impl Error {
 /// fingerprint.
 #[must_use]
 pub fn id(repository: &str, fingerprint: &str) -> String {
-    let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
-    for part in [repository, fingerprint] {
-        context.update(&(part.len() as u64).to_be_bytes());
-        context.update(part.as_bytes());
-    }
-    format!("R-{}", airside_base::hex(&context.finish().as_ref()[..6]))
+    crate::mark::mark('R', &[repository, fingerprint])
 }
 
 /// Where a tree was read, for [`judge`].

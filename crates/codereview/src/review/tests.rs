@@ -229,3 +229,18 @@ fn files_that_are_taken_do_not_depend_on_threads() {
         assert_eq!(again.skipped, first.skipped);
     }
 }
+
+#[test]
+fn comment_names_what_was_left_out() {
+    let tree = tempfile::tempdir().expect("a folder");
+    fs::write(tree.path().join("a.py"), "x = 1\n").expect("a file");
+    std::os::unix::fs::symlink(".", tree.path().join("loop.py")).expect("a link");
+    let (report, _) = review(&Request::new(tree.path()));
+    let text = crate::render::markdown(&report);
+    assert!(
+        text.contains("1 file, 1 line read; 1 file left out."),
+        "{text}"
+    );
+    let named = "\nNot looked at: 1 file, symbolic link (`loop.py`).\n";
+    assert!(text.contains(named), "{text}");
+}
