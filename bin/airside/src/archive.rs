@@ -7,19 +7,18 @@ use std::{
 };
 
 use airside_archive::{
-    Access, Archive, Archiver, Error, Objects, Options, Schedule, Upkeep, drill::Driller,
-    restore::Folds,
+    Access, Archive, Archiver, Error, KeyAt, KmsKey, Objects, Options, Schedule, Upkeep,
+    drill::Driller, restore::Folds,
 };
 use airside_base::{NodeId, Supervisor, SystemClock};
+use airside_config::ArchivePlace;
 use airside_ledger::Ledger;
 use url::Url;
 
 use crate::{
     cli,
-    config::ArchivePlace,
     failure::{Exit, Failure},
     ledger::source::unreadable,
-    vault::{KeyAt, KmsPlace},
 };
 
 /// The key file in the data folder, unless another is named.
@@ -61,12 +60,12 @@ pub(crate) async fn open(
     at: &cli::ArchiveAt,
     folder: &Path,
 ) -> Result<Archive, Failure> {
-    let kms = at.archive_kms.as_ref().map(|key| KmsPlace {
-        key: key.clone(),
+    let kms = at.archive_kms.as_ref().map(|key| KmsKey {
+        arn: key.clone(),
         endpoint: at.archive_kms_endpoint.clone(),
-        credentials_file: at.archive_credentials.clone(),
+        credentials: at.archive_credentials.clone(),
     });
-    let key = KeyAt::new(kms.as_ref(), key_in(folder, at.archive_key.as_deref()));
+    let key = KeyAt::new(kms, key_in(folder, at.archive_key.as_deref()));
     let access = Access {
         endpoint: at.archive_endpoint.clone(),
         region: at.archive_region.clone(),
@@ -94,7 +93,7 @@ pub(crate) async fn keep(
         return Ok(ledger.clone());
     };
     let key_file = key_in(folder, place.key_file.as_deref());
-    let key = KeyAt::new(place.kms.as_ref(), key_file);
+    let key = KeyAt::new(place.kms.as_ref().map(Into::into), key_file);
     let archive = open_or_create(url, &place.access(), &key).await;
     let archive = archive.map_err(|error| failed(&error))?;
     let clock = Arc::new(SystemClock::new());

@@ -13,6 +13,7 @@ pub(crate) mod scan;
 
 use std::{net::SocketAddr, path::PathBuf};
 
+use airside_config::DATA_DIR;
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::Styles};
 use url::Url;
 
@@ -31,9 +32,6 @@ pub(crate) use self::{
         PolicySimulate,
     },
 };
-
-/// Where a node keeps its ledger unless told otherwise.
-pub(crate) const DATA_DIR: &str = "airside-data";
 
 const AFTER_HELP: &str = "\
 Results go to standard output, everything else to standard error. Every command

@@ -62,6 +62,16 @@ pub(crate) trait Rendered: Send {
     fn json(&self) -> serde_json::Value;
 }
 
+impl Rendered for airside_config::Problems {
+    fn text(&self) -> String {
+        self.text()
+    }
+
+    fn json(&self) -> serde_json::Value {
+        self.json()
+    }
+}
+
 impl Failure {
     pub(crate) fn new(exit: Exit, fault: Fault) -> Self {
         Self {

@@ -46,7 +46,7 @@ fn rules(out: &mut Out) -> Result<(), Failure> {
 fn test(args: &cli::FirewallTest, out: &mut Out) -> Result<(), Failure> {
     let config = match &args.config {
         Some(file) => {
-            let loaded = crate::config::load(file);
+            let loaded = airside_config::load(file);
             let loaded = loaded.map_err(|list| Failure::rendered(Exit::Config, list))?;
             loaded.config.firewall
         }

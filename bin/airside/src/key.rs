@@ -8,13 +8,13 @@
 use std::{path::Path, time::Duration};
 
 use airside_base::{Clock as _, Fault, Kind, SystemClock, TenantId, Timestamp};
+use airside_config::{self as config, Config as File};
 use airside_identity::{ApiKeyConfig, Config, Minted, PreviousKeyConfig, mint};
 use serde::Serialize;
 use serde_json::json;
 
 use crate::{
     cli,
-    config::{self, Config as File},
     failure::{Exit, Failure},
     output::{Align, Out, table},
 };

@@ -12,7 +12,9 @@ use std::{
     sync::Arc,
 };
 
+use airside_archive::{KeyAt, KmsKey};
 use airside_base::{Fault, SystemClock};
+use airside_config::Config;
 use airside_ledger::{
     keys::{
         KeyStore, Keys,
@@ -24,11 +26,9 @@ use airside_ledger::{
 
 use crate::{
     cli,
-    config::Config,
     failure::{Exit, Failure},
     ledger::source::unreadable,
     target,
-    vault::{KeyAt, KmsPlace},
 };
 
 /// File of the key that wraps the keys of persons, unless another is named.
@@ -57,16 +57,16 @@ impl Place {
                 .as_ref()
                 .or(config.ledger.url_file.as_ref()),
             config.keys.vault_file.as_ref(),
-            config.keys.kms.as_ref(),
+            config.keys.kms.as_ref().map(Into::into),
         )
     }
 
     /// Returns the place that a command names.
     pub(crate) fn named(args: &cli::DeskArgs) -> Self {
-        let kms = args.vault_kms.as_ref().map(|key| KmsPlace {
-            key: key.clone(),
+        let kms = args.vault_kms.as_ref().map(|key| KmsKey {
+            arn: key.clone(),
             endpoint: args.vault_kms_endpoint.clone(),
-            credentials_file: args.vault_credentials.clone(),
+            credentials: args.vault_credentials.clone(),
         });
         Self::new(
             &args.ledger.data_dir,
@@ -74,7 +74,7 @@ impl Place {
                 .as_ref()
                 .or(args.ledger.url_file.as_ref()),
             args.vault_file.as_ref(),
-            kms.as_ref(),
+            kms,
         )
     }
 
@@ -82,7 +82,7 @@ impl Place {
         folder: &Path,
         database: Option<&PathBuf>,
         vault: Option<&PathBuf>,
-        kms: Option<&KmsPlace>,
+        kms: Option<KmsKey>,
     ) -> Self {
         let file = vault.map_or_else(|| folder.join(VAULT_KEY), Clone::clone);
         Self {

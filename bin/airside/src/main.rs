@@ -30,12 +30,11 @@ mod scan;
 mod snippets;
 mod status;
 mod target;
-mod text;
 mod tools;
-mod vault;
 
 use std::{io::Write as _, process::ExitCode};
 
+use airside_screen::terminal as text;
 use clap::Parser as _;
 
 use crate::{
@@ -103,7 +102,7 @@ fn run(cli: &Cli, out: &mut Out) -> Result<(), Failure> {
         Command::Export(args) => person::export(args, out),
         Command::Conversation(args) => conversation::run(args, out),
         Command::Contracts(args) => contracts::run(args, out),
-        Command::Config(args) => config::command::run(args, out),
+        Command::Config(args) => config::run(args, out),
         Command::Review(args) => review::run(args, out),
         Command::Eval(args) => eval::run(args, out),
         Command::Key(args) => key::run(args, out),

@@ -8,6 +8,7 @@
 
 mod approvals;
 mod assemble;
+mod cashier;
 mod contracts;
 mod event;
 pub(crate) mod folder;
@@ -21,13 +22,13 @@ use std::{net::TcpListener, path::PathBuf, sync::Arc, time::Duration};
 
 use airside_api::{Access, Persons, State, serve_socket, serve_tcp, socket};
 use airside_base::{Fault, Kind, Supervisor, SystemClock};
+use airside_config::{self as config, Config};
 use airside_gateway::ServeError;
 use airside_ledger::{Ledger, conversation::Conversations, keys::Keys, note::Signer, seal};
 use serde_json::json;
 
 use crate::{
     archive, cli,
-    config::{self, Config},
     failure::{Exit, Failure},
     keys,
     ledger::source,
@@ -342,7 +343,7 @@ fn announce(node: &Running, snippets: bool, out: &mut Out) -> Result<(), Failure
     if snippets {
         out.line(&format!("\n{}", snippets::text(url)))?;
         let folder = match status.data_dir.as_str() {
-            cli::DATA_DIR => String::new(),
+            config::DATA_DIR => String::new(),
             other => format!(" --data-dir {other}"),
         };
         out.line(&format!(

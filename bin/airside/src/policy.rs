@@ -5,13 +5,13 @@ mod simulate;
 
 use std::path::PathBuf;
 
+use airside_config::{self as config, Problems};
 use airside_gateway::config::Tool;
 use airside_policy::{Known, Policies};
 use serde_json::json;
 
 use crate::{
     cli,
-    config::{self, problem::Problems},
     failure::{Exit, Failure},
     output::Out,
     text::printable,

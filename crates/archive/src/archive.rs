@@ -35,6 +35,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     archiver::{Archiver, Options, Shipped, State, Status, Watch},
     error::Error,
+    key_at::KeyAt,
     kms::{Kms, KmsKey},
     objects::Objects,
     s3::{Access, AccessError},
@@ -53,6 +54,7 @@ mod collect;
 mod error;
 mod hand;
 mod index;
+mod key_at;
 mod kms;
 mod manifest;
 mod merge;

@@ -16,6 +16,6 @@ pub mod drill;
 pub mod restore;
 
 pub use archive::{
-    Access, AccessError, Archive, Archiver, Contents, Done, Error, Kms, KmsKey, Objects, Options,
-    SWEPT, Schedule, Shipped, State, Status, Swept, Tail, Upkeep, UpkeepError, Watch,
+    Access, AccessError, Archive, Archiver, Contents, Done, Error, KeyAt, Kms, KmsKey, Objects,
+    Options, SWEPT, Schedule, Shipped, State, Status, Swept, Tail, Upkeep, UpkeepError, Watch,
 };

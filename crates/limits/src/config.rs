@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use airside_base::{Redacted, TenantId};
+use airside_base::{Fault, Redacted, TenantId};
 use airside_identity::Attestation;
 use airside_policy::limit::{
     self, Calendar, Class, Kind, Looks, MAX_SPAN, Pace, PaceError, Rule, Selector, Traits,
@@ -323,6 +323,18 @@ pub enum Error {
         /// The zone.
         zone: String,
     },
+}
+
+impl Error {
+    /// What the operator has to know.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        let mut text = self.to_string();
+        if let Some(cause) = std::error::Error::source(self) {
+            text.push_str(&format!(": {cause}"));
+        }
+        Fault::new(airside_base::Kind::Invalid, "CFG-035", text)
+    }
 }
 
 /// Checks `limits`; returns what is wrong, with the place of the limit, if it is one.

@@ -22,6 +22,7 @@ mod personal;
 mod phrase;
 mod rule;
 mod secret;
+pub mod terminal;
 mod text;
 mod value;
 mod view;

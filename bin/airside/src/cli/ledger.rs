@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use airside_archive::restore::Until;
 use airside_base::TenantId;
+use airside_config::DATA_DIR;
 use airside_ledger::{
     conversation::Region,
     note::Verifier,
@@ -13,7 +14,7 @@ use airside_ledger::{
 use clap::{Args, Subcommand};
 use url::Url;
 
-use super::{DATA_DIR, NodeArgs};
+use super::NodeArgs;
 
 const LEDGER_HELP: &str = "\
 A running node is asked through the control socket in its data folder. When none runs

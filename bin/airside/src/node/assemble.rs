@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use airside_base::{Clock, Fault, Kind, Supervisor};
+use airside_config::Config;
 use airside_firewall::Firewall;
 use airside_gateway::{BuildError, Parts, Rules, Shared, Snapshot};
 use airside_ledger::Ledger;
@@ -10,7 +11,6 @@ use airside_limits::{self as limits, Counters, Ground, Plan};
 use airside_mcp::Local;
 
 use crate::{
-    config::Config,
     failure::{Exit, Failure},
     node::{
         guard::Overlay,
@@ -29,7 +29,7 @@ pub(super) fn build(
 ) -> Result<Snapshot, Fault> {
     let config = &current.loaded.config;
     let rules = limits::compile(&config.limits, &config.limit);
-    let rules = rules.map_err(|error| Fault::new(Kind::Invalid, "CFG-035", error.to_string()))?;
+    let rules = rules.map_err(|error| error.fault())?;
     let region = config.conversation.region.as_ref().map(ToString::to_string);
     let parts = Parts {
         listen: &config.listen,

@@ -16,6 +16,7 @@ use std::{
 
 use airside_api::findings::Decide;
 use airside_base::{Clock, Fault, Kind, OnFailure, ServerId, Supervisor, TenantId};
+use airside_config::Config;
 use airside_gateway::{
     Shared, Snapshot,
     barrier::{Barred, Barrier, Barriers},
@@ -28,13 +29,10 @@ use airside_inventory::{
 use airside_ledger::{AppendError, Batch, Entry, Follower, Ledger, Schema as _, Table, TableError};
 use airside_limits::Counters;
 
-use crate::{
-    config::Config,
-    node::{
-        assemble::build,
-        inventory::{self, refused},
-        running::{Current, Running},
-    },
+use crate::node::{
+    assemble::build,
+    inventory::{self, refused},
+    running::{Current, Running},
 };
 
 /// Rows that are read at once.

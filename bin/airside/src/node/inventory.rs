@@ -13,6 +13,7 @@ use std::{
 
 use airside_api::findings::Decide;
 use airside_base::{Clock, Fault, Kind, OnFailure, Supervisor, TenantId};
+use airside_config::{Config, Inventory};
 use airside_gateway::HttpFetch;
 use airside_identity::Fetch;
 use airside_inventory::{
@@ -31,10 +32,7 @@ use airside_inventory::{
 use airside_ledger::{LeaseError, Ledger, View};
 use jiff::civil::Date;
 
-use crate::{
-    config::{Config, inventory::Inventory},
-    node::{guard::Guard, running::Running},
-};
+use crate::node::{guard::Guard, running::Running};
 
 /// Name of the server that this program is.
 const SELF: &str = "airside";

@@ -18,6 +18,7 @@ use std::{
 
 use airside_api::{Callers, Persons, wire};
 use airside_base::{Clock, Fault, Kind, NodeId, Supervisor, TenantId, Timestamp};
+use airside_config::{self as config, Config, Loaded, Problems};
 use airside_evals::history;
 use airside_flights::{Airline, Flights};
 use airside_gateway::{HttpFetch, Shared, Snapshot, approval::Desk};
@@ -34,13 +35,10 @@ use airside_travel::{HOLD, Options, Parts as Stock, Travel, supply::HotelSupply}
 use arc_swap::ArcSwap;
 
 use crate::{
-    config::{
-        self, Config, Loaded,
-        problem::{Problem, Problems},
-    },
     failure::{Exit, Failure},
     node::{
         assemble::open_limits,
+        cashier::Cashier,
         event::Event,
         guard::{self, Guard},
         inventory::Keeper,
@@ -391,7 +389,7 @@ fn current(loaded: Loaded, before: Option<&Current>, stock: &Stock) -> Result<Cu
         ),
         None => {
             let wanted = &loaded.config.travel;
-            let cashier = wanted.payments.as_ref().map(|it| it.build()).transpose()?;
+            let cashier = wanted.payments.as_ref().map(Cashier::new).transpose()?;
             let (payments, checkout) = match cashier {
                 Some(cashier) => (Some(cashier.payments), cashier.checkout),
                 None => (None, None),
@@ -508,27 +506,4 @@ fn reachable(address: SocketAddr) -> SocketAddr {
         ip => ip,
     };
     SocketAddr::new(ip, address.port())
-}
-
-impl Problems {
-    /// Returns the first problem, with its place, as one fault.
-    pub(crate) fn fault(&self) -> Fault {
-        let Some(first) = self.list.first() else {
-            return Fault::new(Kind::Invalid, "CFG-001", "the configuration is refused");
-        };
-        let Problem {
-            code,
-            message,
-            hint,
-            place,
-        } = first;
-        let text = match place {
-            Some(place) => {
-                let file = place.file.display();
-                format!("{file}:{}:{}: {message}", place.line, place.column)
-            }
-            None => message.clone(),
-        };
-        Fault::new(Kind::Invalid, code, text).with_hint(hint.clone())
-    }
 }

@@ -6,6 +6,7 @@ use std::{
 };
 
 use airside_base::{Clock as _, Fault, Finding, Kind, Rule, Severity, SystemClock};
+use airside_config::{self as config, Inventory};
 use airside_inventory::{
     component,
     decision::{derive::Setting, lane::Lane},
@@ -19,7 +20,6 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
     cli::scan::{Components, FailOn, SettingArgs},
-    config::{self, inventory::Inventory},
     failure::{Exit, Failure},
     inventory::document,
     output::{Align, Out, table},
@@ -70,7 +70,7 @@ fn feeds_of(args: &Components) -> Result<PathBuf, Failure> {
             let config = loaded.config;
             config.inventory.folder_or_default(&config.data_dir)
         }
-        None => Inventory::default().folder_or_default(Path::new(crate::cli::DATA_DIR)),
+        None => Inventory::default().folder_or_default(Path::new(config::DATA_DIR)),
     };
     if folder.is_dir() {
         return Ok(folder);

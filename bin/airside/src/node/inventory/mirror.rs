@@ -7,13 +7,12 @@ use std::{
 };
 
 use airside_base::Timestamp;
+use airside_config::Mirror;
 use airside_identity::{Fetch, FetchRequest, Reach};
 use airside_inventory::feeds::mirror::{
     Intake, Key, LIST, Listing, MAX_FILE_BYTES, MAX_LIST_BYTES, SIGNATURE,
 };
 use bytes::Bytes;
-
-use crate::config::inventory::Mirror;
 
 /// Longest time that one file takes.
 const FILE_TIMEOUT: Duration = Duration::from_secs(600);

@@ -4,15 +4,13 @@ use std::collections::HashSet;
 
 use airside_gateway::config::{self as gateway, Endpoint, Kind, Upstream};
 use airside_identity::ConfigError;
+use airside_screen::terminal::nearest;
 
 use super::{BUILTINS, of_gateway};
 use crate::{
-    config::{
-        Config,
-        problem::Problem,
-        source::{Source, Step},
-    },
-    text::nearest,
+    config::Config,
+    problem::Problem,
+    source::{Source, Step},
 };
 
 pub(super) fn upstreams(source: &Source, upstreams: &[Upstream], list: &mut Vec<Problem>) {

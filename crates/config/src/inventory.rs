@@ -14,30 +14,30 @@ use url::Url;
 /// What servers are made of, and what is known about it.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-pub(crate) struct Inventory {
+pub struct Inventory {
     /// Folder of the feeds: OSV archives or records, KEV, EPSS, vulnrichment, VEX, as they
     /// are published or mirrored. Files are known by their content. Without it and without
     /// a mirror nothing is compared.
-    pub(crate) feeds: Option<PathBuf>,
+    pub feeds: Option<PathBuf>,
     /// Where feeds are fetched from, into the folder `feeds` of the data folder.
-    pub(crate) mirror: Option<Mirror>,
+    pub mirror: Option<Mirror>,
     /// How often servers and feeds are compared, in seconds.
     #[schemars(range(min = 1, max = 86_400))]
-    pub(crate) every_s: u64,
+    pub every_s: u64,
     /// Days after which a feed is stale.
     #[schemars(range(min = 1, max = 3650))]
-    pub(crate) stale_after_days: u16,
+    pub stale_after_days: u16,
     /// Days after which somebody who called a server no longer counts as who reaches it.
     #[schemars(range(min = 1, max = 3650))]
-    pub(crate) quiet_after_days: u16,
+    pub quiet_after_days: u16,
     /// Hours that a change runs outside production before its maintenance window.
-    pub(crate) soak_hours: u16,
+    pub soak_hours: u16,
     /// Maintenance windows, each `[[inventory.window]]`, in UTC.
-    pub(crate) window: Vec<Window>,
+    pub window: Vec<Window>,
     /// Issuers of VEX whose statements count. Those of others are shown.
-    pub(crate) trust_vex: Vec<String>,
+    pub trust_vex: Vec<String>,
     /// Servers, each `[[inventory.server]]`. Airside itself is always among them.
-    pub(crate) server: Vec<Server>,
+    pub server: Vec<Server>,
 }
 
 /// Name of the folder of feeds in the data folder.
@@ -45,19 +45,19 @@ const FEEDS: &str = "feeds";
 
 impl Inventory {
     /// Returns the folder of the feeds, if any are configured.
-    pub(crate) fn folder(&self, data_dir: &Path) -> Option<PathBuf> {
+    pub fn folder(&self, data_dir: &Path) -> Option<PathBuf> {
         let fetched = || self.mirror.as_ref().map(|_| data_dir.join(FEEDS));
         self.feeds.clone().or_else(fetched)
     }
 
     /// Returns where a scan looks for feeds that nobody named.
-    pub(crate) fn folder_or_default(&self, data_dir: &Path) -> PathBuf {
+    pub fn folder_or_default(&self, data_dir: &Path) -> PathBuf {
         let folder = self.folder(data_dir);
         folder.unwrap_or_else(|| data_dir.join(FEEDS))
     }
 
     /// Makes its paths start at `base`.
-    pub(crate) fn rebase(&mut self, base: &Path) {
+    pub fn rebase(&mut self, base: &Path) {
         let rebased = |path: &mut PathBuf| *path = base.join(&*path);
         self.feeds.iter_mut().for_each(rebased);
         if let Some(mirror) = &mut self.mirror {
@@ -90,21 +90,21 @@ impl Default for Inventory {
 /// writes it. Nothing is taken whose digest is not in that list.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(crate) struct Mirror {
+pub struct Mirror {
     /// Address of the folder on the mirror, by `https`. Either this or `folder`.
-    pub(crate) url: Option<Url>,
+    pub url: Option<Url>,
     /// Folder on this machine that somebody else fills.
-    pub(crate) folder: Option<PathBuf>,
+    pub folder: Option<PathBuf>,
     /// Whether the host of `url` is in a private network.
     #[serde(default)]
-    pub(crate) internal: bool,
+    pub internal: bool,
     /// File with the public key (Ed25519, PEM) that `SHA256SUMS` is signed with; the
     /// signature is `SHA256SUMS.sig`. Without it only digests are checked.
-    pub(crate) key_file: Option<PathBuf>,
+    pub key_file: Option<PathBuf>,
     /// Hours between two looks at the mirror.
     #[serde(default = "six")]
     #[schemars(range(min = 1, max = 168))]
-    pub(crate) every_h: u8,
+    pub every_h: u8,
 }
 
 fn six() -> u8 {
@@ -114,35 +114,35 @@ fn six() -> u8 {
 /// A deployed server.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(crate) struct Server {
+pub struct Server {
     /// Name of the upstream.
-    pub(crate) upstream: ServerId,
+    pub upstream: ServerId,
     /// Its version, as it is deployed.
     #[serde(default)]
-    pub(crate) version: String,
+    pub version: String,
     /// Where it runs.
     #[serde(default)]
-    pub(crate) region: String,
+    pub region: String,
     /// Files or folders that say what is deployed: lock files, SBOMs, installed packages,
     /// programs, images in tar archives.
-    pub(crate) sources: Vec<PathBuf>,
+    pub sources: Vec<PathBuf>,
     /// What the business loses with it.
-    pub(crate) tier: Option<Tier>,
+    pub tier: Option<Tier>,
     /// What data it holds.
     #[serde(default)]
-    pub(crate) data: Vec<Data>,
+    pub data: Vec<Data>,
     /// The most its tools may do.
-    pub(crate) effect: Option<Effect>,
+    pub effect: Option<Effect>,
     /// Whether an agent calls it without a person in between.
     #[serde(default = "yes")]
-    pub(crate) autonomous: bool,
+    pub autonomous: bool,
     /// Who can reach it around this gateway, if that is more than the gateway lets in.
-    pub(crate) reach: Option<Reach>,
+    pub reach: Option<Reach>,
     /// Whether the due dates of KEV bind.
     #[serde(default)]
-    pub(crate) heed_kev_due: bool,
+    pub heed_kev_due: bool,
     /// Days that a contract leaves at most.
-    pub(crate) contract_days: Option<u16>,
+    pub contract_days: Option<u16>,
 }
 
 fn yes() -> bool {

@@ -14,40 +14,40 @@ use serde::Deserialize;
 /// control API, in AlpineBits 2018-10 to 2024-10.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-pub(crate) struct Supply {
+pub struct Supply {
     /// Such hotels, each `[[supply.hotel]]`.
-    pub(crate) hotel: Vec<HotelSystem>,
+    pub hotel: Vec<HotelSystem>,
 }
 
 /// A hotel whose own system sends rooms and rates.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(crate) struct HotelSystem {
+pub struct HotelSystem {
     /// The sender's `HotelCode`, 1 to 16 characters.
-    pub(crate) code: String,
+    pub code: String,
     /// Who may send for it: the name of an API key of a group with the role `supplier`.
-    pub(crate) sender: String,
+    pub sender: String,
     /// The hotel of the travel server, by its `property_id`.
     #[schemars(with = "String")]
-    pub(crate) property: HotelId,
+    pub property: HotelId,
     /// ISO 4217 code of its prices. Rates in another currency are refused.
-    pub(crate) currency: String,
+    pub currency: String,
     /// The travel server's room types by the sender's codes: `double = "DBL"`. Others
     /// are refused. A hotel of `travel.properties` knows its own codes without it.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, String>")]
-    pub(crate) rooms: BTreeMap<String, RoomCode>,
+    pub rooms: BTreeMap<String, RoomCode>,
     /// The travel server's rate plans by the sender's codes: `HalfBoard = "FLEX"`.
     /// Others are refused. A hotel of `travel.properties` knows its own codes without it.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, String>")]
-    pub(crate) plans: BTreeMap<String, PlanCode>,
+    pub plans: BTreeMap<String, PlanCode>,
 }
 
 impl HotelSystem {
     /// Returns how messages are read. A hotel of `travel.properties` knows its own codes;
     /// what is said here stands beside them.
-    pub(crate) fn with_own_codes(&self, houses: &Houses) -> Hotel {
+    pub fn with_own_codes(&self, houses: &Houses) -> Hotel {
         let mut hotel = Hotel::from(self);
         if let Some((rooms, plans)) = houses.codes(&self.property) {
             for code in rooms {

@@ -2,10 +2,10 @@
 
 use airside_travel::house::{File, Houses, Wrong};
 
-use super::{
-    Config, Hotels,
+use crate::{
+    config::{Config, Hotels},
+    load::read_text,
     problem::Problem,
-    read_text,
     source::{Source, Step},
     travel::SupplyKind,
 };

@@ -5,27 +5,24 @@ mod servers;
 
 use std::{collections::HashSet, net::SocketAddr, path::PathBuf, sync::Arc};
 
-use airside_archive::Access;
+use airside_archive::{Access, KeyAt};
 use airside_base::SystemClock;
 use airside_gateway::{
     config::{self as gateway, ClientCertificates},
     tls::{Keys, TlsError},
 };
 use airside_identity::{ConfigError, Identity, Outside, Reach};
+use airside_screen::terminal::nearest;
 
 pub(crate) use self::policies::policies;
 use crate::{
-    config::{
-        ArchivePlace, Config,
-        problem::Problem,
-        source::{Source, Step},
-    },
-    text::nearest,
-    vault::KeyAt,
+    config::{ArchivePlace, Config},
+    problem::Problem,
+    source::{Source, Step},
 };
 
 /// Names of the servers that are part of this program.
-pub(crate) const BUILTINS: [&str; 3] = ["travel", "flights", "airline"];
+pub const BUILTINS: [&str; 3] = ["travel", "flights", "airline"];
 
 /// Returns everything that is wrong with `config`, which was read from `source`.
 pub(crate) fn check(source: &Source, config: &Config) -> Vec<Problem> {
@@ -161,11 +158,9 @@ fn limits(source: &Source, config: &Config, list: &mut Vec<Problem>) {
             Error::Zone { .. } => ("zone", "write it like Europe/Berlin"),
         };
         path.push(Step::Key(key));
-        let mut text = error.to_string();
-        if let Some(cause) = std::error::Error::source(&error) {
-            text.push_str(&format!(": {cause}"));
-        }
-        list.push(Problem::at(source, &path, "CFG-035", text, hint));
+        let fault = error.fault();
+        let text = fault.public().to_owned();
+        list.push(Problem::at(source, &path, fault.code(), text, hint));
     }
     let upstreams = || config.upstream.iter().map(|known| known.name.as_str());
     for (index, limit) in config.limit.iter().enumerate() {
@@ -323,7 +318,7 @@ fn archive(source: &Source, config: &Config, list: &mut Vec<Problem>) {
                 "remove the one that the data was not written with",
             ));
         }
-        let key = KeyAt::new(Some(kms), PathBuf::new());
+        let key = KeyAt::new(Some(kms.into()), PathBuf::new());
         if let Err(error) = key.open(false) {
             let fault = error.fault();
             let hint = fault.hint().unwrap_or_default().to_owned();

@@ -6,18 +6,21 @@
 //!   cursor, change colours, ring, reorder what is read or hide characters.
 
 /// Escapes everything that acts on a terminal; the result is one line.
-pub(crate) fn printable(text: &str) -> String {
+#[must_use]
+pub fn printable(text: &str) -> String {
     escape(text, |_| false)
 }
 
 /// Like [`printable`], but keeps line feeds and tabs.
-pub(crate) fn printable_lines(text: &str) -> String {
+#[must_use]
+pub fn printable_lines(text: &str) -> String {
     escape(text, |c| c == '\n' || c == '\t')
 }
 
 /// Escapes what acts on a terminal inside JSON text, whose own escapes cover only
 /// the characters below U+0020 (RFC 8259, section 7).
-pub(crate) fn printable_json(json: &str) -> String {
+#[must_use]
+pub fn printable_json(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
         if c != '\n' && acts(c) {
@@ -34,7 +37,8 @@ pub(crate) fn printable_json(json: &str) -> String {
 
 /// Like [`printable`], and makes visible what only changes how other characters look or
 /// takes no room: texts in which somebody may hide something.
-pub(crate) fn visible(text: &str) -> String {
+#[must_use]
+pub fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in printable(text).chars() {
         let hides = matches!(c,
@@ -71,10 +75,8 @@ fn acts(c: char) -> bool {
 }
 
 /// Returns the word nearest to `given`, if one is near enough to be meant.
-pub(crate) fn nearest<'a>(
-    given: &str,
-    known: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+#[must_use]
+pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let given = given.to_lowercase();
     known
         .into_iter()
@@ -90,7 +92,8 @@ pub(crate) fn nearest<'a>(
 }
 
 /// Returns `text` cut to `width` characters, with an ellipsis where it was cut.
-pub(crate) fn cut(text: &str, width: usize) -> String {
+#[must_use]
+pub fn cut(text: &str, width: usize) -> String {
     if text.chars().count() <= width {
         return text.to_owned();
     }

@@ -12,39 +12,39 @@ use url::Url;
 /// Who sells the rooms of the travel server.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-pub(crate) struct TravelSupply {
+pub struct TravelSupply {
     /// Which supplier. Everything else here is for `opera`.
-    pub(crate) kind: SupplyKind,
+    pub kind: SupplyKind,
     /// Where the gateway of OPERA Cloud Distribution is, without a path. Must use
     /// `https` unless the host is a loopback address.
     #[schemars(with = "Option<String>")]
-    pub(crate) url: Option<Url>,
+    pub url: Option<Url>,
     /// The code of the channel that rooms are sold over (`x-channelCode`).
-    pub(crate) channel: Option<String>,
+    pub channel: Option<String>,
     /// File with the partner's application key, a UUID (`x-app-key`), which only its
     /// owner may read.
-    pub(crate) app_key_file: Option<PathBuf>,
+    pub app_key_file: Option<PathBuf>,
     /// User of OPERA's token service.
-    pub(crate) username: Option<String>,
+    pub username: Option<String>,
     /// File with that user's password, which only its owner may read.
-    pub(crate) password_file: Option<PathBuf>,
+    pub password_file: Option<PathBuf>,
     /// Environment variable with the password, instead of a file.
-    pub(crate) password_env: Option<String>,
+    pub password_env: Option<String>,
     /// Longest time that one call to OPERA may take. A call that may have booked and was
     /// not answered in this time is read back, never repeated.
-    pub(crate) timeout_ms: Option<u64>,
+    pub timeout_ms: Option<u64>,
     /// Most calls about one hotel at a time; 8 if left out.
-    pub(crate) concurrency: Option<usize>,
+    pub concurrency: Option<usize>,
     /// Most calls about one hotel a second; 50 if left out.
-    pub(crate) calls_per_second: Option<u32>,
+    pub calls_per_second: Option<u32>,
     /// The hotels that are sold, each `[[travel.supply.hotel]]`.
-    pub(crate) hotel: Vec<OperaHotel>,
+    pub hotel: Vec<OperaHotel>,
 }
 
 /// Which supplier sells the rooms of the travel server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum SupplyKind {
+pub enum SupplyKind {
     /// Our own inventory.
     #[default]
     Own,
@@ -55,47 +55,47 @@ pub(crate) enum SupplyKind {
 /// A hotel in OPERA.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(crate) struct OperaHotel {
+pub struct OperaHotel {
     /// OPERA's code of the hotel for the channel.
-    pub(crate) code: String,
+    pub code: String,
     /// The hotel's id in results; the code if left out. It stays the same when OPERA's
     /// code changes.
     #[schemars(with = "Option<String>")]
-    pub(crate) id: Option<HotelId>,
+    pub id: Option<HotelId>,
     /// Name for travellers.
-    pub(crate) name: String,
+    pub name: String,
     /// One to five.
-    pub(crate) stars: u8,
+    pub stars: u8,
     /// What guests think of it, out of 100, if that is known.
-    pub(crate) rating: Option<u8>,
+    pub rating: Option<u8>,
     /// The city, without doubt: `Boston, US` or `geonames:4930956`. Time zone and
     /// currency follow from it unless they are given.
-    pub(crate) place: String,
+    pub place: String,
     /// Street and number.
     #[serde(default)]
-    pub(crate) street: String,
+    pub street: String,
     /// Part of the city.
-    pub(crate) district: Option<String>,
+    pub district: Option<String>,
     /// Where it stands, in 1e-5 degrees: `[4235843, -7105977]`. The middle of the city
     /// if left out.
-    pub(crate) location_e5: Option<[i32; 2]>,
+    pub location_e5: Option<[i32; 2]>,
     /// IANA time zone of the hotel.
-    pub(crate) time_zone: Option<String>,
+    pub time_zone: Option<String>,
     /// ISO 4217 code of what it quotes in.
-    pub(crate) currency: Option<String>,
+    pub currency: Option<String>,
     /// From when on guests may arrive, `HH:MM`; `15:00` if left out.
-    pub(crate) check_in_from: Option<String>,
+    pub check_in_from: Option<String>,
     /// Until when guests may leave, `HH:MM`; `11:00` if left out.
-    pub(crate) check_out_until: Option<String>,
+    pub check_out_until: Option<String>,
     /// Who may push its availability, rates and restrictions to
     /// `POST /v1/supply/opera/…` of the control API: the name of an API key of a group
     /// with the role `supplier`.
-    pub(crate) sender: Option<String>,
+    pub sender: Option<String>,
 }
 
 impl TravelSupply {
     /// Returns what is missing or too much for its kind.
-    pub(crate) fn complaint(&self) -> Option<(&'static str, &'static str)> {
+    pub fn complaint(&self) -> Option<(&'static str, &'static str)> {
         let credentials = [&self.password_env].into_iter().flatten().count()
             + usize::from(self.password_file.is_some());
         match self.kind {
@@ -116,7 +116,7 @@ impl TravelSupply {
     }
 
     /// Returns how OPERA is reached, with the secrets.
-    pub(crate) fn access(&self) -> Result<Option<Access>, AccessError> {
+    pub fn access(&self) -> Result<Option<Access>, AccessError> {
         let (Some(base), Some(channel), Some(username)) =
             (&self.url, &self.channel, &self.username)
         else {
@@ -141,19 +141,19 @@ impl TravelSupply {
     }
 
     /// Returns its hotels. Those that `OperaHotel::complaint` finds nothing wrong with.
-    pub(crate) fn hotels(&self) -> Vec<Hotel> {
+    pub fn hotels(&self) -> Vec<Hotel> {
         self.hotel.iter().filter_map(OperaHotel::mapped).collect()
     }
 }
 
 impl OperaHotel {
     /// Returns the id in results.
-    pub(crate) fn id(&self) -> Option<HotelId> {
+    pub fn id(&self) -> Option<HotelId> {
         self.id.clone().or_else(|| self.code.parse().ok())
     }
 
     /// Returns which setting cannot be used, and why.
-    pub(crate) fn complaint(&self) -> Option<(&'static str, &'static str)> {
+    pub fn complaint(&self) -> Option<(&'static str, &'static str)> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
         let wall = |text: &Option<String>| {
             let time = text.as_deref().map(str::parse::<jiff::civil::Time>);

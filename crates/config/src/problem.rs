@@ -6,28 +6,32 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use airside_base::{Fault, Kind};
+use airside_screen::terminal::{nearest, printable};
 use serde_json::json;
 
-use crate::{
-    config::source::{Place, Source, Step},
-    failure::Rendered,
-    text::{nearest, printable},
-};
+use crate::source::{Place, Source, Step};
 
 /// One thing that is wrong.
 #[derive(Debug, Clone)]
-pub(crate) struct Problem {
-    pub(crate) code: &'static str,
-    pub(crate) message: String,
-    pub(crate) hint: String,
-    pub(crate) place: Option<Place>,
+pub struct Problem {
+    /// Its code, which `airside explain` knows.
+    pub code: &'static str,
+    /// What is wrong, on one line.
+    pub message: String,
+    /// What to do about it.
+    pub hint: String,
+    /// Where it is, if that is known.
+    pub place: Option<Place>,
 }
 
 /// All that is wrong with one file.
 #[derive(Debug, Clone)]
-pub(crate) struct Problems {
-    pub(crate) file: PathBuf,
-    pub(crate) list: Vec<Problem>,
+pub struct Problems {
+    /// The file that was read.
+    pub file: PathBuf,
+    /// At least one.
+    pub list: Vec<Problem>,
 }
 
 impl Problem {
@@ -123,8 +127,32 @@ fn without_value(message: &str) -> String {
     }
 }
 
-impl Rendered for Problems {
-    fn text(&self) -> String {
+impl Problems {
+    /// Returns the first problem, with its place, as one fault.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        let Some(first) = self.list.first() else {
+            return Fault::new(Kind::Invalid, "CFG-001", "the configuration is refused");
+        };
+        let Problem {
+            code,
+            message,
+            hint,
+            place,
+        } = first;
+        let text = match place {
+            Some(place) => {
+                let file = place.file.display();
+                format!("{file}:{}:{}: {message}", place.line, place.column)
+            }
+            None => message.clone(),
+        };
+        Fault::new(Kind::Invalid, code, text).with_hint(hint.clone())
+    }
+
+    /// Returns them as text for people, with the lines that are meant and hints.
+    #[must_use]
+    pub fn text(&self) -> String {
         let mut text = String::new();
         for problem in &self.list {
             render(&mut text, self, problem).expect("writing to a string cannot fail");
@@ -132,7 +160,9 @@ impl Rendered for Problems {
         text
     }
 
-    fn json(&self) -> serde_json::Value {
+    /// Returns them as a JSON value for programs.
+    #[must_use]
+    pub fn json(&self) -> serde_json::Value {
         let list: Vec<_> = self
             .list
             .iter()

@@ -26,13 +26,17 @@ pub(crate) enum Step<'a> {
 
 /// Line and column, both from 1, and the line itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(crate) file: PathBuf,
-    pub(crate) line: usize,
-    pub(crate) column: usize,
-    pub(crate) excerpt: String,
+pub struct Place {
+    /// The file.
+    pub file: PathBuf,
+    /// Its line.
+    pub line: usize,
+    /// Column of the first character that is meant.
+    pub column: usize,
+    /// The line itself; empty where it may hold a secret.
+    pub excerpt: String,
     /// How many characters of the line are meant, at least 1.
-    pub(crate) width: usize,
+    pub width: usize,
 }
 
 impl Place {

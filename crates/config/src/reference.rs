@@ -17,7 +17,8 @@ paths start at the folder of the file.
 ";
 
 /// Returns the JSON Schema, as committed in `docs/airside.schema.json`.
-pub(crate) fn schema() -> String {
+#[must_use]
+pub fn schema() -> String {
     let schema = schemars::schema_for!(Config);
     let mut text = serde_json::to_string_pretty(&schema).expect("a schema is JSON");
     text.push('\n');
@@ -25,7 +26,8 @@ pub(crate) fn schema() -> String {
 }
 
 /// Returns the reference page, as committed in `docs/configuration.md`.
-pub(crate) fn page() -> String {
+#[must_use]
+pub fn page() -> String {
     let schema = schemars::schema_for!(Config).to_value();
     let mut page = INTRODUCTION.to_owned();
     let mut pending = vec![(String::new(), &schema)];

@@ -2,7 +2,7 @@
 
 use airside_policy::{Policies, Settings};
 
-use crate::config::{problem::Problem, source::Source};
+use crate::{problem::Problem, source::Source};
 
 /// Returns the policies of `texts`, or the built-in ones if there are none.
 pub(crate) fn policies(
