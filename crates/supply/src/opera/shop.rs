@@ -8,6 +8,9 @@
 //!   that shrinks towards the arrival.
 //! * A search asks OPERA about a bounded number of hotels.
 
+mod question;
+mod rank;
+
 use std::{
     collections::{BTreeSet, HashMap},
     sync::{
@@ -19,20 +22,23 @@ use std::{
 
 use airside_base::{BoxFuture, Timestamp};
 use airside_travel::supply::{
-    self, Area, Arrival, Ask, Calendar, Cancellation, Candidate, Error, Filter, Found,
-    MAX_CALENDAR_DAYS, MAX_DAYS_AHEAD, MAX_ROOMS, NotOffered, Offer, Offers, Order, PlanCode,
-    Prepay, Price, RoomCode, Rule, Search, Selection, Stay, distance_m,
+    Area, Arrival, Ask, Calendar, Cancellation, Candidate, Error, Filter, Found, MAX_CALENDAR_DAYS,
+    MAX_DAYS_AHEAD, MAX_ROOMS, NotOffered, Offer, Offers, PlanCode, Prepay, Price, RoomCode,
+    Search, Selection, Stay, distance_m,
 };
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use http::Method;
 use jiff::{ToSpan as _, civil::Date};
 
+use self::{
+    question::{UNREADABLE, left_of, not_answered, query, question, reason},
+    rank::{arrange, explanation, pick},
+};
 use super::{
-    ALIKE, Mapped, Opera, amount,
+    Mapped, Opera, amount,
     cache::Fit,
-    calls::guests,
-    client::{Failure, SOON},
+    client::Failure,
     terms::{self, Scene, Sold},
     wire,
 };
@@ -45,9 +51,6 @@ const MAX_ASKED: usize = 40;
 const AT_ONCE: usize = 8;
 /// Answers that are kept.
 const MAX_ANSWERS: usize = 10_000;
-
-const RECOMMENDED: &str = "Recommended: price against the median of these results, distance to the \
-     centre, and guest rating where it is known. No hotel paid for its position.";
 
 /// How often a price that was shown was still the price.
 #[derive(Debug, Default)]
@@ -534,96 +537,6 @@ impl Opera {
 
 type Cheapest = Result<(i64, Option<(RoomCode, PlanCode)>), Error>;
 
-const UNREADABLE: Error = Error::Unavailable { retry_after: SOON };
-
-/// A question changes nothing: whatever became of it, it can be asked again.
-fn not_answered(failure: Failure) -> Error {
-    match failure {
-        Failure::NotDone { retry_after } => Error::Unavailable { retry_after },
-        Failure::Lost => UNREADABLE,
-        Failure::Refused(refusal) => {
-            tracing::warn!(
-                status = refusal.status,
-                code = refusal.code,
-                "OPERA refused a question"
-            );
-            match refusal.status {
-                404 => Error::HotelUnknown,
-                _ => UNREADABLE,
-            }
-        }
-    }
-}
-
-/// Returns a query that says for whom, and `more`. All rooms have to be alike.
-fn query(ask: &Ask, more: &[(&str, &str)]) -> Result<String, Error> {
-    let party = ask.parties.first().ok_or(Error::Range {
-        why: "no room was asked for",
-    })?;
-    if ask.parties.iter().any(|other| other != party) {
-        return Err(Error::NotSold {
-            what: ALIKE.to_owned(),
-        });
-    }
-    let counts = guests(party);
-    let mut query = url::form_urlencoded::Serializer::new(String::new());
-    query.append_pair("adults", &counts.adults.to_string());
-    if let Some(children) = counts.children {
-        let ages: Vec<_> = counts.child_ages.iter().map(u32::to_string).collect();
-        query.append_pair("children", &children.to_string());
-        query.append_pair("childrenAges", &ages.join(","));
-    }
-    query.append_pair("numberOfUnits", &ask.parties.len().to_string());
-    query.extend_pairs(more);
-    Ok(query.finish())
-}
-
-/// Returns a query that says for whom and when, and `more`.
-fn question(ask: &Ask, more: &[(&str, &str)]) -> Result<String, Error> {
-    let (arrival, departure) = (ask.stay.check_in(), ask.stay.check_out());
-    let (arrival, departure) = (arrival.to_string(), departure.to_string());
-    let dates = [("arrivalDate", &*arrival), ("departureDate", &departure)];
-    query(ask, &[&dates, more].concat())
-}
-
-fn left_of(units: Option<i64>, ask: &Ask) -> u16 {
-    let asked = u16::try_from(ask.parties.len()).unwrap_or(u16::MAX);
-    let units = units.and_then(|units| u16::try_from(units).ok());
-    units.map_or(asked, |units| units.max(asked))
-}
-
-/// Returns why a room type has no offer.
-fn reason(kind: &wire::RoomType, restrictions: &[wire::Restriction], ask: &Ask) -> Error {
-    if kind.adult_occupancy_match == Some(false) || kind.child_occupancy_match == Some(false) {
-        return Error::Occupancy;
-    }
-    let (arrival, departure) = (ask.stay.check_in(), ask.stay.check_out());
-    if kind.availability_status.as_deref() != Some("AvailableForSale") {
-        return Error::SoldOut { night: arrival };
-    }
-    let rule = restrictions.iter().find_map(|restriction| {
-        let nights = || {
-            restriction
-                .restriction_value
-                .and_then(|n| u8::try_from(n).ok())
-        };
-        Some(match restriction.restriction_type.as_deref()? {
-            "Closed" => Rule::Closed(arrival),
-            "ClosedForArrival" => Rule::ClosedToArrival(arrival),
-            "ClosedForDeparture" => Rule::ClosedToDeparture(departure),
-            "MinimumStayThrough" | "MinimumLengthOfStay" => Rule::MinimumStay(nights()?),
-            "MaximumStayThrough" | "MaximumLengthOfStay" => Rule::MaximumStay(nights()?),
-            "MinimumAdvancedBooking" | "MaximumAdvancedBooking" => Rule::BookingWindow,
-            "LOSNotAvailable" => Rule::LengthOfStay,
-            _ => return None,
-        })
-    });
-    match rule {
-        Some(rule) => Error::Restricted(rule),
-        None => Error::SoldOut { night: arrival },
-    }
-}
-
 /// Returns how long an answer serves: the nearer the arrival, the shorter, and no
 /// longer than a minute for what is sold out.
 fn holds(ahead: jiff::Span, offers: &Offers) -> Duration {
@@ -653,63 +566,5 @@ impl Answers {
         let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let about = |key: &str| key.split_once('?').is_some_and(|(code, _)| code == hotel);
         slots.retain(|key, _| !about(key));
-    }
-}
-
-/// Returns the cheapest offer that passes the filter.
-fn pick(
-    offers: Vec<(Offer, Option<Timestamp>)>,
-    search: &Search,
-    (hotel, distance_m): (&Mapped, u32),
-    opera: &Opera,
-) -> Option<Candidate> {
-    let Search { ask, filter, .. } = search;
-    let now = opera.clock.now();
-    let room_nights = (ask.stay.length() * ask.parties.len()) as i64;
-    let fits = |offer: &Offer| {
-        let free = !filter.free_cancellation || offer.cancellation.penalty(now) == 0;
-        let most = filter.max_per_night;
-        let most = most.is_none_or(|most| offer.price.total <= most.saturating_mul(room_nights));
-        free && most
-    };
-    let mut fitting = offers.into_iter().filter(|(offer, _)| fits(offer));
-    let (offer, as_of) = fitting.next()?;
-    Some(Candidate {
-        hotel: opera.brief(hotel),
-        offer,
-        distance_m,
-        as_of,
-    })
-}
-
-fn arrange(hits: &mut [Candidate], order: Order) {
-    let id = |hit: &Candidate| hit.hotel.id.clone();
-    match order {
-        Order::Price => hits.sort_by_key(|hit| (hit.offer.price.total, id(hit))),
-        Order::Stars => hits.sort_by_key(|hit| {
-            let stars = std::cmp::Reverse(hit.hotel.stars);
-            (stars, hit.offer.price.total, id(hit))
-        }),
-        Order::Distance => hits.sort_by_key(|hit| (hit.distance_m, id(hit))),
-        Order::Recommended => {
-            let mut totals: Vec<_> = hits.iter().map(|hit| hit.offer.price.total).collect();
-            totals.sort_unstable();
-            let median = totals.get(totals.len() / 2).copied().unwrap_or(1).max(1);
-            hits.sort_by_key(|hit| (std::cmp::Reverse(score(hit, median)), id(hit)));
-        }
-    }
-}
-
-/// Points: see [`RECOMMENDED`].
-fn score(hit: &Candidate, median: i64) -> i64 {
-    let rating = hit.hotel.rating.map_or(350, |rating| i64::from(rating) * 5);
-    let price = 400 * median / hit.offer.price.total.max(median);
-    rating + price + 100 * 3_000 / (3_000 + i64::from(hit.distance_m))
-}
-
-fn explanation(order: Order) -> &'static str {
-    match order {
-        Order::Recommended => RECOMMENDED,
-        order => supply::explanation(order),
     }
 }
