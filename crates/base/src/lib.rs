@@ -1,5 +1,5 @@
-//! What every crate of Airside needs and nothing else: typed ids, the clock,
-//! faults, redaction and the supervision of tasks.
+//! What every crate of Airside needs and nothing else: typed ids, the clock, the names of
+//! months, faults, redaction and the supervision of tasks.
 //!
 //! # Invariants
 //!
@@ -11,6 +11,7 @@ mod clock;
 mod fault;
 mod finding;
 mod id;
+mod month;
 mod redacted;
 mod supervisor;
 
@@ -19,6 +20,7 @@ pub use fault::{Fault, Kind};
 pub use finding::{Finding, NotASeverity, Place, Rule, Severity};
 pub use id::{CallId, NameError, NodeId, ServerId, TenantId, secret_token};
 pub use jiff::Timestamp;
+pub use month::{MONTHS, month};
 pub use redacted::Redacted;
 pub use supervisor::{OnFailure, Supervisor};
 

@@ -1,5 +1,6 @@
 //! Days, written in the ways that models and people write them.
 
+use airside_base::month;
 use jiff::{
     ToSpan as _,
     civil::{Date, Weekday},
@@ -97,29 +98,12 @@ pub fn parse_day(text: &str) -> Option<Date> {
         false => (a, b),
     };
     let day = day.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    Date::new(year.parse().ok()?, month(name)?, day.parse().ok()?).ok()
-}
-
-fn month(name: &str) -> Option<i8> {
-    const NAMES: [&str; 12] = [
-        "january",
-        "february",
-        "march",
-        "april",
-        "may",
-        "june",
-        "july",
-        "august",
-        "september",
-        "october",
-        "november",
-        "december",
-    ];
-    let name = name.trim_end_matches('.');
-    let index = NAMES
-        .iter()
-        .position(|full| name.len() >= 3 && full.starts_with(name))?;
-    i8::try_from(index + 1).ok()
+    Date::new(
+        year.parse().ok()?,
+        month(name.trim_end_matches('.'))?,
+        day.parse().ok()?,
+    )
+    .ok()
 }
 
 /// Whether `value` is a day after `than`: a day, or the name of what is beside it.

@@ -7,6 +7,7 @@
 //! * What follows from named days and a stay that is named (`for three nights from the
 //!   5th`) counts as named, and so does the day after a named one: a stay ends then.
 
+use airside_base::month;
 use jiff::{
     ToSpan as _,
     civil::{Date, Weekday},
@@ -199,31 +200,6 @@ fn date(text: &str) -> Option<(Date, bool)> {
     let date = date.unwrap_or(Date::MAX);
     let zoned = rest.len() > 5 && (rest.ends_with('z') || rest[5..].contains(['+', '-']));
     Some((date, zoned))
-}
-
-/// Names of months in lower case, in order.
-pub(super) const MONTHS: [&str; 12] = [
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-];
-
-fn month(word: &str) -> Option<i8> {
-    let at = MONTHS.iter().position(|name| {
-        *name == word
-            || (word.len() == 3 && name.starts_with(word))
-            || (word == "sept" && name.starts_with("sept"))
-    })?;
-    i8::try_from(at + 1).ok()
 }
 
 /// The number of a day: `5`, `05`, `5th`, `fifth`; and whether it can be nothing else.

@@ -9,7 +9,9 @@
 //! * What is said in a language that is not known here is told apart from what is
 //!   understood and asks for something else ([`Tongues::is_unread`]).
 
-use super::{Word, day::MONTHS};
+use airside_base::MONTHS;
+
+use super::Word;
 
 /// A language besides English.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
