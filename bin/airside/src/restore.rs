@@ -98,7 +98,10 @@ impl<'a> Work<'a> {
         let supervisor = Supervisor::new();
         let ledger = &args.ledger;
         let archive = match &args.archive {
-            Some(url) => Some(archive::open(url, &args.at, &ledger.data_dir).await?),
+            Some(url) => {
+                let archive = archive::open(url, &args.at, &ledger.data_dir).await?;
+                Some(archive.for_restore())
+            }
             None => None,
         };
         let (folder, url_file) = (&ledger.data_dir, ledger.url_file.as_deref());

@@ -205,6 +205,24 @@ impl Archive {
         Ok(gone && !objects.has(&manifest::name(1)).await?)
     }
 
+    /// Returns the same archive, read by as many threads as a restore looks ahead. For a
+    /// program that ends afterwards: the allocator keeps memory for each of them, which a
+    /// node would not give back.
+    #[must_use]
+    pub fn for_restore(&self) -> Self {
+        let inner = &self.inner;
+        let inner = Inner {
+            objects: inner.objects.handled_by(walk::AHEAD),
+            vault: Arc::clone(&inner.vault),
+            id: inner.id.clone(),
+            code: inner.code.clone(),
+            keys: Mutex::default(),
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
     fn new(objects: Objects, vault: Arc<dyn Vault>, id: String, key: &DataKey) -> Self {
         let code = key.for_codes();
         Self {

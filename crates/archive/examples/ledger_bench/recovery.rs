@@ -24,7 +24,7 @@ pub(crate) async fn measure(
     clock: &Arc<dyn Clock>,
     report: &mut Report,
 ) {
-    let archive = rig::open_archive(folder, clock).await;
+    let archive = rig::open_archive(folder, clock).await.for_restore();
     let into = tempfile::tempdir_in(&plan.folder).unwrap();
     for backend in [Backend::Sqlite, Backend::Postgres(server)] {
         let tasks = Supervisor::new();

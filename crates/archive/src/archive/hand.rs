@@ -1,4 +1,4 @@
-//! A thread that makes, reads and merges large objects.
+//! Threads that make, read and merge large objects.
 //!
 //! # Invariants
 //!
@@ -7,7 +7,8 @@
 //!   place: spread over the pool of a runtime, an upkeep over 2 million entries that never
 //!   had more than 24 MiB in use took 130 MiB from the system, here 30.
 //! * An archive has one for whatever goes through much of it (upkeep, drills, restores),
-//!   its archiver another, for which callers may wait.
+//!   its archiver another, for which callers may wait. A program that restores and ends
+//!   takes several ([`Archive::for_restore`](super::Archive::for_restore)).
 
 use std::{fmt, mem, sync::Arc, time::Duration};
 
@@ -15,21 +16,27 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::error::Error;
 
-/// How long the thread waits for work before it ends; another would take its memory from
+/// How long a thread waits for work before it ends; another would take its memory from
 /// another place.
 const KEPT: Duration = Duration::from_secs(24 * 3600);
 
-/// The thread. It is started by the first work.
+/// The threads. They are started by the first work.
 pub(super) struct Hand {
-    /// Only its thread for work that blocks is used; `None` once dropped.
+    /// Only its threads for work that blocks are used; `None` once dropped.
     runtime: Option<Runtime>,
 }
 
 impl Hand {
+    /// Returns one with a single thread.
     pub(super) fn new() -> Self {
+        Self::of(1)
+    }
+
+    /// Returns one with up to so many threads, at least one.
+    pub(super) fn of(threads: usize) -> Self {
         let runtime = Builder::new_current_thread()
             .thread_name("archive-hand")
-            .max_blocking_threads(1)
+            .max_blocking_threads(threads)
             .thread_keep_alive(KEPT)
             .build();
         Self {
@@ -37,7 +44,7 @@ impl Hand {
         }
     }
 
-    /// Runs `work`, which takes some milliseconds, when all before it is done.
+    /// Runs `work`, which takes some milliseconds, as soon as a thread is free.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,

@@ -48,6 +48,15 @@ impl Objects {
         Self { store, hand }
     }
 
+    /// Returns the same, handled by so many threads.
+    pub(super) fn handled_by(&self, threads: usize) -> Self {
+        let hand = Arc::new(Hand::of(threads));
+        Self {
+            store: Arc::clone(&self.store),
+            hand,
+        }
+    }
+
     /// Returns the storage at `url`: `file:///folder`, which is made if it is missing, or
     /// `s3://bucket/prefix`.
     ///

@@ -19,7 +19,7 @@ use super::{
 
 /// Steps that are fetched at the same time. Each holds up to 10 MiB: a merged segment
 /// sealed, opened and as entries.
-const AHEAD: usize = 3;
+pub(super) const AHEAD: usize = 3;
 
 /// What a verified archive holds.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
