@@ -10,6 +10,8 @@ mod declaration;
 mod expression;
 mod import;
 mod literal;
+mod parameter;
+mod target;
 
 use std::sync::Arc;
 

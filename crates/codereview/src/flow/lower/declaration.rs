@@ -8,7 +8,7 @@ use super::{Lowerer, line, named};
 use crate::{
     flow::{
         entry::is_clean_kind,
-        ir::{Expression, Function, Name, Parameter, Statement, Target},
+        ir::{Expression, Function, Name, Statement, Target},
     },
     source::Language,
 };
@@ -382,81 +382,6 @@ impl Lowerer<'_> {
         Arc::from(kind.split('[').next().unwrap_or(""))
     }
 
-    fn parameters(&mut self, node: Node<'_>, receiver: Option<Node<'_>>) -> Vec<Parameter> {
-        let mut parameters = Vec::new();
-        if let Some(one) = node.child_by_field_name("parameter") {
-            let target = self.target(one);
-            parameters.push(Parameter { target, kind: None });
-        }
-        let lists = receiver
-            .into_iter()
-            .chain(node.child_by_field_name("parameters"));
-        for list in lists {
-            if list.kind() == "identifier" {
-                let target = self.target(list);
-                parameters.push(Parameter { target, kind: None });
-                continue;
-            }
-            for child in named(list) {
-                self.parameter(child, &mut parameters);
-            }
-        }
-        parameters
-    }
-
-    fn parameter(&mut self, node: Node<'_>, out: &mut Vec<Parameter>) {
-        let kind = node.child_by_field_name("type").map(|kind| self.kind(kind));
-        let kind = match (node.kind(), node.child_by_field_name("value")) {
-            // `name: str = Field(pattern="^[a-z]+$")` says what fits.
-            ("typed_default_parameter", Some(value)) if value.kind() == "call" => {
-                kind.map(|kind| Arc::from(format!("{kind}={}", self.dotted(value))))
-            }
-            _ => kind,
-        };
-        if node.kind() == "parameter_declaration" || node.kind() == "variadic_parameter_declaration"
-        {
-            // Go: several names of one type.
-            let mut cursor = node.walk();
-            let names: Vec<Node<'_>> = node.children_by_field_name("name", &mut cursor).collect();
-            let kind = match node.kind() {
-                "variadic_parameter_declaration" => Some(rest_of(kind.as_deref())),
-                _ => kind,
-            };
-            for name in &names {
-                let target = Target::Name(self.name(*name));
-                let kind = kind.clone();
-                out.push(Parameter { target, kind });
-            }
-            if names.is_empty() {
-                out.push(Parameter {
-                    target: Target::Nothing,
-                    kind,
-                });
-            }
-            return;
-        }
-        let target = ["pattern", "name", "left"]
-            .iter()
-            .find_map(|field| node.child_by_field_name(field));
-        let target = match (node.kind(), target) {
-            ("self_parameter", _) => Target::Name(Arc::from("self")),
-            (_, Some(target)) => self.target(target),
-            ("typed_parameter", None) => match node.named_child(0) {
-                Some(name) => self.target(name),
-                None => Target::Nothing,
-            },
-            (_, None) => self.target(node),
-        };
-        let pattern = node.child_by_field_name("pattern").unwrap_or(node);
-        let kind = match pattern.kind() {
-            "rest_pattern" | "list_splat_pattern" | "spread_parameter" => {
-                Some(rest_of(kind.as_deref()))
-            }
-            _ => kind,
-        };
-        out.push(Parameter { target, kind });
-    }
-
     /// Returns what is written of a type, without white space and the colon before it.
     pub(super) fn kind(&self, node: Node<'_>) -> Name {
         let text = self.dotted(node);
@@ -627,91 +552,6 @@ impl Lowerer<'_> {
             });
         }
     }
-
-    /// Returns what `node` is given to.
-    pub(super) fn target(&mut self, node: Node<'_>) -> Target {
-        match node.kind() {
-            "identifier"
-            | "shorthand_property_identifier_pattern"
-            | "field_identifier"
-            | "property_identifier"
-            | "self" => Target::Name(self.name(node)),
-            "object_pattern" | "struct_pattern" | "dict_pattern" => {
-                let fields = named(node)
-                    .into_iter()
-                    .map(|child| self.field_target(child));
-                Target::Fields(fields.flatten().collect())
-            }
-            "array_pattern"
-            | "tuple_pattern"
-            | "pattern_list"
-            | "list_pattern"
-            | "tuple"
-            | "expression_list"
-            | "tuple_struct_pattern" => {
-                let skip = usize::from(node.kind() == "tuple_struct_pattern");
-                let items: Vec<Target> = named(node)
-                    .into_iter()
-                    .skip(skip)
-                    .map(|child| self.target(child))
-                    .collect();
-                match <[Target; 1]>::try_from(items) {
-                    Ok([one]) => one,
-                    Err(items) => Target::Items(items),
-                }
-            }
-            "assignment_pattern" | "object_assignment_pattern" => {
-                match node.child_by_field_name("left") {
-                    Some(left) => self.target(left),
-                    None => Target::Nothing,
-                }
-            }
-            "rest_pattern"
-            | "mut_pattern"
-            | "ref_pattern"
-            | "reference_pattern"
-            | "list_splat_pattern"
-            | "dictionary_splat_pattern"
-            | "spread_parameter"
-            | "variable_declarator" => match named(node).into_iter().next_back() {
-                Some(inner) => self.target(inner),
-                None => Target::Nothing,
-            },
-            "member_expression"
-            | "attribute"
-            | "subscript"
-            | "subscript_expression"
-            | "selector_expression"
-            | "index_expression"
-            | "field_expression"
-            | "field_access"
-            | "array_access" => Target::Place(self.expression(node)),
-            _ => Target::Nothing,
-        }
-    }
-
-    fn field_target(&mut self, node: Node<'_>) -> Option<(Name, Target)> {
-        let key = ["key", "name", "left"]
-            .iter()
-            .find_map(|field| node.child_by_field_name(field));
-        let value = ["value", "pattern"]
-            .iter()
-            .find_map(|field| node.child_by_field_name(field));
-        Some(match (node.kind(), key, value) {
-            ("pair_pattern" | "field_pattern", Some(key), Some(value)) => {
-                (self.name(key), self.target(value))
-            }
-            ("field_pattern", Some(key), None) => (self.name(key), Target::Name(self.name(key))),
-            ("object_assignment_pattern", Some(left), _) => {
-                (self.name(left), Target::Name(self.name(left)))
-            }
-            ("rest_pattern", ..) => (Arc::from("*"), self.target(node)),
-            (_, _, _) => {
-                let name = self.name(node);
-                (Arc::clone(&name), Target::Name(name))
-            }
-        })
-    }
 }
 
 /// Shows `see` every statement of `body`.
@@ -734,11 +574,6 @@ fn walk_statements(body: &[Statement], see: &mut dyn FnMut(&Statement)) {
             _ => {}
         }
     }
-}
-
-/// Returns the type of a parameter that takes all arguments from its place on.
-fn rest_of(kind: Option<&str>) -> Name {
-    Arc::from(format!("...{}", kind.unwrap_or("")))
 }
 
 fn is_block(node: Node<'_>) -> bool {
