@@ -9,7 +9,7 @@ mod page;
 
 use std::path::Path;
 
-use airside_base::{Clock as _, Fault, Kind, SystemClock};
+use airside_base::{Clock as _, Fault, Kind, SystemClock, counted};
 use airside_codereview::{
     baseline::{Baseline, Compared},
     finding::{Certainty, Finding, Report},
@@ -237,9 +237,10 @@ fn rows(report: &Report, out: &mut Out) -> Result<(), Failure> {
     }
     let share = 100.0 * report.duplicated_lines as f64 / report.lines.max(1) as f64;
     out.line(&format!(
-        "{all} findings in {} files, {} lines{}; {share:.1} % of lines are copies",
-        report.files,
-        report.lines,
+        "{} in {}, {}{}; {share:.1} % of lines are copies",
+        counted(all, "finding"),
+        counted(report.files, "file"),
+        counted(report.lines, "line"),
         report
             .added_lines
             .map_or_else(String::new, |lines| format!(", {lines} of them added")),

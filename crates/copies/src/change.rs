@@ -59,7 +59,8 @@ pub struct FileChange {
     pub before: Option<Vec<u8>>,
 }
 
-/// A change: files of today against a revision, and the commits in between.
+/// A change: files of today against a revision, and the commits in between. Files of
+/// submodules are no part of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Change {
     /// Files that differ, by path.
@@ -156,12 +157,20 @@ fn trace(root: &Path) -> Option<String> {
         .flatten()
 }
 
+/// Returns whether `path` is in `folder`.
+fn is_below(path: &str, folder: &str) -> bool {
+    path.strip_prefix(folder)
+        .is_some_and(|rest| rest.starts_with('/'))
+}
+
 /// What git knows of a revision and of the commits since.
 #[derive(Debug)]
 pub struct Base {
     repository: git::Repository,
     /// Ids of the contents, by path.
     tree: BTreeMap<String, String>,
+    /// Folders that are submodules at present.
+    submodules: Vec<String>,
     commits: Vec<Commit>,
 }
 
@@ -174,9 +183,13 @@ impl Base {
     pub fn of(root: &Path, base: &str) -> Result<Self, Error> {
         let repository = git::Repository::of(root)?;
         let base = repository.fork_point(base)?;
-        let (tree, commits) = rayon::join(|| repository.tree(&base), || repository.commits(&base));
+        let ((tree, submodules), commits) = rayon::join(
+            || rayon::join(|| repository.tree(&base), || repository.submodules("HEAD")),
+            || repository.commits(&base),
+        );
         Ok(Self {
             tree: tree?,
+            submodules: submodules?,
             commits: commits?,
             repository,
         })
@@ -193,6 +206,7 @@ impl Change {
         let Base {
             repository,
             mut tree,
+            submodules,
             commits,
         } = base;
         let before = tree.keys().cloned().collect();
@@ -213,6 +227,8 @@ impl Change {
             match tree.remove(path) {
                 Some(_) if is_same => {}
                 Some(id) => wanted.push((path, text, id)),
+                // The change of a submodule is in its own repository.
+                None if submodules.iter().any(|folder| is_below(path, folder)) => {}
                 None => fresh.push((path, text)),
             }
         }

@@ -1,6 +1,6 @@
 //! One look at one thing: what it is made of, what is known about it, what to do.
 
-use airside_base::Timestamp;
+use airside_base::{Timestamp, counted};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
@@ -207,13 +207,19 @@ impl Summary {
             (0, true) => format!("No findings: all {} components assessed.", self.components),
             (0, false) => "No findings in what was assessed, and not everything was:".to_owned(),
             (n, _) => format!(
-                "{n} findings in {} of {} components, {} of them an emergency.",
-                self.affected, self.components, self.emergency
+                "{} in {} of {}, {} of them an emergency.",
+                counted(n, "finding"),
+                self.affected,
+                counted(self.components, "component"),
+                self.emergency
             ),
         };
         let mut parts = Vec::new();
         if self.unassessed > 0 {
-            parts.push(format!("{} components not assessed", self.unassessed));
+            parts.push(format!(
+                "{} not assessed",
+                counted(self.unassessed, "component")
+            ));
         }
         if self.unclear > 0 {
             parts.push(format!(

@@ -3,7 +3,7 @@
 mod plan;
 
 use airside_api::findings::{Decide, Verdict};
-use airside_base::{Clock as _, Fault, Kind, SystemClock, Timestamp};
+use airside_base::{Clock as _, Fault, Kind, SystemClock, Timestamp, counted};
 use airside_inventory::{
     audit::{Audit, audit},
     decision::{lane::Lane, reach::Reached},
@@ -113,10 +113,18 @@ fn summary(state: &State, shown: usize) -> String {
             format!("No findings: all {components} components of {servers} servers assessed.")
         }
         0 => "No findings in what was assessed, and not everything was:".to_owned(),
-        n => format!("{n} findings in {components} components of {servers} servers."),
+        n => format!(
+            "{} in {} of {}.",
+            counted(n, "finding"),
+            counted(components, "component"),
+            counted(servers, "server")
+        ),
     };
     if unassessed > 0 {
-        text.push_str(&format!(" {unassessed} components not assessed."));
+        text.push_str(&format!(
+            " {} not assessed.",
+            counted(unassessed, "component")
+        ));
     }
     if gaps > 0 {
         text.push_str(&format!(" {gaps} files or entries not read."));

@@ -252,6 +252,36 @@ fn change_that_repeats_older_code_is_told_where_it_is() {
 }
 
 #[test]
+fn what_a_submodule_holds_is_no_part_of_the_change() {
+    const WEAK: &str = "import os\n\n\ndef run(name):\n    os.system('ls ' + name)\n";
+    let place = Place::new();
+    let inner = Place::new();
+    git(&inner, &["init", "-q"]);
+    inner.write("weak.py", WEAK);
+    git(&inner, &["add", "."]);
+    git(&inner, &["commit", "-qm", "one"]);
+    git(&place, &["init", "-q"]);
+    place.write("own.py", "NAME = 'x'\n");
+    git(&place, &["add", "."]);
+    git(&place, &["commit", "-qm", "one"]);
+    let source = inner.path(".").display().to_string();
+    let allowed = ["-c", "protocol.file.allow=always"];
+    let add = ["submodule", "--quiet", "add", &source, "vendor/inner"];
+    git(&place, &[&allowed[..], &add].concat());
+    git(&place, &["commit", "-qm", "two"]);
+    for base in ["HEAD", "HEAD~1"] {
+        let of = place.run(&["review", "--base", base, "--fail-on", "likely"]);
+        assert_eq!(of.code, Some(0), "{base}: {of:?}");
+    }
+    // A folder that only begins with the same name is ours.
+    write_below(&place, "vendor/inner2/weak.py", WEAK);
+    let of = place.run(&["review", "--base", "HEAD", "--fail-on", "likely"]);
+    assert_eq!(of.code, Some(5), "{of:?}");
+    assert!(of.stdout.contains("vendor/inner2/weak.py:5"), "{of:?}");
+    assert!(!of.stdout.contains("vendor/inner/"), "{of:?}");
+}
+
+#[test]
 fn function_that_is_nearly_an_older_one_is_named_and_stops_nothing() {
     let place = Place::new();
     git(&place, &["init", "-q"]);

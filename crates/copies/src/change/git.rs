@@ -31,6 +31,27 @@ pub struct Commit {
     pub note: Option<String>,
 }
 
+/// One line of `git ls-tree`.
+struct Entry {
+    /// `blob`, or `commit` for a submodule.
+    kind: String,
+    id: String,
+    path: String,
+}
+
+impl Entry {
+    fn parse(line: &str) -> Option<Self> {
+        // mode SP type SP id TAB path
+        let (head, path) = line.split_once('\t')?;
+        let mut fields = head.split(' ').skip(1);
+        Some(Self {
+            kind: fields.next()?.to_owned(),
+            id: fields.next()?.to_owned(),
+            path: path.to_owned(),
+        })
+    }
+}
+
 /// A repository on disk.
 #[derive(Debug)]
 pub(super) struct Repository {
@@ -147,20 +168,22 @@ impl Repository {
 
     /// Returns the ids of all blobs of `commit` below the scanned folder, by path.
     pub(super) fn tree(&self, commit: &str) -> Result<BTreeMap<String, String>, Error> {
+        let listed = self.listed(commit)?;
+        let blobs = listed.into_iter().filter(|entry| entry.kind == "blob");
+        Ok(blobs.map(|entry| (entry.path, entry.id)).collect())
+    }
+
+    /// Returns the folders of `commit` that are submodules: repositories of their own.
+    pub(super) fn submodules(&self, commit: &str) -> Result<Vec<String>, Error> {
+        let listed = self.listed(commit)?;
+        let modules = listed.into_iter().filter(|entry| entry.kind == "commit");
+        Ok(modules.map(|entry| entry.path).collect())
+    }
+
+    fn listed(&self, commit: &str) -> Result<Vec<Entry>, Error> {
         let listed = self.run(&["ls-tree", "-r", "-z", commit], b"")?;
-        let mut tree = BTreeMap::new();
-        for line in text(&listed).split('\0') {
-            // mode SP type SP id TAB path
-            let Some((head, path)) = line.split_once('\t') else {
-                continue;
-            };
-            let mut fields = head.split(' ');
-            if let (Some(_), Some("blob"), Some(id)) = (fields.next(), fields.next(), fields.next())
-            {
-                tree.insert(path.to_owned(), id.to_owned());
-            }
-        }
-        Ok(tree)
+        let listed = text(&listed);
+        Ok(listed.split('\0').filter_map(Entry::parse).collect())
     }
 
     /// Returns the contents of `ids`, in order.

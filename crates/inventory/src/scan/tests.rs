@@ -153,7 +153,7 @@ fn no_findings_is_said_only_when_everything_was_assessed() {
     let partial = run(&given, Setting::default());
     assert_eq!(
         partial.summary.sentence(),
-        "No findings in what was assessed, and not everything was: 1 components not assessed, 1 files or entries not read."
+        "No findings in what was assessed, and not everything was: 1 component not assessed, 1 files or entries not read."
     );
     let empty = run(&Inventory::default(), Setting::default());
     assert_eq!(
