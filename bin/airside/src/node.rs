@@ -47,6 +47,8 @@ use crate::{
 const BACKGROUND_THREADS: usize = 2;
 /// Longest wait for tasks to end after the gateway has drained.
 const GRACE: Duration = Duration::from_secs(5);
+/// The same after a second signal.
+const HURRIED: Duration = Duration::from_millis(200);
 
 /// Where the configuration of a node comes from and how it starts.
 struct Plan {
@@ -134,7 +136,8 @@ async fn with_ledger(folder: PathBuf, plan: Plan, out: &mut Out) -> Result<(), F
     let kept = archive::keep(&ledger, &folder, &plan.loaded.config.archive, &keeper).await?;
     let ended = live(plan, (kept, signer, keys), &scribe, &mut signals, out).await;
     let flushed = ledger.flush().await;
-    if keeper.stop(GRACE).await > 0 {
+    let grace = ended.as_ref().map_or(GRACE, |drained| grace(*drained));
+    if keeper.stop(grace).await > 0 {
         tracing::warn!("the archive did not get everything before the end");
     }
     drop(ledger);
@@ -145,14 +148,20 @@ async fn with_ledger(folder: PathBuf, plan: Plan, out: &mut Out) -> Result<(), F
     flushed.map_err(|error| Failure::new(Exit::Failed, error.fault()))
 }
 
-/// Serves until a signal; returns when the running calls have ended.
+/// Returns how long tasks may take to end.
+fn grace(drained: bool) -> Duration {
+    if drained { GRACE } else { HURRIED }
+}
+
+/// Serves until a signal; returns when the running calls have ended, and whether they
+/// were not cut off by a second signal.
 async fn live(
     plan: Plan,
     (ledger, signer, keys): (Ledger, Signer, Arc<Keys>),
     scribe: &Supervisor,
     signals: &mut Signals,
     out: &mut Out,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     let tasks = Supervisor::new();
     let listen = plan.loaded.config.listen.clone();
     let listener = listen::bind(listen.address, plan.when_taken)?;
@@ -192,12 +201,13 @@ async fn live(
         node.clock(),
     );
     let drained = until_stopped(gateway, &node, scribe, (signals, &tasks)).await;
-    if tasks.stop(GRACE).await > 0 {
+    let grace = drained.as_ref().map_or(GRACE, |drained| grace(*drained));
+    if tasks.stop(grace).await > 0 {
         tracing::warn!("some tasks did not end in time");
     }
     node.save_limits().await;
     record_stop(&node, &ledger, matches!(drained, Ok(true))).await;
-    drained.map(|_| ())
+    drained
 }
 
 /// Returns what the node knows of persons. Of a ledger that others write it hears whom

@@ -50,6 +50,9 @@ pub struct Listen {
     pub max_connections: usize,
     /// Time that calls in flight get to finish when the gateway stops, in milliseconds.
     pub drain_ms: u64,
+    /// Time that a connection on which nothing comes is kept when the gateway stops, in
+    /// milliseconds, at most half of `drain-ms`. What comes on it meanwhile is answered.
+    pub drain_idle_ms: u64,
     /// Number of threads that serve calls; 0 takes one for each processor, at most 8.
     pub threads: usize,
     /// TLS on the listener. Without it the gateway speaks plain HTTP.
@@ -125,6 +128,7 @@ impl Default for Listen {
             max_body_bytes: 4 << 20,
             max_connections: 4096,
             drain_ms: 10_000,
+            drain_idle_ms: 1_000,
             threads: 0,
             tls: None,
         }

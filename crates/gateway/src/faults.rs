@@ -42,6 +42,8 @@ pub(crate) enum Rejection {
     LedgerFull,
     #[error("the call could not be recorded")]
     LedgerFailed,
+    #[error("the gateway stops, and the time of running calls is over")]
+    Stopping { effect: bool },
 }
 
 impl Rejection {
@@ -77,6 +79,16 @@ impl Rejection {
                 "GW-031",
                 "the call could not be recorded and was not sent",
             ),
+            Self::Stopping { effect } => fault(
+                Kind::Unavailable,
+                "GW-095",
+                "the gateway stopped before it had the answer",
+            )
+            .with_hint(match effect {
+                true => "what was asked for may have happened: look before you repeat it",
+                false => "repeat it",
+            })
+            .with_retry_after(Duration::from_secs(1)),
         }
     }
 
@@ -90,14 +102,18 @@ impl Rejection {
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::HostMissing | Self::BodyBroken => StatusCode::BAD_REQUEST,
-            Self::LedgerFull | Self::LedgerFailed => StatusCode::SERVICE_UNAVAILABLE,
+            Self::LedgerFull | Self::LedgerFailed | Self::Stopping { .. } => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 
     /// Returns the answer for the client.
     pub(crate) fn failure(self) -> Failure {
         let code = match self {
-            Self::LedgerFull | Self::LedgerFailed => codes::UPSTREAM_UNAVAILABLE,
+            Self::LedgerFull | Self::LedgerFailed | Self::Stopping { .. } => {
+                codes::UPSTREAM_UNAVAILABLE
+            }
             _ => codes::INVALID_REQUEST,
         };
         Failure::new(self.status(), code, self.fault().with_private(self))

@@ -20,6 +20,7 @@ pub mod catalog;
 pub mod config;
 pub mod contracts;
 mod credentials;
+mod draining;
 pub mod event;
 mod faults;
 pub mod federation;

@@ -6,8 +6,9 @@
 //!   the upstream connections that its calls use: nothing of a call crosses threads.
 //! * Heads, bodies, connections and their ends are bounded in time and number. A
 //!   peer that stops reading is cut off by the operating system.
-//! * On a stop no connection is accepted any more, calls in flight get a grace
-//!   period, and what is left then is closed.
+//! * On a stop no connection is accepted any more but those that the operating system
+//!   has accepted already, calls in flight get a grace period, and what is left then is
+//!   refused or closed ([`crate::draining`]).
 
 use std::{
     convert::Infallible,
@@ -33,10 +34,11 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::mpsc,
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::task::TaskTracker;
 
 use crate::{
     approval, config,
+    draining::{Drain, Heard, Traffic},
     pipeline::{self, Link, Node},
     ranges,
     record::Recorder,
@@ -52,6 +54,9 @@ const KEEPALIVE: Duration = Duration::from_secs(60);
 
 /// How often idle upstream connections are looked through.
 const SWEEP: Duration = Duration::from_secs(15);
+
+/// Time in which refusals may leave after the grace period of calls in flight.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Accepted connections that a thread has not picked up yet.
 const HANDOVER: usize = 256;
@@ -118,7 +123,8 @@ pub async fn serve(
             shard,
             node: node.clone(),
             http: http(listen),
-            drain: Duration::from_millis(listen.drain_ms),
+            patience: Duration::from_millis(listen.drain_ms),
+            linger: Duration::from_millis(listen.drain_idle_ms.min(listen.drain_ms / 2)),
             open: desk.open.clone(),
             tls: tls.clone(),
             supervisor: supervisor.clone(),
@@ -138,7 +144,7 @@ pub async fn serve(
         () = ranges::watch(node.clone(), ledger) => {}
         () = supervisor.stopping() => {}
     }
-    drop(listeners);
+    take_rest(listeners, &desks).await;
     drop(desks);
     ended.close();
     ended.wait().await;
@@ -149,6 +155,13 @@ pub async fn serve(
 struct Desk {
     sender: mpsc::Sender<std::net::TcpStream>,
     open: Arc<AtomicUsize>,
+}
+
+/// Returns the thread that has the fewest connections.
+fn least(desks: &[Desk]) -> Option<&Desk> {
+    desks
+        .iter()
+        .min_by_key(|desk| desk.open.load(Ordering::Relaxed))
 }
 
 /// Gives each connection to the thread that has the fewest. Sockets of their own for
@@ -177,16 +190,31 @@ async fn accept(listeners: &[TcpListener], desks: &[Desk], max_connections: usiz
             );
             continue;
         }
-        let least = desks
-            .iter()
-            .min_by_key(|desk| desk.open.load(Ordering::Relaxed));
-        let (Some(desk), Ok(stream)) = (least, stream.into_std()) else {
+        let (Some(desk), Ok(stream)) = (least(desks), stream.into_std()) else {
             continue;
         };
         desk.open.fetch_add(1, Ordering::Relaxed);
         if desk.sender.try_send(stream).is_err() {
             desk.open.fetch_sub(1, Ordering::Relaxed);
             tracing::warn!("a connection was closed: its thread does not keep up");
+        }
+    }
+}
+
+/// Takes the connections that the operating system has accepted and nobody has picked up,
+/// and closes the listeners. To close them with such connections would reset those.
+async fn take_rest(listeners: Vec<TcpListener>, desks: &[Desk]) {
+    // The runtime may not know yet what the system does: it is asked directly.
+    let listeners: Vec<_> = listeners.into_iter().map(TcpListener::into_std).collect();
+    for listener in listeners.into_iter().flatten() {
+        while let Ok((stream, _)) = listener.accept() {
+            let (Some(desk), Ok(())) = (least(desks), stream.set_nonblocking(true)) else {
+                continue;
+            };
+            desk.open.fetch_add(1, Ordering::Relaxed);
+            if desk.sender.send(stream).await.is_err() {
+                desk.open.fetch_sub(1, Ordering::Relaxed);
+            }
         }
     }
 }
@@ -208,7 +236,10 @@ struct Worker {
     shard: usize,
     node: Arc<Node>,
     http: Builder,
-    drain: Duration,
+    /// Time of calls in flight when the gateway stops.
+    patience: Duration,
+    /// Time of connections that carry nothing then.
+    linger: Duration,
     open: Arc<AtomicUsize>,
     tls: Option<Arc<Tls>>,
     supervisor: Supervisor,
@@ -231,39 +262,39 @@ impl Worker {
 
     async fn work(self, mut sockets: mpsc::Receiver<std::net::TcpStream>) {
         let connections = TaskTracker::new();
-        // Of this thread alone: asking it costs no other thread anything.
-        let stop = CancellationToken::new();
+        let drain = Drain::new(self.linger);
         let mut sweep = tokio::time::interval(SWEEP);
         loop {
             tokio::select! {
                 socket = sockets.recv() => match socket {
-                    Some(socket) => self.start(socket, &connections, &stop),
+                    Some(socket) => self.start(socket, &connections, &drain),
                     None => break,
                 },
                 _ = sweep.tick() => self.node.snapshot.load().sweep(),
             }
         }
-        stop.cancel();
+        drain.begin();
         connections.close();
         let ended = async {
             connections.wait().await;
             // Effects whose clients went away.
             self.node.recorder.settled().await;
         };
-        if tokio::time::timeout(self.drain, ended).await.is_err() {
+        if tokio::time::timeout(self.patience, ended).await.is_err() {
             let left = connections.len();
-            tracing::warn!(left, "connections were closed in the middle of a call");
+            tracing::warn!(
+                left,
+                "the time of running calls is over: these connections are refused or closed"
+            );
+            drain.cut_off();
+            // What cannot be refused any more is closed with the thread.
+            let _ = tokio::time::timeout(LAST_WORDS, connections.wait()).await;
         }
     }
 
-    fn start(
-        &self,
-        socket: std::net::TcpStream,
-        connections: &TaskTracker,
-        stop: &CancellationToken,
-    ) {
+    fn start(&self, socket: std::net::TcpStream, connections: &TaskTracker, drain: &Drain) {
         let open = Open(self.open.clone());
-        let (mut link, stream) = match prepare(socket, stop) {
+        let (mut link, stream) = match prepare(socket, drain) {
             Ok(prepared) => prepared,
             Err(error) => {
                 tracing::debug!(%error, "a connection ended before it began");
@@ -304,13 +335,13 @@ impl Drop for Open {
     }
 }
 
-fn prepare(socket: std::net::TcpStream, stop: &CancellationToken) -> io::Result<(Link, TcpStream)> {
+fn prepare(socket: std::net::TcpStream, drain: &Drain) -> io::Result<(Link, TcpStream)> {
     let link = Link {
         peer: socket.peer_addr()?,
         local: socket.local_addr()?,
         certificate: None,
         secure: false,
-        stop: stop.clone(),
+        drain: drain.clone(),
     };
     socket.set_nodelay(true)?;
     let options = SockRef::from(&socket);
@@ -323,17 +354,21 @@ async fn connection<S>(node: Arc<Node>, link: Link, http: Builder, stream: S)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let stop = link.stop.clone();
-    let link = Arc::new(link);
+    let (drain, traffic) = (link.drain.clone(), Arc::<Traffic>::default());
+    let stream = TokioIo::new(Heard::new(stream, traffic.clone()));
+    let (link, busy) = (Arc::new(link), traffic.clone());
     let service = service_fn(move |request: hyper::Request<Incoming>| {
-        let (node, link) = (node.clone(), link.clone());
-        async move { Ok::<_, Infallible>(pipeline::serve(&node, &link, request).await) }
+        let (node, link, busy) = (node.clone(), link.clone(), busy.clone());
+        async move {
+            let response = pipeline::serve(&node, &link, request).await;
+            Ok::<_, Infallible>(link.drain.answer(&busy, response))
+        }
     });
-    let mut serving = std::pin::pin!(http.serve_connection(TokioIo::new(stream), service));
+    let mut serving = std::pin::pin!(http.serve_connection(stream, service));
     let served = tokio::select! {
         biased;
         served = serving.as_mut() => served,
-        () = stop.cancelled() => {
+        () = drain.quiet(&traffic) => {
             serving.as_mut().graceful_shutdown();
             serving.await
         }
@@ -341,5 +376,37 @@ where
     if let Err(error) = served {
         // Clients come and go as they like.
         tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_the_system_has_accepted_is_served_though_nobody_took_it() {
+        let listener = StdListener::bind(("127.0.0.1", 0)).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        let listener = TcpListener::from_std(listener).unwrap();
+        let clients: Vec<_> = (0..9)
+            .map(|_| std::net::TcpStream::connect(address).unwrap())
+            .collect();
+        let (sender, mut sockets) = mpsc::channel(HANDOVER);
+        let desk = Desk {
+            sender,
+            open: Arc::default(),
+        };
+        take_rest(vec![listener], &[desk]).await;
+        let mut taken = Vec::new();
+        while let Some(socket) = sockets.recv().await {
+            taken.push(socket.peer_addr().unwrap());
+        }
+        let clients: Vec<_> = clients
+            .iter()
+            .map(|client| client.local_addr().unwrap())
+            .collect();
+        assert_eq!(taken, clients);
+        assert!(std::net::TcpStream::connect(address).is_err());
     }
 }

@@ -34,7 +34,6 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header::EXPECT,
     request::Parts,
 };
-use tokio_util::sync::CancellationToken;
 
 use self::admission::{Admitted, Stopped};
 use crate::{
@@ -44,6 +43,7 @@ use crate::{
     body,
     config::WhenFull,
     contracts,
+    draining::Drain,
     event::Outcome,
     faults::{self, Chain, Rejection},
     federation::{self, Audience, Route, Visit, batch},
@@ -72,8 +72,8 @@ pub(crate) struct Link {
     pub(crate) certificate: Option<PeerCertificate>,
     /// Whether there is TLS.
     pub(crate) secure: bool,
-    /// Told when the thread that serves it stops.
-    pub(crate) stop: CancellationToken,
+    /// The end of the thread that serves it.
+    pub(crate) drain: Drain,
 }
 
 /// Answers one request.
@@ -83,7 +83,12 @@ where
 {
     let (head, mut body) = request.into_parts();
     let waits = head.headers.contains_key(EXPECT);
-    match admit(node, link, head, &mut body).await {
+    let admitted = tokio::select! {
+        biased;
+        admitted = admit(node, link, head, &mut body) => admitted,
+        () = link.drain.is_over() => Err(Rejection::Stopping { effect: false }.into()),
+    };
+    match admitted {
         Ok(response) => response,
         Err(refused) => {
             let code = refused.failure.fault().code();
@@ -160,7 +165,7 @@ where
         recorder: node.recorder.clone(),
         approvals: node.approvals.clone(),
         clock: node.clock.clone(),
-        stop: link.stop.clone(),
+        drain: link.drain.clone(),
         identity: snapshot.identity.clone(),
         current: node.snapshot.clone(),
         mount,
@@ -188,7 +193,7 @@ struct Visitor {
     recorder: Arc<Recorder>,
     approvals: Desk,
     clock: Arc<dyn Clock>,
-    stop: CancellationToken,
+    drain: Drain,
     identity: Identity,
     /// The configuration as it is at any later moment.
     current: Arc<ArcSwap<Snapshot>>,
@@ -293,15 +298,7 @@ impl Visitor {
             return Err(refuse(failure));
         }
 
-        // Sent once. A client that goes away cancels a read by that; what has an
-        // effect is followed to its end.
-        let recorder = self.recorder.clone();
-        let sending = self.send(permit, record, id, effect);
-        let mut response = if effect {
-            recorder.detached(sending).await
-        } else {
-            sending.await
-        };
+        let mut response = self.send_once(permit, record, id, effect).await?;
         if let Some(fields) = fields {
             fields.put(response.headers_mut());
         }
@@ -364,6 +361,32 @@ impl Visitor {
         }
     }
 
+    /// Sends a call once. A client that goes away cancels a read by that; what has an
+    /// effect is followed to its end.
+    async fn send_once(
+        self,
+        permit: Permit<Outbound>,
+        record: Record,
+        id: Option<Box<str>>,
+        effect: bool,
+    ) -> Result<Response<Body>, Refused> {
+        let (recorder, drain) = (self.recorder.clone(), self.drain.clone());
+        let sending = self.send(permit, record, id.clone(), effect);
+        let sending = async move {
+            match effect {
+                true => recorder.detached(sending).await,
+                false => sending.await,
+            }
+        };
+        tokio::select! {
+            biased;
+            response = sending => Ok(response),
+            () = drain.is_over() => {
+                Err(Refused::new(id, Rejection::Stopping { effect }.failure()))
+            }
+        }
+    }
+
     async fn send(
         self,
         permit: Permit<Outbound>,
@@ -379,7 +402,7 @@ impl Visitor {
             false => Audience::everyone(),
         };
         let reads = self.reads(method, &permit.value().route);
-        let (mount, stop) = (self.mount.clone(), self.stop.clone());
+        let (mount, drain) = (self.mount.clone(), self.drain.clone());
         let visit = self.visit(audience);
         let answered = mount.endpoint.dispatch(&permit, &visit).await;
         let answered = screening::read(answered, reads, id.as_deref(), || record.notes());
@@ -387,7 +410,12 @@ impl Visitor {
             Ok(response) if listens && is_event_stream(response.headers()) => {
                 let farewell = farewell(id.as_deref());
                 record.give_up_room();
-                record.follow(parting::at_stop(response, &stop, farewell), effect)
+                record.follow(parting::at_stop(response, drain.stop(), farewell), effect)
+            }
+            Ok(response) if is_event_stream(response.headers()) => {
+                let failure = Rejection::Stopping { effect }.failure();
+                let last = Event::message(failure.body(id.as_deref())).encode();
+                parting::at_stop(record.follow(response, effect), drain.over(), last)
             }
             Ok(response) => record.follow(response, effect),
             Err(error) => {
@@ -454,13 +482,13 @@ impl Visitor {
             Verb::Get => {
                 self.check_open("subscriptions/listen")?;
                 let permit = self.admit_to_endpoint("subscriptions/listen")?;
-                let (mount, stop) = (self.mount.clone(), self.stop.clone());
+                let (mount, drain) = (self.mount.clone(), self.drain.clone());
                 let reads = self.reads("", &permit.value().route);
                 let notes = self.notes();
                 let visit = self.visit(Audience::everyone());
                 let stream = mount.endpoint.stream(&permit, &visit).await;
                 let stream = screening::read(stream, reads, None, || notes).await;
-                stream.map(|stream| parting::at_stop(stream, &stop, Bytes::new()))
+                stream.map(|stream| parting::at_stop(stream, drain.stop(), Bytes::new()))
             }
             Verb::Post | Verb::Delete => {
                 let permit = self.admit_to_endpoint("initialize")?;

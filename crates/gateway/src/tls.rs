@@ -184,10 +184,10 @@ impl Tls {
         }
         let server = self.ready.load().server.clone();
         let opening = timeout(self.patience, TlsAcceptor::from(server).accept(stream));
-        let stop = link.stop.clone();
+        let drain = link.drain.clone();
         let opened = tokio::select! {
             opened = opening => opened,
-            () = stop.cancelled() => return None,
+            () = drain.lingered() => return None,
         };
         let stream = match opened {
             Ok(Ok(stream)) => stream,

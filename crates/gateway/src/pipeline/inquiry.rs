@@ -122,7 +122,7 @@ impl Waiting {
             biased;
             said = self.ask.inquiry.answer() => Woken::Said(said),
             () = self.cancellation.cancelled() => Woken::GivenUp,
-            () = self.visitor.stop.cancelled() => Woken::GivenUp,
+            () = self.visitor.drain.stop().cancelled() => Woken::GivenUp,
             () = tokio::time::sleep(most) => Woken::Alive,
         }
     }

@@ -395,7 +395,8 @@ impl Default for Setup {
         Self {
             listen: config::Listen {
                 threads: 2,
-                drain_ms: 15_000,
+                drain_ms: 60_000,
+                drain_idle_ms: 1,
                 ..config::Listen::default()
             },
             upstream: Box::new(|_| {}),

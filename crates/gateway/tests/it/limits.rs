@@ -4,7 +4,12 @@ use std::time::Duration;
 
 use airside_gateway::{State, config::WhenFull};
 use bytes::Bytes;
-use tokio::{net::TcpStream, sync::mpsc};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    sync::mpsc,
+};
 
 use crate::harness::{Act, House, Setup, call, headers, request, within};
 
@@ -305,11 +310,16 @@ async fn calls_in_flight_are_finished_when_the_gateway_stops() {
     assert_eq!(house.supervisor.stop(Duration::from_secs(10)).await, 0);
 }
 
-#[tokio::test]
-async fn what_does_not_end_is_closed_after_the_grace_period() {
+/// A gateway that waits for running calls a moment only.
+async fn hasty() -> House {
     let mut setup = Setup::default();
     setup.listen.drain_ms = 100;
-    let house = House::with(setup).await;
+    House::with(setup).await
+}
+
+#[tokio::test]
+async fn stream_that_does_not_end_gets_an_error_for_its_last_event() {
+    let house = hasty().await;
     house
         .upstream
         .next("search", Act::Stall(EVENTS, "data: {}\n\n".into()));
@@ -317,11 +327,158 @@ async fn what_does_not_end_is_closed_after_the_grace_period() {
     let mut answer = house
         .start("POST", "/mcp", &fields, call("search").into())
         .await;
-    answer.piece().await.unwrap().unwrap();
+    assert_eq!(answer.piece().await.unwrap().unwrap(), "data: {}\n\n");
     house.supervisor.request_stop();
-    assert!(answer.piece().await.unwrap().is_err());
+    let rest = answer.whole().await;
+    let last = String::from_utf8_lossy(&rest.body).into_owned();
+    let last: Value = serde_json::from_str(last.trim().strip_prefix("data: ").unwrap()).unwrap();
+    assert_eq!(
+        (&last["id"], &last["error"]["data"]["code"]),
+        (&json!(7), &json!("GW-095"))
+    );
+    assert!(!rest.broken);
     assert_eq!(house.supervisor.stop(Duration::from_secs(10)).await, 0);
     assert_eq!(house.ending(1).await, "call.completed cancelled -");
+}
+
+#[tokio::test]
+async fn answer_that_does_not_end_is_cut_off_visibly() {
+    let house = hasty().await;
+    house.upstream.next("book", Act::Stall(JSON, "{".into()));
+    let fields = headers("tools/call", "book");
+    let booking = house
+        .start("POST", "/mcp", &fields, call("book").into())
+        .await;
+    house.supervisor.request_stop();
+    assert!(booking.whole().await.broken);
+    assert_eq!(house.supervisor.stop(Duration::from_secs(10)).await, 0);
+}
+
+#[tokio::test]
+async fn what_is_not_answered_in_time_is_refused_when_the_gateway_stops() {
+    for (tool, hint) in [
+        ("search", "repeat it"),
+        (
+            "book",
+            "what was asked for may have happened: look before you repeat it",
+        ),
+    ] {
+        let house = hasty().await;
+        house.upstream.next(tool, Act::Silent);
+        let reply = async { house.call(tool).await };
+        let stop = async {
+            house.upstream.called(1).await;
+            house.supervisor.request_stop();
+        };
+        let (reply, ()) = tokio::join!(reply, stop);
+        assert_eq!(reply.verdict(), "503 50300 GW-095");
+        let json = reply.json();
+        assert_eq!(
+            (&json["id"], &json["error"]["data"]["hint"]),
+            (&json!(7), &json!(hint))
+        );
+        assert_eq!(reply.headers["retry-after"], "1");
+        assert_eq!(house.supervisor.stop(Duration::from_secs(10)).await, 0);
+    }
+}
+
+/// Resolves when the gateway takes no connections any more.
+async fn closed(house: &House) {
+    within(async { while TcpStream::connect(house.address).await.is_ok() {} }).await;
+}
+
+/// Returns the search that a client of 2026-07-28 sends.
+fn search(house: &House) -> String {
+    let mut text = format!("POST /mcp HTTP/1.1\r\nhost: {}\r\n", house.address);
+    for (name, value) in headers("tools/call", "search") {
+        text.push_str(&format!("{name}: {value}\r\n"));
+    }
+    let body = call("search");
+    text.push_str(&format!("content-length: {}\r\n\r\n{body}", body.len()));
+    text
+}
+
+/// Reads one answer and returns its head.
+async fn answer(stream: &mut TcpStream) -> String {
+    let mut all = Vec::new();
+    loop {
+        let text = String::from_utf8_lossy(&all);
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head
+                .lines()
+                .find_map(|line| line.strip_prefix("content-length: "));
+            if length.is_none_or(|length| body.len() >= length.parse().unwrap()) {
+                break head.to_owned();
+            }
+        }
+        let read = within(stream.read_buf(&mut all)).await.unwrap();
+        assert_ne!(read, 0, "no answer: {:?}", String::from_utf8_lossy(&all));
+    }
+}
+
+#[tokio::test]
+async fn request_that_has_begun_is_answered_when_the_gateway_stops() {
+    let house = House::open().await;
+    let request = search(&house);
+    let places = [1, request.find("\r\n\r\n").unwrap() + 5, request.len() - 1];
+    let mut streams = Vec::new();
+    for place in places {
+        let mut stream = TcpStream::connect(house.address).await.unwrap();
+        stream
+            .write_all(&request.as_bytes()[..place])
+            .await
+            .unwrap();
+        streams.push((stream, place));
+    }
+    // Accepted in order: once this one is answered, the others are being read.
+    assert_eq!(house.call("search").await.status, 200);
+    house.supervisor.request_stop();
+    closed(&house).await;
+    for (stream, place) in &mut streams {
+        stream
+            .write_all(&request.as_bytes()[*place..])
+            .await
+            .unwrap();
+        let head = answer(stream).await;
+        assert!(head.starts_with("HTTP/1.1 200 "), "{place}: {head}");
+        assert!(head.contains("\r\nconnection: close"), "{place}: {head}");
+        assert_eq!(within(stream.read(&mut [0])).await.unwrap(), 0);
+    }
+    assert_eq!(house.supervisor.stop(Duration::from_secs(10)).await, 0);
+}
+
+#[tokio::test]
+async fn kept_connection_gets_one_more_answer_when_the_gateway_stops() {
+    let mut setup = Setup::default();
+    setup.listen.drain_idle_ms = 30_000;
+    let house = House::with(setup).await;
+    let request = search(&house);
+    let mut kept = TcpStream::connect(house.address).await.unwrap();
+    kept.write_all(request.as_bytes()).await.unwrap();
+    let first = answer(&mut kept).await;
+    assert!(!first.contains("connection: close"), "{first}");
+    let mut fresh = TcpStream::connect(house.address).await.unwrap();
+    house.supervisor.request_stop();
+    closed(&house).await;
+    for stream in [&mut kept, &mut fresh] {
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let head = answer(stream).await;
+        assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+        assert!(head.contains("\r\nconnection: close"), "{head}");
+        assert_eq!(within(stream.read(&mut [0])).await.unwrap(), 0);
+    }
+    assert_eq!(house.supervisor.stop(Duration::from_secs(10)).await, 0);
+}
+
+#[tokio::test]
+async fn connection_that_carries_nothing_does_not_hold_up_the_stop() {
+    let house = House::open().await;
+    let mut idle = TcpStream::connect(house.address).await.unwrap();
+    idle.write_all(search(&house).as_bytes()).await.unwrap();
+    answer(&mut idle).await;
+    house.supervisor.request_stop();
+    assert_eq!(within(idle.read(&mut [0])).await.unwrap(), 0);
+    assert_eq!(house.supervisor.stop(Duration::from_secs(10)).await, 0);
 }
 
 #[tokio::test]
