@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     evaluate::{Frame, Hit, key},
     ir::{Call, Expression, Name},
-    known,
+    known, spelled,
     value::{ALL, Origin, Standing, Taint, Value, Way},
 };
 use crate::rules::{Shape, Sink};
@@ -41,6 +41,10 @@ impl Frame<'_> {
             if !sink.path.fits(&own) || !self.holds(sink, call, values) {
                 continue;
             }
+            // What a function of the tree does with a command line is seen there.
+            if sink.shape == Shape::Command && callee.function.is_some() {
+                continue;
+            }
             let rule = &program.rules.rules[sink.rule];
             let mut is_unknown = false;
             let mut has_taint = false;
@@ -70,6 +74,7 @@ impl Frame<'_> {
             let names: &[&str] = match sink.shape {
                 Shape::Host => &["url", "uri", "baseURL", "host", "hostname", "href"],
                 Shape::Part | Shape::Statement => &["sql", "text", "query", "statement", "command"],
+                Shape::Command => &["command", "cmd", "script", "code"],
                 _ => &[],
             };
             if !names.is_empty() {
@@ -283,12 +288,16 @@ impl Hit {
             Shape::Host => lead.is_none_or(|lead| !names_host(lead)),
             Shape::Unmarked => lead.is_none_or(|lead| !known::announces_data(lead)),
             Shape::Statement => self.taint.is_joined && lead.is_some_and(is_statement),
+            Shape::Command => self.taint.is_joined && lead.is_some_and(spelled::is_command_line),
         }
     }
 
     /// Returns whether it may fit once it is known what is handed over.
     fn may_fit(&self) -> bool {
-        matches!(self.shape, Shape::Part | Shape::Statement) || self.fits()
+        matches!(
+            self.shape,
+            Shape::Part | Shape::Statement | Shape::Command
+        ) || self.fits()
     }
 }
 

@@ -345,6 +345,20 @@ pub(super) fn is_clean_kind(kind: Option<&str>) -> bool {
         }) && seen
 }
 
+/// Returns whether a parameter of this type takes a path that the program itself has made:
+/// `Path`, `Optional[Path]`, `Union[str, Path]`.
+pub(super) fn is_path_kind(kind: Option<&str>) -> bool {
+    let mut parts = kind
+        .unwrap_or("")
+        .split(|one: char| !one.is_alphanumeric() && !matches!(one, '_' | '.'));
+    parts.any(|part| {
+        matches!(
+            part,
+            "Path" | "pathlib.Path" | "PurePath" | "PathLike" | "os.PathLike" | "StrPath"
+        )
+    })
+}
+
 /// Returns whether `path` names a type of a few values that the program lists.
 pub(super) fn is_choice(path: &str) -> bool {
     path == "enum" || path.ends_with("typing.Literal[]") || path == "typing_extensions.Literal[]"

@@ -24,7 +24,7 @@ const WORDS: [&str; 16] = [
     "check",
 ];
 /// Names that hold a word of those and check nothing.
-const OTHERS: [&str; 19] = [
+const OTHERS: [&str; 23] = [
     "checkout",
     "checkpoint",
     "checksum",
@@ -44,6 +44,11 @@ const OTHERS: [&str; 19] = [
     "status",
     "empty",
     "syntax",
+    // They make a value of a type, and say nothing of where an address leads.
+    "validatepython",
+    "validatejson",
+    "validatestrings",
+    "modelvalidate",
 ];
 /// Endings of names that check a shape, not a value.
 const SHAPES: [&str; 10] = [

@@ -14,7 +14,7 @@ use super::{
     parity, pattern,
     program::{self, Program},
     recall,
-    told::{Face, Told},
+    told::{Face, Taken, Told},
     value::{ALL, FunctionId, Origin, Way},
 };
 use crate::{
@@ -222,17 +222,18 @@ impl Reporter<'_> {
         if !hit.fits() || self.rule(hit).from == From::Answers && !is_of_answer {
             return;
         }
-        let Some((name, is_outside)) = face.parameters.get(usize::from(at)) else {
+        let Some(taken) = face.parameters.get(usize::from(at)) else {
             return;
         };
-        let name = name.clone().unwrap_or_else(|| Arc::from("its argument"));
+        let name = taken.name.clone();
+        let name = name.unwrap_or_else(|| Arc::from("its argument"));
         let first = Step {
             path: self.program.units[id.0 as usize].path.clone(),
             line: face.line,
             what: format!("`{name}` of `{}` is chosen outside", face.name),
         };
         if let Some(clean) = entry
-            && *is_outside
+            && taken.is_outside
             && !clean.contains(&name)
         {
             let certainty = match hit.taint.is_guessed {
@@ -241,11 +242,11 @@ impl Reporter<'_> {
             };
             self.add(hit, certainty, Some(first));
         } else if is_open
-            && (entry.is_none() || *is_outside)
+            && (entry.is_none() || taken.is_outside)
             && !is_of_operator(&face.name, &name)
             && !(self.rule(hit).class == "path-traversal"
                 && is_command_line(&self.program.units[id.0 as usize].path))
-            && !self.is_folder_of_library(id, hit, &name)
+            && !self.is_of_caller(id, hit, taken)
             && hand_overs(hit.taint.way.as_ref()) <= FARTHEST
             && let Some(certainty) = self.rule(hit).public
         {
@@ -262,14 +263,19 @@ impl Reporter<'_> {
         }
     }
 
-    /// Whoever calls a library chooses its folders: `func Save(dir, name string)`.
-    fn is_folder_of_library(&self, id: FunctionId, hit: &Hit, name: &str) -> bool {
-        let language = self.program.units[id.0 as usize].language;
-        let is_typed = matches!(
-            language,
-            Some(Language::Go | Language::Rust | Language::Java)
-        );
-        is_typed && self.rule(hit).class == "path-traversal" && names_folder(name)
+    /// Whoever calls a library chooses its folders: `func Save(dir, name string)`, and hands it
+    /// the paths that it asks for as such: `def pack(source: Path)`.
+    fn is_of_caller(&self, id: FunctionId, hit: &Hit, taken: &Taken) -> bool {
+        if self.rule(hit).class != "path-traversal" {
+            return false;
+        }
+        match self.program.units[id.0 as usize].language {
+            Some(Language::Go | Language::Rust | Language::Java) => {
+                taken.name.as_deref().is_some_and(names_folder)
+            }
+            Some(Language::Python) => taken.is_path && hit.taint.lead.is_none(),
+            _ => false,
+        }
     }
 
     fn rule(&self, hit: &Hit) -> &Rule {

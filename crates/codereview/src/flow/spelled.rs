@@ -43,6 +43,35 @@ pub(super) fn cleans(rules: &Rules, pattern: &str) -> Clean {
     clean
 }
 
+/// Returns whether a text begins as a command line does: `git log `, `/usr/bin/tar -x`.
+pub(super) fn is_command_line(lead: &str) -> bool {
+    const PROGRAMS: [&str; 86] = [
+        "adb", "apt", "apt-get", "aws", "awk", "az", "bash", "brew", "cargo", "cat", "cd", "chmod",
+        "chown", "cmd", "cmd.exe", "cp", "curl", "cut", "dd", "df", "dig", "docker", "du", "echo",
+        "env", "ffmpeg", "find", "gcloud", "gdb", "gh", "git", "go", "grep", "head", "helm",
+        "java", "journalctl", "kill", "kubectl", "ln", "ls", "lsof", "make", "mkdir", "mv",
+        "mysql", "nc", "netstat", "nmap", "node", "npm", "npx", "nslookup", "osascript", "ping",
+        "pip", "pip3", "pkill", "pnpm", "powershell", "ps", "psql", "python", "python3", "rm",
+        "rmdir", "rsync", "scp", "screen", "sed", "sh", "skopeo", "ssh", "stat", "sudo",
+        "systemctl", "tail", "tar", "tee", "terraform", "tmux", "touch", "unzip", "uv", "wget",
+        "xcrun",
+    ];
+    // The command that counts is the one before the value.
+    let last = lead.rsplit(['&', '|', ';', '\n']).next();
+    let mut words = last.unwrap_or(lead).split_whitespace().peekable();
+    let first = words.next().unwrap_or("");
+    let has_more = words.peek().is_some() || lead.ends_with([' ', '"', '\'']);
+    let name = first.rsplit('/').next().unwrap_or(first);
+    let is_program = PROGRAMS.contains(&name) || first.starts_with(['/', '.']) && !name.is_empty();
+    // Whatever begins it, options follow the name of a program.
+    let has_option = |word: &str| {
+        let name = word.trim_start_matches('-');
+        let dashes = word.len() - name.len();
+        matches!(dashes, 1 | 2) && name.starts_with(|one: char| one.is_ascii_alphabetic())
+    };
+    has_more && is_program || first == "\u{fffd}" && words.any(has_option)
+}
+
 /// Returns the special characters that `pattern` leaves; none if it is of another form.
 fn listed(pattern: &str) -> Option<String> {
     let pattern = match pattern.strip_prefix('/') {
@@ -87,7 +116,30 @@ fn listed(pattern: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::listed;
+    use super::{is_command_line, listed};
+
+    #[test]
+    fn command_lines_begin_with_a_program() {
+        for lead in [
+            "git log ",
+            "cat \"",
+            "cd /srv && tar -xf ",
+            "/opt/tool --name=",
+            "\u{fffd} inspect --raw ",
+        ] {
+            assert!(is_command_line(lead), "{lead}");
+        }
+        for lead in [
+            "git",
+            "select * from ",
+            "find",
+            "\u{fffd} of ",
+            "Cat pictures of ",
+            "\u{fffd} - ",
+        ] {
+            assert!(!is_command_line(lead), "{lead}");
+        }
+    }
 
     #[test]
     fn only_lists_of_what_stays_are_read() {

@@ -25,6 +25,16 @@ pub(super) struct Told {
     pub(super) faces: Vec<Face>,
 }
 
+/// A parameter as a report asks for it.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    pub(super) name: Option<Name>,
+    /// Whether clients choose it where the function is a tool.
+    pub(super) is_outside: bool,
+    /// Whether its type says that it is a path, which clients do not send.
+    pub(super) is_path: bool,
+}
+
 /// A function as a report shows it.
 #[derive(Debug, Default)]
 pub(super) struct Face {
@@ -34,8 +44,7 @@ pub(super) struct Face {
     pub(super) is_public: bool,
     /// Whether its marks say that clients call it.
     pub(super) is_tool: bool,
-    /// Name of each parameter, and whether clients choose it where the function is a tool.
-    pub(super) parameters: Vec<(Option<Name>, bool)>,
+    pub(super) parameters: Vec<Taken>,
     pub(super) hits: Vec<Hit>,
 }
 
@@ -57,7 +66,11 @@ impl Told {
                     Target::Name(name) => Some(Name::clone(name)),
                     _ => None,
                 };
-                (name, entry::is_outside(one))
+                Taken {
+                    name,
+                    is_outside: entry::is_outside(one),
+                    is_path: entry::is_path_kind(one.kind.as_deref()),
+                }
             });
             told.faces.push(Face {
                 at: at as u32,
@@ -88,9 +101,10 @@ impl Told {
             face.is_public.put(out);
             face.is_tool.put(out);
             out.number(face.parameters.len() as u64);
-            for (name, is_outside) in &face.parameters {
-                name.put(out);
-                is_outside.put(out);
+            for one in &face.parameters {
+                one.name.put(out);
+                one.is_outside.put(out);
+                one.is_path.put(out);
             }
             face.hits.put(out);
         }
@@ -115,8 +129,11 @@ impl Told {
                 ..Face::default()
             };
             for _ in 0..from.number()? {
-                face.parameters
-                    .push((Coded::take(from)?, bool::take(from)?));
+                face.parameters.push(Taken {
+                    name: Coded::take(from)?,
+                    is_outside: bool::take(from)?,
+                    is_path: bool::take(from)?,
+                });
             }
             face.hits = Coded::take(from)?;
             told.faces.push(face);

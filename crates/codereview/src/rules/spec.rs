@@ -138,12 +138,14 @@ pub(crate) enum Shape {
     /// At the beginning of what the system opens: an address whose protocol or host was
     /// checked does no harm there.
     Opened,
+    /// In a text that begins as a command line does: with the name of a program.
+    Command,
 }
 
 impl Shape {
     /// Returns the one with this number.
     pub(crate) fn of(number: u8) -> Option<Self> {
-        const ALL: [Shape; 8] = [
+        const ALL: [Shape; 9] = [
             Shape::Any,
             Shape::Part,
             Shape::Whole,
@@ -152,6 +154,7 @@ impl Shape {
             Shape::Statement,
             Shape::Unmarked,
             Shape::Opened,
+            Shape::Command,
         ];
         ALL.into_iter().find(|one| *one as u8 == number)
     }
