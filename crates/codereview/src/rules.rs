@@ -65,6 +65,8 @@ pub(crate) struct Rule {
     pub(crate) help: Option<String>,
     /// Where the values come from that must not arrive.
     pub(crate) from: From,
+    /// The class that a value must have been checked for; none if it is the value as it came.
+    pub(crate) checked: Clean,
     /// Whether of a list only what it begins with matters.
     pub(crate) of_beginnings: bool,
     /// How sure it is at most.
@@ -150,6 +152,12 @@ impl Path {
 
     /// Returns whether `path`, without its last part, is this one.
     pub(crate) fn fits(&self, path: &str) -> bool {
+        // A client that follows redirects is a client.
+        let plain = path.strip_suffix("(redirects)");
+        plain.is_some_and(|plain| self.fits(&format!("{plain}()"))) || self.fits_as_it_is(path)
+    }
+
+    fn fits_as_it_is(&self, path: &str) -> bool {
         match self.is_open {
             false => path == self.before,
             true if self.before.is_empty() => !path.is_empty(),
@@ -162,6 +170,9 @@ impl Path {
 
 /// What an address is clean of whose scheme was checked; no rule has this class.
 pub(crate) const SCHEME: &str = "address-scheme";
+/// The class of requests that follow redirects after a check of the first address. A list of
+/// hosts makes clean of it, a question whether an address is private does not.
+const REDIRECT: &str = "redirect-not-checked";
 
 impl Rules {
     /// Returns how many rules there are.
@@ -235,6 +246,11 @@ impl Rules {
             Shape::Opened => own | self.class_bit("ssrf") | self.class_bit(SCHEME),
             _ => own,
         }
+    }
+
+    /// Returns the bits of an address whose host is one of those that the program lists.
+    pub(crate) fn host_bits(&self) -> Clean {
+        self.class_bit("ssrf") | self.class_bit(REDIRECT)
     }
 
     /// Returns the bit of a class; none for one that no rule has.

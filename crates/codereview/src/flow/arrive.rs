@@ -41,8 +41,11 @@ impl Frame<'_> {
             if !sink.path.fits(&own) || !self.holds(sink, call, values) {
                 continue;
             }
-            // What a function of the tree does with a command line is seen there.
-            if sink.shape == Shape::Command && callee.function.is_some() {
+            // What a function of the tree does with a command line is seen there, and processes
+            // have rules of their own.
+            if sink.shape == Shape::Command
+                && (callee.function.is_some() || matches!(before, "subprocess" | "asyncio"))
+            {
                 continue;
             }
             let rule = &program.rules.rules[sink.rule];
@@ -84,7 +87,8 @@ impl Frame<'_> {
             for value in taken {
                 for taint in value.all_taints() {
                     has_taint = true;
-                    if taint.clean & program.rules.bits_at(sink.rule, sink.shape) == 0 {
+                    let is_meant = rule.checked == 0 || taint.clean & rule.checked != 0;
+                    if is_meant && taint.clean & program.rules.bits_at(sink.rule, sink.shape) == 0 {
                         let hit = self.hit(sink, call, taint);
                         if rule.class == REQUESTS && program.rules.answers != 0 && hit.fits() {
                             answers.push(self.answer(call, &hit.taint));
@@ -294,10 +298,7 @@ impl Hit {
 
     /// Returns whether it may fit once it is known what is handed over.
     fn may_fit(&self) -> bool {
-        matches!(
-            self.shape,
-            Shape::Part | Shape::Statement | Shape::Command
-        ) || self.fits()
+        matches!(self.shape, Shape::Part | Shape::Statement | Shape::Command) || self.fits()
     }
 }
 

@@ -44,7 +44,15 @@ impl Frame<'_> {
         if let Some(value) = self.given(call) {
             return value;
         }
-        let (callee, object) = self.callee(&call.callee);
+        let (mut callee, object) = self.callee(&call.callee);
+        if callee
+            .path
+            .as_deref()
+            .is_some_and(|path| path.ends_with("Callable()"))
+        {
+            // That it can be called says less than its name.
+            callee.path = None;
+        }
         if self.lets_in(call, &callee) {
             return Value::default();
         }
@@ -296,12 +304,19 @@ impl Frame<'_> {
         if !is_known && let Some(id) = self.program.guess(last) {
             return self.apply(id, call, values, names).guessed();
         }
-        let result = result_path(path, values);
+        let result = match follows_redirects(path, values, names) {
+            true => Some(Arc::from(format!("{path}(redirects)"))),
+            false => result_path(path, values),
+        };
         let mut value = if FORMATS.contains(&last) {
             let mut parts = Vec::new();
             if let Some(object) = &object {
                 match (&object.items, last) {
                     (Some(items), "join") => parts.extend(items.iter().cloned()),
+                    // `self.list_command.format(folder=folder)`
+                    (_, "format") if object.text.is_none() && is_named_command(call) => {
+                        parts.push(Value::constant(&Name::from("sh \u{fffd} ")));
+                    }
                     _ => parts.push(object.clone()),
                 }
             }
@@ -581,6 +596,25 @@ fn by_schema(call: &Call, schema: Option<Value>, last: &str, values: &[Value]) -
         .holding(Some(vec![(Arc::from("data"), value)]), None),
         false => value,
     })
+}
+
+/// Returns whether the name of what a method is called on says that it is a command line.
+fn is_named_command(call: &Call) -> bool {
+    let Expression::Member(object, _) = &call.callee else {
+        return false;
+    };
+    let name = key(object).unwrap_or_default().to_ascii_lowercase();
+    name.ends_with("cmd") || name.ends_with("command")
+}
+
+/// Returns whether a client is made that follows redirects, which this library does not do by
+/// itself.
+fn follows_redirects(path: &str, values: &[Value], names: &[Option<Name>]) -> bool {
+    let asks = |(name, value): (&Option<Name>, &Value)| {
+        name.as_deref() == Some("follow_redirects")
+            && value.text.as_deref().is_some_and(|text| text == "True")
+    };
+    matches!(path, "httpx.AsyncClient" | "httpx.Client") && names.iter().zip(values).any(asks)
 }
 
 /// Returns the path of what a call of `path` gives.

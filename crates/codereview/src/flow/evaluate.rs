@@ -196,6 +196,8 @@ pub(super) fn function(program: &View<'_>, id: FunctionId) -> Outcome {
     frame.outcome.summary.guards = frame.guards();
     frame.follow_rest();
     frame.outcome.summary.gives = frame.gives.take().unwrap_or_else(Value::clean);
+    // That it calls itself says nothing of who else does.
+    frame.outcome.calls.remove(&id);
     if id.1 == 0 {
         frame.outcome.globals = Rc::unwrap_or_clone(std::mem::take(&mut frame.names));
     }
@@ -334,6 +336,14 @@ impl Frame<'_> {
     }
 
     fn branch(&mut self, test: &Expression, then: &[Statement], otherwise: &[Statement]) {
+        if subject::is_program(test) {
+            // What a file shows of itself when it is run is no list of those who use it.
+            let calls = self.outcome.calls.clone();
+            self.block(then);
+            self.outcome.calls = calls;
+            self.has_left = false;
+            return;
+        }
         self.evaluate(test);
         let checks = self.checks(test);
         let (before, checked) = (Rc::clone(&self.names), self.checked.clone());

@@ -87,7 +87,9 @@ impl Frame<'_> {
             }
             _ => Vec::new(),
         };
-        found.extend(self.ensured(call).0);
+        let ensured = self.ensured(call).0;
+        self.believe(&mut found, &ensured);
+        found.extend(ensured);
         let found = self.with_viewed(found);
         self.checked.extend(found);
     }
@@ -178,7 +180,10 @@ impl Frame<'_> {
                 Expression::Test(test) if matches!(&*test.how, "||" | "??") => at = &test.of[0],
                 Expression::Call(call) => {
                     if let Some(class) = called(call).and_then(known::views) {
-                        let bit = self.program.rules.class_bit(class);
+                        let bit = match class {
+                            "ssrf" => self.program.rules.host_bits(),
+                            class => self.program.rules.class_bit(class),
+                        };
                         let mut keys = involved(call, bit);
                         keys.retain(|(key, _)| key != &**name);
 
@@ -489,7 +494,7 @@ impl Frame<'_> {
         let host = inner.replace('\\', "");
         let host = host.split_once("://").map(|(_, rest)| rest);
         if inner.starts_with('^') && host.is_some_and(|rest| rest.contains('/')) {
-            let bit = self.program.rules.class_bit("ssrf");
+            let bit = self.program.rules.host_bits();
             return Checks::holds(subject.into_iter().map(|key| (key, bit)).collect());
         }
         if ENDS_OF_COMMANDS.iter().all(|end| inner.contains(*end)) && !inner.starts_with('^') {

@@ -5,7 +5,7 @@ use crate::rules::Rules;
 use super::value::{ALL, Clean};
 
 /// Words in the names of functions that check.
-const WORDS: [&str; 16] = [
+const WORDS: [&str; 17] = [
     "valid",
     "sanit",
     "allow",
@@ -22,6 +22,7 @@ const WORDS: [&str; 16] = [
     "guard",
     "isprivate",
     "check",
+    "isinternal",
 ];
 /// Names that hold a word of those and check nothing.
 const OTHERS: [&str; 23] = [
@@ -69,7 +70,9 @@ const SHAPES: [&str; 10] = [
 const SUBJECTS: [(&[&str], &[&str]); 4] = [
     (&["path", "dir", "file", "folder"], &["path-traversal"]),
     (
-        &["url", "uri", "host", "origin", "domain", "address"],
+        &[
+            "url", "uri", "host", "origin", "domain", "address", "ssrf", "private", "internal",
+        ],
         &["ssrf"],
     ),
     (
@@ -89,7 +92,12 @@ pub(super) fn cleans(rules: &Rules, name: &str) -> Clean {
         .iter()
         .filter(|(words, _)| words.iter().any(|word| name.contains(word)));
     let classes = subjects.flat_map(|(_, classes)| classes.iter());
-    let bits = classes.fold(0, |bits, class| bits | rules.class_bit(class));
+    let mut bits = classes.fold(0, |bits, class| bits | rules.class_bit(class));
+    // A list of hosts, for all that the name says, unless it speaks of where addresses lead.
+    let asks = ["private", "public", "safe", "ssrf", "internal", "blocked"];
+    if bits & rules.class_bit("ssrf") != 0 && !asks.iter().any(|word| name.contains(word)) {
+        bits |= rules.host_bits();
+    }
     match SUBJECTS
         .iter()
         .any(|(words, _)| words.iter().any(|word| name.contains(word)))
@@ -125,7 +133,7 @@ pub(super) fn quotes(rules: &Rules, name: &str) -> Clean {
         (
             &[
                 "jql", "cql", "cypher", "query", "graphql", "odata", "filter", "lucene", "kql",
-                "aql",
+                "aql", "xpath", "imap", "ldap", "soql",
             ],
             &["sql-injection", "query-injection"],
         ),
@@ -165,7 +173,11 @@ pub(super) fn is_check(name: &str) -> bool {
     let name = name.to_ascii_lowercase().replace('_', "");
     let shape = SHAPES.iter().any(|end| name.ends_with(end));
     let other = OTHERS.iter().any(|word| name.contains(word));
-    !shape && !other && WORDS.iter().any(|word| name.contains(word))
+    let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
+    // A list of what must not be reached bounds addresses and paths, and no command.
+    let refuses = has(&["blocked", "forbidden", "disallowed", "denied"])
+        && has(&["url", "host", "domain", "addr", "path"]);
+    !shape && !other && (refuses || has(&WORDS))
 }
 
 /// Returns whether a member of what a check gave tells that it holds, or that it does not.

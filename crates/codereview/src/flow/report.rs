@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use memchr::memmem::Finder;
 use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -294,7 +295,8 @@ impl Reporter<'_> {
         let Some(source) = self.texts.get(unit.path.as_str()) else {
             return;
         };
-        if !rule.in_tests && source.is_test_at(hit.lines.0) {
+        let is_excused = |word: &Finder<'_>| word.find(&source.text).is_some();
+        if !rule.in_tests && source.is_test_at(hit.lines.0) || rule.without.iter().any(is_excused) {
             return;
         }
         let key = (hit.unit, hit.bytes.0, rule.class.clone());

@@ -128,6 +128,16 @@ pub(super) fn is_nothing(expression: &Expression) -> bool {
     }
 }
 
+/// Returns whether `test` asks whether the file is run as a program:
+/// `__name__ == "__main__"`.
+pub(super) fn is_program(test: &Expression) -> bool {
+    matches!(test, Expression::Test(test) if matches!(
+        test.of.as_slice(),
+        [Expression::Name(name), Expression::Text(text)]
+            if &**name == "__name__" && &**text == "__main__"
+    ))
+}
+
 /// Returns the text that `expression` begins with.
 pub(super) fn beginning(expression: &Expression) -> Option<&str> {
     match expression {

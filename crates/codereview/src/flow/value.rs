@@ -259,14 +259,20 @@ impl Value {
         }
         if self.items != other.items {
             self.items = match (self.items.take(), other.items) {
-                (Some(mine), Some(others)) if mine.len() == others.len() => {
+                (Some(mine), Some(others)) => {
                     let both = mine.iter().zip(others.iter());
                     let both = both.map(|(one, other)| match (&one.text, &other.text) {
                         // One of two options is still an option.
                         (Some(_), Some(_)) => one.clone(),
                         _ => Self::either(vec![one.clone(), other.clone()]),
                     });
-                    Some(Arc::new(both.collect()))
+                    // What was put into one of the two is in it.
+                    let longer = match mine.len() > others.len() {
+                        true => &mine,
+                        false => &others,
+                    };
+                    let rest = longer.iter().skip(mine.len().min(others.len()));
+                    Some(Arc::new(both.chain(rest.cloned()).collect()))
                 }
                 (mine, others) => mine.or(others),
             };

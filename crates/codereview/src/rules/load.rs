@@ -190,6 +190,7 @@ impl Rules {
             message: file.message,
             help: file.help,
             from: spec::From::Clients,
+            checked: 0,
             of_beginnings: false,
             most: file.certainty.unwrap_or(Certainty::Proven),
             public: None,
@@ -209,6 +210,7 @@ impl Rules {
             let mut sinks = flow.sinks.iter();
             rule.of_beginnings =
                 sinks.all(|sink| sink.arguments.iter().any(|one| one.ends_with(".0")));
+            rule.checked = flow.checked.as_ref().map_or(0, |class| self.bit(class));
             rule.public = flow.public;
             rule.unknown = flow.unknown;
             self.add_flow(&rule, flow);

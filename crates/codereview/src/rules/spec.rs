@@ -77,6 +77,10 @@ pub(super) struct Flow {
     /// Calls whose result is clean of this class.
     #[serde(default)]
     pub(super) cleaners: Vec<String>,
+    /// A class that a value must have been checked for on its way: what comes after the check
+    /// is looked for.
+    #[serde(default)]
+    pub(super) checked: Option<String>,
     /// How sure it is if the value is an argument of a public function that nobody calls.
     #[serde(default)]
     pub(super) public: Option<Certainty>,

@@ -119,6 +119,10 @@ impl Frame<'_> {
     pub(super) fn of_call(&mut self, call: &Call) -> Checks {
         let mut found = self.of_name(call);
         let (always, ensured) = self.ensured(call);
+        let known = always.iter().chain(&ensured.if_true);
+        let known = known.chain(&ensured.if_false).cloned().collect::<Vec<_>>();
+        self.believe(&mut found.if_true, &known);
+        self.believe(&mut found.if_false, &known);
         for (key, classes) in always {
             found.if_true.push((key.clone(), classes));
             found.if_false.push((key, classes));
@@ -126,6 +130,20 @@ impl Frame<'_> {
         found.if_true.extend(ensured.if_true);
         found.if_false.extend(ensured.if_false);
         found
+    }
+
+    /// What a function does with an address says more than its name: that it asks where the
+    /// address leads, and has no list of hosts.
+    pub(super) fn believe(&self, named: &mut [(String, Clean)], known: &[(String, Clean)]) {
+        let rules = self.program.rules;
+        let (asked, listed) = (rules.class_bit("ssrf"), rules.host_bits());
+        for (key, classes) in named {
+            let of_key = known.iter().filter(|(one, _)| one == key);
+            let is_asked = of_key.fold(0, |all, (_, classes)| all | classes) & listed == asked;
+            if is_asked && asked != listed {
+                *classes &= !(listed & !asked);
+            }
+        }
     }
 
     fn of_name(&mut self, call: &Call) -> Checks {
@@ -232,7 +250,7 @@ impl Frame<'_> {
             Some(Expression::Text(text)) if text.contains("://") => {
                 let rest = text.split_once("://").map_or("", |(_, rest)| rest);
                 match rest.contains('/') {
-                    true => Checks::holds(involved(call, self.program.rules.class_bit("ssrf"))),
+                    true => Checks::holds(involved(call, self.program.rules.host_bits())),
                     false => Checks::default(),
                 }
             }
@@ -253,6 +271,8 @@ impl Frame<'_> {
             "invalid",
             "forbidden",
             "blocked",
+            "disallowed",
+            "denied",
             "isinternal",
         ];
         Checks {
