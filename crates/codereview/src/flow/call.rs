@@ -44,15 +44,7 @@ impl Frame<'_> {
         if let Some(value) = self.given(call) {
             return value;
         }
-        let (mut callee, object) = self.callee(&call.callee);
-        if callee
-            .path
-            .as_deref()
-            .is_some_and(|path| path.ends_with("Callable()"))
-        {
-            // That it can be called says less than its name.
-            callee.path = None;
-        }
+        let (callee, object) = self.callee(&call.callee);
         if self.lets_in(call, &callee) {
             return Value::default();
         }
@@ -133,7 +125,10 @@ impl Frame<'_> {
             return (self.evaluate(callee), None);
         };
         let object = self.evaluate(object);
-        let member = self.member(&object, name);
+        let mut member = self.member(&object, name);
+        let is_callable = |path: &Name| path.ends_with("Callable()");
+        // That it can be called says less than its name.
+        member.path = member.path.filter(|path| !is_callable(path));
         (self.judged(callee, member), Some(object))
     }
 
