@@ -38,7 +38,7 @@ pub fn digest_of(bytes: &[u8]) -> Digest {
 }
 
 /// Returns a digest of `bytes` that several threads make.
-fn digest_of_many(bytes: &[u8]) -> Digest {
+pub fn digest_of_many(bytes: &[u8]) -> Digest {
     let parts = bytes.par_chunks(CHUNK);
     let parts: Vec<[u8; 16]> = parts.map(|part| digest_of(part).to_le_bytes()).collect();
     digest_of(parts.as_flattened())

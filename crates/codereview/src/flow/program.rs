@@ -21,12 +21,14 @@ use super::{
     state::State,
     told::Told,
     value::{FunctionId, Standing, Value},
-    view::View,
+    view::{Seen as Asking, View},
 };
 use crate::{memory::Digest, rules::Rules};
 
 /// Calls of calls that are followed.
 const MOST_ROUNDS: usize = 8;
+/// Functions of a file that one thread evaluates.
+const TOGETHER: usize = 32;
 
 /// The files that may call one another.
 pub(super) struct Program<'a> {
@@ -54,7 +56,8 @@ struct Slot {
 
 /// What a look at a file gave.
 enum Found {
-    Kept(Arc<Trace>, Vec<Seen>),
+    /// With what is known now of modules that it had to ask again, and all that it asked.
+    Kept(Arc<Trace>, Vec<Seen>, Vec<u32>),
     Looked(Box<Looked>),
 }
 
@@ -114,9 +117,8 @@ pub(super) fn run<'a>(
         for (unit, found) in wanted.iter().zip(found) {
             let at = *unit as usize;
             let (slot, look) = match found {
-                Found::Kept(trace, also) => {
-                    let known = known.as_ref().expect("kept looks come from what is known");
-                    asked[at] = known.modules_of(&trace);
+                Found::Kept(trace, also, modules) => {
+                    asked[at] = modules;
                     (told[at], last[at]) = (None, Some(Last::Kept(Arc::clone(&trace))));
                     let slot = Slot {
                         digest: trace.state,
@@ -158,9 +160,7 @@ pub(super) fn run<'a>(
         if let Some(known) = &mut known {
             known.learn(&program, &changed);
         }
-        let all = asked.iter().enumerate();
-        let stale = all.filter(|(_, asked)| asked.iter().any(|module| changed.contains(module)));
-        let stale: Vec<u32> = stale.map(|(unit, _)| unit as u32).collect();
+        let stale = program.stale(&asked, &changed);
         wanted = match &known {
             Some(known) => program.ask_again(known, &stale, (&last, &mut looks)),
             None => stale,
@@ -215,6 +215,18 @@ impl<'a> Program<'a> {
         program
     }
 
+    /// Returns the files that have asked a module in `changed` by `asked`.
+    fn stale(&self, asked: &[Vec<u32>], changed: &FxHashSet<u32>) -> Vec<u32> {
+        let mut is_changed = vec![false; self.modules.len()];
+        for module in changed {
+            is_changed[*module as usize] = true;
+        }
+        let is_stale = |asked: &Vec<u32>| asked.iter().any(|module| is_changed[*module as usize]);
+        let all = asked.par_iter().enumerate();
+        let stale = all.filter(|(_, asked)| is_stale(asked));
+        stale.map(|(unit, _)| unit as u32).collect()
+    }
+
     /// Returns those of `stale` that would be answered otherwise than at their last look:
     /// whoever would be answered the same would give the same.
     fn ask_again(
@@ -244,21 +256,16 @@ impl<'a> Program<'a> {
 
     /// Looks at one file, unless an earlier look holds.
     fn look(&self, unit: u32, known: Option<&Known<'_>>) -> Found {
-        if let Some((trace, also)) = known.and_then(|known| known.find(self, unit)) {
-            return Found::Kept(trace, also);
+        if let Some(known) = known
+            && let Some((trace, also)) = known.find(self, unit)
+        {
+            let modules = known.modules_of(&trace);
+            return Found::Kept(trace, also, modules);
         }
-        let view = View::of(self, unit);
         let functions = self.functions(unit);
-        let stands_inside = |one: &Function| one.is_inner && !one.is_part;
-        let outcomes = (0..functions.len()).map(|at| match stands_inside(&functions[at]) {
-            // Inner functions are looked at where they stand.
-            true => Outcome::default(),
-            false => evaluate::function(&view, (unit, at as u32)),
-        });
-        let mut outcomes: Vec<Outcome> = outcomes.collect();
+        let (mut outcomes, seen) = self.evaluate(unit, functions);
         let state = State::after(self.state(unit), &mut outcomes);
         let told = Told::of(functions, outcomes);
-        let seen = view.seen();
         let written = known.map(|known| known.write(self, unit, (&state, &told), &seen));
         Found::Looked(Box::new(Looked {
             state,
@@ -266,6 +273,29 @@ impl<'a> Program<'a> {
             modules: seen.modules.into_iter().collect(),
             written,
         }))
+    }
+
+    /// Evaluates `functions` of a file, of a large one with several threads: where little is
+    /// looked at, one file would hold up the round.
+    fn evaluate(&self, unit: u32, functions: &[Function]) -> (Vec<Outcome>, Asking) {
+        let parts = functions.par_chunks(TOGETHER).enumerate();
+        let parts = parts.map(|(part, functions)| {
+            let view = View::of(self, unit);
+            let all = functions.iter().zip(part * TOGETHER..);
+            let outcomes = all.map(|(one, at)| match one.is_inner && !one.is_part {
+                // Inner functions are looked at where they stand.
+                true => Outcome::default(),
+                false => evaluate::function(&view, (unit, at as u32)),
+            });
+            (outcomes.collect::<Vec<Outcome>>(), view.seen())
+        });
+        let none = || (Vec::new(), View::of(self, unit).seen());
+        let joined = parts.reduce_with(|mut one, other| {
+            one.0.extend(other.0);
+            one.1.join(other.1);
+            one
+        });
+        joined.unwrap_or_else(none)
     }
 
     fn differs(&self, unit: u32, fresh: &Slot) -> bool {

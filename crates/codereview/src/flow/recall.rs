@@ -70,6 +70,10 @@ pub(super) struct Known<'a> {
     pub(super) headers: Vec<Digest>,
     pub(super) links: Vec<Digest>,
     modules: Vec<Digest>,
+    /// By place in [`Memory::asked`], the module of today, if there is one.
+    module_of: Vec<Option<u32>>,
+    /// By module, its places in [`Memory::asked`].
+    places: Vec<Vec<u32>>,
     /// By place in [`Memory::asked`], whether that is what is known now, and whether it was
     /// in any round.
     holds: Vec<bool>,
@@ -180,12 +184,23 @@ impl<'a> Recall<'a> {
                 (header, link)
             })
             .collect();
+        let asked = self.memory.asked.par_iter();
+        let module_of = asked.map(|(module, _)| self.names.module_of.get(module).copied());
+        let module_of: Vec<Option<u32>> = module_of.collect();
+        let mut places = vec![Vec::new(); program.modules.len()];
+        for (at, module) in module_of.iter().enumerate() {
+            if let Some(module) = module {
+                places[*module as usize].push(at as u32);
+            }
+        }
         let mut known = Known {
             recall: self,
             headers: Vec::with_capacity(found.len()),
             links: Vec::with_capacity(found.len()),
             modules: vec![0; program.modules.len()],
-            holds: Vec::new(),
+            holds: vec![false; module_of.len()],
+            module_of,
+            places,
             held: vec![false; self.memory.asked.len()],
             given: Default::default(),
         };
@@ -236,27 +251,21 @@ impl Known<'_> {
                 bytes.extend(self.headers[*unit as usize].to_le_bytes());
                 bytes.extend(program.digest(*unit).to_le_bytes());
             }
-            self.modules[*module as usize] = digest_of(&bytes);
-        }
-        let names = &self.recall.names;
-        let holds = self.recall.memory.asked.iter().map(|(module, digest)| {
-            let at = names.module_of.get(module);
-            at.is_some_and(|at| self.modules[*at as usize] == *digest)
-        });
-        self.holds = holds.collect();
-        for (held, holds) in self.held.iter_mut().zip(&self.holds) {
-            *held |= holds;
+            let now = digest_of(&bytes);
+            self.modules[*module as usize] = now;
+            for at in &self.places[*module as usize] {
+                let at = *at as usize;
+                self.holds[at] = self.recall.memory.asked[at].1 == now;
+                self.held[at] |= self.holds[at];
+            }
         }
         self.given = Default::default();
     }
 
     /// Returns the modules that a look asked.
     pub(super) fn modules_of(&self, trace: &Trace) -> Vec<u32> {
-        let names = &self.recall.names;
-        let asked = trace.asked.iter().filter_map(|at| {
-            let (module, _) = self.recall.memory.asked[*at as usize];
-            names.module_of.get(&module).copied()
-        });
+        let asked = trace.asked.iter();
+        let asked = asked.filter_map(|at| self.module_of[*at as usize]);
         let mut modules: Vec<u32> = asked.collect();
         modules.sort_unstable();
         modules.dedup();

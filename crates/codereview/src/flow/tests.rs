@@ -67,6 +67,22 @@ fn closure_that_is_called_often_is_followed_to_its_end() {
     assert_eq!(found.skipped, []);
 }
 
+/// Threads share the functions of a large file; each is found where it stands.
+#[test]
+fn functions_of_a_large_file_are_each_followed() {
+    let function = |n: usize| match n % 20 {
+        19 => format!("@tool()\ndef start{n}(command: str):\n    os.system(command)\n\n"),
+        _ => format!("def rest{n}(value):\n    return value\n\n\n"),
+    };
+    let text: String = (0..200).map(function).collect();
+    let text = format!("import os\nfrom mcp import tool\n{text}");
+    let found = scan(&[source(Language::Python, text)], &RULES, None);
+    let mut lines: Vec<u32> = found.drafts.iter().map(|one| one.place.from).collect();
+    lines.sort_unstable();
+    let expected: Vec<u32> = (0..10).map(|n| 3 + 4 * (n * 20 + 19) + 2).collect();
+    assert_eq!(lines, expected);
+}
+
 #[test]
 fn tree_that_is_too_deep_is_left_out_and_told() {
     let text = format!("f({}a{})", "h(".repeat(5_000), ")".repeat(5_000));

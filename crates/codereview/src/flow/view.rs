@@ -42,6 +42,15 @@ pub(super) struct Seen {
     pub(super) questions: FxHashSet<Question>,
 }
 
+impl Seen {
+    /// Adds what `other` has asked.
+    pub(super) fn join(&mut self, other: Self) {
+        self.modules.extend(other.modules);
+        self.guesses.extend(other.guesses);
+        self.questions.extend(other.questions);
+    }
+}
+
 /// The program as one file sees it.
 pub(super) struct View<'p> {
     program: &'p Program<'p>,

@@ -30,11 +30,11 @@ pub(in super::super) fn scan(
         let is_same = kept.content == digests[at] && kept.language == sources[at].language;
         is_same.then_some(kept)
     };
-    let read: Vec<Option<Parsed>> = (0..sources.len())
+    let read: Vec<Result<Parsed, Box<Unit>>> = (0..sources.len())
         .into_par_iter()
         .map(|at| match kept_of(at) {
-            Some(_) => None,
-            None => Some(Parsed::of(&sources[at], rules)),
+            Some(kept) => Err(Box::new(remembered(&sources[at], kept))),
+            None => Ok(Parsed::of(&sources[at], rules)),
         })
         .collect();
     let mut found = Scan::default();
@@ -42,18 +42,16 @@ pub(in super::super) fn scan(
     let mut parsed: FxHashMap<usize, Parsed> = FxHashMap::default();
     for (at, (source, fresh)) in sources.iter().zip(read).enumerate() {
         let unit = match fresh {
-            Some(mut fresh) => {
+            Ok(mut fresh) => {
                 found.add(source, rules, &fresh.matches, fresh.skip);
                 let unit = fresh.unit.take();
                 parsed.insert(at, fresh);
                 unit.map(|unit| (unit, None))
             }
-            None => {
+            Err(unit) => {
                 let one = kept_of(at)?;
                 found.add(source, rules, &one.matches, one.skip);
-                one.skip
-                    .is_none()
-                    .then(|| (remembered(source, one), Some(one)))
+                one.skip.is_none().then_some((*unit, Some(one)))
             }
         };
         if let Some((unit, one)) = unit {
@@ -204,17 +202,17 @@ impl Learned {
                 LookOf::Kept(trace) => trace,
                 LookOf::New(written) => {
                     let before = traces.iter().find(|trace| trace.state == written.state);
-                    let state_blob = match before {
-                        Some(trace) => trace.state_blob,
-                        None => memory.append(&[&written.state_bytes])?[0],
-                    };
+                    let mut parts = vec![&*written.questions, &*written.told];
+                    parts.extend(before.is_none().then_some(&*written.state_bytes));
+                    let blobs = memory.append(&parts)?;
+                    let state_blob = before.map_or_else(|| blobs[2], |trace| trace.state_blob);
                     Arc::new(Trace {
                         asked: memory.intern_all(&written.asked.modules),
-                        questions: memory.append(&[&written.questions])?[0],
+                        questions: blobs[0],
                         guesses: written.guesses,
                         state: written.state,
                         state_blob,
-                        told: memory.append(&[&written.told])?[0],
+                        told: blobs[1],
                     })
                 }
             };
