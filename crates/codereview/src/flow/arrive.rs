@@ -293,12 +293,18 @@ impl Hit {
             Shape::Unmarked => lead.is_none_or(|lead| !known::announces_data(lead)),
             Shape::Statement => self.taint.is_joined && lead.is_some_and(is_statement),
             Shape::Command => self.taint.is_joined && lead.is_some_and(spelled::is_command_line),
+            Shape::Markup => self.taint.is_joined && lead.is_some_and(is_markup),
+            Shape::Behind => self.taint.is_joined && lead.is_some_and(is_in_path),
         }
     }
 
     /// Returns whether it may fit once it is known what is handed over.
     fn may_fit(&self) -> bool {
-        matches!(self.shape, Shape::Part | Shape::Statement | Shape::Command) || self.fits()
+        let is_open = matches!(
+            self.shape,
+            Shape::Part | Shape::Statement | Shape::Command | Shape::Markup | Shape::Behind
+        );
+        is_open || self.fits()
     }
 }
 
@@ -311,6 +317,23 @@ fn is_statement(lead: &str) -> bool {
     ];
     let mut words = lead.split(|c: char| !c.is_ascii_alphabetic());
     words.any(|word| WORDS.iter().any(|one| word.eq_ignore_ascii_case(one)))
+}
+
+/// Returns whether a text in front begins a page: it holds a tag.
+fn is_markup(lead: &str) -> bool {
+    let mut after = lead.split('<').skip(1);
+    after.any(|one| one.starts_with(|c: char| c.is_ascii_alphabetic() || c == '!' || c == '/'))
+}
+
+/// Returns whether what follows a text in front is in the path of an address.
+fn is_in_path(lead: &str) -> bool {
+    let rest = match lead.split_once("://") {
+        Some((_, rest)) => rest,
+        // An unknown base address stands in front.
+        None if lead.starts_with(['\u{fffd}', '/']) => lead,
+        None => return false,
+    };
+    rest.contains('/') && !rest.contains(['?', '#', ' '])
 }
 
 /// Returns whether a text in front already says which host an address has.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     arrive::beginning,
-    entrance::is_bounded,
+    entrance::{self, OBJECT},
     entry,
     evaluate::{Frame, Hit, key},
     expect,
@@ -543,6 +543,9 @@ fn by_schema(call: &Call, schema: Option<Value>, last: &str, values: &[Value]) -
     let Expression::Member(object, _) = &call.callee else {
         return None;
     };
+    if let Some(schema) = entrance::composed(last, values) {
+        return Some(schema);
+    }
     let schema = schema?;
     if last == "object"
         && let [schema] = values
@@ -550,15 +553,29 @@ fn by_schema(call: &Call, schema: Option<Value>, last: &str, values: &[Value]) -
         // `z.object({…})` is known by its members.
         schema.fields.as_ref()?;
         return Some(Value {
-            path: Some(Arc::from("schema()")),
+            path: Some(Arc::from(OBJECT)),
             ..schema.clone()
         });
     }
     let is_same = matches!(
         last,
-        "strict" | "passthrough" | "strip" | "refine" | "superRefine" | "describe" | "optional"
+        "strict"
+            | "passthrough"
+            | "strip"
+            | "refine"
+            | "superRefine"
+            | "describe"
+            | "optional"
+            | "nullable"
+            | "nullish"
+            | "default"
+            | "min"
+            | "max"
+            | "nonempty"
+            | "length"
     );
-    if is_same && schema.path.as_deref() == Some("schema()") {
+    let is_schema = |path: &Name| path.starts_with(OBJECT);
+    if is_same && schema.path.as_ref().is_some_and(is_schema) {
         return Some(schema);
     }
     let is_safe = matches!(last, "safeParse" | "safeParseAsync");
@@ -566,7 +583,7 @@ fn by_schema(call: &Call, schema: Option<Value>, last: &str, values: &[Value]) -
         return None;
     }
     let [input] = values else { return None };
-    let looks = schema.path.as_deref() == Some("schema()")
+    let looks = schema.path.as_deref() == Some(OBJECT)
         || key(object).is_some_and(|name| {
             let name = name.to_ascii_lowercase();
             name.contains("schema") || name.ends_with("args") || name.ends_with("input")
@@ -578,10 +595,10 @@ fn by_schema(call: &Call, schema: Option<Value>, last: &str, values: &[Value]) -
         taints: input.all_taints(),
         ..Value::default()
     };
-    if let Some(fields) = &schema.fields {
-        let bounded = fields.iter().filter(|(_, field)| is_bounded(field));
-        let clean = bounded.map(|(name, _)| (Arc::clone(name), Value::clean()));
-        value = value.holding(Some(clean.collect()), None);
+    if schema.fields.is_some() {
+        let clean = entrance::bounded_in(&schema);
+        let clean: Vec<&str> = clean.iter().map(|name| &**name).collect();
+        value = entrance::bound(value, &clean);
     }
     Some(match is_safe {
         true => Value {

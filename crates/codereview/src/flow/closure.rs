@@ -10,7 +10,7 @@ use std::{rc::Rc, sync::Arc};
 use rustc_hash::FxHashSet;
 
 use super::{
-    entry,
+    entrance, entry,
     evaluate::{Frame, MOST_CLOSURES},
     guard::Checks,
     ir::{Expression, Name, Parameter, Target},
@@ -109,10 +109,16 @@ impl Frame<'_> {
         let checked = self.checked.clone();
         let mut given = values.iter().cloned();
         for parameter in &function.parameters {
-            let value = given.next().unwrap_or_default();
-            self.assign(&parameter.target, value);
-            for name in clean {
-                self.clean_inside(&parameter.target, name);
+            let mut value = given.next().unwrap_or_default();
+            if clean.iter().any(|name| name.contains('.')) && !value.taints.is_empty() {
+                let clean: Vec<&str> = clean.iter().map(|name| &**name).collect();
+                value = entrance::bound(value, &clean);
+                self.assign(&parameter.target, value);
+            } else {
+                self.assign(&parameter.target, value);
+                for name in clean {
+                    self.clean_inside(&parameter.target, name);
+                }
             }
             self.clean_members(parameter);
         }

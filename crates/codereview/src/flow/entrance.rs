@@ -6,6 +6,7 @@ use super::{
     call::split,
     entry,
     evaluate::{Frame, key},
+    expect,
     ir::{Call, Expression, Name},
     subject,
     value::Value,
@@ -13,6 +14,9 @@ use super::{
 
 /// Members of the description of a tool that say what its arguments are.
 const SCHEMAS: [&str; 4] = ["inputSchema", "parameters", "schema", "paramsSchema"];
+/// What a schema with members, and one of a list, is known by.
+pub(super) const OBJECT: &str = "schema()";
+const LIST: &str = "schema().list()";
 
 impl Frame<'_> {
     /// Calls that register a tool or a route let values in. Returns whether this is one.
@@ -109,16 +113,60 @@ impl Frame<'_> {
     }
 }
 
-/// Returns the members of a schema that cannot carry any text.
-fn bounded_in(schema: &Value) -> Vec<Name> {
-    let fields = schema.fields.iter().flat_map(|fields| fields.iter());
-    let bounded = fields.filter(|(_, field)| is_bounded(field));
-    bounded.map(|(name, _)| Arc::clone(name)).collect()
+/// Returns the members of a schema that cannot carry any text, those inside of others by
+/// their way: `limits.most`, `edits[].line`.
+pub(super) fn bounded_in(schema: &Value) -> Vec<Name> {
+    let mut found = Vec::new();
+    add_bounded(schema, "", &mut found);
+    found
+}
+
+fn add_bounded(schema: &Value, before: &str, found: &mut Vec<Name>) {
+    /// Members that are named, of all of a schema.
+    const MOST: usize = 200;
+    for (name, field) in members(schema) {
+        if found.len() == MOST {
+            return;
+        }
+        if is_bounded(field) {
+            found.push(Arc::from(format!("{before}{name}")));
+            continue;
+        }
+        match item(field) {
+            Some(item) => add_bounded(item, &format!("{before}{name}[]."), found),
+            None => add_bounded(field, &format!("{before}{name}."), found),
+        }
+    }
+}
+
+/// Returns the members that a schema describes: of `z.object({…})` and of a JSON schema.
+fn members(schema: &Value) -> &[(Name, Value)] {
+    let described = match text_of(schema, "type") {
+        Some("object") => schema.field("properties"),
+        _ => Some(schema),
+    };
+    let fields = described.and_then(|one| one.fields.as_deref());
+    fields.map_or(&[], Vec::as_slice)
+}
+
+/// Returns what a schema of a list says of its items.
+fn item(schema: &Value) -> Option<&Value> {
+    if schema.path.as_deref() == Some(LIST) {
+        return schema.items.as_ref()?.first();
+    }
+    match text_of(schema, "type") {
+        Some("array") => schema.field("items"),
+        _ => None,
+    }
+}
+
+fn text_of<'v>(schema: &'v Value, name: &str) -> Option<&'v str> {
+    schema.field(name)?.text.as_deref()
 }
 
 /// Returns whether a member of a schema is one that cannot carry any text.
 pub(super) fn is_bounded(field: &Value) -> bool {
-    const BOUNDS: [&str; 10] = [
+    const BOUNDS: [&str; 13] = [
         ".number()",
         ".enum()",
         ".boolean()",
@@ -129,7 +177,87 @@ pub(super) fn is_bounded(field: &Value) -> bool {
         ".date()",
         ".datetime()",
         ".anchored()",
+        ".ip()",
+        ".ipv4()",
+        ".bigint()",
     ];
+    if let Some(item) = item(field) {
+        return is_bounded(item);
+    }
     let path = field.path.as_deref().unwrap_or("");
-    BOUNDS.iter().any(|one| path.contains(one))
+    BOUNDS.iter().any(|one| path.contains(one)) || is_bounded_json(field)
+}
+
+/// Returns whether a JSON schema describes what cannot carry any text.
+fn is_bounded_json(schema: &Value) -> bool {
+    let lists = schema.field("enum").is_some_and(|one| one.items.is_some());
+    match text_of(schema, "type") {
+        Some("number" | "integer" | "boolean" | "null") => true,
+        Some("string") => {
+            let format = text_of(schema, "format");
+            lists
+                || matches!(
+                    format,
+                    Some("uuid" | "date" | "date-time" | "ipv4" | "ipv6")
+                )
+                || text_of(schema, "pattern").is_some_and(expect::bounds)
+        }
+        _ => lists,
+    }
+}
+
+/// Returns what a schema made of others stands for: of `z.array(item)`, `z.union([…])`,
+/// `z.optional(inner)`.
+pub(super) fn composed(last: &str, values: &[Value]) -> Option<Value> {
+    let known = |one: &Value| is_bounded(one) || one.path.as_deref() == Some(OBJECT);
+    match (last, values) {
+        ("array" | "set", [item, ..]) if known(item) => {
+            let list = Value::at(Arc::from(LIST));
+            Some(list.holding(None, Some(vec![item.clone()])))
+        }
+        ("optional" | "nullable" | "nullish", [inner]) if known(inner) => Some(inner.clone()),
+        ("preprocess", [_, inner]) if known(inner) => Some(inner.clone()),
+        (
+            "union" | "tuple",
+            [
+                Value {
+                    items: Some(items), ..
+                },
+            ],
+        ) if !items.is_empty() && items.iter().all(is_bounded) => Some(items[0].clone()),
+        _ => None,
+    }
+}
+
+/// Returns `value` with those of its members clean whose ways are in `names`.
+pub(super) fn bound(value: Value, names: &[&str]) -> Value {
+    let mut fields: Vec<(Name, Value)> = Vec::new();
+    let plain = Value {
+        taints: value.taints.clone(),
+        ..Value::default()
+    };
+    for name in names {
+        let (head, is_inner) = match name.split_once('.') {
+            Some((head, _)) => (head, true),
+            None => (*name, false),
+        };
+        let key = head.trim_end_matches("[]");
+        if fields.iter().any(|(one, _)| **one == *key) {
+            continue;
+        }
+        let field = match is_inner {
+            false => Value::clean(),
+            true => {
+                let inner = names.iter().filter_map(|one| one.strip_prefix(head));
+                let inner: Vec<&str> = inner.filter_map(|one| one.strip_prefix('.')).collect();
+                let inner = bound(plain.clone(), &inner);
+                match head.ends_with("[]") {
+                    true => plain.clone().holding(None, Some(vec![inner])),
+                    false => inner,
+                }
+            }
+        };
+        fields.push((Arc::from(key), field));
+    }
+    value.holding(Some(fields), None)
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    entry,
+    entrance, entry,
     evaluate::Frame,
     ir::Name,
     known,
@@ -102,7 +102,7 @@ impl Frame<'_> {
                 }
                 return found;
             }
-            if &**path == "schema()" && &**name == "shape" {
+            if &**path == entrance::OBJECT && &**name == "shape" {
                 return object.clone();
             }
             if &**path == "pathlib.Path()" && matches!(&**name, "name" | "stem" | "suffix") {
@@ -159,7 +159,11 @@ impl Frame<'_> {
             return Value::clean().holding(None, Some(functions));
         }
         match &object.items {
-            Some(items) => Value::mix(items),
+            Some(items) => match items.as_slice() {
+                // All items are like this one.
+                [item] if item.fields.is_some() => item.clone(),
+                items => Value::mix(items),
+            },
             None => Value {
                 taints: object.taints.clone(),
                 standing: match object.standing {

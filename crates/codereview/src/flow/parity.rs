@@ -20,13 +20,14 @@ use super::{
 use crate::rules::Rules;
 
 /// Words of names that speak of permission.
-const WORDS: [&str; 17] = [
+const WORDS: [&str; 18] = [
     "allow",
     "permit",
     "permission",
     "scope",
     "role",
     "readonly",
+    "destructive",
     "enabled",
     "disabled",
     "authoriz",

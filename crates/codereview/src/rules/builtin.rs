@@ -10,6 +10,7 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("code.yaml", include_str!("data/code.yaml")),
     ("tools.yaml", include_str!("data/tools.yaml")),
     ("secrets.yaml", include_str!("data/secrets.yaml")),
+    ("web.yaml", include_str!("data/web.yaml")),
 ];
 
 const SCRIPT: &[&str] = &[

@@ -144,12 +144,16 @@ pub(crate) enum Shape {
     Opened,
     /// In a text that begins as a command line does: with the name of a program.
     Command,
+    /// As a part of a page, behind a tag.
+    Markup,
+    /// In the path of an address whose host is known.
+    Behind,
 }
 
 impl Shape {
     /// Returns the one with this number.
     pub(crate) fn of(number: u8) -> Option<Self> {
-        const ALL: [Shape; 9] = [
+        const ALL: [Shape; 11] = [
             Shape::Any,
             Shape::Part,
             Shape::Whole,
@@ -159,6 +163,8 @@ impl Shape {
             Shape::Unmarked,
             Shape::Opened,
             Shape::Command,
+            Shape::Markup,
+            Shape::Behind,
         ];
         ALL.into_iter().find(|one| *one as u8 == number)
     }

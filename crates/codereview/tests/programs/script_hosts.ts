@@ -1,6 +1,6 @@
 import fs from "fs/promises";
 async function request(url: string) {
-  return (await fetch(url)).json();
+  return (await fetch(url)).json(); // BAD path-traversal
 }
 async function contents(owner: string, path: string, branch?: string) {
   let url = `https://api.example.com/repos/${owner}/contents/${path}`;

@@ -11,5 +11,5 @@ class Fetcher {
 server.setRequestHandler(CallToolRequestSchema, async (request) => {
   const validated = RequestSchema.parse(request.params.arguments);
   if (request.params.name === "fetch_html") return Fetcher.html(validated); // BAD unmarked-content
-  if (request.params.name === "api") return axios.get(`https://api.example.com/v1/${validated.id}`);
+  if (request.params.name === "api") return axios.get(`https://api.example.com/v1/${validated.id}`); // BAD path-traversal
 });

@@ -1,6 +1,6 @@
 const BASE = "https://api.example.com";
 async function load(url: string) {
-  return fetch(url);
+  return fetch(url); // BAD path-traversal
 }
 async function query(text: string, parameters: unknown[]) {
   return pool.query(text, parameters);

@@ -17,6 +17,7 @@ impl Lowerer<'_> {
         }
         match node.kind() {
             "identifier"
+            | "import"
             | "type_identifier"
             | "self"
             | "this"
