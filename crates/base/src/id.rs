@@ -30,6 +30,12 @@ macro_rules! generated {
                 let stamp = uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanos);
                 Self(Uuid::new_v7(stamp))
             }
+
+            /// Returns the id as a number.
+            #[must_use]
+            pub fn as_u128(&self) -> u128 {
+                self.0.as_u128()
+            }
         }
 
         impl fmt::Display for $name {

@@ -50,10 +50,10 @@ impl Stop {
         Self(Fault::new(Kind::Unavailable, "GW-078", what))
     }
 
-    /// Returns the stable code.
+    /// Returns the texts and the stable code.
     #[must_use]
-    pub fn code(&self) -> &'static str {
-        self.0.code()
+    pub fn fault(&self) -> &Fault {
+        &self.0
     }
 
     /// Returns the message that answers the request `id`. What goes wrong with a tool is

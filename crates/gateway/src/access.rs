@@ -66,13 +66,6 @@ pub(crate) fn refusal(
     path: &str,
 ) -> (Failure, Vec<(HeaderName, HeaderValue)>) {
     let fault = identity.fault(error, path);
-    if let Some(private) = fault.private() {
-        tracing::info!(
-            code = fault.code(),
-            reason = private,
-            "a caller was refused"
-        );
-    }
     let (status, code) = match fault.kind().http_status() {
         401 => (StatusCode::UNAUTHORIZED, codes::UNAUTHENTICATED),
         403 => (StatusCode::FORBIDDEN, codes::POLICY_REFUSED),

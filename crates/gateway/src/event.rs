@@ -51,6 +51,9 @@ pub struct Subject<'a> {
     pub revision: Option<Cow<'a, str>>,
     /// Size of the request, in bytes.
     pub request_bytes: u64,
+    /// The trace that the client named (W3C Trace Context). Not proven.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<Cow<'a, str>>,
 }
 
 /// Who called.

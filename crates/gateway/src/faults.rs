@@ -15,6 +15,8 @@ use serde_json::json;
 
 use airside_mcp::body::full;
 
+use crate::trace::Trace;
+
 /// Why a request went no further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Rejection {
@@ -125,7 +127,8 @@ fn fault(kind: Kind, code: &'static str, public: &'static str) -> Fault {
 }
 
 /// Returns the answer to the request with `id` (raw JSON) that `failure` describes.
-pub(crate) fn answer(id: Option<&str>, failure: Failure) -> Response<Body> {
+pub(crate) fn answer(id: Option<&str>, failure: Failure, trace: Trace) -> Response<Body> {
+    let failure = failure.with_data("trace_id", json!(trace.to_string()));
     let retry_after = failure.fault().retry_after();
     let failure = match retry_after {
         Some(wait) => {

@@ -208,6 +208,8 @@ fn is_forwarded(name: &HeaderName) -> bool {
         || text == "accept"
         || text == "accept-language"
         || text == "last-event-id"
+        || text == "traceparent"
+        || text == "tracestate"
         || (text.starts_with("mcp-") && text != "mcp-session-id")
 }
 

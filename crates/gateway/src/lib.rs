@@ -26,6 +26,7 @@ mod faults;
 pub mod federation;
 mod fetch;
 mod head;
+mod lines;
 mod listen;
 mod listener;
 pub mod metrics;
@@ -37,6 +38,7 @@ pub mod replay;
 mod session;
 mod snapshot;
 pub mod tls;
+mod trace;
 mod upstream;
 
 pub use authorization::Rules;

@@ -270,7 +270,10 @@ impl Worker {
                     Some(socket) => self.start(socket, &connections, &drain),
                     None => break,
                 },
-                _ = sweep.tick() => self.node.snapshot.load().sweep(),
+                _ = sweep.tick() => {
+                    self.node.snapshot.load().sweep();
+                    self.node.recorder.tell_counts();
+                }
             }
         }
         drain.begin();
@@ -290,6 +293,7 @@ impl Worker {
             // What cannot be refused any more is closed with the thread.
             let _ = tokio::time::timeout(LAST_WORDS, connections.wait()).await;
         }
+        self.node.recorder.tell_counts();
     }
 
     fn start(&self, socket: std::net::TcpStream, connections: &TaskTracker, drain: &Drain) {

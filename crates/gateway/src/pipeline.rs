@@ -15,7 +15,7 @@ mod screening;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use airside_base::Clock;
+use airside_base::{CallId, Clock};
 use airside_firewall::{Checked, Firewall};
 use airside_identity::{self as identity, Caller, Identity, PeerCertificate};
 use airside_ledger::AppendError;
@@ -48,9 +48,11 @@ use crate::{
     faults::{self, Chain, Rejection},
     federation::{self, Audience, Route, Visit, batch},
     head::Verb,
+    lines::About,
     parting,
     record::{Origin, Record, Recorder},
     snapshot::{Mount, Snapshot},
+    trace::Trace,
     upstream::Outbound,
 };
 
@@ -81,11 +83,18 @@ pub(crate) async fn serve<B>(node: &Node, link: &Link, request: Request<B>) -> R
 where
     B: http_body::Body<Data = Bytes> + Unpin,
 {
-    let (head, mut body) = request.into_parts();
+    let (mut head, mut body) = request.into_parts();
     let waits = head.headers.contains_key(EXPECT);
+    let call = CallId::generate(&*node.clock);
+    let mut seen = Seen {
+        call,
+        trace: Trace::of(&mut head.headers, call),
+        endpoint: None,
+        caller: None,
+    };
     let admitted = tokio::select! {
         biased;
-        admitted = admit(node, link, head, &mut body) => admitted,
+        admitted = admit(node, link, head, &mut body, &mut seen) => admitted,
         () = link.drain.is_over() => Err(Rejection::Stopping { effect: false }.into()),
     };
     match admitted {
@@ -93,10 +102,40 @@ where
         Err(refused) => {
             let code = refused.failure.fault().code();
             node.recorder.metrics().refused(code);
+            if !refused.is_told {
+                let failure = &refused.failure;
+                let about = seen.about(link);
+                node.recorder.tell(about, failure.fault(), failure.status());
+            }
             if !waits {
                 body::discard(body).await;
             }
-            refused.answer()
+            refused.answer(seen.trace)
+        }
+    }
+}
+
+/// What is known of a request so far.
+struct Seen {
+    call: CallId,
+    trace: Trace,
+    endpoint: Option<Arc<str>>,
+    caller: Option<Caller>,
+}
+
+impl Seen {
+    fn about(&self, link: &Link) -> About<'_> {
+        let caller = self.caller.as_ref();
+        About {
+            trace: self.trace,
+            caller: caller.map(Caller::id),
+            tenant: caller.map(|caller| caller.tenant().as_str()),
+            peer: Some(link.peer.ip()),
+            endpoint: self.endpoint.as_deref(),
+            call: None,
+            server: None,
+            method: None,
+            tool: None,
         }
     }
 }
@@ -105,8 +144,9 @@ where
 async fn admit<B>(
     node: &Node,
     link: &Link,
-    head: Parts,
+    mut head: Parts,
     body: &mut B,
+    seen: &mut Seen,
 ) -> Result<Response<Body>, Refused>
 where
     B: http_body::Body<Data = Bytes> + Unpin,
@@ -123,6 +163,7 @@ where
     let mount = snapshot
         .find_mount(head.uri.path())
         .ok_or(Rejection::Path)?;
+    seen.endpoint = Some(mount.path.clone());
 
     // Who calls? Before a byte of the body is read.
     let identified = snapshot.identity.identify(&identity::Head {
@@ -135,6 +176,7 @@ where
     });
     let refuse = |error| Refused::identity(&snapshot.identity, &error, &mount);
     let claim = identified.resolve().await.map_err(refuse)?;
+    seen.caller = Some(claim.caller().clone());
 
     // Is there room for one more request of this caller's?
     let limits = snapshot.limits.clone();
@@ -154,6 +196,10 @@ where
         Verb::Get | Verb::Delete => (claim.check_body(b"").map_err(refuse)?, None),
     };
 
+    if let Some(Incoming::Request(call)) = &message {
+        seen.trace = seen.trace.named_by(call, &mut head.headers);
+    }
+
     // In which era? Stateless, or in a session of this very caller.
     let session = mount.endpoint.session(&head.headers, &caller);
     let era = era::decide(&head.method, &head.headers, session, message.as_ref())
@@ -161,6 +207,8 @@ where
 
     let visitor = Visitor {
         started,
+        call: seen.call,
+        trace: seen.trace,
         when_full: snapshot.when_full,
         recorder: node.recorder.clone(),
         approvals: node.approvals.clone(),
@@ -189,6 +237,9 @@ where
 #[derive(Clone)]
 struct Visitor {
     started: Duration,
+    /// Id of the call; of each its own in a batch.
+    call: CallId,
+    trace: Trace,
     when_full: WhenFull,
     recorder: Arc<Recorder>,
     approvals: Desk,
@@ -230,9 +281,11 @@ impl Visitor {
             stop,
         } = self.check(call, &route);
         let mut record = self.begin(&call, &route);
+        // From here on the record tells of refusals.
+        let refuse = |failure: Failure| refuse(failure).told();
         record.found(&findings);
         if let Some(stop) = stop {
-            record.refused(&[], stop.code(), StatusCode::OK);
+            record.refused(&[], stop.fault(), StatusCode::OK);
             return Ok(stop.answer(id.as_deref(), call.method() == "tools/call"));
         }
 
@@ -240,19 +293,19 @@ impl Visitor {
         let method = call.method().to_owned();
         if let Err(refused) = self.check_scopes(&method, &route) {
             let failure = &refused.failure;
-            record.refused(&[], failure.fault().code(), failure.status());
-            return Err(refused.with_id(id));
+            record.refused(&[], failure.fault(), failure.status());
+            return Err(refused.with_id(id).told());
         }
 
         // Is it kept from callers because something is wrong with its server?
         if let Some(failure) = self.mount.barred(&method, &route) {
-            record.refused(&[], failure.fault().code(), failure.status());
+            record.refused(&[], failure.fault(), failure.status());
             return Err(refuse(failure));
         }
 
         // Is it the tool that was accepted? No policy lets another one through.
         if let Some(failure) = contracts::refused(route.contract.as_deref(), &mut record) {
-            record.refused(&[], failure.fault().code(), failure.status());
+            record.refused(&[], failure.fault(), failure.status());
             return Err(refuse(failure));
         }
 
@@ -280,13 +333,13 @@ impl Visitor {
             Err(limited) => {
                 record.limited(&limited);
                 let told = limited.result(id.as_deref(), &method, &self.era);
-                return told.ok_or_else(|| Refused::limited(id, &limited));
+                return told.ok_or_else(|| Refused::limited(id, &limited).told());
             }
         };
 
         // Do its arguments fit the tool?
         if let Some(stop) = self.misfit(permit.value()) {
-            record.stopped(stop.code(), StatusCode::OK);
+            record.stopped(stop.fault(), StatusCode::OK);
             return Ok(stop.answer(id.as_deref(), true));
         }
 
@@ -294,7 +347,7 @@ impl Visitor {
         // and an effect is durable, before it can happen.
         let kept = self.put_on_record(&mut record, agreement, effect).await;
         if let Err(failure) = kept {
-            record.stopped(failure.fault().code(), failure.status());
+            record.stopped(failure.fault(), failure.status());
             return Err(refuse(failure));
         }
 
@@ -403,6 +456,7 @@ impl Visitor {
         };
         let reads = self.reads(method, &permit.value().route);
         let (mount, drain) = (self.mount.clone(), self.drain.clone());
+        let (recorder, trace) = (self.recorder.clone(), self.trace);
         let visit = self.visit(audience);
         let answered = mount.endpoint.dispatch(&permit, &visit).await;
         let answered = screening::read(answered, reads, id.as_deref(), || record.notes());
@@ -420,22 +474,26 @@ impl Visitor {
             Ok(response) => record.follow(response, effect),
             Err(error) => {
                 let failure = error.failure();
-                let (code, status) = (failure.fault().code(), failure.status());
+                let (fault, status) = (failure.fault(), failure.status());
                 match outcome(&error) {
                     Some(outcome) => {
                         let server = permit.value().route.server.as_ref();
-                        tracing::warn!(
-                            call.id = %record.id(),
-                            server.id = server.map(tracing::field::display),
-                            code,
-                            error = %Chain(&error),
-                            "a call got no answer"
-                        );
-                        record.failed(outcome, code, status);
+                        if let Some(unlogged) = recorder.tells_of(fault.code(), server) {
+                            tracing::warn!(
+                                call.id = %record.id(),
+                                trace.id = %trace,
+                                server.id = server.map(tracing::field::display),
+                                code = fault.code(),
+                                error = %Chain(&error),
+                                unlogged = (unlogged > 0).then_some(unlogged),
+                                "a call got no answer"
+                            );
+                        }
+                        record.failed(outcome, fault.code(), status);
                     }
-                    None => record.stopped(code, status),
+                    None => record.stopped(fault, status),
                 }
-                faults::answer(id.as_deref(), failure)
+                faults::answer(id.as_deref(), failure, trace)
             }
         }
     }
@@ -448,8 +506,13 @@ impl Visitor {
         for message in messages {
             match message {
                 Incoming::Request(call) => {
-                    let answer = self.clone().call(call).await;
-                    answers.push(answer.unwrap_or_else(Refused::answer));
+                    let id = CallId::generate(&*self.clock);
+                    let one = Self {
+                        call: id,
+                        ..self.clone()
+                    };
+                    let answer = one.call(call).await;
+                    answers.push(answer.unwrap_or_else(|refused| refused.answer(self.trace)));
                 }
                 // Without an id there is nothing to answer.
                 message => drop(self.clone().deliver(message).await),
@@ -540,6 +603,8 @@ impl Visitor {
             caller: &self.caller,
             endpoint: &self.mount.path,
             revision,
+            call: self.call,
+            trace: self.trace,
             started: self.started,
         };
         Record::begin(&self.recorder, origin, call, route)
@@ -580,6 +645,8 @@ struct Refused {
     fields: Vec<(HeaderName, HeaderValue)>,
     allow: bool,
     limit: Option<Box<Fields>>,
+    /// Whether the log has been told.
+    is_told: bool,
 }
 
 impl Refused {
@@ -591,6 +658,7 @@ impl Refused {
             fields: Vec::new(),
             allow,
             limit: None,
+            is_told: false,
         }
     }
 
@@ -609,6 +677,13 @@ impl Refused {
         }
     }
 
+    fn told(self) -> Self {
+        Self {
+            is_told: true,
+            ..self
+        }
+    }
+
     fn with_id(self, id: Option<Box<str>>) -> Self {
         Self { id, ..self }
     }
@@ -621,8 +696,8 @@ impl Refused {
         Self::new(id.map(Into::into), error.failure(&Revision::ALL))
     }
 
-    fn answer(self) -> Response<Body> {
-        let mut response = faults::answer(self.id.as_deref(), *self.failure);
+    fn answer(self, trace: Trace) -> Response<Body> {
+        let mut response = faults::answer(self.id.as_deref(), *self.failure, trace);
         let headers = response.headers_mut();
         for (name, value) in self.fields {
             headers.append(name, value);

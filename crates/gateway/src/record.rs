@@ -22,7 +22,7 @@ use std::{
     time::Duration,
 };
 
-use airside_base::{CallId, Clock, OnFailure, ServerId, Supervisor};
+use airside_base::{CallId, Clock, Fault, OnFailure, ServerId, Supervisor};
 use airside_firewall as firewall;
 use airside_identity::Caller;
 use airside_ledger::{AppendError, Ledger, Place};
@@ -40,7 +40,9 @@ use crate::{
     authorization::{Session, Taint},
     event::{self, Completed, Event, Intended, Noted, Outcome, Refused, Subject},
     federation::Route,
+    lines::{About, Lines},
     metrics::{Ended, How, Metrics, Tool},
+    trace::Trace,
 };
 
 /// Longest names that are recorded, in characters.
@@ -66,6 +68,7 @@ pub(crate) struct Recorder {
     followed: Arc<Semaphore>,
     /// Of entries about findings.
     throttle: Throttle,
+    lines: Lines,
 }
 
 impl Recorder {
@@ -83,12 +86,31 @@ impl Recorder {
             metrics,
             followed: Arc::new(Semaphore::new(MAX_FOLLOWED)),
             throttle: Throttle::default(),
+            lines: Lines::default(),
         })
     }
 
     /// Returns what is counted.
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// Tells the log of a refusal.
+    pub(crate) fn tell(&self, about: About<'_>, fault: &Fault, status: StatusCode) {
+        let now = self.clock.monotonic();
+        self.lines.refused(about, (fault, status), now);
+    }
+
+    /// Returns whether the log is told that `server` gave no answer, and how often it was
+    /// not told.
+    pub(crate) fn tells_of(&self, code: &'static str, server: Option<&ServerId>) -> Option<u64> {
+        let server = server.map_or("", ServerId::as_str);
+        self.lines.pass(code, server, self.clock.monotonic())
+    }
+
+    /// Tells the log what it was not told one by one.
+    pub(crate) fn tell_counts(&self) {
+        self.lines.tell_counts(self.clock.monotonic());
     }
 
     fn write(&self, record: &Facts, place: Option<Place>, event: &Event<'_>) {
@@ -115,6 +137,7 @@ impl Recorder {
 #[derive(Debug)]
 struct Facts {
     id: CallId,
+    trace: Trace,
     caller: Caller,
     client: Option<String>,
     endpoint: Arc<str>,
@@ -151,6 +174,8 @@ pub(crate) struct Origin<'a> {
     pub(crate) caller: &'a Caller,
     pub(crate) endpoint: &'a Arc<str>,
     pub(crate) revision: Option<&'static str>,
+    pub(crate) call: CallId,
+    pub(crate) trace: Trace,
     /// On [`Clock::monotonic`].
     pub(crate) started: Duration,
 }
@@ -166,7 +191,8 @@ impl Record {
         // Addresses of resources and ids of tasks may be personal.
         let named = matches!(call.method(), "tools/call" | "prompts/get");
         let facts = Facts {
-            id: CallId::generate(&*recorder.clock),
+            id: origin.call,
+            trace: origin.trace,
             caller: origin.caller.clone(),
             client: call.meta().client_info().and_then(client_label),
             endpoint: origin.endpoint.clone(),
@@ -225,17 +251,19 @@ impl Record {
     /// A limit has refused the call. Where its refusal is counted with others, this
     /// ends without an entry.
     pub(crate) fn limited(mut self, limited: &Limited) {
-        if !limited.has_an_entry() {
-            self.facts = None;
-            return;
-        }
-        self.note(|noted| noted.limits.push(limited.noted()));
         let failure = limited.failure();
         let status = match limited.tells_the_model() {
             true => StatusCode::OK,
             false => failure.status(),
         };
-        self.stopped(failure.fault().code(), status);
+        if !limited.has_an_entry() {
+            if let Some(facts) = self.facts.take() {
+                self.recorder.tell(facts.about(), failure.fault(), status);
+            }
+            return;
+        }
+        self.note(|noted| noted.limits.push(limited.noted()));
+        self.stopped(failure.fault(), status);
     }
 
     /// Gives up the room for its end: that of a stream may be days away.
@@ -307,27 +335,28 @@ impl Record {
     }
 
     /// Policy has refused the call.
-    pub(crate) fn refused(mut self, policies: &[PolicyId], code: &str, status: StatusCode) {
+    pub(crate) fn refused(mut self, policies: &[PolicyId], fault: &Fault, status: StatusCode) {
         self.permitted(policies);
-        self.end_refused("refused", code, status);
+        self.end_refused("refused", fault, status);
     }
 
     /// Policy has permitted the call, and it was not sent for another reason.
-    pub(crate) fn stopped(self, code: &str, status: StatusCode) {
-        self.end_refused("permitted", code, status);
+    pub(crate) fn stopped(self, fault: &Fault, status: StatusCode) {
+        self.end_refused("permitted", fault, status);
     }
 
-    fn end_refused(mut self, decision: &'static str, code: &str, status: StatusCode) {
+    fn end_refused(mut self, decision: &'static str, fault: &Fault, status: StatusCode) {
         let Some(mut facts) = self.facts.take() else {
             return;
         };
-        self.recorder.count(&facts, How::Refused(code));
+        self.recorder.count(&facts, How::Refused(fault.code()));
+        self.recorder.tell(facts.about(), fault, status);
         let noted = facts.take_noted();
         let event = Event::Refused(Refused {
             subject: facts.subject(),
             decision: decision.into(),
             policies: facts.policies(),
-            error_code: code.into(),
+            error_code: fault.code().into(),
             http_status: status.as_u16(),
             duration_us: self.recorder.since(facts.started),
             identity: noted.identity,
@@ -501,6 +530,20 @@ impl Facts {
         noted
     }
 
+    fn about(&self) -> About<'_> {
+        About {
+            trace: self.trace,
+            caller: Some(self.caller.id()),
+            tenant: Some(self.caller.tenant().as_str()),
+            peer: None,
+            endpoint: Some(&self.endpoint),
+            call: Some(self.id),
+            server: self.server.as_ref(),
+            method: Some(&self.method),
+            tool: self.tool.as_deref(),
+        }
+    }
+
     fn subject(&self) -> Subject<'_> {
         Subject {
             call: self.id.to_string().into(),
@@ -516,6 +559,7 @@ impl Facts {
             tool: self.tool.as_deref().map(Cow::Borrowed),
             revision: self.revision.map(Cow::Borrowed),
             request_bytes: self.request_bytes,
+            trace: self.trace.told().map(Cow::Owned),
         }
     }
 

@@ -147,6 +147,7 @@ impl Page {
         let attestation = at("/subject/caller/attestation");
         self.add("caller", &format!("{kind}/{id} ({attestation})"));
         self.add("tenant", &printable(tenant));
+        self.add("trace", &at("/subject/trace"));
         self.add("identity", &at("/identity/verifier"));
         for item in items(body, "/identity/evidence") {
             self.add("", &text(item));

@@ -30,6 +30,8 @@ mod keys;
 mod killed;
 mod limits;
 #[cfg(test)]
+mod logged;
+#[cfg(test)]
 mod mitigations;
 mod node;
 #[cfg(test)]

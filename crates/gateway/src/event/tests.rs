@@ -26,7 +26,21 @@ fn subject() -> Subject<'static> {
         tool: Some("book".into()),
         revision: Some("2026-07-28".into()),
         request_bytes: 412,
+        trace: None,
     }
+}
+
+#[test]
+fn intended_1_with_a_trace_decodes_for_ever() {
+    let event = Intended {
+        subject: Subject {
+            trace: Some("0af7651916cd43dd8448eb211c80319c".into()),
+            ..subject()
+        },
+        policies: vec!["effects-by-keys".into()],
+    };
+    let golden = include_str!("golden/call.intended.1.traced.json");
+    check(golden, &event);
 }
 
 #[test]

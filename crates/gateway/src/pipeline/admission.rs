@@ -23,6 +23,7 @@ use crate::{
     event,
     federation::answer,
     head,
+    lines::is_invisible,
     record::Record,
     session::{Inquiry, Session, takes_forms},
     upstream::Outbound,
@@ -89,7 +90,7 @@ impl Visitor {
             Err(_) => {
                 let fault = airside_policy::Objection::Argument.fault();
                 let failure = Failure::new(StatusCode::OK, codes::INVALID_PARAMS, fault);
-                record.refused(&[], failure.fault().code(), failure.status());
+                record.refused(&[], failure.fault(), failure.status());
                 return Err(failure.into());
             }
         };
@@ -124,7 +125,7 @@ impl Visitor {
         {
             // That it is not listed says nothing: the server could not be asked.
             let failure = error.failure();
-            record.refused(refusal.policies(), failure.fault().code(), failure.status());
+            record.refused(refusal.policies(), failure.fault(), failure.status());
             return Err(failure.into());
         }
         Err(self.refused(method, unlisted, &refusal, record))
@@ -161,7 +162,7 @@ impl Visitor {
             }
             _ => forbidden(refusal),
         };
-        record.refused(refusal.policies(), failure.fault().code(), failure.status());
+        record.refused(refusal.policies(), failure.fault(), failure.status());
         failure.into()
     }
 
@@ -179,7 +180,11 @@ impl Visitor {
         };
         let method = call.method().to_owned();
         let stop = |record: Record, policies: &[PolicyId], failure: Failure| {
-            record.refused(policies, failure.fault().code(), failure.status());
+            // The hint of the answer may hold words of its user.
+            let fault = refusal.fault();
+            let is_same = fault.code() == failure.fault().code();
+            let told = if is_same { &fault } else { failure.fault() };
+            record.refused(policies, told, failure.status());
             Stopped::from(failure)
         };
         let Some(bound) = self.bound(&call, &outbound) else {
@@ -231,7 +236,7 @@ impl Visitor {
                 };
                 match asked {
                     Some(asked) => {
-                        record.refused(refusal.policies(), refusal.fault().code(), StatusCode::OK);
+                        record.refused(refusal.policies(), &refusal.fault(), StatusCode::OK);
                         Err(asked)
                     }
                     None => Err(stop(
@@ -436,11 +441,6 @@ fn input_required(form: &Value, ticket: &str) -> Value {
         "inputRequests": { OWN_REQUEST: { "method": "elicitation/create", "params": form } },
         "requestState": ticket,
     })
-}
-
-/// Characters that hide or turn round what a person reads.
-const fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// The answer to a call that waits for somebody else.

@@ -13,7 +13,7 @@
 
 use std::time::Duration;
 
-use airside_base::BoxFuture;
+use airside_base::{BoxFuture, CallId};
 use airside_mcp::{
     Body, MAX_MESSAGE,
     body::{collect, event_stream_response, is_event_stream},
@@ -137,6 +137,7 @@ impl Waiting {
                 ..
             } = *self;
             let id: Option<Box<str>> = ask.call.id().map(Into::into);
+            let trace = visitor.trace;
             // From here on the call is one like others, which its client may give up.
             drop(cancellation);
             let said = said.as_deref().unwrap_or_default();
@@ -146,7 +147,7 @@ impl Waiting {
                 (Some(visitor), Some(call)) => visitor.call(call).await,
                 _ => Err(Refused::from(Rejection::Path).with_id(id)),
             };
-            events(answered.unwrap_or_else(Refused::answer)).await
+            events(answered.unwrap_or_else(|refused| refused.answer(trace))).await
         })
     }
 }
@@ -155,6 +156,7 @@ impl Visitor {
     /// Returns the same visitor under the configuration that holds now.
     fn renewed(mut self) -> Option<Self> {
         let snapshot = self.current.load_full();
+        self.call = CallId::generate(&*self.clock);
         self.mount = snapshot.find_mount(&self.mount.path)?;
         self.identity = snapshot.identity.clone();
         self.firewall = snapshot.firewall.clone();

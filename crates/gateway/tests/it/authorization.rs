@@ -659,7 +659,14 @@ async fn what_is_hidden_answers_as_if_it_were_not_there() {
         "{ALL} @id(\"gone\") @hidden forbid (principal, action == Action::\"call_tool\", resource == Tool::\"hotels/book\"); @id(\"unlisted\") @hidden forbid (principal, action == Action::\"call_tool\", resource is Tool) when {{ !resource.known }};"
     );
     let house = house(&policy, Vec::new()).await;
-    let (hidden, absent) = (house.call("book").await, house.call("nothing").await);
+    // All that differs is the trace, which begins with each call unless it is named.
+    let asked = async |tool| {
+        let mut fields = headers("tools/call", tool);
+        let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        fields.push(("traceparent", trace));
+        house.post(&fields, crate::harness::call(tool)).await
+    };
+    let (hidden, absent) = (asked("book").await, asked("nothing").await);
     assert_eq!(hidden.verdict(), "200 -32602 POL-001");
     assert_eq!((hidden.status, &hidden.body), (absent.status, &absent.body));
     let list = crate::harness::request("tools/list", "");

@@ -23,3 +23,4 @@ mod secrecy;
 mod tls;
 mod tls_listener;
 mod toxic;
+mod traced;
