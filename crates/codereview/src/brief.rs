@@ -18,6 +18,7 @@ use crate::{
         decisions, documentation, standards,
     },
     finding::{Certainty, Finding, Step},
+    source::Text,
 };
 
 /// Statements that each part keeps.
@@ -432,7 +433,7 @@ fn patch(subject: &Subject<'_>) -> String {
     let papers = subject.papers.iter().map(|one| (&one.path, &one.text));
     let sources = subject.files.iter();
     let sources = sources.map(|one| (&one.source.path, &one.source.text));
-    let texts: BTreeMap<&String, &Vec<u8>> = papers.chain(sources).collect();
+    let texts: BTreeMap<&String, &Text> = papers.chain(sources).collect();
     for (path, file) in &subject.change.files {
         context.update(path.as_bytes());
         context.update(&(file.removed as u64).to_be_bytes());

@@ -20,7 +20,7 @@ use crate::{
     house::House,
     memory::{self, Digest},
     rules::Rules,
-    source::{self, Limits, Source, Tree},
+    source::{self, Known, Limits, Source, Text, Tree},
 };
 
 /// What a review looks for.
@@ -96,61 +96,133 @@ pub fn run(
     rules: &Rules,
     progress: &dyn Fn(Stage),
 ) -> Result<Report, change::Error> {
+    // Before anything is read: files that are written from now on are read again.
+    let folder = request.memory.as_ref().and_then(|path| {
+        let opened = memory::Folder::open(path, &request.root);
+        let failed = |why| {
+            let text = format!("nothing is remembered of this review: {why}");
+            progress(Stage::Note(text));
+        };
+        opened.map_err(failed).ok()
+    });
+    let mut trust = Trust::Times;
+    loop {
+        match once(request, rules, (folder.as_ref(), trust), progress)? {
+            Some(report) => return Ok(report),
+            // Somebody writes files meanwhile: each is read once, now.
+            None => trust = Trust::Nothing,
+        }
+    }
+}
+
+/// By what a file is known to be the same as before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trust {
+    /// By its size and times, as long as nobody looks into it.
+    Times,
+    /// By its content alone.
+    Nothing,
+}
+
+/// Reviews once; gives nothing if a file was not what its times say.
+fn once(
+    request: &Request,
+    rules: &Rules,
+    (folder, trust): (Option<&memory::Folder>, Trust),
+    progress: &dyn Fn(Stage),
+) -> Result<Option<Report>, change::Error> {
     progress(Stage::Reading);
-    let (tree, (base, learned)) = rayon::join(
-        || source::read(&request.root, request.limits),
+    let key = rules.identity();
+    let known = || {
+        let mut known = folder.map(|folder| Known::open(folder, key));
+        if let Some(known) = known.as_mut().filter(|_| trust == Trust::Nothing) {
+            known.forget();
+        }
+        known
+    };
+    let ((tree, known), (base, mut learned)) = rayon::join(
+        || source::read_again(&request.root, request.limits, known),
         || {
             let base = request.base.as_ref();
             rayon::join(
                 || base.map(|base| Base::of(&request.root, base)).transpose(),
-                || Learned::open(request, rules),
+                || folder.map(|folder| Learned::open(folder, request, key)),
             )
         },
     );
-    let Tree {
-        sources,
-        papers,
-        mut skipped,
-    } = tree;
     let base = base?;
-    let mut learned = learned.unwrap_or_else(|why| {
-        let text = format!("nothing is remembered of this review: {why}");
-        progress(Stage::Note(text));
-        None
-    });
     progress(Stage::Looking);
+    let (sources, papers) = (&tree.sources, &tree.papers);
     let change = OnceLock::new();
-    let (owed, (scan, (copies, functions))) = rayon::join(
+    let (owed, ((scan, (copies, functions)), ())) = rayon::join(
         || -> Result<_, change::Error> {
             let Some(base) = base else {
                 return Ok(None);
             };
-            let since = Change::since(base, &sources, &papers)?;
+            let since = Change::since(base, sources, papers)?;
             let since = change.get_or_init(|| since);
-            let subject = || Subject::new(since, &sources, &papers, &request.house);
+            let subject = || Subject::new(since, sources, papers, &request.house);
             let subject = request.only.is_none().then(subject);
             Ok(subject.map(|subject| (subject.drafts(), subject)))
         },
-        || look(request, rules, &sources, learned.as_mut()),
+        || {
+            rayon::join(
+                || look(request, rules, sources, learned.as_mut()),
+                || {
+                    if let (Some(known), Some(folder)) = (&known, folder) {
+                        // What cannot be written is read again next time.
+                        let _ = known.save(folder);
+                    }
+                },
+            )
+        },
     );
     let (owed, subject) = owed?.unzip();
+    let mut drafts: Vec<Draft> = owed.into_iter().flatten().collect();
     let change = change.get();
-    for text in learned.iter().flat_map(Learned::notes) {
-        progress(Stage::Note(text));
+    let dropped = known
+        .as_ref()
+        .and_then(|known| Some(("files", known.dropped()?)));
+    let dropped = dropped.into_iter();
+    for (of, why) in dropped.chain(learned.iter().flat_map(Learned::dropped)) {
+        progress(Stage::Note(format!(
+            "what earlier reviews had learned of {of} was dropped and is learned again: {why}"
+        )));
     }
+    progress(Stage::Findings);
+    drafts.extend(duplicates::drafts(&copies, change));
+    drafts.extend(duplicates::near(near(sources, &functions, change)));
+    let mut report = report(request, &tree, change, (drafts, scan, &copies));
+    report.brief = subject.map(|subject| brief::brief(&subject, &report.findings));
+    if source::have_moved(texts(&tree)) {
+        return Ok(None);
+    }
+    progress(Stage::Done);
+    Ok(Some(report))
+}
+
+/// Returns the texts of `tree`.
+fn texts(tree: &Tree) -> impl Iterator<Item = &Text> {
+    let papers = tree.papers.iter().map(|one| &one.text);
+    tree.sources.iter().map(|one| &one.text).chain(papers)
+}
+
+/// Puts together what was found.
+fn report(
+    request: &Request,
+    tree: &Tree,
+    change: Option<&Change>,
+    (mut drafts, scan, copies): (Vec<Draft>, flow::Scan, &copies::Copies),
+) -> Report {
+    let mut skipped = tree.skipped.clone();
     // Whoever asks for a part has not looked at the rest.
-    let read = sources.iter().filter(|_| request.only.is_none());
+    let read = tree.sources.iter().filter(|_| request.only.is_none());
     let mut looked: BTreeSet<String> = read.map(|one| one.path.clone()).collect();
     for (why, path) in &scan.skipped {
         looked.remove(path);
         skipped.add(*why, path);
     }
-    progress(Stage::Findings);
-    let mut drafts: Vec<Draft> = duplicates::drafts(&copies, change);
-    let near = near(&sources, &functions, change);
-    drafts.extend(duplicates::near(near));
     drafts.extend(scan.drafts);
-    drafts.extend(owed.into_iter().flatten());
     drafts.sort_by(|one, other| (&one.place, &one.rule).cmp(&(&other.place, &other.rule)));
     let mut printer = Printer::default();
     let findings = drafts.into_iter().map(|draft| {
@@ -165,7 +237,7 @@ pub fn run(
     });
     let mut report = Report {
         findings: findings.collect(),
-        files: sources.len(),
+        files: tree.sources.len(),
         lines: copies.lines,
         duplicated_lines: copies.duplicated,
         added_lines: change.map(Change::added),
@@ -174,52 +246,37 @@ pub fn run(
         looked,
     };
     report.sort();
-    report.brief = subject.map(|subject| brief::brief(&subject, &report.findings));
-    progress(Stage::Done);
-    Ok(report)
+    report
 }
 
 /// What earlier reviews have learned.
-struct Learned {
-    folder: memory::Folder,
+struct Learned<'f> {
+    folder: &'f memory::Folder,
     flows: Memory,
     copies: Kept,
 }
 
-impl Learned {
-    /// Opens what earlier reviews have learned, if the request names a folder; or tells why
-    /// it cannot be used.
-    fn open(request: &Request, rules: &Rules) -> Result<Option<Self>, String> {
-        let Some(folder) = &request.memory else {
-            return Ok(None);
-        };
-        let key = rules.identity();
-        let folder = memory::Folder::open(folder, &request.root)?;
+impl<'f> Learned<'f> {
+    fn open(folder: &'f memory::Folder, request: &Request, key: Digest) -> Self {
         let (flows, copies) = rayon::join(
-            || Memory::open(&folder, key),
-            || Kept::open(&folder, request.copies, key),
+            || Memory::open(folder, key),
+            || Kept::open(folder, request.copies, key),
         );
-        Ok(Some(Self {
+        Self {
             folder,
             flows,
             copies,
-        }))
+        }
     }
 
-    /// Returns what a person should know of it.
-    fn notes(&self) -> Vec<String> {
+    /// Returns of what something was dropped, and why.
+    fn dropped(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let parts = [
             ("weaknesses", self.flows.dropped()),
             ("copies", self.copies.dropped()),
         ];
-        let dropped = parts
-            .into_iter()
-            .filter_map(|(of, why)| why.map(|why| (of, why)));
-        dropped
-            .map(|(of, why)| {
-                format!("what earlier reviews had learned of {of} was dropped and is learned again: {why}")
-            })
-            .collect()
+        let parts = parts.into_iter();
+        parts.filter_map(|(of, why)| Some((of, why?)))
     }
 }
 
@@ -228,18 +285,18 @@ fn look(
     request: &Request,
     rules: &Rules,
     sources: &[Source],
-    learned: Option<&mut Learned>,
+    learned: Option<&mut Learned<'_>>,
 ) -> (flow::Scan, (copies::Copies, Functions)) {
     let digests: Vec<Digest> = match learned {
         Some(_) => sources
             .par_iter()
-            .map(|source| memory::digest_of(&source.text))
+            .map(|source| source.text.digest())
             .collect(),
         None => Vec::new(),
     };
     let (folder, flows, kept) = match learned {
         Some(learned) => (
-            Some(&learned.folder),
+            Some(learned.folder),
             Some((&mut learned.flows, &digests[..])),
             Some((&mut learned.copies, &digests[..])),
         ),
@@ -262,7 +319,9 @@ fn look(
                 return copies::search(sources, request.copies, None);
             };
             let found = copies::search(sources, request.copies, Some((kept, digests)));
-            if let Some(folder) = folder {
+            if let Some(folder) = folder
+                && !source::have_moved(sources.iter().map(|one| &one.text))
+            {
                 // What cannot be written is found again next time.
                 let _ = kept.save(folder);
             }

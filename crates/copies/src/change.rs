@@ -20,7 +20,7 @@ use jiff::{civil::Date, tz::TimeZone};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::source::{Paper, Source};
+use crate::source::{Paper, Source, Text};
 
 pub use git::Commit;
 
@@ -212,15 +212,15 @@ impl Change {
         let before = tree.keys().cloned().collect();
         let mut wanted = Vec::new();
         let mut files = BTreeMap::new();
-        let mut fresh: Vec<(&String, &Vec<u8>)> = Vec::new();
+        let mut fresh: Vec<(&String, &Text)> = Vec::new();
         let sources = sources.iter().map(|source| (&source.path, &source.text));
         let papers = papers.iter().map(|paper| (&paper.path, &paper.text));
-        let all: Vec<(&String, &Vec<u8>)> = sources.chain(papers).collect();
+        let all: Vec<(&String, &Text)> = sources.chain(papers).collect();
         let is_same: Vec<bool> = all
             .par_iter()
             .map(|(path, text)| {
                 let id = tree.get(*path);
-                id.is_some_and(|id| *id == git::blob_id(text, id.len()))
+                id.is_some_and(|id| *id == text.blob_id(id.len()))
             })
             .collect();
         for ((path, text), is_same) in all.into_iter().zip(is_same) {
@@ -236,7 +236,7 @@ impl Change {
         for (path, text) in fresh {
             let length = tree.values().next().map_or(40, String::len);
             // A file that only moved adds nothing.
-            if !present.contains(&git::blob_id(text, length)) {
+            if !present.contains(&text.blob_id(length)) {
                 let file = diff::compare(b"", text);
                 files.insert(
                     path.clone(),

@@ -248,9 +248,7 @@ pub fn token_lines(source: &Source) -> Vec<u32> {
 /// Returns how many lines `sources` have.
 #[must_use]
 pub fn lines(sources: &[Source]) -> usize {
-    let lines = sources
-        .par_iter()
-        .map(|source| memchr::memchr_iter(b'\n', &source.text).count());
+    let lines = sources.par_iter().map(|source| source.text.lines());
     lines.sum()
 }
 

@@ -10,7 +10,8 @@
 
 use std::{
     fs::{self, File},
-    io,
+    io::{self, Write as _},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
@@ -54,8 +55,12 @@ pub fn broken(what: &str) -> io::Error {
 pub struct Folder {
     path: PathBuf,
     stem: String,
+    began: Moment,
     _lock: File,
 }
+
+/// Seconds and nanoseconds since 1970, by the clock of a file system.
+pub(crate) type Moment = (i64, i64);
 
 impl Folder {
     /// Opens what is kept of the tree at `root` in `folder`. Nothing if the folder cannot be
@@ -65,14 +70,28 @@ impl Folder {
         fs::create_dir_all(folder).map_err(failed)?;
         let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
         let stem = hex(&digest_of(root.as_os_str().as_encoded_bytes()).to_le_bytes());
-        let lock = File::create(folder.join(format!("{stem}.lock"))).map_err(failed)?;
+        let mut lock = File::create(folder.join(format!("{stem}.lock"))).map_err(failed)?;
         lock.try_lock()
             .map_err(|_| format!("{}: another review uses it", folder.display()))?;
+        // Its time is that of the file system, which is behind that of the system.
+        lock.write_all(b"\n").map_err(failed)?;
+        let data = lock.metadata().map_err(failed)?;
         Ok(Self {
             path: folder.to_owned(),
             stem,
+            began: (data.mtime(), data.mtime_nsec()),
             _lock: lock,
         })
+    }
+
+    /// Returns what stands for the tree that this is about.
+    pub(crate) fn tree(&self) -> &str {
+        &self.stem
+    }
+
+    /// Returns when it was opened.
+    pub(crate) fn began(&self) -> Moment {
+        self.began
     }
 
     /// Returns where the part `name` is.
@@ -179,6 +198,11 @@ impl<'b> Reader<'b> {
     pub(crate) fn text(&mut self) -> Option<&'b str> {
         let len = self.count(1)?;
         std::str::from_utf8(self.raw(len)?).ok()
+    }
+
+    /// Returns how many bytes are left.
+    pub(crate) fn left(&self) -> usize {
+        self.0.len()
     }
 
     pub(crate) fn is_done(&self) -> bool {

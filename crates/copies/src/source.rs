@@ -6,6 +6,9 @@
 //!   left out is left out in silence.
 //! * Contents are bytes. That they are UTF-8 is not assumed.
 
+mod known;
+mod text;
+
 use std::{
     collections::{BTreeMap, BinaryHeap},
     fs,
@@ -17,6 +20,12 @@ use std::{
 use ignore::{DirEntry, WalkBuilder, WalkState};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+
+use known::{Record, Stamp};
+use text::Facts;
+
+pub use known::{Known, have_moved};
+pub use text::{Text, hash_of, words};
 
 /// A language that is understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -88,7 +97,7 @@ pub struct Source {
     /// Its language.
     pub language: Language,
     /// Its content.
-    pub text: Vec<u8>,
+    pub text: Text,
 }
 
 impl Source {
@@ -105,22 +114,27 @@ impl Source {
     }
 
     /// Returns the first line of tests: of a file of tests, or behind `#[cfg(test)]` at the
-    /// beginning of a line of Rust. Reads the text; ask once for many lines.
+    /// beginning of a line of Rust. May read the text; ask once for many lines.
     #[must_use]
     pub fn tests_from(&self) -> u32 {
-        const MARK: &[u8] = b"\n#[cfg(test)]\nmod ";
-        if self.is_test() {
-            return 0;
+        match self.is_test() {
+            true => 0,
+            false => self.text.tests_from(self.language),
         }
-        let mark = match self.language {
-            Language::Rust => memchr::memmem::find(&self.text, MARK),
-            _ => None,
-        };
-        mark.map_or(u32::MAX, |at| {
-            let before = memchr::memchr_iter(b'\n', &self.text[..=at]).count();
-            before as u32 + 1
-        })
     }
+}
+
+/// Returns the first line of tests in a text that is not one of tests as a whole.
+fn tests_of(language: Language, text: &[u8]) -> u32 {
+    const MARK: &[u8] = b"\n#[cfg(test)]\nmod ";
+    let mark = match language {
+        Language::Rust => memchr::memmem::find(text, MARK),
+        _ => None,
+    };
+    mark.map_or(u32::MAX, |at| {
+        let before = memchr::memchr_iter(b'\n', &text[..=at]).count();
+        before as u32 + 1
+    })
 }
 
 /// Returns whether files of this path are tests, by the usual names.
@@ -151,7 +165,7 @@ pub struct Paper {
     /// Path below the root, with `/`.
     pub path: String,
     /// Its content.
-    pub text: Vec<u8>,
+    pub text: Text,
 }
 
 /// Returns whether files of this name are papers.
@@ -290,13 +304,25 @@ pub struct Tree {
 /// Reads the tree below `root`, as far as ignore files allow.
 #[must_use]
 pub fn read(root: &Path, limits: Limits) -> Tree {
+    read_again(root, limits, || None).0
+}
+
+/// Reads the tree below `root`, but for files that are what `known` says; returns what is
+/// known now.
+#[must_use]
+pub fn read_again(
+    root: &Path,
+    limits: Limits,
+    known: impl FnOnce() -> Option<Known> + Send,
+) -> (Tree, Option<Known>) {
     let mut skipped = Skipped::default();
-    let found = find(root, limits, &mut skipped);
-    let texts: Vec<Result<Vec<u8>, Skip>> = found
+    let (found, mut known) = rayon::join(|| find(root, limits, &mut skipped), known);
+    let texts: Vec<Result<Text, LeftOut>> = found
         .par_iter()
-        .map(|(path, ..)| load(path, limits.file_bytes))
+        .map(|found| load(found, limits.file_bytes, known.as_ref()))
         .collect();
     let (mut sources, mut papers) = (Vec::with_capacity(texts.len()), Vec::new());
+    let mut left_out = Vec::new();
     for ((_, path, language), text) in found.into_iter().zip(texts) {
         match (language, text) {
             (Some(language), Ok(text)) => sources.push(Source {
@@ -305,17 +331,32 @@ pub fn read(root: &Path, limits: Limits) -> Tree {
                 text,
             }),
             (None, Ok(text)) => papers.push(Paper { path, text }),
-            (Some(_), Err(why)) => skipped.add(why, &path),
-            // Nobody expects a review of a text.
-            (None, Err(_)) => {}
+            (language, Err((why, stamp))) => {
+                // Nobody expects a review of a text.
+                if language.is_some() {
+                    skipped.add(why, &path);
+                }
+                let record = stamp.map(|stamp| Record {
+                    stamp,
+                    found: Err(why),
+                });
+                left_out.extend(record.map(|record| (path, record)));
+            }
         }
     }
-    Tree {
+    let tree = Tree {
         sources,
         papers,
         skipped,
+    };
+    if let Some(known) = &mut known {
+        known.learn(&tree, left_out);
     }
+    (tree, known)
 }
+
+/// Why a file is left out; with what tells it from another one, if its content says so.
+type LeftOut = (Skip, Option<Stamp>);
 
 /// A file that is read: where it is, its path below the root, its language unless it is a
 /// paper.
@@ -418,19 +459,39 @@ fn find(root: &Path, limits: Limits, skipped: &mut Skipped) -> Vec<Found> {
         .collect()
 }
 
-fn load(path: &Path, most: u64) -> Result<Vec<u8>, Skip> {
-    let file = fs::File::open(path).map_err(|_| Skip::Unreadable)?;
-    let size = file.metadata().map_err(|_| Skip::Unreadable)?.len();
-    if size > most {
-        return Err(Skip::TooLarge);
+fn load(found: &Found, most: u64, known: Option<&Known>) -> Result<Text, LeftOut> {
+    let (path, name, language) = found;
+    if let Some(known) = known
+        && let Ok(data) = fs::symlink_metadata(path)
+        && data.is_file()
+        && data.len() <= most
+    {
+        let stamp = Stamp::of(&data);
+        match known.find(name, &stamp).map(|record| &record.found) {
+            Some(Ok(facts)) => return Ok(Text::known(path.clone(), stamp, facts.clone())),
+            Some(Err(why)) => return Err((*why, Some(stamp))),
+            None => {}
+        }
     }
-    let mut text = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+    let unreadable = |_| (Skip::Unreadable, None);
+    let file = fs::File::open(path).map_err(unreadable)?;
+    let stamp = Stamp::of(&file.metadata().map_err(unreadable)?);
+    if stamp.size > most {
+        return Err((Skip::TooLarge, None));
+    }
+    let mut text = Vec::with_capacity(usize::try_from(stamp.size).unwrap_or(0));
     let read = file.take(most + 1).read_to_end(&mut text);
-    read.map_err(|_| Skip::Unreadable)?;
-    match judge(&text, most) {
-        Some(why) => Err(why),
-        None => Ok(text),
+    read.map_err(unreadable)?;
+    // Somebody may be writing it.
+    let is_whole = text.len() as u64 == stamp.size;
+    if let Some(why) = judge(&text, most) {
+        return Err((why, Some(stamp).filter(|_| is_whole)));
     }
+    if known.is_none() || !is_whole {
+        return Ok(Text::from(text));
+    }
+    let facts = Facts::of(&text, *language);
+    Ok(Text::read(text, path.clone(), (stamp, facts)))
 }
 
 /// Returns why `text` is not looked at, if it is not.
@@ -467,7 +528,9 @@ mod tests {
         let source = Source {
             path: "src/a.rs".to_owned(),
             language: Language::Rust,
-            text: b"fn a() {}\n\n#[cfg(test)]\nmod tests {\n}\n".to_vec(),
+            text: b"fn a() {}\n\n#[cfg(test)]\nmod tests {\n}\n"
+                .to_vec()
+                .into(),
         };
         assert!(!source.is_test_at(1));
         assert!(source.is_test_at(4));

@@ -16,13 +16,13 @@ use super::{Changed, Note, Subject, by_name};
 use crate::{
     finding::Draft,
     outline::{Item, Outline},
-    source::Source,
+    source::{Source, Text, hash_of, words},
 };
 
-/// Shortest name that is looked for.
-const SHORTEST: usize = 3;
 /// Names that are looked for.
 const MOST: usize = 20_000;
+/// Shortest name that is looked for.
+const SHORTEST: usize = 3;
 /// Files that are parsed because a name is left without a use.
 const PARSED: usize = 50;
 /// Names by which others than code call.
@@ -185,6 +185,8 @@ fn mentions<'s>(
     subject: &'s Subject<'_>,
     names: &FxHashSet<&'s str>,
 ) -> FxHashMap<&'s str, Vec<&'s str>> {
+    /// Files that are named.
+    const NAMED: usize = 3;
     let code = subject.sources.par_iter().map(|one| (&one.path, &one.text));
     let is_manifest = |path: &str| !path.ends_with(".md");
     let papers = subject
@@ -192,26 +194,32 @@ fn mentions<'s>(
         .par_iter()
         .filter(|one| is_manifest(&one.path));
     let papers = papers.map(|one| (&one.path, &one.text));
+    let files: Vec<(&String, &Text)> = code.chain(papers).collect();
     let wanted = Wanted::of(names);
-    let found: Vec<(&str, Vec<&str>)> = code
-        .chain(papers)
-        .map(|(path, text)| {
-            let mut held: Vec<&str> = words(text).filter_map(|word| wanted.find(word)).collect();
-            held.sort_unstable();
-            held.dedup();
-            (path.as_str(), held)
-        })
-        .collect();
-    let mut places: FxHashMap<&str, Vec<&str>> = FxHashMap::default();
-    for (path, held) in found {
-        for name in held {
-            let paths = places.entry(name).or_default();
-            if paths.len() < 3 {
-                paths.push(path);
-            }
+    let held = files.par_iter().map(|(_, text)| wanted.held(text));
+    let mut places: FxHashMap<&str, Vec<(usize, Held)>> = FxHashMap::default();
+    for (at, held) in held.collect::<Vec<_>>().into_iter().enumerate() {
+        for (name, how) in held {
+            places.entry(name).or_default().push((at, how));
         }
     }
-    places
+    let places = places.into_par_iter().map(|(name, places)| {
+        let is_one = |(at, how): &(usize, Held)| {
+            *how == Held::Surely || words(files[*at].1).any(|word| word == name.as_bytes())
+        };
+        let paths = places.into_iter().filter(is_one);
+        let paths = paths.map(|(at, _)| files[at].0.as_str());
+        (name, paths.take(NAMED).collect())
+    });
+    places.collect()
+}
+
+/// Whether a text holds a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Held {
+    Surely,
+    /// It, or a word with the same hash.
+    Perhaps,
 }
 
 /// Names that are looked for in every word of a tree: nearly all words are told from them by
@@ -220,18 +228,26 @@ struct Wanted<'n> {
     names: FxHashMap<&'n [u8], &'n str>,
     /// By length and letters, whether there may be one.
     may_be: Vec<bool>,
+    by_hash: FxHashMap<u32, Vec<&'n str>>,
+    /// By half of the hash, whether there may be one.
+    may_have: Vec<bool>,
 }
 
 impl<'n> Wanted<'n> {
     fn of(names: &FxHashSet<&'n str>) -> Self {
-        let mut may_be = vec![false; 1 << 16];
-        for name in names {
-            may_be[Self::place(name.as_bytes())] = true;
-        }
-        Self {
+        let mut wanted = Self {
             names: names.iter().map(|name| (name.as_bytes(), *name)).collect(),
-            may_be,
+            may_be: vec![false; 1 << 16],
+            by_hash: FxHashMap::default(),
+            may_have: vec![false; 1 << 16],
+        };
+        for name in names {
+            let hash = hash_of(name.as_bytes());
+            wanted.may_be[Self::place(name.as_bytes())] = true;
+            wanted.may_have[usize::from(hash as u16)] = true;
+            wanted.by_hash.entry(hash).or_default().push(name);
         }
+        wanted
     }
 
     fn place(word: &[u8]) -> usize {
@@ -244,22 +260,23 @@ impl<'n> Wanted<'n> {
         let may_be = self.may_be[Self::place(word)];
         may_be.then(|| self.names.get(word).copied()).flatten()
     }
-}
 
-/// Bytes of words.
-const PART: [bool; 256] = {
-    let mut part = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        let one = byte as u8;
-        part[byte] = one.is_ascii_alphanumeric() || one == b'_' || one >= 0x80;
-        byte += 1;
+    /// Returns which names `text` holds, each once; it is not read if what is known of it
+    /// does.
+    fn held(&self, text: &Text) -> Vec<(&'n str, Held)> {
+        let mut held: Vec<(&str, Held)> = match text.known_words() {
+            Some(hashes) => {
+                let hashes = hashes.filter(|hash| self.may_have[usize::from(*hash as u16)]);
+                let names = hashes.filter_map(|hash| self.by_hash.get(&hash));
+                names.flatten().map(|name| (*name, Held::Perhaps)).collect()
+            }
+            None => {
+                let names = words(text).filter_map(|word| self.find(word));
+                names.map(|name| (name, Held::Surely)).collect()
+            }
+        };
+        held.sort_unstable();
+        held.dedup();
+        held
     }
-    part
-};
-
-/// Returns the words of a text that can be names.
-fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    text.split(|byte| !PART[usize::from(*byte)])
-        .filter(|word| word.len() >= SHORTEST && !word[0].is_ascii_digit())
 }

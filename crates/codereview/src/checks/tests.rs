@@ -39,9 +39,12 @@ fn drafts(before: Files<'_>, after: Files<'_>, house: &House, message: &str) -> 
             Some(language) => sources.push(Source {
                 path,
                 language,
-                text,
+                text: text.into(),
             }),
-            None => papers.push(Paper { path, text }),
+            None => papers.push(Paper {
+                path,
+                text: text.into(),
+            }),
         }
     }
     let kept: Vec<&str> = after.iter().map(|(path, _)| *path).collect();

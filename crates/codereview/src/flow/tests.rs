@@ -23,7 +23,7 @@ fn source(language: Language, text: String) -> Source {
     Source {
         path: "a".to_owned(),
         language,
-        text: text.into_bytes(),
+        text: text.into_bytes().into(),
     }
 }
 
@@ -139,7 +139,9 @@ fn file(piece: Piece) -> Source {
     Source {
         path: format!("src/{}.{ending}", name_of(name)),
         language,
-        text: format!("{}{text}", comment.repeat(lines)).into_bytes(),
+        text: format!("{}{text}", comment.repeat(lines))
+            .into_bytes()
+            .into(),
     }
 }
 

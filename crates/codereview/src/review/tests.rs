@@ -1,4 +1,11 @@
-use std::{collections::BTreeMap, fs, path::Path, process::Command, sync::LazyLock};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::Path,
+    process::Command,
+    sync::LazyLock,
+    time::{Duration, SystemTime},
+};
 
 use proptest::prelude::*;
 
@@ -55,6 +62,9 @@ fn put(folder: &Path, files: &mut BTreeMap<usize, String>, piece: Piece) {
         Some(text) => {
             let text = text.replace("{a}", &other.to_string());
             let text = "# more\n".repeat(lines) + &text.replace("{n}", &n.to_string());
+            if fs::symlink_metadata(&path).is_ok_and(|data| data.is_symlink()) {
+                fs::remove_file(&path).expect("a link");
+            }
             fs::write(path, &text).expect("a file");
             files.insert(number, text);
         }
@@ -81,6 +91,12 @@ enum Act {
     /// A name in a file becomes another one of the same length, and the file is as old as
     /// before.
     Swap(usize),
+    /// A file takes the place of another one.
+    Move(usize, usize),
+    /// A file is as old as nothing, or younger than anything.
+    Age(usize, bool),
+    /// A link stands where a file was.
+    Link(usize),
     /// A byte of what is remembered is another one.
     Damage(usize, usize),
     /// What is remembered loses its end.
@@ -92,8 +108,11 @@ fn act() -> impl Strategy<Value = Act> {
         6 => piece().prop_map(Act::Put),
         1 => (0..8_usize).prop_map(Act::Touch),
         2 => (0..8_usize).prop_map(Act::Swap),
-        1 => (0..4_usize, any::<usize>()).prop_map(|(part, at)| Act::Damage(part, at)),
-        1 => (0..4_usize, any::<usize>()).prop_map(|(part, at)| Act::Cut(part, at)),
+        1 => (0..8_usize, 0..8_usize).prop_map(|(from, to)| Act::Move(from, to)),
+        1 => (0..8_usize, any::<bool>()).prop_map(|(file, is_old)| Act::Age(file, is_old)),
+        1 => (0..8_usize).prop_map(Act::Link),
+        1 => (0..5_usize, any::<usize>()).prop_map(|(part, at)| Act::Damage(part, at)),
+        1 => (0..5_usize, any::<usize>()).prop_map(|(part, at)| Act::Cut(part, at)),
     ]
 }
 
@@ -121,6 +140,31 @@ fn perform(act: Act, (tree, memory): (&Path, &Path), files: &mut BTreeMap<usize,
                 let file = fs::File::options().write(true).open(&path).expect("a file");
                 file.set_modified(age).expect("an age");
                 *text = swapped;
+            }
+        }
+        Act::Move(from, to) => {
+            if let Some(text) = files.remove(&from) {
+                let path = |number: usize| tree.join(format!("m{number}.py"));
+                fs::rename(path(from), path(to)).expect("a file");
+                files.insert(to, text);
+            }
+        }
+        Act::Age(number, is_old) => {
+            if files.contains_key(&number) {
+                let path = tree.join(format!("m{number}.py"));
+                let file = fs::File::options().write(true).open(path).expect("a file");
+                let seconds = if is_old { 1 } else { 1 << 33 };
+                let age = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+                file.set_modified(age).expect("an age");
+            }
+        }
+        Act::Link(number) => {
+            let path = tree.join(format!("m{number}.py"));
+            if files.remove(&number).is_some() {
+                fs::remove_file(&path).expect("a file");
+            }
+            if fs::symlink_metadata(&path).is_err() {
+                std::os::unix::fs::symlink("m0.py", path).expect("a link");
             }
         }
         Act::Damage(part, at) | Act::Cut(part, at) => {
@@ -180,6 +224,61 @@ proptest! {
             }
         }
     }
+}
+
+/// Waits until what is written in `folder` from now on is younger than what is there.
+fn wait(folder: &Path) {
+    let now = || {
+        let path = folder.join("clock");
+        fs::write(&path, "x").expect("a file");
+        fs::metadata(path)
+            .and_then(|data| data.modified())
+            .expect("an age")
+    };
+    let before = now();
+    while now() == before {}
+}
+
+/// Files that were not read may become others while a review looks into them.
+#[test]
+fn files_that_change_during_a_review_are_what_they_become() {
+    let (tree, memory) = (
+        tempfile::tempdir().expect("a folder"),
+        tempfile::tempdir().expect("a folder"),
+    );
+    let (root, mut files) = (tree.path(), BTreeMap::new());
+    // A finding of the second file is printed from its text.
+    put(root, &mut files, (0, 0, 1, 0, 0));
+    put(root, &mut files, (1, 1, 0, 0, 0));
+    wait(memory.path());
+    let warm = Request {
+        memory: Some(memory.path().to_owned()),
+        ..Request::new(root)
+    };
+    let (before, _) = review(&warm);
+    assert_eq!(before.findings.len(), 1);
+    let stages = std::cell::RefCell::new(Vec::new());
+    let is_written = std::cell::Cell::new(false);
+    let report = run(&warm, &RULES, &|stage| {
+        if stage == Stage::Looking && !is_written.replace(true) {
+            fs::write(
+                root.join("m1.py"),
+                "def run(command):\n    return command\n",
+            )
+            .expect("a file");
+        }
+        stages.borrow_mut().push(stage);
+    });
+    let report = report.expect("a review");
+    assert_eq!(report, review(&Request::new(root)).0);
+    assert!(report.findings.is_empty());
+    // It was begun again.
+    let begun = stages.into_inner();
+    assert_eq!(
+        begun.iter().filter(|one| **one == Stage::Reading).count(),
+        2
+    );
+    assert_eq!(review(&warm).0, report);
 }
 
 #[test]

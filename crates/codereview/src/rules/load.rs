@@ -123,7 +123,7 @@ impl Rules {
         let source = Source {
             path: "example".to_owned(),
             language,
-            text: text.as_bytes().to_vec(),
+            text: text.as_bytes().to_vec().into(),
         };
         let found = flow::scan(std::slice::from_ref(&source), self, None);
         found.drafts.iter().any(|draft| draft.rule == rule.id)

@@ -7,10 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use aws_lc_rs::digest;
-
 use super::Error;
-use airside_base::hex;
 
 /// Most bytes that git may answer.
 const MOST: u64 = 512 << 20;
@@ -287,29 +284,4 @@ fn unknown(base: &str) -> Error {
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// Returns the id that git gives `content`, in a repository whose ids are this long. No
-/// security rests on it: it tells whether a file is the same as before.
-pub(super) fn blob_id(content: &[u8], length: usize) -> String {
-    let algorithm = match length {
-        64 => &digest::SHA256,
-        _ => &digest::SHA1_FOR_LEGACY_USE_ONLY,
-    };
-    let mut context = digest::Context::new(algorithm);
-    context.update(format!("blob {}\0", content.len()).as_bytes());
-    context.update(content);
-    hex(context.finish().as_ref())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ids_are_those_of_git() {
-        // `printf 'hello\n' | git hash-object --stdin`
-        let id = blob_id(b"hello\n", 40);
-        assert_eq!(id, "ce013625030ba8dba906f756967f9e9ca394464a");
-    }
 }

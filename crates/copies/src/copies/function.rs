@@ -395,7 +395,7 @@ mod tests {
         let source = Source {
             path: "a".to_owned(),
             language,
-            text: text.as_bytes().to_vec(),
+            text: text.as_bytes().to_vec().into(),
         };
         let tokens = lex::lex(language, &source.text);
         let found: Vec<String> = functions(&source, &tokens)
@@ -472,7 +472,7 @@ mod tests {
             let source = Source {
                 path: "a".to_owned(),
                 language,
-                text: text.as_bytes().to_vec(),
+                text: text.as_bytes().to_vec().into(),
             };
             let tokens = lex::lex(language, &source.text);
             functions(&source, &tokens)
@@ -517,7 +517,7 @@ mod tests {
                         let source = Source {
                             path: "a".to_owned(),
                             language,
-                            text: text.into_bytes(),
+                            text: text.into_bytes().into(),
                         };
                         functions(&source, &lex::lex(language, &source.text));
                     }

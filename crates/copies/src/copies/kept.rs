@@ -173,7 +173,7 @@ impl Shelf {
             .collect();
         let is_same = fresh.is_empty() && then.iter().all(Option::is_some);
         let lines = sources.par_iter().zip(&now).map(|((source, _), at)| {
-            let counted = || memchr::memchr_iter(b'\n', &source.text).count() as u32;
+            let counted = || source.text.lines() as u32;
             known(at).map_or_else(counted, |file| file.lines)
         });
         let lines: Vec<u32> = lines.collect();

@@ -8,7 +8,7 @@ fn source(path: &str, language: Language, text: &str) -> Source {
     Source {
         path: path.to_owned(),
         language,
-        text: text.as_bytes().to_vec(),
+        text: text.as_bytes().to_vec().into(),
     }
 }
 

@@ -14,7 +14,11 @@ use super::{
     },
     Known, Recall, hash_of,
 };
-use crate::{memory::Digest, rules::Rules, source::Source};
+use crate::{
+    memory::Digest,
+    rules::Rules,
+    source::{self, Source},
+};
 
 /// Applies `rules` to `sources`, whose contents have `digests`; what `memory` holds is not
 /// done again, and what is new is written there. Nothing if it holds what cannot be.
@@ -98,8 +102,10 @@ pub(in super::super) fn scan(
         }
         files.insert(hashes[at], one);
     }
-    // What cannot be written is found again next time.
-    let _ = memory.save(files);
+    if !source::have_moved(sources.iter().map(|one| &one.text)) {
+        // What cannot be written is found again next time.
+        let _ = memory.save(files);
+    }
     Some(found)
 }
 

@@ -11,7 +11,7 @@ fn source(path: &str, text: &str) -> Source {
     Source {
         path: path.to_owned(),
         language: Language::of(std::path::Path::new(path)).expect("a language"),
-        text: text.as_bytes().to_vec(),
+        text: text.as_bytes().to_vec().into(),
     }
 }
 
