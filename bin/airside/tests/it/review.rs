@@ -419,7 +419,7 @@ fn memory_of_earlier_reviews_changes_no_finding() {
         .map(|entry| entry.expect("a file").path())
         .find(|path| path.extension().is_some_and(|end| end == "index"))
         .expect("something is kept");
-    std::fs::write(index, "airside1, or so it says").expect("it is ours");
+    std::fs::write(index, "airside3, or so it says").expect("it is ours");
     let damaged = review(&remembered);
     assert!(
         damaged
