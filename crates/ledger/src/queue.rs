@@ -288,8 +288,8 @@ impl Queue {
     }
 
     /// Moves requests behind `group`, a group of `size` that may lie elsewhere, until
-    /// both together are one group.
-    pub(crate) fn take_more(&self, group: &mut Vec<Request>, size: &mut Size) {
+    /// both together are one group. Returns whether they are: then some may be left.
+    pub(crate) fn take_more(&self, group: &mut Vec<Request>, size: &mut Size) -> bool {
         let mut state = self.lock();
         while let Some(request) = state.waiting.front() {
             let mut grown = *size;
@@ -305,6 +305,7 @@ impl Queue {
             .waiting
             .iter()
             .any(|request| matches!(request, Request::Append(..)));
+        !state.waiting.is_empty()
     }
 
     /// Takes out everybody who waits for an answer, to tell them of a failure.
@@ -395,6 +396,19 @@ mod tests {
             assert!(wakes(&queue));
         }
         assert_eq!(queue.load(), Load::Urgent);
+    }
+
+    #[test]
+    fn a_group_is_full_when_it_leaves_something() {
+        let queue = queue(2);
+        let (mut group, mut size) = (Vec::new(), Size::default());
+        for (drafts, full) in [(1, false), (1, false), (1, true), (0, true)] {
+            for _ in 0..drafts {
+                queue.record(draft()).unwrap();
+            }
+            assert_eq!(queue.take_more(&mut group, &mut size), full);
+        }
+        assert_eq!((group.len(), queue.load()), (2, Load::Patient));
     }
 
     #[test]

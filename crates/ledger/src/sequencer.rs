@@ -450,8 +450,12 @@ impl Sequencer {
     async fn write_and_prepare(&mut self, commit: Arc<Commit>) -> Result<(), StoreError> {
         let (store, queue) = (self.store.clone(), self.queue.clone());
         let mut written = store.commit(commit);
-        // On its way before anybody is answered and anything else is sealed.
+        // On its way before anybody is answered and anything else is sealed: what sends it
+        // may be a task that runs on this thread.
         let first = futures_util::poll!(&mut written);
+        if first.is_pending() {
+            tokio::task::yield_now().await;
+        }
         self.tell();
         if let Poll::Ready(written) = first {
             return written;
@@ -471,7 +475,7 @@ impl Sequencer {
     fn prepare(&mut self) -> bool {
         let mut group = mem::take(&mut self.ready);
         let before = group.unplaced.len();
-        self.queue.take_more(&mut group.unplaced, &mut group.size);
+        let full = self.queue.take_more(&mut group.unplaced, &mut group.size);
         // Chains whose end has to be read first are left to the one who writes.
         let known = |tips: &HashMap<_, _>, request: &Request| {
             let mut drafts = request.drafts().iter();
@@ -480,7 +484,7 @@ impl Sequencer {
         let mut more = before == 0;
         if more {
             let unknown = group.unplaced.iter().position(|r| !known(&self.tips, r));
-            more = unknown.is_none() && self.queue.load() == Load::Empty;
+            more = unknown.is_none() && !full;
             let rest = group
                 .unplaced
                 .split_off(unknown.unwrap_or(group.unplaced.len()));

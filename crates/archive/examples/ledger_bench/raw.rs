@@ -104,8 +104,9 @@ impl Raw {
             .unwrap();
         let insert = client
             .prepare(
-                "INSERT INTO entry SELECT 1, new.* FROM unnest($1::bigint[], $2::bigint[],
-                     $3::text[], $4::integer[], $5::text[], $6::bytea[]) AS new",
+                "INSERT INTO entry SELECT 1, unnest($1::bigint[]), unnest($2::bigint[]),
+                     unnest($3::text[]), unnest($4::integer[]), unnest($5::text[]),
+                     unnest($6::bytea[])",
             )
             .await
             .unwrap();

@@ -39,8 +39,8 @@ mod schema;
 mod tests;
 mod write;
 
-/// Connections of one node: a commit, the leases and some readers.
-const CONNECTIONS: usize = 8;
+/// Connections of one node beside that of commits: the leases and some readers.
+const CONNECTIONS: usize = 7;
 /// Longest wait for a connection of the pool, and for a new one.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// How often the heads are looked at where no notification arrives.
@@ -129,7 +129,11 @@ impl OpenError {
 /// A [`Store`] in a PostgreSQL database.
 #[derive(Debug)]
 pub struct Postgres {
+    /// For everything but commits.
     pool: Pool,
+    /// The one connection of commits: its server process has at hand what the last one
+    /// needed, and nothing else stands in front of the next.
+    committer: Pool,
     commits: watch::Sender<u64>,
     closed: AtomicBool,
 }
@@ -173,32 +177,28 @@ impl Postgres {
         );
         Ok(Self {
             pool,
+            committer: self::pool(url, 1)?,
             commits,
             closed: AtomicBool::new(false),
         })
     }
 
     async fn client(&self) -> Result<Object, StoreError> {
-        connection(&self.pool)
-            .await
-            .map_err(|source| StoreError::Failed {
-                doing: "connect to the database",
-                source,
-            })
+        client(&self.pool).await
     }
 
-    async fn writer(&self) -> Result<Object, StoreError> {
+    async fn writer(&self, pool: &Pool) -> Result<Object, StoreError> {
         if self.closed.load(Ordering::Acquire) {
             return Err(StoreError::Closed);
         }
-        self.client().await
+        client(pool).await
     }
 }
 
 impl Store for Postgres {
     fn commit(&self, commit: Arc<Commit>) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
-            let mut client = self.writer().await?;
+            let mut client = self.writer(&self.committer).await?;
             write::commit(&mut client, &commit).await?;
             self.commits.send_modify(|count| *count += 1);
             Ok(())
@@ -240,7 +240,9 @@ impl Store for Postgres {
         tenant: TenantId,
         tiles: Vec<Tile>,
     ) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(async move { write::put_tiles(&self.writer().await?, &tenant, &tiles).await })
+        Box::pin(
+            async move { write::put_tiles(&self.writer(&self.pool).await?, &tenant, &tiles).await },
+        )
     }
 
     fn find(
@@ -257,11 +259,11 @@ impl Store for Postgres {
     }
 
     fn claim(&self, claim: Claim) -> BoxFuture<'_, Result<Claimed, StoreError>> {
-        Box::pin(async move { write::claim(&mut self.writer().await?, &claim).await })
+        Box::pin(async move { write::claim(&mut self.writer(&self.pool).await?, &claim).await })
     }
 
     fn release(&self, fence: Fence) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(async move { write::release(&self.writer().await?, &fence).await })
+        Box::pin(async move { write::release(&self.writer(&self.pool).await?, &fence).await })
     }
 
     fn commits(&self) -> watch::Receiver<u64> {
@@ -300,6 +302,13 @@ pub(crate) fn pool(url: &Redacted<String>, size: usize) -> Result<Pool, OpenErro
 
 pub(crate) async fn connection(pool: &Pool) -> Result<Object, Cause> {
     pool.get().await.map_err(|error| Arc::new(error) as Cause)
+}
+
+async fn client(pool: &Pool) -> Result<Object, StoreError> {
+    connection(pool).await.map_err(|source| StoreError::Failed {
+        doing: "connect to the database",
+        source,
+    })
 }
 
 /// TLS as the URL's `sslmode` asks for it, against the system's certificates.

@@ -30,7 +30,8 @@ use crate::{
 };
 
 /// Moves the head of a chain, and only where that succeeded inserts the entries and
-/// wakes who waits for commits.
+/// wakes who waits for commits. The columns are unnested in the list of what is selected:
+/// in `FROM` the server would put each into a table of its own first.
 macro_rules! append {
     ($move:literal) => {
         concat!(
@@ -39,9 +40,10 @@ macro_rules! append {
             " RETURNING id),
              added AS (INSERT INTO airside.entry
                            (chain, prev, seq, time, kind, version, subject, body, hash)
-                       SELECT head.id, '', new.* FROM head, unnest($4::bigint[], $5::bigint[],
-                           $6::text[], $7::integer[], $8::text[], $9::bytea[], $10::bytea[])
-                           AS new)
+                       SELECT id, '', unnest($4::bigint[]), unnest($5::bigint[]),
+                           unnest($6::text[]), unnest($7::integer[]), unnest($8::text[]),
+                           unnest($9::bytea[]), unnest($10::bytea[])
+                       FROM head)
              SELECT id, pg_notify('airside_commits', '')::text FROM head"
         )
     };
