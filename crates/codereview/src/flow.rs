@@ -40,6 +40,7 @@ mod told;
 pub(crate) mod value;
 mod view;
 mod walk;
+mod weak;
 
 pub(crate) use report::{Scan, scan};
 

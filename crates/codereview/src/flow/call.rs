@@ -113,7 +113,8 @@ impl Frame<'_> {
         }
         let given = given.cleaned(named::quotes(self.program.rules, last));
         let given = given.cleaned(self.spelled(call, last, &values));
-        match named::is_check(last) {
+        let is_weak = |id| self.program.summary(id).is_weak;
+        match named::is_check(last) && !callee.function.is_some_and(is_weak) {
             true => given.cleaned(named::cleans(self.program.rules, last)),
             false => given,
         }
@@ -299,9 +300,9 @@ impl Frame<'_> {
         if !is_known && let Some(id) = self.program.guess(last) {
             return self.apply(id, call, values, names).guessed();
         }
-        let result = match follows_redirects(path, values, names) {
-            true => Some(Arc::from(format!("{path}(redirects)"))),
-            false => result_path(path, values),
+        let result = match client(path, values, names) {
+            Some(sort) => Some(Arc::from(format!("{path}({sort})"))),
+            None => result_path(path, values),
         };
         let mut value = if FORMATS.contains(&last) {
             let mut parts = Vec::new();
@@ -619,14 +620,23 @@ fn is_named_command(call: &Call) -> bool {
     name.ends_with("cmd") || name.ends_with("command")
 }
 
-/// Returns whether a client is made that follows redirects, which this library does not do by
-/// itself.
-fn follows_redirects(path: &str, values: &[Value], names: &[Option<Name>]) -> bool {
-    let asks = |(name, value): (&Option<Name>, &Value)| {
-        name.as_deref() == Some("follow_redirects")
-            && value.text.as_deref().is_some_and(|text| text == "True")
+/// Returns what is special about a client that is made: that it asks one server, or that it
+/// follows redirects, which this library does not do by itself.
+fn client(path: &str, values: &[Value], names: &[Option<Name>]) -> Option<&'static str> {
+    if !matches!(path, "httpx.AsyncClient" | "httpx.Client") {
+        return None;
+    }
+    let given = |wanted: &str| {
+        names
+            .iter()
+            .position(|name| name.as_deref() == Some(wanted))
     };
-    matches!(path, "httpx.AsyncClient" | "httpx.Client") && names.iter().zip(values).any(asks)
+    let follows = given("follow_redirects").and_then(|at| values[at].text.as_deref());
+    match (given("base_url"), follows) {
+        (Some(_), _) => Some("base"),
+        (None, Some("True")) => Some("redirects"),
+        _ => None,
+    }
 }
 
 /// Returns the path of what a call of `path` gives.

@@ -400,7 +400,8 @@ members!(Argument { name, value });
 members!(Summary {
     hits,
     gives,
-    guards
+    guards,
+    is_weak
 });
 members!(Guard {
     parameter,

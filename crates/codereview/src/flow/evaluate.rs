@@ -10,9 +10,11 @@ use super::{
     entry,
     guard::Checks,
     ir::{Expression, Name, Statement, Target, Test},
+    named::is_check,
     subject,
     value::{ALL, Clean, FunctionId, Origin, Taint, Value, Way},
     view::View,
+    weak,
 };
 use crate::{rules::Shape, source::Language};
 
@@ -60,6 +62,8 @@ pub(super) struct Summary {
     pub(super) gives: Value,
     /// What it ensures of them.
     pub(super) guards: Vec<Guard>,
+    /// Whether its name promises a check that it does not make.
+    pub(super) is_weak: bool,
 }
 
 impl Summary {
@@ -73,6 +77,7 @@ impl Summary {
                 .all(|(one, other)| one.is_like(other))
             && self.gives.is_like(&other.gives)
             && self.guards == other.guards
+            && self.is_weak == other.is_weak
     }
 }
 
@@ -194,6 +199,7 @@ pub(super) fn function(program: &View<'_>, id: FunctionId) -> Outcome {
         frame.note_exit(None);
     }
     frame.outcome.summary.guards = frame.guards();
+    frame.outcome.summary.is_weak = is_check(&function.name) && weak::is_weak(function);
     frame.follow_rest();
     frame.outcome.summary.gives = frame.gives.take().unwrap_or_else(Value::clean);
     // That it calls itself says nothing of who else does.

@@ -80,7 +80,7 @@ impl Frame<'_> {
         let mut found = match name {
             // It fails for a path that is not below the folder.
             "relative_to" => involved(call, self.program.rules.class_bit("path-traversal")),
-            name if is_check(name) => {
+            name if is_check(name) && !self.is_weak(call) => {
                 let classes = cleans(self.program.rules, name);
                 let keys = call.arguments.iter().flat_map(|one| deep_keys(&one.value));
                 keys.map(|key| (key, classes)).collect()
@@ -385,8 +385,8 @@ impl Frame<'_> {
                 Checks::refuses(self.parent_of(one))
             }
             // `x in ALLOWED`, but not `"rm" in x`.
-            ("in", [one, list]) if self.is_list(list) => Checks::holds(checked(one)),
-            ("not in", [one, list]) if self.is_list(list) => Checks::refuses(checked(one)),
+            ("in", [one, list]) if self.is_list(list) => Checks::holds(self.asked(one)),
+            ("not in", [one, list]) if self.is_list(list) => Checks::refuses(self.asked(one)),
             _ => Checks::default(),
         }
     }
@@ -403,7 +403,7 @@ impl Frame<'_> {
                 let says_nothing = matches!(&**text, "" | "null" | "None" | "undefined" | "nil");
                 match says_nothing {
                     true => Vec::new(),
-                    false => checked(one),
+                    false => self.asked(one),
                 }
             }
             // `file !== folder && !file.startsWith(folder + path.sep)`
@@ -419,12 +419,40 @@ impl Frame<'_> {
             _ => {
                 let (left, right) = (self.evaluate(one), self.evaluate(other));
                 match (left.taints.is_empty(), right.taints.is_empty()) {
-                    (false, true) => checked(one),
-                    (true, false) => checked(other),
+                    (false, true) => self.asked(one),
+                    (true, false) => self.asked(other),
                     _ => Vec::new(),
                 }
             }
         }
+    }
+
+    /// What a question to `one` is about; of a part that is taken where it is asked for, what it
+    /// is a part of: `urlparse(url).hostname`.
+    fn asked(&self, one: &Expression) -> Vec<(String, Clean)> {
+        /// Parts of parts that are looked through.
+        const DEEPEST: usize = 8;
+        let mut at = one;
+        for _ in 0..DEEPEST {
+            let whole = checked(at);
+            if !whole.is_empty() {
+                return whole;
+            }
+            at = match at {
+                Expression::Member(object, part) if !known::says_little(part) => object,
+                Expression::Index(object, _) => object,
+                // `urlparse(url).hostname or ""`
+                Expression::Test(test) if matches!(&*test.how, "||" | "??") => &test.of[0],
+                Expression::Call(call) => match (called(call).and_then(known::views), &call.callee)
+                {
+                    (Some("ssrf"), _) => return involved(call, self.program.rules.host_bits()),
+                    (None, Expression::Member(object, _)) => object,
+                    _ => return Vec::new(),
+                },
+                _ => return Vec::new(),
+            };
+        }
+        Vec::new()
     }
 
     /// A path that does not lead up.

@@ -210,6 +210,7 @@ impl Frame<'_> {
                 | "is_relative",
                 ..,
             ) => self.of_prefix(call, path_bit),
+            _ if is_check(name) && self.is_weak(call) => Checks::default(),
             _ if is_check(name) => self.of_check(name, call),
             _ => self.of_sort(name, call),
         }
