@@ -12,6 +12,8 @@ use crate::rules::{Shape, Sink};
 
 /// The class of requests whose server is chosen outside.
 const REQUESTS: &str = "ssrf";
+/// The class of statements that values from outside are part of.
+const STATEMENTS: &str = "sql-injection";
 
 impl Frame<'_> {
     /// Looks whether this call is one that values must not arrive at. Returns what it gives of
@@ -138,6 +140,31 @@ impl Frame<'_> {
             lines: (call.from, call.to),
             bytes: call.bytes,
             taint,
+        }
+    }
+
+    /// Returns `arrived` where it has to be mended: a statement that is put together at
+    /// `call` and only run where `inner` says is wrong at the call, and so is each other one.
+    pub(super) fn placed(&self, inner: &Hit, arrived: Hit, call: &Call) -> Hit {
+        let class = &self.program.rules.rules[inner.rule].class;
+        if class != STATEMENTS || inner.fits() || !arrived.fits() {
+            return arrived;
+        }
+        let way = Way {
+            unit: inner.unit,
+            line: inner.lines.0,
+            what: Name::from("is run there"),
+            before: arrived.taint.way.clone(),
+        };
+        Hit {
+            unit: self.unit,
+            lines: (call.from, call.to),
+            bytes: call.bytes,
+            taint: Taint {
+                way: Some(Arc::new(way)),
+                ..arrived.taint
+            },
+            ..arrived
         }
     }
 

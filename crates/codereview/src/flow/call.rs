@@ -466,10 +466,11 @@ impl Frame<'_> {
                 if taint.clean & bit != 0 {
                     continue;
                 }
-                self.record(Hit {
+                let arrived = Hit {
                     taint,
                     ..hit.clone()
-                });
+                };
+                self.record(self.placed(hit, arrived, call));
             }
         }
         // Parameters of the function, also in parts of what it gives, are what was handed over.

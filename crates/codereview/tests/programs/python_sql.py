@@ -11,7 +11,7 @@ class Db:
     def _execute(self, query, params=None):
         with sqlite3.connect(self.path) as conn:
             cursor = conn.cursor()
-            cursor.execute(query, params or ())  # BAD sql-injection
+            cursor.execute(query, params or ())
             return cursor.fetchall()
 
 
@@ -20,7 +20,7 @@ db = Db("x.db")
 
 @mcp.tool()
 def describe(table: str) -> str:
-    return str(db._execute(f"PRAGMA table_info({table})"))
+    return str(db._execute(f"PRAGMA table_info({table})"))  # BAD sql-injection
 
 
 @mcp.tool()
