@@ -44,6 +44,8 @@ pub(crate) enum Rejection {
     LedgerFull,
     #[error("the call could not be recorded")]
     LedgerFailed,
+    #[error("what the server said is no answer to the call")]
+    Unanswered { effect: bool },
     #[error("the gateway stops, and the time of running calls is over")]
     Stopping { effect: bool },
 }
@@ -81,6 +83,15 @@ impl Rejection {
                 "GW-031",
                 "the call could not be recorded and was not sent",
             ),
+            Self::Unanswered { effect } => fault(
+                Kind::Unavailable,
+                "GW-090",
+                "what the server said is no answer to the call",
+            )
+            .with_hint(match effect {
+                true => "what was asked for may have happened: look before you repeat it",
+                false => "the log of the server may say why",
+            }),
             Self::Stopping { effect } => fault(
                 Kind::Unavailable,
                 "GW-095",
@@ -104,6 +115,7 @@ impl Rejection {
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::HostMissing | Self::BodyBroken => StatusCode::BAD_REQUEST,
+            Self::Unanswered { .. } => StatusCode::BAD_GATEWAY,
             Self::LedgerFull | Self::LedgerFailed | Self::Stopping { .. } => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -116,6 +128,7 @@ impl Rejection {
             Self::LedgerFull | Self::LedgerFailed | Self::Stopping { .. } => {
                 codes::UPSTREAM_UNAVAILABLE
             }
+            Self::Unanswered { .. } => codes::UPSTREAM_FAILED,
             _ => codes::INVALID_REQUEST,
         };
         Failure::new(self.status(), code, self.fault().with_private(self))

@@ -52,6 +52,9 @@ const USER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Silence after which a peer is asked whether it is still there.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 
+/// Connections that wait to be accepted, as far as the operating system lets them.
+const BACKLOG: i32 = 4096;
+
 /// How often idle upstream connections are looked through.
 const SWEEP: Duration = Duration::from_secs(15);
 
@@ -107,6 +110,9 @@ pub async fn serve(
         .into_iter()
         .map(|listener| {
             listener.set_nonblocking(true)?;
+            // What comes all at once waits there, and not for a second attempt of the
+            // client's system. The standard library asks for 128.
+            SockRef::from(&listener).listen(BACKLOG)?;
             TcpListener::from_std(listener)
         })
         .collect::<io::Result<Vec<_>>>()
@@ -139,7 +145,7 @@ pub async fn serve(
         desks.push(desk);
     }
     tokio::select! {
-        () = accept(&listeners, &desks, listen.max_connections) => {}
+        () = accept(&node, &listeners, &desks, listen.max_connections) => {}
         () = tls::watch(node.clone(), tls) => {}
         () = ranges::watch(node.clone(), ledger) => {}
         () = supervisor.stopping() => {}
@@ -167,7 +173,7 @@ fn least(desks: &[Desk]) -> Option<&Desk> {
 /// Gives each connection to the thread that has the fewest. Sockets of their own for
 /// each thread (`SO_REUSEPORT`) would spread a few connections unevenly, and would
 /// let a second process share the port unnoticed.
-async fn accept(listeners: &[TcpListener], desks: &[Desk], max_connections: usize) {
+async fn accept(node: &Node, listeners: &[TcpListener], desks: &[Desk], max_connections: usize) {
     loop {
         let accepting = listeners.iter().map(|listener| Box::pin(listener.accept()));
         let (stream, _) = match select_all(accepting).await.0 {
@@ -184,10 +190,7 @@ async fn accept(listeners: &[TcpListener], desks: &[Desk], max_connections: usiz
             .map(|desk| desk.open.load(Ordering::Relaxed))
             .sum();
         if open >= max_connections {
-            tracing::warn!(
-                open,
-                "a connection was closed: there are as many as there may be"
-            );
+            turned_away(node, "there are as many as there may be");
             continue;
         }
         let (Some(desk), Ok(stream)) = (least(desks), stream.into_std()) else {
@@ -196,8 +199,17 @@ async fn accept(listeners: &[TcpListener], desks: &[Desk], max_connections: usiz
         desk.open.fetch_add(1, Ordering::Relaxed);
         if desk.sender.try_send(stream).is_err() {
             desk.open.fetch_sub(1, Ordering::Relaxed);
-            tracing::warn!("a connection was closed: its thread does not keep up");
+            turned_away(node, "its thread does not keep up");
         }
+    }
+}
+
+/// Tells the log, now and then, that a connection was closed at once.
+fn turned_away(node: &Node, why: &'static str) {
+    let code = "GW-096";
+    if let Some(unlogged) = node.recorder.tells_of(code, why) {
+        let unlogged = (unlogged > 0).then_some(unlogged);
+        tracing::warn!(code, why, unlogged, "a connection was closed at once");
     }
 }
 
@@ -315,7 +327,7 @@ impl Worker {
             return;
         };
         let Some(handshake) = tls.begin() else {
-            tracing::warn!("a connection was closed: too many TLS handshakes are under way");
+            turned_away(&self.node, "too many TLS handshakes are under way");
             return;
         };
         let serving = connections.track_future(async move {
@@ -391,9 +403,11 @@ mod tests {
     async fn what_the_system_has_accepted_is_served_though_nobody_took_it() {
         let listener = StdListener::bind(("127.0.0.1", 0)).unwrap();
         listener.set_nonblocking(true).unwrap();
+        SockRef::from(&listener).listen(BACKLOG).unwrap();
         let address = listener.local_addr().unwrap();
         let listener = TcpListener::from_std(listener).unwrap();
-        let clients: Vec<_> = (0..9)
+        // More than would wait without the longer queue.
+        let clients: Vec<_> = (0..200)
             .map(|_| std::net::TcpStream::connect(address).unwrap())
             .collect();
         let (sender, mut sockets) = mpsc::channel(HANDOVER);

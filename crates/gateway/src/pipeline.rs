@@ -15,7 +15,7 @@ mod screening;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use airside_base::{CallId, Clock};
+use airside_base::{CallId, Clock, ServerId};
 use airside_firewall::{Checked, Firewall};
 use airside_identity::{self as identity, Caller, Identity, PeerCertificate};
 use airside_ledger::AppendError;
@@ -50,7 +50,7 @@ use crate::{
     head::Verb,
     lines::About,
     parting,
-    record::{Origin, Record, Recorder},
+    record::{Asked, Origin, Record, Recorder},
     snapshot::{Mount, Snapshot},
     trace::Trace,
     upstream::Outbound,
@@ -460,25 +460,31 @@ impl Visitor {
         let visit = self.visit(audience);
         let answered = mount.endpoint.dispatch(&permit, &visit).await;
         let answered = screening::read(answered, reads, id.as_deref(), || record.notes());
+        let asked = Asked {
+            id: id.as_deref(),
+            effect,
+            trace,
+        };
         match answered.await {
             Ok(response) if listens && is_event_stream(response.headers()) => {
                 let farewell = farewell(id.as_deref());
                 record.give_up_room();
-                record.follow(parting::at_stop(response, drain.stop(), farewell), effect)
+                record.follow(parting::at_stop(response, drain.stop(), farewell), &asked)
             }
             Ok(response) if is_event_stream(response.headers()) => {
                 let failure = Rejection::Stopping { effect }.failure();
                 let last = Event::message(failure.body(id.as_deref())).encode();
-                parting::at_stop(record.follow(response, effect), drain.over(), last)
+                parting::at_stop(record.follow(response, &asked), drain.over(), last)
             }
-            Ok(response) => record.follow(response, effect),
+            Ok(response) => record.follow(response, &asked),
             Err(error) => {
                 let failure = error.failure();
                 let (fault, status) = (failure.fault(), failure.status());
                 match outcome(&error) {
                     Some(outcome) => {
                         let server = permit.value().route.server.as_ref();
-                        if let Some(unlogged) = recorder.tells_of(fault.code(), server) {
+                        let who = server.map_or("", ServerId::as_str);
+                        if let Some(unlogged) = recorder.tells_of(fault.code(), who) {
                             tracing::warn!(
                                 call.id = %record.id(),
                                 trace.id = %trace,

@@ -33,8 +33,11 @@ use http::{Response, StatusCode};
 use serde::Deserialize;
 use tokio::{sync::Semaphore, time::timeout};
 
-pub(crate) use self::found::{AnswerNotes, Whereabouts};
 use self::report::Throttle;
+pub(crate) use self::{
+    followed::Asked,
+    found::{AnswerNotes, Whereabouts},
+};
 use crate::{
     access,
     authorization::{Session, Taint},
@@ -101,11 +104,10 @@ impl Recorder {
         self.lines.refused(about, (fault, status), now);
     }
 
-    /// Returns whether the log is told that `server` gave no answer, and how often it was
-    /// not told.
-    pub(crate) fn tells_of(&self, code: &'static str, server: Option<&ServerId>) -> Option<u64> {
-        let server = server.map_or("", ServerId::as_str);
-        self.lines.pass(code, server, self.clock.monotonic())
+    /// Returns whether the log is told what happened to `who`, and how often it was not
+    /// told.
+    pub(crate) fn tells_of(&self, code: &'static str, who: &str) -> Option<u64> {
+        self.lines.pass(code, who, self.clock.monotonic())
     }
 
     /// Tells the log what it was not told one by one.

@@ -249,6 +249,69 @@ async fn endings_are_told_apart() {
 }
 
 #[tokio::test]
+async fn what_is_no_answer_to_the_call_is_an_error_with_a_code() {
+    for (answer, expected) in [
+        (
+            r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"m"}}"#,
+            "200 -32700 -",
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":7,"result":{"content":[}"#,
+            "502 50200 GW-090",
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":8,"result":{"content":[]}}"#,
+            "502 50200 GW-090",
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":"7","result":{"content":[]}}"#,
+            "502 50200 GW-090",
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":null,"result":{"content":[]}}"#,
+            "502 50200 GW-090",
+        ),
+        ("[]", "502 50200 GW-090"),
+        ("", "502 50200 GW-090"),
+    ] {
+        for tool in ["search", "book"] {
+            let house = House::open().await;
+            let act = Act::Answer(200, JSON, answer.into());
+            house.upstream.next(tool, act);
+            let reply = house.call(tool).await;
+            assert_eq!(reply.verdict(), expected, "{answer}");
+            if reply.status == 502 {
+                let json = reply.json();
+                assert_eq!(json["id"], 7);
+                let hint = json["error"]["data"]["hint"].as_str().unwrap();
+                assert_eq!(hint.contains("may have happened"), tool == "book", "{hint}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_turns_out_to_be_no_answer_breaks_off() {
+    let house = House::open().await;
+    for (end, broken) in [("}", false), ("", true)] {
+        let (sender, receiver) = mpsc::channel(1);
+        house.upstream.next("search", Act::Stream(JSON, receiver));
+        sender
+            .send(r#"{"jsonrpc":"2.0","id":7,"result":{}"#.into())
+            .await
+            .unwrap();
+        let fields = headers("tools/call", "search");
+        let answer = house
+            .start("POST", "/mcp", &fields, call("search").into())
+            .await;
+        sender.send(end.into()).await.unwrap();
+        drop(sender);
+        assert_eq!(answer.whole().await.broken, broken, "{end}");
+    }
+    assert_eq!(house.ending(2).await, "call.completed unanswered GW-090");
+}
+
+#[tokio::test]
 async fn statuses_and_errors_of_the_upstream_pass_through() {
     let house = House::open().await;
     let error = r#"{"jsonrpc":"2.0","id":7,"error":{"code":-32601,"message":"no such method"}}"#;

@@ -295,7 +295,10 @@ async fn calls_in_flight_are_finished_when_the_gateway_stops() {
     let house = House::open().await;
     let (sender, receiver) = mpsc::channel(1);
     house.upstream.next("search", Act::Stream(JSON, receiver));
-    sender.send("{".into()).await.unwrap();
+    sender
+        .send(r#"{"jsonrpc":"2.0","id":7,"#.into())
+        .await
+        .unwrap();
     let fields = headers("tools/call", "search");
     let mut answer = house
         .start("POST", "/mcp", &fields, call("search").into())
@@ -303,9 +306,10 @@ async fn calls_in_flight_are_finished_when_the_gateway_stops() {
     house.supervisor.request_stop();
     let closed = async { while TcpStream::connect(house.address).await.is_ok() {} };
     within(closed).await;
-    sender.send("}".into()).await.unwrap();
+    sender.send(r#""result":{}}"#.into()).await.unwrap();
     drop(sender);
-    assert_eq!(answer.piece().await.unwrap().unwrap(), "{}");
+    let piece = answer.piece().await.unwrap().unwrap();
+    assert_eq!(piece, r#"{"jsonrpc":"2.0","id":7,"result":{}}"#);
     assert!(answer.piece().await.is_none());
     assert_eq!(house.supervisor.stop(Duration::from_secs(10)).await, 0);
 }
