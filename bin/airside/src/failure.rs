@@ -83,7 +83,11 @@ impl Failure {
     /// Adds lines between the message and the hint.
     pub(crate) fn with_detail(mut self, lines: impl fmt::Display) -> Self {
         if let FailureKind::Fault(_, detail) = &mut self.kind {
-            *detail = Some(lines.to_string());
+            let former = detail
+                .take()
+                .map(|former| former + "\n")
+                .unwrap_or_default();
+            *detail = Some(format!("{former}{lines}"));
         }
         self
     }

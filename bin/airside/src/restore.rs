@@ -21,7 +21,7 @@ use airside_archive::{
         difference_about, digest, restore, restore_subject,
     },
 };
-use airside_base::{Clock as _, Supervisor, SystemClock};
+use airside_base::{Clock as _, Fault, Kind, Supervisor, SystemClock};
 use airside_ledger::{Progress, Store, StoreError, personal::SubjectId, stores::sqlite::Sqlite};
 use indicatif::ProgressBar;
 use serde_json::json;
@@ -30,7 +30,6 @@ use crate::{
     archive, backup, cli,
     failure::{Exit, Failure},
     ledger::source::{self, refused, unreadable},
-    node::folder,
     output::Out,
     target::block_on,
     text::printable,
@@ -75,8 +74,8 @@ pub(crate) fn run(args: &cli::Restore, out: &mut Out) -> Result<(), Failure> {
             Some(Place::Sqlite(target)) => work.make_folder(target, out).await,
             Some(Place::Postgres(file)) => {
                 let target = source::postgres(file, &work.supervisor).await?;
-                let restored = work.restore(&target).await?;
-                report(&restored, None, out)
+                let restored = work.restore(&target).await;
+                report(&restored.map_err(|error| error.told(file))?, None, out)
             }
         };
         work.supervisor.stop(CLOSE).await;
@@ -134,7 +133,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    async fn restore(&self, target: &Arc<dyn Store>) -> Result<(Restored, Digest), Failure> {
+    async fn restore(&self, target: &Arc<dyn Store>) -> Result<(Restored, Digest), Unrestored> {
         let (source, request, folds) = (self.source(), self.request(), archive::folds());
         let bar = bar();
         let progress = |step: Progress| backup::draw(&bar, step);
@@ -152,14 +151,14 @@ impl<'a> Work<'a> {
             }
         };
         bar.finish_and_clear();
-        let restored = restored.map_err(|error| failed(&error))?;
-        let digest = digest(&**target, &folds).await.map_err(unread)?;
-        Ok((restored, digest))
+        let restored = restored?;
+        let digest = digest(&**target, &folds).await;
+        Ok((restored, digest.map_err(RestoreError::Target)?))
     }
 
     async fn make_folder(&self, target: &Path, out: &mut Out) -> Result<(), Failure> {
-        if !is_free(target).map_err(|error| folder::unusable(target, &error))? {
-            return Err(failed(&RestoreError::NotEmpty));
+        if !is_free(target).map_err(|error| unmade(target, &error))? {
+            return Err(Unrestored::from(RestoreError::NotEmpty).told(target));
         }
         let scratch = Scratch::beside(target)?;
         let tasks = Supervisor::new();
@@ -169,10 +168,10 @@ impl<'a> Work<'a> {
         let restored = self.restore(&store).await;
         store.close().await;
         tasks.stop(CLOSE).await;
-        let restored = restored?;
+        let restored = restored.map_err(|error| error.told(target))?;
         scratch
             .rename(target)
-            .map_err(|error| folder::unusable(target, &error))?;
+            .map_err(|error| unmade(target, &error))?;
         report(&restored, Some(target), out)
     }
 
@@ -320,7 +319,7 @@ impl Scratch {
         // Not one that exists: it may be of another user.
         std::os::unix::fs::DirBuilderExt::mode(&mut fs::DirBuilder::new(), 0o700)
             .create(&folder)
-            .map_err(|error| folder::unusable(&folder, &error))?;
+            .map_err(|error| unmade(&folder, &error))?;
         Ok(Self { folder })
     }
 
@@ -337,6 +336,18 @@ impl Drop for Scratch {
     }
 }
 
+fn unmade(folder: &Path, error: &io::Error) -> Failure {
+    let folder = printable(&folder.display().to_string());
+    let fault = Fault::new(
+        Kind::Unavailable,
+        "CLI-014",
+        format!("the folder {folder} cannot be made: {error}"),
+    );
+    let hint = "the folder that it is in has to be there, with room in its file system, and \
+                writable for this user; nothing was changed";
+    Failure::new(Exit::Failed, fault.with_hint(hint))
+}
+
 fn is_free(folder: &Path) -> io::Result<bool> {
     match fs::read_dir(folder) {
         Ok(mut content) => Ok(content.next().is_none()),
@@ -347,6 +358,48 @@ fn is_free(folder: &Path) -> io::Result<bool> {
 
 fn unread(error: StoreError) -> Failure {
     failed(&RestoreError::Target(error))
+}
+
+/// Why a restore has not come to its end.
+enum Unrestored {
+    Refused(RestoreError),
+    /// Of what is needed besides source and target.
+    Failed(Failure),
+}
+
+impl From<RestoreError> for Unrestored {
+    fn from(error: RestoreError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<Failure> for Unrestored {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl Unrestored {
+    /// Returns what the operator reads, with the target if that is what it is about.
+    fn told(self, target: &Path) -> Failure {
+        let error = match self {
+            Self::Refused(error) => error,
+            Self::Failed(failure) => return failure,
+        };
+        let failure = failed(&error);
+        match error {
+            RestoreError::NotEmpty
+            | RestoreError::Unfinished
+            | RestoreError::Target(_)
+            | RestoreError::Mark(_)
+            | RestoreError::Reopen(_)
+            | RestoreError::Record(_) => {
+                let target = printable(&target.display().to_string());
+                failure.with_detail(format!("target: {target}"))
+            }
+            _ => failure,
+        }
+    }
 }
 
 pub(crate) fn failed(error: &RestoreError) -> Failure {

@@ -106,8 +106,10 @@ impl DrillError {
             Self::Snapshot { .. } => Fault::new(FaultKind::Internal, "LED-103", self.to_string())
                 .with_hint("entries are not affected; the next snapshot is made without this one"),
             Self::Chain { .. } | Self::Document(_) => {
-                Fault::new(FaultKind::Internal, "LED-062", self.to_string())
-                    .with_hint("keep the files as they are and run `airside ledger verify`")
+                Fault::new(FaultKind::Internal, "LED-062", self.to_string()).with_hint(
+                    "keep the files as they are and run `airside ledger verify`; if the \
+                         archive is that of another ledger, name this one's",
+                )
             }
         }
         .with_private(self)

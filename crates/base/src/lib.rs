@@ -14,6 +14,7 @@ mod id;
 mod month;
 mod redacted;
 mod supervisor;
+mod trouble;
 
 pub use clock::{Clock, SystemClock, VirtualClock};
 pub use fault::{Fault, Kind};
@@ -23,6 +24,7 @@ pub use jiff::Timestamp;
 pub use month::{MONTHS, month};
 pub use redacted::Redacted;
 pub use supervisor::{OnFailure, Supervisor};
+pub use trouble::{Trouble, WithCauses};
 
 /// Returns `bytes` as hexadecimal digits in lower case.
 #[must_use]

@@ -6,7 +6,7 @@
 //!   `data.code`, the request's id as it was written if there was one, and the HTTP
 //!   status that the specification gives.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use airside_base::{Fault, Kind};
 use airside_mcp::{Body, Failure, codes};
@@ -82,7 +82,8 @@ impl Rejection {
                 Kind::Unavailable,
                 "GW-031",
                 "the call could not be recorded and was not sent",
-            ),
+            )
+            .with_hint("nothing has happened: call again later"),
             Self::Unanswered { effect } => fault(
                 Kind::Unavailable,
                 "GW-090",
@@ -162,19 +163,4 @@ pub(crate) fn answer(id: Option<&str>, failure: Failure, trace: Trace) -> Respon
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
-}
-
-/// An error with everything that led to it.
-pub(crate) struct Chain<'a>(pub(crate) &'a dyn std::error::Error);
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut source = self.0.source();
-        while let Some(error) = source {
-            write!(f, ": {error}")?;
-            source = error.source();
-        }
-        Ok(())
-    }
 }

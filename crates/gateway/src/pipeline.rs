@@ -15,7 +15,7 @@ mod screening;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use airside_base::{CallId, Clock, ServerId};
+use airside_base::{CallId, Clock, ServerId, WithCauses};
 use airside_firewall::{Checked, Firewall};
 use airside_identity::{self as identity, Caller, Identity, PeerCertificate};
 use airside_ledger::AppendError;
@@ -45,7 +45,7 @@ use crate::{
     contracts,
     draining::Drain,
     event::Outcome,
-    faults::{self, Chain, Rejection},
+    faults::{self, Rejection},
     federation::{self, Audience, Route, Visit, batch},
     head::Verb,
     lines::About,
@@ -403,13 +403,16 @@ impl Visitor {
     ) -> Result<(), Failure> {
         match record.make_room().await {
             Err(AppendError::QueueFull) if !effect && self.when_full == WhenFull::Serve => {}
-            room => room.map_err(|error| unrecorded(&error))?,
+            room => room.map_err(|error| unrecorded(record, &error))?,
         }
         if let Some(agreement) = agreement {
             admission::spend(agreement).await?;
         }
         match effect {
-            true => record.intend().await.map_err(|error| unrecorded(&error)),
+            true => record
+                .intend()
+                .await
+                .map_err(|error| unrecorded(record, &error)),
             false => Ok(()),
         }
     }
@@ -490,7 +493,7 @@ impl Visitor {
                                 trace.id = %trace,
                                 server.id = server.map(tracing::field::display),
                                 code = fault.code(),
-                                error = %Chain(&error),
+                                error = %WithCauses(&error),
                                 unlogged = (unlogged > 0).then_some(unlogged),
                                 "a call got no answer"
                             );
@@ -634,11 +637,11 @@ fn outcome(error: &federation::Error) -> Option<Outcome> {
     error.upstream().and_then(crate::upstream::Error::outcome)
 }
 
-fn unrecorded(error: &AppendError) -> Failure {
+fn unrecorded(record: &Record, error: &AppendError) -> Failure {
     match error {
         AppendError::QueueFull => Rejection::LedgerFull.failure(),
         other => {
-            tracing::error!(error = %other, "a call with an effect could not be recorded");
+            record.tell_unrecorded(other);
             Rejection::LedgerFailed.failure()
         }
     }

@@ -15,14 +15,14 @@ use std::{
     borrow::Cow,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
 };
 
-use airside_base::{CallId, Clock, Fault, OnFailure, ServerId, Supervisor};
+use airside_base::{CallId, Clock, Fault, OnFailure, ServerId, Supervisor, Trouble, WithCauses};
 use airside_firewall as firewall;
 use airside_identity::Caller;
 use airside_ledger::{AppendError, Ledger, Place};
@@ -67,6 +67,8 @@ pub(crate) struct Recorder {
     clock: Arc<dyn Clock>,
     supervisor: Supervisor,
     lost: AtomicU64,
+    /// Calls with an effect that could not be recorded, and thus were not sent.
+    unsent: Mutex<Trouble>,
     metrics: Arc<Metrics>,
     followed: Arc<Semaphore>,
     /// Of entries about findings.
@@ -86,6 +88,7 @@ impl Recorder {
             clock,
             supervisor,
             lost: AtomicU64::new(0),
+            unsent: Mutex::default(),
             metrics,
             followed: Arc::new(Semaphore::new(MAX_FOLLOWED)),
             throttle: Throttle::default(),
@@ -334,6 +337,19 @@ impl Record {
         timeout(DURABLE, appending)
             .await
             .unwrap_or(Err(AppendError::QueueFull))
+    }
+
+    /// Tells the operator why the call is not sent. Every call may fail in the same way.
+    pub(crate) fn tell_unrecorded(&self, error: &AppendError) {
+        let recorder = &self.recorder;
+        let mut unsent = recorder
+            .unsent
+            .lock()
+            .expect("no panic happens while the lock is held");
+        if let Some(unsaid) = unsent.again(recorder.clock.monotonic()) {
+            let error = WithCauses(error);
+            tracing::error!(%error, unsaid, "a call with an effect could not be recorded");
+        }
     }
 
     /// Policy has refused the call.

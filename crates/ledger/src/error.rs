@@ -2,12 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use airside_base::{Fault, Kind, Timestamp};
+use airside_base::{Fault, Kind, Timestamp, WithCauses};
 
 use crate::{
     store::{Refusal, StoreError},
     verify::Defect,
 };
+
+/// What to do about a full disk.
+pub(crate) const ROOM: &str = "make room in its file system: it goes on by itself then, and nothing that was acknowledged is lost";
 
 /// Why the ledger could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -208,7 +211,8 @@ impl StoreError {
                 Kind::Unavailable,
                 "LED-006",
                 "the ledger has no room for more entries",
-            ),
+            )
+            .with_hint(ROOM),
             StoreError::Corrupt { .. } => {
                 Fault::new(Kind::Internal, "LED-018", "a stored entry is damaged")
             }
@@ -219,6 +223,6 @@ impl StoreError {
                 "the ledger's storage does not work",
             ),
         }
-        .with_private(self)
+        .with_private(WithCauses(self))
     }
 }

@@ -234,7 +234,9 @@ impl CheckError {
     pub fn fault(&self) -> Fault {
         let fault = |code| Fault::new(FaultKind::Invalid, code, self.to_string());
         match self {
-            Self::Form { .. } => fault("LED-043"),
+            Self::Form { .. } => {
+                fault("LED-043").with_hint("it was cut or is another file: ask for it again")
+            }
             Self::ChainPath { .. } | Self::SealPath { .. } | Self::Root => fault("LED-044")
                 .with_hint("do not trust this file; ask for the proof again from its source"),
             Self::Earlier { .. } => fault("LED-151").with_hint(

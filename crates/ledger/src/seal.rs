@@ -22,7 +22,7 @@ use std::{
     time::Duration,
 };
 
-use airside_base::{Clock, NodeId, OnFailure, Redacted, Supervisor, TenantId};
+use airside_base::{Clock, NodeId, OnFailure, Redacted, Supervisor, TenantId, Trouble};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -161,6 +161,7 @@ impl Sealer {
     pub fn start(self, clock: Arc<dyn Clock>, supervisor: &Supervisor) {
         let stop = supervisor.clone();
         supervisor.spawn("ledger-seal", OnFailure::Log, async move {
+            let mut trouble = Trouble::default();
             loop {
                 let rest = clock.sleep(INTERVAL);
                 futures_util::future::select(std::pin::pin!(stop.stopping()), rest).await;
@@ -168,11 +169,17 @@ impl Sealer {
                     return;
                 }
                 match self.seal().await {
-                    Ok(_) | Err(SealError::Lease(LeaseError::Taken { .. })) => {}
-                    Err(error) => tracing::error!(
-                        error = &error as &dyn std::error::Error,
-                        "cannot seal the ledger"
-                    ),
+                    Ok(_) | Err(SealError::Lease(LeaseError::Taken { .. })) => {
+                        if let Some(unsaid) = trouble.over() {
+                            tracing::info!(unsaid, "the ledger is sealed again");
+                        }
+                    }
+                    Err(error) => {
+                        if let Some(unsaid) = trouble.again(clock.monotonic()) {
+                            let error = &error as &dyn std::error::Error;
+                            tracing::error!(error, unsaid, "cannot seal the ledger");
+                        }
+                    }
                 }
             }
         });

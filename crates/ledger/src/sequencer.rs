@@ -25,7 +25,7 @@ use std::{
     time::Duration,
 };
 
-use airside_base::{Clock, Supervisor, TenantId, Timestamp};
+use airside_base::{Clock, Supervisor, TenantId, Timestamp, Trouble};
 
 use crate::{
     batch::{Batch, Receipt},
@@ -121,18 +121,24 @@ impl Sequencer {
     /// Writes until the supervisor stops, then what is left, then closes the store.
     pub(crate) async fn run(mut self, supervisor: Supervisor) {
         let mut pause = self.linger;
+        let mut trouble = Trouble::default();
         while !supervisor.is_stopping() {
             self.wait(&supervisor, pause).await;
             // Callers that were answered together come back together: let them.
             tokio::task::yield_now().await;
             pause = match self.write_waiting().await {
-                Ok(()) => self.linger,
+                Ok(()) => {
+                    if let Some(unsaid) = trouble.over() {
+                        tracing::info!(unsaid, "the ledger is written again");
+                    }
+                    self.linger
+                }
                 Err(error) => {
-                    tracing::error!(
-                        error = &error as &dyn std::error::Error,
-                        kept = self.backlog.len() + self.untried.len(),
-                        "cannot write to the ledger"
-                    );
+                    if let Some(unsaid) = trouble.again(self.clock.monotonic()) {
+                        let error = &error as &dyn std::error::Error;
+                        let kept = self.backlog.len() + self.untried.len();
+                        tracing::error!(error, kept, unsaid, "cannot write to the ledger");
+                    }
                     (pause * 2).clamp(PAUSE_MIN, PAUSE_MAX)
                 }
             };

@@ -19,7 +19,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use airside_base::{BoxFuture, Fault, Kind};
+use airside_base::{BoxFuture, Fault, Kind, WithCauses};
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey},
     digest::{SHA256, digest},
@@ -240,6 +240,11 @@ pub enum VaultError {
     },
 }
 
+fn unusable() -> Fault {
+    let what = "the key file of the vault cannot be used";
+    Fault::new(Kind::Unavailable, "LED-083", what)
+}
+
 impl VaultError {
     /// What the caller may know.
     #[must_use]
@@ -275,13 +280,18 @@ impl VaultError {
                 "LED-162",
                 "the service of the vault knows no such key",
             ),
-            Self::Foreign { .. } | Self::Exposed { .. } | Self::File { .. } => Fault::new(
-                Kind::Unavailable,
-                "LED-083",
-                "the key file of the vault cannot be used",
+            Self::Foreign { .. } => unusable().with_hint(
+                "name the key file that was in use when the data was written, or a copy",
             ),
+            Self::Exposed { file } => unusable().with_hint(format!(
+                "see who has read it, then: chmod 600 {}",
+                file.display()
+            )),
+            Self::File { .. } => {
+                unusable().with_hint("name the key file, or bring it back from a copy")
+            }
         }
-        .with_private(self)
+        .with_private(WithCauses(self))
     }
 }
 

@@ -4,7 +4,7 @@ use airside_base::Timestamp;
 use clap::{Args, Subcommand};
 use url::Url;
 
-use super::{ArchiveAt, ChainArgs, DeskArgs};
+use super::{ArchiveAt, ChainArgs, DeskArgs, ledger::archive_url};
 
 const CONVERSATION_HELP: &str = "\
 A conversation is named by its handle, or by its id, which is the subject of its entries
@@ -57,7 +57,7 @@ pub(crate) struct ConversationRestore {
     #[arg(long)]
     pub(crate) preview: bool,
     /// Read the earlier state from this archive.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = archive_url)]
     pub(crate) archive: Option<Url>,
     #[command(flatten)]
     pub(crate) at: ArchiveAt,

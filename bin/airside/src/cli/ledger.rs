@@ -104,11 +104,16 @@ pub(crate) struct Init {
     pub(crate) only_keys: bool,
 }
 
+pub(super) fn archive_url(text: &str) -> Result<Url, &'static str> {
+    let how = "write file:///folder, with the whole path of the folder, or s3://bucket/prefix";
+    text.parse().map_err(|_| how)
+}
+
 /// Which archive.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ArchiveArgs {
     /// Where the archive is, such as file:///mnt/archive or s3://bucket/prefix.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = archive_url)]
     pub(crate) archive: Url,
     #[command(flatten)]
     pub(crate) at: ArchiveAt,
@@ -255,7 +260,7 @@ pub(crate) struct Restore {
     )]
     pub(crate) subject: Option<SubjectId>,
     /// Read from this archive.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = archive_url)]
     pub(crate) archive: Option<Url>,
     #[command(flatten)]
     pub(crate) at: ArchiveAt,

@@ -53,7 +53,7 @@ pub(super) fn check(args: &cli::Check, out: &mut Out) -> Result<(), Failure> {
         Some(file) => proof.check_extends(&parsed(file)?, &args.key),
         None => proof.check(&args.key),
     };
-    let statement = checked.map_err(|error| broken(&error))?;
+    let statement = checked.map_err(|error| broken(&args.file, &error))?;
     if out.is_json() {
         return out.json_pretty(&json!({ "ok": true, "statement": statement }));
     }
@@ -87,11 +87,12 @@ pub(super) fn check(args: &cli::Check, out: &mut Out) -> Result<(), Failure> {
 
 fn parsed(file: &Path) -> Result<Proof, Failure> {
     let text = read(file).map_err(|error| unusable("read", &file.display(), &error))?;
-    Proof::parse(&text).map_err(|error| broken(&error))
+    Proof::parse(&text).map_err(|error| broken(file, &error))
 }
 
-fn broken(error: &CheckError) -> Failure {
-    let failure = Failure::new(Exit::Broken, error.fault());
+fn broken(file: &Path, error: &CheckError) -> Failure {
+    let file = printable(&file.display().to_string());
+    let failure = Failure::new(Exit::Broken, error.fault()).with_detail(format!("file: {file}"));
     match std::error::Error::source(error) {
         Some(cause) => failure.with_detail(format!("cause: {cause}")),
         None => failure,

@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use airside_api::{Client, client, wire};
 use airside_archive::restore::check_finished;
-use airside_base::{Fault, Kind, Supervisor, SystemClock, TenantId};
+use airside_base::{Fault, Kind, Supervisor, SystemClock, TenantId, WithCauses};
 use airside_ledger::{
     Ledger, OpenError, Options, Progress, Query, Store, StoreError,
     keys::postgres::PostgresKeys,
@@ -21,6 +21,7 @@ use crate::{
     failure::{Exit, Failure},
     node::folder,
     target,
+    text::printable,
 };
 
 /// Longest wait for the ledger's own tasks to end.
@@ -267,7 +268,9 @@ pub(crate) async fn open(
 
 pub(crate) fn refused(folder: &Path, error: &sqlite::OpenError) -> Failure {
     if !matches!(error, sqlite::OpenError::Locked { .. }) {
-        return unreadable(Exit::Failed, &error.fault());
+        let (at, cause) = (printable(&folder.display().to_string()), WithCauses(error));
+        let failure = Failure::new(Exit::Failed, error.fault());
+        return failure.with_detail(format!("data folder: {at}\ncause: {cause}"));
     }
     let fault = Fault::new(
         Kind::Conflict,

@@ -47,7 +47,18 @@ pub(crate) fn prepare(folder: &Path) -> Result<(), Failure> {
 
 /// Returns the key that this node seals the ledger with.
 pub(crate) fn seal_key(folder: &Path) -> Result<Signer, Failure> {
-    load_signer(&folder.join(SEAL_KEY)).map_err(|error| unusable(folder, &error))
+    let file = folder.join(SEAL_KEY);
+    load_signer(&file).map_err(|error| {
+        let file = file.display();
+        let fault = Fault::new(
+            Kind::Unavailable,
+            "CLI-014",
+            format!("the key file {file} cannot be used: {error}"),
+        );
+        let hint = "bring it back from a copy, or move it away: then a new key is made, and only \
+                    proofs from now on are checked with it";
+        Failure::new(Exit::Failed, fault.with_hint(hint))
+    })
 }
 
 /// File of the key that commands of this user show to their node.

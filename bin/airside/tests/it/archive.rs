@@ -107,6 +107,16 @@ fn lost_folder_comes_back_from_the_archive_and_a_node_goes_on() {
     let again = place.run(&restore);
     assert_eq!(again.code, Some(7), "{again:?}");
     assert!(again.stderr.contains("LED-063"), "{again:?}");
+    let named = format!("target: {data}\n");
+    assert!(again.stderr.contains(&named), "{again:?}");
+    let nowhere = format!("sqlite:{}", place.path("no/such").display());
+    let nowhere = ["restore", "--to", "latest", "--into", &nowhere];
+    let refused = place.run(&[&nowhere[..], &source].concat());
+    assert!(refused.stderr.contains("no/such.restoring"), "{refused:?}");
+    assert!(
+        refused.stderr.contains("nothing was changed"),
+        "{refused:?}"
+    );
     let verify = ["ledger", "verify", "--data-dir", &data];
     place.run(&verify).ok();
 
@@ -260,6 +270,15 @@ fn damage_and_wrong_keys_are_named() {
     let wrong = ["backup", "verify", "--archive", &url, "--archive-key"];
     let refused = place.run(&[&wrong[..], &[&other]].concat());
     assert!(refused.stderr.contains("LED-053"), "{refused:?}");
+    let garbage = place.write("garbage.key", "x");
+    let garbage = garbage.display().to_string();
+    for (mode, hint) in [(0o644, "chmod 600"), (0o600, "or a copy")] {
+        fs::set_permissions(&garbage, fs::Permissions::from_mode(mode)).unwrap();
+        let refused = place.run(&[&wrong[..], &[&garbage]].concat());
+        assert!(refused.stderr.contains("LED-083"), "{refused:?}");
+        assert!(refused.stderr.contains(&garbage), "{refused:?}");
+        assert!(refused.stderr.contains(hint), "{refused:?}");
+    }
     let nowhere = format!("file://{}", place.path("nowhere").display());
     let verify = ["backup", "verify", "--data-dir", &data, "--archive"];
     let refused = place.run(&[&verify[..], &[&nowhere]].concat());

@@ -22,6 +22,7 @@ mod exits;
 mod exposure;
 #[cfg(test)]
 mod firewall;
+mod full;
 #[cfg(test)]
 mod hotels;
 mod identity;

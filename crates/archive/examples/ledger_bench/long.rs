@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use airside_archive::{drill::drill, restore::Folds};
 use airside_base::{Clock, OnFailure, Supervisor, TenantId};
 use airside_ledger::{note::Signer, proof, stores::sqlite::Sqlite};
 use airside_testkit::postgres::Server;
@@ -50,6 +51,17 @@ pub(crate) async fn measure(
         report.figure(&format!("{entries} entries, filled with archive"), &filled);
         let opened = again(&["open", path]);
         report.figure(&format!("{entries} entries, opened"), &opened);
+        let drilled = again(&["drill", path]);
+        report.figure(&format!("{entries} entries, drilled"), &drilled);
+        for (from, into) in [
+            ("archive", "sqlite"),
+            ("archive", "postgres"),
+            ("sqlite", "sqlite"),
+        ] {
+            let restored = again(&["restore", path, from, into]);
+            let name = format!("{entries} entries, restored from {from} into {into}");
+            report.figure(&name, &restored);
+        }
         if *entries == small {
             recovery::measure(folder.path(), plan, server, clock, report).await;
         }
@@ -65,9 +77,23 @@ fn again(arguments: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
+/// When an archive is tended to, and drilled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Care {
+    /// Never: no merged segments, no snapshot.
+    None,
+    /// Once, when everything is appended; no drill.
+    After,
+    /// As a node does it, but without its pauses between drills.
+    Meanwhile,
+}
+
 /// Appends `entries` to a new ledger with an archive in `folder`.
-pub(crate) async fn fill(folder: &Path, entries: u64, clock: &Arc<dyn Clock>) -> Value {
+pub(crate) async fn fill(folder: &Path, entries: u64, care: Care, clock: &Arc<dyn Clock>) -> Value {
     let mut rig = Rig::open(Mode::Archived, Backend::Sqlite, folder, clock).await;
+    if care == Care::Meanwhile {
+        rig.tend();
+    }
     let Target::Ledger(ledger) = &rig.target else {
         unreachable!("that mode has a ledger");
     };
@@ -84,8 +110,15 @@ pub(crate) async fn fill(folder: &Path, entries: u64, clock: &Arc<dyn Clock>) ->
             }
         });
     }
+    let (archive, _) = rig.archive.as_ref().expect("that mode has an archive");
+    let mut drills = 0;
     while left.load(Ordering::Relaxed) > 0 && !tasks.has_failed() {
         clock.sleep(Duration::from_millis(10)).await;
+        if care == Care::Meanwhile {
+            let (live, scratch) = (ledger.store(), folder.join("drill"));
+            let passed = drill(archive, live, &Folds::default(), &scratch, &**clock).await;
+            drills += u64::from(passed.is_ok());
+        }
     }
     assert!(!tasks.has_failed(), "a caller has failed");
     tasks.stop(Duration::from_secs(60)).await;
@@ -100,8 +133,10 @@ pub(crate) async fn fill(folder: &Path, entries: u64, clock: &Arc<dyn Clock>) ->
     let seal_ms = (clock.monotonic() - begin).as_secs_f64() * 1e3;
     let (_, peak) = machine::resident_mib();
     let begin = clock.monotonic();
-    let upkeep = rig.upkeep.as_mut().expect("that mode has an archive");
-    let kept = upkeep.run().await.unwrap();
+    let kept = match &mut rig.upkeep {
+        Some(upkeep) if care == Care::After => upkeep.run().await.unwrap(),
+        _ => None,
+    };
     let snapshot_s = (clock.monotonic() - begin).as_secs_f64();
     rig.close().await;
     let (_, peak_upkeep) = machine::resident_mib();
@@ -109,6 +144,7 @@ pub(crate) async fn fill(folder: &Path, entries: u64, clock: &Arc<dyn Clock>) ->
         "per_s": entries as f64 / span.as_secs_f64(), "seconds": span.as_secs_f64(),
         "peak_mib": peak, "peak_with_upkeep_mib": peak_upkeep, "last_seal_ms": sealed.then_some(seal_ms),
         "upkeep_seconds": kept.map(|_| snapshot_s), "snapshot": kept.map(|kept| kept.snapshot),
+        "drills": (care == Care::Meanwhile).then_some(drills),
         "ledger_mib": machine::bytes(&folder.join("archived")) >> 20,
         "archive_mib": machine::bytes(&folder.join("archive")) >> 20,
         "load": machine::load(), "other_cores": others,

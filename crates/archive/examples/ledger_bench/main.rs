@@ -20,6 +20,7 @@
     reason = "a program for people, ended by the first failure"
 )]
 
+mod alone;
 mod callers;
 mod long;
 mod machine;
@@ -35,7 +36,7 @@ use airside_base::{Clock, SystemClock};
 use airside_testkit::postgres::Server;
 use tokio::runtime::Handle;
 
-use self::report::Report;
+use self::{long::Care, report::Report};
 
 /// What is measured, and how long.
 pub(crate) struct Plan {
@@ -67,9 +68,23 @@ fn main() {
     };
     let (runtime, callers) = (runtime("background"), runtime("callers"));
     match texts[..] {
-        ["fill", folder, entries] => {
+        ["fill", folder, entries, ref rest @ ..] => {
+            let care = match rest {
+                [] => Care::After,
+                ["bare"] => Care::None,
+                ["tended"] => Care::Meanwhile,
+                _ => panic!("{USAGE}"),
+            };
             let entries = entries.parse().unwrap();
-            let told = runtime.block_on(long::fill(folder.as_ref(), entries, &clock));
+            let filled = long::fill(folder.as_ref(), entries, care, &clock);
+            println!("{}", runtime.block_on(filled));
+        }
+        ["restore", folder, from, into] => {
+            let told = runtime.block_on(alone::restored(folder.as_ref(), from, into, &clock));
+            println!("{told}");
+        }
+        ["drill", folder] => {
+            let told = runtime.block_on(alone::drilled(folder.as_ref(), &clock));
             println!("{told}");
         }
         ["open", folder] => {

@@ -466,17 +466,20 @@ impl Archiver {
         let objects = &self.archive.inner.objects;
         if let Some((name, bytes)) = &pending.segment {
             failpoint::reach(Point::ArchiveCollected);
-            objects.create(name, bytes).await?;
+            objects.add(name, bytes).await?;
             failpoint::reach(Point::ArchiveSegmentPut);
         }
         let (name, bytes) = &pending.manifest;
-        objects.create(name, bytes).await?;
+        objects.add(name, bytes).await?;
         failpoint::reach(Point::ArchiveManifestPut);
         Ok(())
     }
 
     fn publish(&mut self, tail: &Tail) {
         self.beat = Some(self.clock.monotonic());
+        if self.is_failing() {
+            tracing::info!(manifest = tail.number, "the archive is written again");
+        }
         self.status.send_replace(Status {
             state: State::Shipping,
             manifest: tail.number,

@@ -126,11 +126,7 @@ async fn join(
     };
     *memory = used;
     failpoint::reach(Point::MergeSealed);
-    archive
-        .inner
-        .objects
-        .create(&segment.object, &bytes)
-        .await?;
+    archive.inner.objects.add(&segment.object, &bytes).await?;
     let ends = ends.iter().map(ChainEnd::from).collect();
     index.segments.push(Piece { segment, ends });
     Ok(joined)
@@ -213,7 +209,7 @@ async fn part(
     let Some((part, bytes)) = rows.seal(covers, seal.header.clone(), &seal.key) else {
         return Ok(None);
     };
-    archive.inner.objects.create(&part.object, &bytes).await?;
+    archive.inner.objects.add(&part.object, &bytes).await?;
     failpoint::reach(Point::SnapshotPartPut);
     Ok(Some(part))
 }

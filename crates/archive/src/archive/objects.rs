@@ -17,6 +17,7 @@ use object_store::{
 use url::Url;
 
 use super::{
+    ROOT,
     error::Error,
     hand::Hand,
     s3::{self, Access, AccessError},
@@ -29,6 +30,8 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub struct Objects {
     store: Arc<dyn ObjectStore>,
+    /// Whether it is a folder, which the storage makes if it has gone.
+    is_folder: bool,
     /// Reads files, and does what is done with large objects.
     pub(super) hand: Arc<Hand>,
 }
@@ -44,16 +47,18 @@ impl Objects {
     /// Returns the objects in `store`.
     #[must_use]
     pub fn new(store: Arc<dyn ObjectStore>) -> Self {
-        let hand = Arc::new(Hand::new());
-        Self { store, hand }
+        Self {
+            store,
+            is_folder: false,
+            hand: Arc::new(Hand::new()),
+        }
     }
 
     /// Returns the same, handled by so many threads.
     pub(super) fn handled_by(&self, threads: usize) -> Self {
-        let hand = Arc::new(Hand::of(threads));
         Self {
-            store: Arc::clone(&self.store),
-            hand,
+            hand: Arc::new(Hand::of(threads)),
+            ..self.clone()
         }
     }
 
@@ -87,7 +92,10 @@ impl Objects {
             return Err(Error::Absent);
         }
         let store = LocalFileSystem::new_with_prefix(&folder).map_err(|_| unusable(url))?;
-        Ok(Self::new(Arc::new(store.with_fsync(true))))
+        Ok(Self {
+            is_folder: true,
+            ..Self::new(Arc::new(store.with_fsync(true)))
+        })
     }
 
     /// Finds out with the new object `probe` whether the storage refuses to overwrite.
@@ -100,6 +108,15 @@ impl Objects {
             Ok(()) => Err(Error::Access(AccessError::NotCreateOnly)),
             Err(error) => Err(error),
         }
+    }
+
+    /// Makes `object` as [`Objects::create`], but only where the archive is: a folder whose
+    /// file system is not mounted any more must not get what belongs into that.
+    pub(super) async fn add(&self, object: &str, bytes: &Bytes) -> Result<(), Error> {
+        if self.is_folder && !self.has(ROOT).await? {
+            return Err(Error::Absent);
+        }
+        self.create(object, bytes).await
     }
 
     /// Makes `object`. Repeating with the same bytes is safe: what an earlier attempt

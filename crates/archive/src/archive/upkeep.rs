@@ -289,7 +289,7 @@ impl Upkeep {
         self.archive
             .inner
             .objects
-            .create(&named.object, &bytes)
+            .add(&named.object, &bytes)
             .await?;
         failpoint::reach(Point::IndexPut);
         self.link.offer(named);

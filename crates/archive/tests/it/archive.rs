@@ -659,6 +659,44 @@ async fn wrong_key_is_told_and_nothing_else_is_tried() {
 }
 
 #[tokio::test]
+async fn folder_that_is_not_mounted_any_more_gets_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (at, elsewhere) = (folder.path().join("archive"), folder.path().join("away"));
+    let url = url::Url::from_file_path(&at).unwrap();
+    let objects = Objects::open(&url, &Access::default()).unwrap();
+    let vault = FileVault::load_or_create(&folder.path().join("key")).unwrap();
+    let rig = Rig::on(Arc::new(Memory::new())).await;
+    let archive = Archive::open_or_create(objects, Arc::new(vault), &rig.clock);
+    let archive = archive.await.unwrap();
+    let node = airside_base::NodeId::generate(&rig.clock);
+    let archiver = Archiver::new(
+        rig.ledger.clone(),
+        archive.clone(),
+        Arc::new(rig.clock.clone()),
+        node,
+        Options::default(),
+    );
+    let mut archiver = archiver.await.unwrap();
+    append(&rig.ledger, "a", 0..3).await;
+    assert_eq!(archiver.ship().await.unwrap().entries, 3);
+
+    // What a mount point shows when nothing is mounted there.
+    std::fs::rename(&at, &elsewhere).unwrap();
+    std::fs::create_dir(&at).unwrap();
+    append(&rig.ledger, "a", 3..5).await;
+    let refused = archiver.ship().await;
+    assert!(matches!(refused, Err(Error::Absent)), "{refused:?}");
+    assert_eq!(std::fs::read_dir(&at).unwrap().count(), 0, "it stays empty");
+
+    std::fs::remove_dir(&at).unwrap();
+    std::fs::rename(&elsewhere, &at).unwrap();
+    assert_eq!(archiver.ship().await.unwrap().entries, 2);
+    let whole = archive.verify(&|_| {}).await.unwrap();
+    assert_eq!(whole.entries, 5, "nothing is missing");
+    rig.stop().await;
+}
+
+#[tokio::test]
 async fn running_archiver_follows_and_appends_can_wait_for_it() {
     let store = Memory::new();
     let rig = Rig::on(Arc::new(store.clone())).await;

@@ -139,8 +139,17 @@ fn run_all(seeds: &[u64], workers: usize) -> Vec<Outcome> {
     outcomes
 }
 
-/// Follows one worker.
+/// Follows one worker, and another one if it ends before its last seed.
 fn follow(seeds: &[u64]) -> Vec<Outcome> {
+    let mut outcomes = Vec::new();
+    while outcomes.len() < seeds.len() {
+        outcomes.extend(follow_one(&seeds[outcomes.len()..]));
+    }
+    outcomes
+}
+
+/// Returns what came of `seeds` up to the last one that was begun.
+fn follow_one(seeds: &[u64]) -> Vec<Outcome> {
     let mut child = worker(seeds).spawn().unwrap();
     let output = BufReader::new(child.stdout.take().unwrap());
     let (mut outcomes, mut begun) = (Vec::new(), None);
@@ -155,7 +164,7 @@ fn follow(seeds: &[u64]) -> Vec<Outcome> {
     }
     let status = child.wait().unwrap();
     if !status.success() || outcomes.len() < seeds.len() {
-        let seed = begun.unwrap_or(seeds[0]);
+        let seed = begun.unwrap_or(*seeds.get(outcomes.len()).unwrap_or(&seeds[0]));
         let wrong = vec![format!("the judge ended with {status}; see above")];
         outcomes.push(Outcome {
             seed,

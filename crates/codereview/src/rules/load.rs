@@ -1,6 +1,6 @@
 //! Reads rule files and holds them to their own examples.
 
-use airside_base::{Fault, Kind};
+use airside_base::{Fault, Kind, WithCauses};
 use ast_grep_config::{DeserializeEnv, SerializableRuleCore};
 use memchr::memmem::Finder;
 
@@ -238,7 +238,7 @@ impl Rules {
                 let environment = DeserializeEnv::new(syntax::grammar(*language));
                 let matcher = core
                     .get_matcher(environment)
-                    .map_err(|error| chain(&error))?;
+                    .map_err(|error| WithCauses(&error).to_string())?;
                 let patterns = self.patterns.entry(*language).or_default();
                 let added = patterns.add(at, matcher);
                 added.map_err(|reason| format!("{}: {reason}", rule.id))?;
@@ -288,16 +288,4 @@ impl Rules {
 fn finders(words: &[String]) -> Vec<Finder<'static>> {
     let words = words.iter();
     words.map(|word| Finder::new(word).into_owned()).collect()
-}
-
-/// Returns an error with all its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(one) = cause {
-        text.push_str(": ");
-        text.push_str(&one.to_string());
-        cause = one.source();
-    }
-    text
 }

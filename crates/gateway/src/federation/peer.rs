@@ -11,7 +11,7 @@
 
 use std::{borrow::Cow, collections::HashMap, sync::Arc, time::Duration};
 
-use airside_base::{BoxFuture, OnFailure, ServerId};
+use airside_base::{BoxFuture, OnFailure, ServerId, WithCauses};
 use airside_contracts::{Digest, Rules};
 use airside_identity::Caller;
 use airside_mcp::{Body, MAX_MESSAGE, Revision, header, raw, reply::List};
@@ -25,7 +25,6 @@ use super::{Shared, Visit, answer};
 use crate::{
     catalog::{self, Catalog, Facts, Tool},
     contracts::{self, Listing},
-    faults::Chain,
     session::{Hello, Link},
     upstream::{self, Outbound, Upstream},
 };
@@ -341,7 +340,7 @@ impl Peer {
     fn tell_trouble(&self) {
         let trouble = self.trouble.load();
         let (code, error) = match &*trouble {
-            Some(error) => (error.fault().code(), Chain(&**error).to_string()),
+            Some(error) => (error.fault().code(), WithCauses(&**error).to_string()),
             None => (
                 "GW-090",
                 "what it answers is not of the protocol".to_owned(),

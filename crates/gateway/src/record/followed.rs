@@ -14,7 +14,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use airside_base::ServerId;
+use airside_base::{ServerId, WithCauses};
 use airside_mcp::{
     Body, BoxError, Limits, raw,
     reply::{self, ResultType},
@@ -29,7 +29,7 @@ use http_body_util::BodyExt as _;
 use super::{End, Record};
 use crate::{
     event::Outcome,
-    faults::{self, Chain, Rejection},
+    faults::{self, Rejection},
     trace::Trace,
     upstream::BodyError,
 };
@@ -284,7 +284,7 @@ impl Followed {
                     Some(BodyError::TooLarge { .. }) => (Outcome::Broken, "GW-025"),
                     Some(BodyError::Broken { .. }) | None => (Outcome::Broken, "GW-024"),
                 };
-                self.record.warn(code, &Chain(&**error).to_string());
+                self.record.warn(code, &WithCauses(&**error).to_string());
                 (outcome, Some(code.to_owned()))
             }
         };

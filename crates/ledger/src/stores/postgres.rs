@@ -20,7 +20,7 @@ use std::{
     time::Duration,
 };
 
-use airside_base::{BoxFuture, Clock, Fault, Kind, Redacted, Supervisor, TenantId};
+use airside_base::{BoxFuture, Clock, Fault, Kind, Redacted, Supervisor, TenantId, WithCauses};
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::sync::watch;
@@ -97,7 +97,9 @@ impl OpenError {
             )
             .with_hint("write postgres://user:password@host/database"),
             Self::Connect(_) | Self::Failed { .. } => {
-                Fault::new(Kind::Unavailable, "LED-031", "the database cannot be used")
+                return Fault::new(Kind::Unavailable, "LED-031", "the database cannot be used")
+                    .with_hint("try the URL with `psql`, and look into the log of the server")
+                    .with_private(WithCauses(self));
             }
             Self::Absent => Fault::new(
                 Kind::NotFound,

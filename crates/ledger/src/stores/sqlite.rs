@@ -20,7 +20,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use airside_base::{BoxFuture, Fault, Kind, OnFailure, Supervisor, TenantId};
+use airside_base::{BoxFuture, Fault, Kind, OnFailure, Supervisor, TenantId, WithCauses};
 use rusqlite::Connection;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
@@ -139,23 +139,46 @@ impl OpenError {
                 "name its folder with --data-dir; if it was lost, `airside backup verify` checks \
                  its archive and `airside restore` brings it back",
             ),
+            full if full.is_full() => Fault::new(
+                Kind::Unavailable,
+                "LED-006",
+                "the ledger has no room for more entries",
+            )
+            .with_hint("make room in its file system and try again; nothing of the ledger is lost"),
+            Self::Sqlite { source, .. } if is_foreign(source) => foreign(),
             Self::Folder { .. } | Self::Sqlite { .. } | Self::Thread(_) => Fault::new(
                 Kind::Unavailable,
                 "LED-013",
                 "the data folder cannot be opened",
+            )
+            .with_hint(
+                "this user has to be able to write the folder and its files, in a file system \
+                 that is not mounted read-only",
             ),
             Self::Library { .. } => Fault::new(
                 Kind::Unsupported,
                 "LED-014",
                 "the SQLite library is too old to be safe",
             ),
-            Self::Foreign { .. } | Self::Newer { .. } => Fault::new(
-                Kind::Unsupported,
-                "LED-015",
-                "the file is not a ledger that this version can read",
-            ),
+            Self::Foreign { .. } | Self::Newer { .. } => foreign(),
         }
-        .with_private(self)
+        .with_private(WithCauses(self))
+    }
+
+    fn is_full(&self) -> bool {
+        match self {
+            Self::Sqlite { source, .. } => is_full(source),
+            Self::Folder { source, .. } => matches!(
+                source.kind(),
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+            ),
+            Self::Locked { .. }
+            | Self::Absent { .. }
+            | Self::Library { .. }
+            | Self::Foreign { .. }
+            | Self::Newer { .. }
+            | Self::Thread(_) => false,
+        }
     }
 }
 
@@ -424,12 +447,32 @@ impl Readers {
 const CELLS: [&str; MAX_COLUMNS] = ["c0", "c1", "c2", "c3"];
 
 fn failed(doing: &'static str, error: rusqlite::Error) -> StoreError {
-    let full = error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull);
+    let full = is_full(&error);
     let source: Cause = Arc::new(error);
     if full {
         return StoreError::Full(source);
     }
     StoreError::Failed { doing, source }
+}
+
+fn foreign() -> Fault {
+    Fault::new(
+        Kind::Unsupported,
+        "LED-015",
+        "the file is not a ledger that this version can read",
+    )
+    .with_hint(
+        "use the version of Airside that wrote it, or a later one; if it was overwritten, \
+         `airside restore --archive URL` brings the ledger into a new folder. Nothing was changed",
+    )
+}
+
+fn is_foreign(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase)
+}
+
+fn is_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
 }
 
 /// Gives the calling thread the priority of a writer, where the system lets it, and

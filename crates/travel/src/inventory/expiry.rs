@@ -4,9 +4,9 @@
 //! them. It may run twice; a clerk ends a hold once. The lease keeps several nodes
 //! from doing the same work, and nothing depends on it.
 
-use std::{mem, time::Duration};
+use std::time::Duration;
 
-use airside_base::{OnFailure, Supervisor};
+use airside_base::{OnFailure, Supervisor, Trouble};
 use airside_ledger::{Cell, LeaseError, TableError};
 
 use super::{Inventory, decide::Request, event::UNTIL};
@@ -18,8 +18,6 @@ const EVERY: Duration = Duration::from_millis(500);
 const LEASE: Duration = Duration::from_secs(5);
 /// Holds that are ended together.
 const TOGETHER: usize = 256;
-/// Longest time between two lines of the log about what still does not work.
-const QUIET: Duration = Duration::from_secs(60);
 
 /// Why holds were not ended.
 #[derive(Debug, thiserror::Error)]
@@ -110,63 +108,5 @@ impl Inventory {
                 source,
             })
         })
-    }
-}
-
-/// Keeps what fails again and again from filling the log: it is told at once, and then
-/// after pauses that double up to [`QUIET`].
-#[derive(Debug, Default)]
-struct Trouble {
-    /// Zero while everything works.
-    pause: Duration,
-    /// When it is told next, on the monotonic clock.
-    next: Duration,
-    unsaid: u64,
-}
-
-impl Trouble {
-    /// Takes note of a failure. If it is to be told, returns how many have not been told
-    /// since the last one that was.
-    fn again(&mut self, now: Duration) -> Option<u64> {
-        if !self.pause.is_zero() && now < self.next {
-            self.unsaid += 1;
-            return None;
-        }
-        self.pause = (self.pause * 2).clamp(EVERY, QUIET);
-        self.next = now + self.pause;
-        Some(mem::take(&mut self.unsaid))
-    }
-
-    /// Takes note that it works. If it did not before, returns how many failures have not
-    /// been told.
-    fn over(&mut self) -> Option<u64> {
-        let failed = !self.pause.is_zero();
-        let Self { unsaid, .. } = mem::take(self);
-        failed.then_some(unsaid)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_fails_for_an_hour_is_told_every_minute() {
-        let mut trouble = Trouble::default();
-        let mut told = Vec::new();
-        let looks = 2 * 3600;
-        for look in 0..looks {
-            let now = EVERY * look;
-            told.extend(trouble.again(now).map(|unsaid| (now.as_secs(), unsaid)));
-        }
-        let begin = [(0, 0), (0, 0), (1, 1), (3, 3), (7, 7), (15, 15), (31, 31)];
-        assert_eq!(told[..7], begin);
-        assert_eq!(told[7..10], [(63, 63), (123, 119), (183, 119)]);
-        assert_eq!(told.len(), 66);
-        let unsaid: u64 = told.iter().map(|(_, unsaid)| unsaid).sum();
-        let rest = trouble.over().unwrap();
-        assert_eq!(unsaid + rest + 66, u64::from(looks));
-        assert_eq!(trouble.over(), None, "it works");
-        assert_eq!(trouble.again(EVERY * looks), Some(0), "told at once again");
     }
 }

@@ -58,6 +58,8 @@ const OFTEN: Schedule = Schedule {
 /// How long an append waits for the archive, if it does, and how long tending to the
 /// archive may take.
 const ACK_LIMIT: Duration = Duration::from_millis(300);
+/// How often a database is tried that does not answer in time.
+const ATTEMPTS: usize = 5;
 /// Longest life of a node: one that hangs is a failure of its own.
 const LIFE: Duration = Duration::from_secs(60);
 /// How long a node that stops waits for what is under way.
@@ -109,7 +111,15 @@ impl Home {
     ) -> Keys {
         let store: Arc<dyn KeyStore> = match &self.database {
             Some(url) => {
-                let store = PostgresKeys::open(&Redacted::new(url.clone())).await;
+                let url = Redacted::new(url.clone());
+                // A machine that is stopped for a while has run out of time once.
+                let mut store = PostgresKeys::open(&url).await;
+                for _ in 1..ATTEMPTS {
+                    if store.is_ok() {
+                        break;
+                    }
+                    store = PostgresKeys::open(&url).await;
+                }
                 Arc::new(store.expect("a key store"))
             }
             None => {
