@@ -170,6 +170,10 @@ impl Path {
 
 /// What an address is clean of whose scheme was checked; no rule has this class.
 pub(crate) const SCHEME: &str = "address-scheme";
+/// What a command line is clean of whose first word was checked; no rule has this class.
+pub(crate) const PROGRAM: &str = "program-of-a-command";
+/// The class of what runs commands.
+const COMMANDS: &str = "command-injection";
 /// The class of requests that follow redirects after a check of the first address. A list of
 /// hosts makes clean of it, a question whether an address is private does not.
 const REDIRECT: &str = "redirect-not-checked";
@@ -244,6 +248,8 @@ impl Rules {
         let own = self.rules[rule].bit;
         match shape {
             Shape::Opened => own | self.class_bit("ssrf") | self.class_bit(SCHEME),
+            // Where a value chooses the program alone.
+            Shape::First if self.rules[rule].class == COMMANDS => own | self.class_bit(PROGRAM),
             _ => own,
         }
     }
@@ -251,6 +257,12 @@ impl Rules {
     /// Returns the bits of an address whose host is one of those that the program lists.
     pub(crate) fn host_bits(&self) -> Clean {
         self.class_bit("ssrf") | self.class_bit(REDIRECT)
+    }
+
+    /// Returns the bits of a text of whose parts one was compared: the program of a command,
+    /// the host of an address.
+    pub(crate) fn part_bits(&self) -> Clean {
+        self.class_bit(PROGRAM) | self.host_bits()
     }
 
     /// Returns the bit of a class; none for one that no rule has.

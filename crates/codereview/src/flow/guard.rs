@@ -8,7 +8,7 @@ use super::{
     ir::{Expression, Name, Test},
     known,
     named::{cleans, is_check, names_fault, names_folder, tells},
-    subject::{called, checked, deep_keys, involved, is_nothing, is_plain, is_split},
+    subject::{called, checked, deep_keys, involved, is_nothing, is_plain, is_split, part_of},
     value::{ALL, Clean},
 };
 use crate::rules::SCHEME;
@@ -179,11 +179,13 @@ impl Frame<'_> {
                 // `urlparse(url).hostname or ""`
                 Expression::Test(test) if matches!(&*test.how, "||" | "??") => at = &test.of[0],
                 Expression::Call(call) => {
-                    if let Some(class) = called(call).and_then(known::views) {
-                        let bit = match class {
-                            "ssrf" => self.program.rules.host_bits(),
-                            class => self.program.rules.class_bit(class),
-                        };
+                    let bit = match called(call).and_then(known::views) {
+                        Some("ssrf") => Some(self.program.rules.host_bits()),
+                        Some(class) => Some(self.program.rules.class_bit(class)),
+                        // `words = line.split()`
+                        None => is_split(at).then(|| self.program.rules.part_bits()),
+                    };
+                    if let Some(bit) = bit {
                         let mut keys = involved(call, bit);
                         keys.retain(|(key, _)| key != &**name);
 
@@ -432,6 +434,18 @@ impl Frame<'_> {
     fn asked(&self, one: &Expression) -> Vec<(String, Clean)> {
         /// Parts of parts that are looked through.
         const DEEPEST: usize = 8;
+        if let Some(list) = part_of(one) {
+            let bits = self.program.rules.part_bits();
+            return match list {
+                // `command.split()[0]`
+                Expression::Call(call) => involved(call, bits),
+                // `words[0]`
+                _ => {
+                    let list = key(list).map(|key| (key, bits));
+                    checked(one).into_iter().chain(list).collect()
+                }
+            };
+        }
         let mut at = one;
         for _ in 0..DEEPEST {
             let whole = checked(at);

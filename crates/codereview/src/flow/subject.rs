@@ -55,6 +55,17 @@ pub(super) fn is_split(list: &Expression) -> bool {
     matches!(list, Expression::Call(call) if called(call) == Some("split"))
 }
 
+/// Returns the list that `part` is one of by its number: of the words of a text, one says
+/// nothing of the others.
+pub(super) fn part_of(part: &Expression) -> Option<&Expression> {
+    let Expression::Index(list, at) = part else {
+        return None;
+    };
+    let is_numbered = matches!(&**at, Expression::Text(at) if at.parse::<i32>().is_ok());
+    let is_list = is_split(list) || matches!(**list, Expression::Name(_));
+    (is_numbered && is_list).then_some(&**list)
+}
+
 pub(super) fn checked(expression: &Expression) -> Vec<(String, Clean)> {
     about(expression)
         .into_iter()

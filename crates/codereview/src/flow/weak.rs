@@ -8,13 +8,13 @@
 use super::{
     evaluate::Frame,
     ir::{Call, Expression, Function, Test},
-    subject::called,
+    subject::{called, part_of},
     walk::{self, Seen},
 };
 use crate::source::Language;
 
 /// Calls that compare a value with nothing that bounds it.
-const IDLE: [&str; 44] = [
+const IDLE: [&str; 45] = [
     "abspath",
     "absolute",
     "bool",
@@ -56,6 +56,7 @@ const IDLE: [&str; 44] = [
     "Path",
     "PurePath",
     "type",
+    "split",
     "upper",
     "warning",
     "warn",
@@ -84,7 +85,7 @@ fn is_idle(call: &Call) -> bool {
         || name == "startswith" && matches!(first, Some(Expression::Text(_)))
 }
 
-/// `"../" in path`, `path is None`
+/// `"../" in path`, `path is None`, `words[0] in PROGRAMS`
 fn asks_little(test: &Test) -> bool {
     let is_known = |one: &Expression| {
         matches!(one, Expression::Text(_) | Expression::Nothing)
@@ -92,7 +93,7 @@ fn asks_little(test: &Test) -> bool {
     };
     match (&*test.how, test.of.as_slice()) {
         ("!" | "&&" | "||", _) => true,
-        ("in" | "not in", [text, _]) => is_known(text),
+        ("in" | "not in", [text, _]) => is_known(text) || part_of(text).is_some(),
         (_, [one, other]) => is_known(one) || is_known(other),
         _ => false,
     }

@@ -5,7 +5,7 @@ use ast_grep_config::{DeserializeEnv, SerializableRuleCore};
 use memchr::memmem::Finder;
 
 use super::{
-    Cleaner, Path, Rule, Rules, SCHEME, Sink, builtin,
+    Cleaner, PROGRAM, Path, Rule, Rules, SCHEME, Sink, builtin,
     spec::{self, File},
 };
 use crate::{
@@ -264,6 +264,9 @@ impl Rules {
         for sink in flow.sinks {
             if sink.shape == spec::Shape::Opened {
                 self.bit(SCHEME);
+            }
+            if sink.shape == spec::Shape::First {
+                self.bit(PROGRAM);
             }
             let (when, unless) = (constants(sink.when), constants(sink.unless));
             for path in &sink.call {

@@ -1,5 +1,7 @@
 import os
 import re
+import shlex
+import subprocess
 import requests
 from mcp.server.fastmcp import FastMCP
 from pathlib import Path
@@ -128,3 +130,45 @@ def run9(name: str) -> str:
 def run10(name: str) -> str:
     safe = re.sub(r"[;&]", "", name)
     return os.popen(f"ls {safe}").read()  # BAD command-injection
+
+
+PROGRAMS = ("helm", "kubectl")
+
+
+def validate_command(line):
+    words = shlex.split(line)
+    if not words or words[0] not in PROGRAMS:
+        raise ValueError("only helm and kubectl")
+    if len(words) < 2:
+        raise ValueError("a verb is missing")
+
+
+@mcp.tool()
+def in_a_shell(line: str) -> str:
+    """Runs one of the programs, and whatever else the shell finds behind it."""
+    validate_command(line)
+    return subprocess.run(line, shell=True, capture_output=True, text=True).stdout  # BAD command-injection
+
+
+@mcp.tool()
+def in_a_shell_at_once(line: str) -> str:
+    """Runs one of the programs, and whatever else the shell finds behind it."""
+    if line.split()[0] not in PROGRAMS:
+        raise ValueError("only helm and kubectl")
+    return subprocess.run(line, shell=True, capture_output=True, text=True).stdout  # BAD command-injection
+
+
+@mcp.tool()
+def as_a_program(line: str) -> str:
+    """Runs one of the programs."""
+    validate_command(line)
+    return subprocess.run(shlex.split(line), capture_output=True, text=True).stdout
+
+
+@mcp.tool()
+def as_words(line: str) -> str:
+    """Runs one of the programs."""
+    words = shlex.split(line)
+    if words[0] not in PROGRAMS:
+        raise ValueError("only helm and kubectl")
+    return subprocess.run(words, capture_output=True, text=True).stdout
