@@ -113,7 +113,7 @@ impl Frame<'_> {
         }
         let given = given.cleaned(named::quotes(self.program.rules, last));
         let given = given.cleaned(self.spelled(call, last, &values));
-        let is_weak = |id| self.program.summary(id).is_weak;
+        let is_weak = |id| self.program.summary(id).is_weak || self.is_one_open_question(id);
         match named::is_check(last) && !callee.function.is_some_and(is_weak) {
             true => given.cleaned(named::cleans(self.program.rules, last)),
             false => given,
@@ -461,7 +461,10 @@ impl Frame<'_> {
                 true => beginning(value),
                 false => Some(value),
             };
-            for taint in value.map(Value::all_taints).unwrap_or_default() {
+            // Which of its members arrives is not known.
+            let is_guessed = value.is_some_and(is_partly);
+            for mut taint in value.map(Value::all_taints).unwrap_or_default() {
+                taint.is_guessed |= is_guessed;
                 let taint = self.through(&taint, &hit.taint, call.from, &what);
                 if taint.clean & bit != 0 {
                     continue;
@@ -725,5 +728,17 @@ fn append(step: Arc<Way>, inner: Option<&Arc<Way>>) -> Arc<Way> {
             what: Arc::clone(&one.what),
             before: Some(before),
         })
+    })
+}
+
+/// Returns whether a value has members of which some come from outside and some do not.
+fn is_partly(value: &Value) -> bool {
+    let fields = value.fields.as_deref();
+    let is_free = |value: &Value| value.all_taints().is_empty() && value.function.is_none();
+    fields.is_some_and(|fields| {
+        fields
+            .iter()
+            .any(|(_, one)| is_free(one) && one.text.is_none())
+            && fields.iter().any(|(_, one)| !is_free(one))
     })
 }

@@ -107,9 +107,14 @@ impl Frame<'_> {
         self.closures += 1;
         let names = Rc::clone(&self.names);
         let checked = self.checked.clone();
+        let held_if = std::mem::take(&mut self.held_if);
         let mut given = values.iter().cloned();
         for parameter in &function.parameters {
             let mut value = given.next().unwrap_or_default();
+            if value.taints.is_empty() && entry::is_request_kind(parameter.kind.as_deref()) {
+                value = self.typed(parameter.kind.as_ref());
+                value.taints = vec![self.outside(function.line, "a request enters")];
+            }
             if clean.iter().any(|name| name.contains('.')) && !value.taints.is_empty() {
                 let clean: Vec<&str> = clean.iter().map(|name| &**name).collect();
                 value = entrance::bound(value, &clean);
@@ -125,6 +130,7 @@ impl Frame<'_> {
         let gives = self.inner_block(&function.body);
         self.names = names;
         self.checked = checked;
+        self.held_if = held_if;
         self.closures -= 1;
         let runs = self.runs.entry(at).or_default();
         if runs.len() == MOST_RUNS {

@@ -10,6 +10,7 @@ use super::{
     evaluate::{Frame, key},
     guard::Checks,
     ir::{Argument, Call, Expression, Function, Name, Target},
+    named::tells,
     value::Clean,
 };
 
@@ -179,6 +180,11 @@ fn truth(value: &Expression) -> Option<bool> {
         },
         Expression::Nothing => Some(false),
         Expression::Join(_) => Some(true),
+        // `{ valid: false, reason: … }`
+        Expression::Fields(fields) => {
+            let says = fields.iter().find(|(key, _)| tells(key) == Some(true));
+            says.and_then(|(_, value)| truth(value))
+        }
         _ => None,
     }
 }

@@ -108,6 +108,8 @@ pub(super) struct Frame<'p> {
     pub(super) names: Rc<FxHashMap<Name, Value>>,
     /// What was checked: a name or a member of one, and for what it is clean since.
     pub(super) checked: Vec<(String, Clean)>,
+    /// What was checked where something equals a text: `if (action === "load") check(path)`.
+    pub(super) held_if: Vec<(String, (String, Clean))>,
     pub(super) gives: Option<Value>,
     pub(super) outcome: Outcome,
     /// Tests that names stand for: `const inside = file.startsWith(folder)`.
@@ -146,6 +148,7 @@ pub(super) fn function(program: &View<'_>, id: FunctionId) -> Outcome {
         class: function.class.clone(),
         names: Rc::default(),
         checked: Vec::new(),
+        held_if: Vec::new(),
         gives: None,
         outcome: Outcome::default(),
         tests: FxHashMap::default(),
@@ -354,8 +357,18 @@ impl Frame<'_> {
         let checks = self.checks(test);
         let (before, checked) = (Rc::clone(&self.names), self.checked.clone());
         self.checked.extend(checks.if_true.clone());
+        let case = subject::case(test);
+        if let Some(case) = &case {
+            let held = self.held_if.iter().filter(|(one, _)| one == case);
+            self.checked.extend(held.map(|(_, check)| check.clone()));
+        }
+        let known = self.checked.len();
         self.block(then);
         let then_left = std::mem::take(&mut self.has_left);
+        if let Some(case) = case.filter(|_| !then_left) {
+            let held = self.checked.iter().skip(known).cloned();
+            self.held_if.extend(held.map(|check| (case.clone(), check)));
+        }
         // `if path: check(path)`: what is not there does no harm.
         let mut held = match otherwise.is_empty() {
             true => std::mem::take(&mut self.checked),

@@ -25,6 +25,16 @@ pub(super) fn finds_others(text: &str) -> bool {
     class.is_some_and(|class| !class.contains(['/', '[']) && !class.contains("\\S"))
 }
 
+/// Returns whether the pattern finds an address whose host may go on as it likes:
+/// `^https?://(www\.)?example\.com`.
+pub(super) fn is_open(text: &str) -> bool {
+    let text = inner(text).replace('\\', "");
+    let Some((_, host)) = text.split_once("://") else {
+        return false;
+    };
+    !host.contains('/') && (!ends(&text) || fits_anything(host))
+}
+
 fn inner(text: &str) -> &str {
     match text
         .strip_prefix('/')
@@ -65,5 +75,15 @@ mod tests {
         assert_eq!(of("^v1\\.[0-9]+$"), (true, true, false));
         assert_eq!(of("[^A-Za-z0-9_-]+"), (false, false, true));
         assert_eq!(of("[^A-Za-z0-9/]"), (false, false, false));
+    }
+
+    #[test]
+    fn patterns_that_leave_the_host_open_are_known() {
+        assert!(is_open("/^https?:\\/\\/(www\\.)?example\\.com/i"));
+        assert!(is_open("^https?://"));
+        assert!(is_open("^https?://.*$"));
+        assert!(!is_open("^https://example\\.com/"));
+        assert!(!is_open("^https?://(www\\.)?example\\.com$"));
+        assert!(!is_open("^[a-z]+$"));
     }
 }

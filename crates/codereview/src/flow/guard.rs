@@ -8,7 +8,9 @@ use super::{
     ir::{Expression, Name, Test},
     known,
     named::{cleans, is_check, names_fault, names_folder, tells},
-    subject::{called, checked, deep_keys, involved, is_nothing, is_plain, is_split, part_of},
+    subject::{
+        self, called, checked, deep_keys, involved, is_nothing, is_plain, is_split, part_of,
+    },
     value::{ALL, Clean},
 };
 use crate::rules::SCHEME;
@@ -123,6 +125,15 @@ impl Frame<'_> {
                                 | "all"
                                 | "test"
                                 | "match"
+                                | "exec"
+                                | "has"
+                                | "includes"
+                                | "contains"
+                                | "containsKey"
+                                | "contains_key"
+                                | "MatchString"
+                                | "is_match"
+                                | "matches"
                                 | "fullmatch"
                                 | "is_relative_to"
                                 | "startswith"
@@ -325,14 +336,7 @@ impl Frame<'_> {
                     if_false: inner.if_true,
                 }
             }
-            ("&&", [one, other]) => {
-                let (mut one, other) = (self.checks(one), self.checks(other));
-                one.if_true.extend(other.if_true);
-                // `if (file !== root && !file.startsWith(root)) throw …`: one of the two
-                // holds afterwards, and either will do.
-                one.if_false.retain(|key| other.if_false.contains(key));
-                one
-            }
+            ("&&", [one, other]) => self.both(one, other),
             ("||", [one, other]) => {
                 let refused = self.refused_words(test);
                 let (mut one, other) = (self.checks(one), self.checks(other));
@@ -341,9 +345,10 @@ impl Frame<'_> {
                 one.if_false.extend(refused);
                 one
             }
-            // `error is not None`, where the name stands for what a check gave.
-            ("is" | "is not" | "===" | "!==" | "==" | "!=", [Expression::Name(name), none])
-                if is_nothing(none) && self.tests.contains_key(name) =>
+            // `error is not None`, where the name stands for what a check gave, and
+            // `name.match(PATTERN) !== null`.
+            ("is" | "is not" | "===" | "!==" | "==" | "!=", [one, none])
+                if is_nothing(none) && self.is_of_check(one) =>
             {
                 let found = self.checks(&of[0]);
                 match test.how.contains("not") || test.how.starts_with('!') {
@@ -391,6 +396,34 @@ impl Frame<'_> {
             ("not in", [one, list]) if self.is_list(list) => Checks::refuses(self.asked(one)),
             _ => Checks::default(),
         }
+    }
+
+    /// Returns whether that there is nothing in `value` says something of others.
+    fn is_of_check(&self, value: &Expression) -> bool {
+        match value {
+            Expression::Name(name) => self.tests.contains_key(name),
+            Expression::Call(call) => {
+                matches!(
+                    called(call),
+                    Some("match" | "exec" | "fullmatch" | "search")
+                )
+            }
+            _ => false,
+        }
+    }
+
+    fn both(&mut self, one: &Expression, other: &Expression) -> Checks {
+        // `if (path && isUnsafe(path)) throw …`: what is not there does no harm.
+        let there = subject::present(one);
+        let (mut one, other) = (self.checks(one), self.checks(other));
+        one.if_true.extend(other.if_true);
+        // `if (file !== root && !file.startsWith(root)) throw …`: one of the two holds
+        // afterwards, and either will do.
+        one.if_false.retain(|key| other.if_false.contains(key));
+        let of_there = other.if_false.into_iter();
+        one.if_false
+            .extend(of_there.filter(|(key, _)| there.contains(key)));
+        one
     }
 
     fn equal(&mut self, one: &Expression, other: &Expression) -> Vec<(String, Clean)> {

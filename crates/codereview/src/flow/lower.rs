@@ -208,6 +208,32 @@ impl<'a> Lowerer<'a> {
     }
 
     /// An expression that stands alone; some languages write assignments so.
+    /// Returns whether a call does not come back: `bail!`, `panic`, `process.exit`.
+    fn ends_here(&self, node: Node<'_>) -> bool {
+        let field = match node.kind() {
+            "macro_invocation" => "macro",
+            "call_expression" => "function",
+            _ => return false,
+        };
+        let called = node.child_by_field_name(field).map(|one| self.dotted(one));
+        let called = called.as_deref().unwrap_or("");
+        let last = called.rsplit('.').next().unwrap_or(called);
+        match (node.kind(), self.language) {
+            ("macro_invocation", _) => matches!(
+                last,
+                "bail" | "panic" | "unreachable" | "todo" | "unimplemented"
+            ),
+            (_, Language::Go) => {
+                matches!(
+                    called,
+                    "panic" | "os.Exit" | "log.Fatal" | "log.Fatalf" | "log.Fatalln"
+                )
+            }
+            (_, Language::Rust) => called.ends_with("process.exit"),
+            _ => called == "process.exit",
+        }
+    }
+
     fn expression_statement(&mut self, node: Node<'_>, out: &mut Vec<Statement>) {
         match node.kind() {
             "if_expression"
@@ -230,6 +256,9 @@ impl<'a> Lowerer<'a> {
             _ => {
                 let value = self.expression(node);
                 out.push(Statement::Do(value));
+                if self.ends_here(node) {
+                    out.push(Statement::Leave);
+                }
             }
         }
     }

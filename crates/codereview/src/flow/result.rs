@@ -43,6 +43,10 @@ impl Frame<'_> {
                 given.text = None;
                 is_whole.then_some(given)
             }
+            // `z.string().refine((text) => PATTERN.test(text))`
+            "refine" if !path.is_empty() && self.refines(call) => {
+                Some(Value::at(Name::from(format!("{path}.anchored()"))))
+            }
             "Field" | "constr" | "StringConstraints" | "Query" | "Param" => {
                 let is_pattern =
                     |name: &Option<Name>| matches!(name.as_deref(), Some("pattern" | "regex"));

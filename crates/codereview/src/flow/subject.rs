@@ -174,3 +174,14 @@ pub(super) fn present(test: &Expression) -> Vec<String> {
         _ => Vec::new(),
     }
 }
+
+/// Returns what a test that compares something with a text asks: `action=load`.
+pub(super) fn case(test: &Expression) -> Option<String> {
+    let Expression::Test(test) = test else {
+        return None;
+    };
+    match (&*test.how, test.of.as_slice()) {
+        ("===" | "==", [one, Expression::Text(text)]) => Some(format!("{}={text}", key(one)?)),
+        _ => None,
+    }
+}

@@ -7,8 +7,10 @@
 
 use super::{
     evaluate::Frame,
-    ir::{Call, Expression, Function, Test},
+    expect,
+    ir::{Call, Expression, Function, Statement, Test},
     subject::{called, part_of},
+    value::FunctionId,
     walk::{self, Seen},
 };
 use crate::source::Language;
@@ -103,14 +105,58 @@ impl Frame<'_> {
     /// Returns whether a call is one of a function of the tree that only its name makes a
     /// check.
     pub(super) fn is_weak(&mut self, call: &Call) -> bool {
-        if self.program.language(self.unit) != Language::Python {
-            return false;
-        }
         let callee = match &call.callee {
             callee @ (Expression::Name(_) | Expression::Member(..)) => self.evaluate(callee),
             _ => return false,
         };
-        let function = callee.function;
-        function.is_some_and(|id| self.program.summary(id).is_weak)
+        let is_python = self.program.language(self.unit) == Language::Python;
+        callee.function.is_some_and(|id| match is_python {
+            true => self.program.summary(id).is_weak,
+            false => self.is_one_open_question(id),
+        })
+    }
+
+    /// Returns whether a function is one question that leaves the host of an address open:
+    /// `const isValidUrl = (url) => url.startsWith("http")`.
+    pub(super) fn is_one_open_question(&self, id: FunctionId) -> bool {
+        match self.program.function(id).body.as_slice() {
+            [Statement::Return(question)] => self.leaves_open(id.0, question),
+            _ => false,
+        }
+    }
+
+    fn leaves_open(&self, unit: u32, question: &Expression) -> bool {
+        let call = match question {
+            Expression::Test(test) => {
+                let joins = matches!(&*test.how, "&&" | "||");
+                return joins && test.of.iter().all(|one| self.leaves_open(unit, one));
+            }
+            Expression::Call(call) => call,
+            _ => return false,
+        };
+        match (called(call), &call.callee, call.arguments.as_slice()) {
+            (Some("return"), Expression::Name(_), [inner]) => self.leaves_open(unit, &inner.value),
+            (Some("test"), Expression::Member(pattern, _), [_]) => {
+                let text = match &**pattern {
+                    Expression::Text(text) => Some(text.clone()),
+                    Expression::Name(name) => self.program.name(unit, name).text,
+                    _ => None,
+                };
+                text.is_some_and(|text| expect::is_open(&text))
+            }
+            (Some("startsWith" | "includes"), Expression::Member(..), [one, ..])
+            | (Some("HasPrefix"), Expression::Member(..), [_, one]) => is_scheme(&one.value),
+            _ => false,
+        }
+    }
+}
+
+/// Returns whether a text names a protocol and no host.
+fn is_scheme(text: &Expression) -> bool {
+    match text {
+        Expression::Text(text) => {
+            matches!(&**text, "http" | "https" | "http://" | "https://" | "://")
+        }
+        _ => false,
     }
 }

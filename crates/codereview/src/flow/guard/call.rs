@@ -89,6 +89,21 @@ impl Frame<'_> {
         }
     }
 
+    /// Returns whether what a schema asks of a value leaves nothing open.
+    pub(in crate::flow) fn refines(&mut self, call: &Call) -> bool {
+        let Some(Expression::Function(at)) = call.arguments.first().map(|one| &one.value) else {
+            return false;
+        };
+        let function = self.program.function((self.unit, *at as u32));
+        let name = function.parameters.first().map(|one| &one.target);
+        let Some(Target::Name(name)) = name else {
+            return false;
+        };
+        let said = self.of_some(call).if_true;
+        said.iter()
+            .any(|(key, classes)| **key == **name && *classes == ALL)
+    }
+
     /// What `any(item for …)` says; of `any(letter in name for letter in ";|&")` that the
     /// text has none of a list.
     fn of_each(&mut self, body: &[Statement], item: &Expression) -> Checks {
@@ -196,7 +211,8 @@ impl Frame<'_> {
             // `ALLOWED.includes(x)`, `PATTERN.test(x)`; what is asked is not from outside.
             (
                 "includes" | "has" | "contains" | "test" | "matches" | "match" | "is_match"
-                | "MatchString" | "fullmatch" | "contains_key" | "search" | "containsKey" | "get",
+                | "MatchString" | "fullmatch" | "contains_key" | "search" | "containsKey" | "get"
+                | "exec",
                 Expression::Member(object, _),
                 Some(_),
             ) => self.of_list(name, object, call),

@@ -6,7 +6,10 @@ use tree_sitter::Node;
 
 use super::{Lowerer, end_line, line, named};
 use crate::{
-    flow::ir::{Argument, Call, Expression, Name, Statement, Test},
+    flow::{
+        entry,
+        ir::{Argument, Call, Expression, Name, Statement, Test},
+    },
     source::Language,
 };
 
@@ -109,6 +112,14 @@ impl Lowerer<'_> {
                     Some(inner) => self.expression(inner),
                     None => Expression::Nothing,
                 }
+            }
+            // `limit, ok := arguments["limit"].(float64)`
+            "type_assertion_expression"
+                if node
+                    .child_by_field_name("type")
+                    .is_some_and(|kind| entry::is_clean_kind(Some(self.text(kind)))) =>
+            {
+                Expression::Nothing
             }
             "cast_expression" | "type_assertion_expression" => {
                 let inner = ["value", "operand"]
