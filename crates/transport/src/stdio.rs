@@ -11,6 +11,8 @@
 //!   nothing ties to a request, are dropped.
 //! * Nothing from the process is unbounded: the length of a line, the lines that
 //!   wait for a slow reader, the part of standard error that is logged.
+//! * A process that says nothing at all while request after request is given up is ended
+//!   and started again: nobody else would.
 //! * Dropping a request's future or body cancels it (`notifications/cancelled`).
 //! * When the transport or the program stops, the process and its descendants stop:
 //!   standard input is closed, then they are told to end, then killed.
@@ -19,6 +21,7 @@ mod confine;
 mod message;
 mod process;
 mod session;
+mod silence;
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
 
@@ -95,7 +98,7 @@ impl Stdio {
                     () = cancelled.cancelled() => {}
                 }
             };
-            process::keep_running(&options, clock.as_ref(), &sender, stop).await;
+            process::keep_running(&options, &clock, &sender, stop).await;
         });
         Self {
             state,

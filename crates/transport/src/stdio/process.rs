@@ -16,7 +16,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, BufReader},
     process::{Child, ChildStdin, Command},
-    sync::{mpsc, watch},
+    sync::{Notify, mpsc, watch},
     time::timeout,
 };
 
@@ -24,6 +24,7 @@ use super::{
     Options, State,
     message::{self, Line},
     session,
+    silence::Silence,
 };
 use crate::Error;
 
@@ -76,12 +77,20 @@ pub(super) struct Live {
     next: AtomicU64,
     listeners: Mutex<Vec<mpsc::Sender<Bytes>>>,
     era: OnceLock<Era>,
+    clock: Arc<dyn Clock>,
+    silence: Mutex<Silence>,
+    /// Told when the process has said nothing for too long.
+    wedged: Notify,
+    /// Lines that were no messages.
+    noise: AtomicU64,
 }
 
 /// One request in flight. Dropping it cancels the request.
 pub(super) struct Flight {
     live: Arc<Live>,
     id: u64,
+    /// On [`Clock::monotonic`].
+    began: Duration,
     messages: mpsc::Receiver<Message>,
 }
 
@@ -96,6 +105,7 @@ impl Flight {
 impl Drop for Flight {
     fn drop(&mut self) {
         if self.live.forget(self.id) {
+            self.live.given_up(self.began);
             let line = format!(
                 "{{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{{\"requestId\":{}}}}}\n",
                 self.id
@@ -108,13 +118,17 @@ impl Drop for Flight {
 }
 
 impl Live {
-    fn new(lines: mpsc::Sender<Bytes>) -> Self {
+    fn new(lines: mpsc::Sender<Bytes>, clock: Arc<dyn Clock>) -> Self {
         Self {
             lines,
             pending: Mutex::new(Some(HashMap::new())),
             next: AtomicU64::new(1),
             listeners: Mutex::new(Vec::new()),
             era: OnceLock::new(),
+            clock,
+            silence: Mutex::default(),
+            wedged: Notify::new(),
+            noise: AtomicU64::new(0),
         }
     }
 
@@ -140,6 +154,8 @@ impl Live {
             scope,
             messages: sender,
         };
+        let began = self.clock.monotonic();
+        self.silence().asked(began);
         match self.requests().as_mut() {
             Some(requests) => requests.insert(id, pending),
             None => return Err(ended()),
@@ -147,6 +163,7 @@ impl Live {
         let flight = Flight {
             live: Arc::clone(self),
             id,
+            began,
             messages,
         };
         self.write(out.line).await?;
@@ -202,19 +219,47 @@ impl Live {
     }
 
     /// Takes one line from the process.
-    fn take(&self, line: &[u8]) {
-        let Ok(line) = std::str::from_utf8(line) else {
-            return tracing::debug!("a line of the process that is not UTF-8 was ignored");
+    fn take(&self, line: &[u8], program: &str) {
+        let classified = std::str::from_utf8(line).map(message::classify);
+        if !matches!(classified, Ok(Line::Noise)) {
+            self.silence().heard();
+        }
+        let (Ok(classified), Ok(line)) = (classified, std::str::from_utf8(line)) else {
+            return self.hears_noise(line.len(), program);
         };
-        match message::classify(line) {
+        match classified {
             Line::Answer { id } => self.answered(id, line),
             Line::Note { id } => self.noted(id, line),
             Line::News { method } => self.tell(&method, line),
             Line::Ask { id, method } => self.asked(&id, &method),
-            Line::Noise => {
-                tracing::debug!(bytes = line.len(), "a line of the process was ignored");
-            }
+            Line::Noise => self.hears_noise(line.len(), program),
         }
+    }
+
+    /// Tells the log of a line that is no message: it may be an answer that is broken.
+    fn hears_noise(&self, bytes: usize, program: &str) {
+        let lines = self.noise.fetch_add(1, Ordering::Relaxed) + 1;
+        if lines.is_power_of_two() {
+            tracing::warn!(
+                program,
+                bytes,
+                lines,
+                hint = "only messages belong on standard output, logs on standard error",
+                "the server's process wrote a line that is no message; it was ignored"
+            );
+        }
+    }
+
+    /// Takes note that a request which `began` then is not waited for any more.
+    fn given_up(&self, began: Duration) {
+        let is_wedged = self.silence().given_up(began, self.clock.monotonic());
+        if is_wedged {
+            self.wedged.notify_one();
+        }
+    }
+
+    fn silence(&self) -> MutexGuard<'_, Silence> {
+        self.silence.lock().expect("the lock is not poisoned")
     }
 
     fn answered(&self, id: u64, line: &str) {
@@ -307,7 +352,7 @@ enum End {
 /// Starts the process again and again until `stop` resolves.
 pub(super) async fn keep_running(
     options: &Options,
-    clock: &dyn Clock,
+    clock: &Arc<dyn Clock>,
     state: &watch::Sender<State>,
     stop: impl Future<Output = ()>,
 ) {
@@ -318,7 +363,7 @@ pub(super) async fn keep_running(
     loop {
         state.send_replace(State::Starting);
         let started = clock.monotonic();
-        let end = run(options, probe, state, stop.as_mut()).await;
+        let end = run(options, probe, (clock, state), stop.as_mut()).await;
         match end {
             End::Stopped => break,
             End::Over { greeted: false } if probe => {
@@ -344,7 +389,7 @@ pub(super) async fn keep_running(
 async fn run(
     options: &Options,
     probe: bool,
-    state: &watch::Sender<State>,
+    (clock, state): (&Arc<dyn Clock>, &watch::Sender<State>),
     stop: impl Future<Output = ()>,
 ) -> End {
     let mut child = match spawn(options) {
@@ -355,14 +400,18 @@ async fn run(
         }
     };
     let (lines, queue) = mpsc::channel(WRITE_QUEUE);
-    let live = Arc::new(Live::new(lines));
+    let live = Arc::new(Live::new(lines, Arc::clone(clock)));
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let stopped = tokio::select! {
         () = stop => true,
-        () = read_lines(stdout, options.max_line_bytes, |line| live.take(line)) => false,
+        () = read_lines(stdout, options.max_line_bytes, |line| live.take(line, &options.program)) => false,
         () = write_lines(stdin, queue) => false,
         () = log_stderr(stderr, &options.program) => false,
         () = greet(&live, probe, state) => false,
+        () = live.wedged.notified() => {
+            tracing::warn!(program = %options.program, "the server's process says nothing while requests wait; it is ended");
+            false
+        }
     };
     let greeted = live.era.get().is_some();
     if !stopped {

@@ -36,7 +36,7 @@ fn scripted_server() {
                 r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#
             ));
         };
-        let modern = role == "modern";
+        let modern = role == "modern" || role == "deaf";
         match message["method"].as_str().unwrap_or_default() {
             "server/discover" if modern => {
                 reply(r#"{"supportedVersions":["2026-07-28","2025-11-25"],"capabilities":{}}"#);
@@ -73,6 +73,9 @@ fn scripted_server() {
                     r#"{{"jsonrpc":"2.0","id":{first},"result":"first"}}"#
                 ));
             }
+            // As a process that hangs.
+            "mute" => {}
+            "notifications/cancelled" if role == "deaf" => {}
             "notifications/cancelled" => {
                 let gone = &message["params"]["requestId"];
                 assert_eq!(
@@ -270,6 +273,49 @@ async fn dead_process_fails_its_calls_and_is_started_again() {
         let (_, body) = bench.post(&request("1", "echo", r#""text":"up","#)).await;
         assert!(body.contains("\"up\""), "{body}");
     }
+}
+
+/// Asks what is never answered, and gives up after half a minute.
+async fn wait_in_vain(bench: &Bench) {
+    let mute = request("1", "mute", "");
+    let mut asked = std::pin::pin!(bench.send(Method::POST, &mute));
+    tokio::select! {
+        biased;
+        _ = asked.as_mut() => panic!("it is never answered"),
+        () = tokio::task::yield_now() => {}
+    }
+    // It is given up when this ends.
+    bench.clock.advance(std::time::Duration::from_secs(30));
+}
+
+#[tokio::test]
+async fn process_that_says_nothing_is_started_again_and_one_that_is_slow_is_not() {
+    let bench = start("deaf");
+    let echo = request("1", "echo", r#""text":"up","#);
+    bench.post(&echo).await;
+    let mut state = bench.stdio.state.clone();
+    state.mark_unchanged();
+    for _ in 0..3 {
+        wait_in_vain(&bench).await;
+        wait_in_vain(&bench).await;
+        assert!(bench.post(&echo).await.1.contains("\"up\""));
+    }
+    assert!(
+        !state.has_changed().unwrap(),
+        "it has been running all the time"
+    );
+    for _ in 0..3 {
+        wait_in_vain(&bench).await;
+    }
+    state
+        .wait_for(|state| matches!(state, State::Down))
+        .await
+        .unwrap();
+    while matches!(*state.borrow(), State::Down) {
+        bench.clock.advance(std::time::Duration::from_secs(1));
+        tokio::task::yield_now().await;
+    }
+    assert!(bench.post(&echo).await.1.contains("\"up\""));
 }
 
 #[tokio::test]
