@@ -1,7 +1,7 @@
 //! What a file declares: functions with their size, shape and documentation, classes,
 //! imports and hosts.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::OnceLock};
 
 use tree_sitter::Node;
 
@@ -59,6 +59,35 @@ const BRANCHES: [&str; 22] = [
     "communication_case",
 ];
 
+/// What the kind of a node says.
+const FUNCTION: u8 = 1;
+const CLASS: u8 = 2;
+const BRANCH: u8 = 4;
+
+/// Returns what each kind of node of a language says, by its number: nodes are many, and
+/// names of kinds are long.
+fn kinds(language: Language, of: &tree_sitter::Language) -> &'static [u8] {
+    static KINDS: [OnceLock<Vec<u8>>; Language::ALL.len()] =
+        [const { OnceLock::new() }; Language::ALL.len()];
+    KINDS[language as usize].get_or_init(|| {
+        let count = u16::try_from(of.node_kind_count()).unwrap_or(u16::MAX);
+        let kinds = (0..count).map(|id| of.node_kind_for_id(id).unwrap_or(""));
+        let says = |kind, all: &[&str], what| if all.contains(&kind) { what } else { 0 };
+        let all = kinds.map(|kind| {
+            says(kind, &FUNCTIONS, FUNCTION)
+                | says(kind, &CLASSES, CLASS)
+                | says(kind, &BRANCHES, BRANCH)
+        });
+        all.collect()
+    })
+}
+
+/// Returns whether the kind of `node` says `what`.
+fn says(kinds: &[u8], node: Node<'_>, what: u8) -> bool {
+    let kind = kinds.get(usize::from(node.kind_id()));
+    kind.is_some_and(|kind| kind & what != 0)
+}
+
 /// A function or a class.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Item {
@@ -100,6 +129,7 @@ impl Outline {
         let mut reader = Reader {
             document,
             language,
+            kinds: kinds(language, &document.tree.language()),
             found: Self::default(),
             classes: Vec::new(),
         };
@@ -111,6 +141,7 @@ impl Outline {
 struct Reader<'a> {
     document: &'a Document,
     language: Language,
+    kinds: &'static [u8],
     found: Outline,
     classes: Vec<String>,
 }
@@ -122,8 +153,9 @@ impl Reader<'_> {
 
     fn walk(&mut self, node: Node<'_>) {
         let kind = node.kind();
-        let is_class = CLASSES.contains(&kind) || kind == "impl_item";
-        if FUNCTIONS.contains(&kind) || is_class && kind != "impl_item" {
+        let is_impl = kind == "impl_item";
+        let is_class = says(self.kinds, node, CLASS) || is_impl;
+        if says(self.kinds, node, FUNCTION) || is_class && !is_impl {
             self.item(node);
         }
         match kind {
@@ -170,11 +202,11 @@ impl Reader<'_> {
             .chars()
             .filter(|c| !c.is_whitespace())
             .collect();
-        let is_function = FUNCTIONS.contains(&node.kind());
+        let is_function = says(self.kinds, node, FUNCTION);
         let decorators = self.decorators(node);
         let mut shape = Shape::default();
         if let Some(body) = body.filter(|_| is_function) {
-            measure(body, 0, &mut shape);
+            measure(self.kinds, body, 0, &mut shape);
         }
         let item = Item {
             is_public: self.is_public(node, &bare, &signature),
@@ -323,19 +355,19 @@ struct Shape {
     deepest: u32,
 }
 
-fn measure(node: Node<'_>, depth: u32, shape: &mut Shape) {
-    let is_branch = BRANCHES.contains(&node.kind());
-    let is_chained = node.kind() == "elif_clause"
-        || node.parent().is_some_and(|one| one.kind() == "else_clause");
-    let nests =
-        is_branch && !is_chained && !node.kind().ends_with("case") && node.kind() != "match_arm";
-    let depth = depth + u32::from(nests);
-    if is_branch {
+fn measure(kinds: &[u8], node: Node<'_>, depth: u32, shape: &mut Shape) {
+    let kind = node.kind();
+    let mut depth = depth;
+    if says(kinds, node, BRANCH) {
+        let is_case = kind.ends_with("case") || kind == "match_arm" || kind == "elif_clause";
+        // To ask for what is around a node is dear.
+        let is_chained = || node.parent().is_some_and(|one| one.kind() == "else_clause");
+        depth += u32::from(!is_case && !is_chained());
         shape.branches += 1;
         shape.deepest = shape.deepest.max(depth);
     }
-    if matches!(node.kind(), "boolean_operator")
-        || node.kind() == "binary_expression"
+    if kind == "boolean_operator"
+        || kind == "binary_expression"
             && node
                 .child_by_field_name("operator")
                 .is_some_and(|one| matches!(one.kind(), "&&" | "||"))
@@ -346,8 +378,8 @@ fn measure(node: Node<'_>, depth: u32, shape: &mut Shape) {
     let children: Vec<Node<'_>> = node.named_children(&mut cursor).collect();
     for child in children {
         // A function inside is one of its own.
-        if !FUNCTIONS.contains(&child.kind()) {
-            measure(child, depth, shape);
+        if !says(kinds, child, FUNCTION) {
+            measure(kinds, child, depth, shape);
         }
     }
 }

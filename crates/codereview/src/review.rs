@@ -194,7 +194,11 @@ fn once(
     drafts.extend(duplicates::near(near(sources, &functions, change)));
     let mut report = report(request, &tree, change, (drafts, scan, &copies));
     report.brief = subject.map(|subject| brief::brief(&subject, &report.findings));
-    if source::have_moved(texts(&tree)) {
+    let has_moved = source::have_moved(texts(&tree));
+    let learned = learned.map(|learned| (learned.flows, learned.copies));
+    // Nobody has to wait until it is given back.
+    rayon::spawn(move || drop((learned, known, functions)));
+    if has_moved {
         return Ok(None);
     }
     progress(Stage::Done);

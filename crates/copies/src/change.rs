@@ -181,8 +181,10 @@ impl Base {
     ///
     /// See [`Error`].
     pub fn of(root: &Path, base: &str) -> Result<Self, Error> {
-        let repository = git::Repository::of(root)?;
-        let base = repository.fork_point(base)?;
+        let repository = git::Repository::at(root);
+        let (checked, base) = rayon::join(|| repository.check(), || repository.fork_point(base));
+        checked?;
+        let base = base?;
         let ((tree, submodules), commits) = rayon::join(
             || rayon::join(|| repository.tree(&base), || repository.submodules("HEAD")),
             || repository.commits(&base),

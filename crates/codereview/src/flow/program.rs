@@ -181,25 +181,10 @@ pub(super) fn run<'a>(
 impl<'a> Program<'a> {
     fn new(units: &'a [Unit], rules: &'a Rules, recall: Option<&'a Recall<'a>>) -> Self {
         let (modules, module_of) = link::modules(units);
-        let mut classes = vec![FxHashSet::default(); modules.len()];
-        let mut unique: FxHashMap<&str, Option<FunctionId>> = FxHashMap::default();
-        for (unit, one) in units.iter().enumerate() {
-            for (name, at) in &one.names {
-                let mut bare: &str = name;
-                if let Some((class, method)) = name.rsplit_once('.') {
-                    let classes: &mut FxHashSet<Name> = &mut classes[module_of[unit] as usize];
-                    if !classes.contains(class) {
-                        classes.insert(Arc::from(class));
-                    }
-                    bare = method;
-                }
-                let id = (unit as u32, *at as u32);
-                unique
-                    .entry(bare)
-                    .and_modify(|one| *one = None)
-                    .or_insert(Some(id));
-            }
-        }
+        let (classes, unique) = rayon::join(
+            || classes(units, (modules.len(), &module_of)),
+            || unique(units),
+        );
         let mut program = Self {
             units,
             rules,
@@ -379,6 +364,36 @@ impl<'a> Program<'a> {
         }
         self.unique.get(name).copied().flatten()
     }
+}
+
+/// Returns the classes of each module.
+fn classes(units: &[Unit], (modules, module_of): (usize, &[u32])) -> Vec<FxHashSet<Name>> {
+    let mut classes = vec![FxHashSet::default(); modules];
+    for (unit, module) in units.iter().zip(module_of) {
+        let classes: &mut FxHashSet<Name> = &mut classes[*module as usize];
+        for (class, _) in unit.names.keys().filter_map(|name| name.rsplit_once('.')) {
+            if !classes.contains(class) {
+                classes.insert(Arc::from(class));
+            }
+        }
+    }
+    classes
+}
+
+/// Returns the functions of each bare name; none where there are several.
+fn unique(units: &[Unit]) -> FxHashMap<&str, Option<FunctionId>> {
+    let mut unique: FxHashMap<&str, Option<FunctionId>> = FxHashMap::default();
+    for (unit, one) in units.iter().enumerate() {
+        for (name, at) in &one.names {
+            let bare = name.rsplit_once('.').map_or(&**name, |(_, method)| method);
+            let id = (unit as u32, *at as u32);
+            unique
+                .entry(bare)
+                .and_modify(|one| *one = None)
+                .or_insert(Some(id));
+        }
+    }
+    unique
 }
 
 fn known_function(id: FunctionId) -> Value {

@@ -100,12 +100,11 @@ impl<'a> Recall<'a> {
         let mut names = Names {
             program: units,
             keys: units.par_iter().map(keys).collect(),
+            units: units.par_iter().map(|unit| hash_of(&unit.path)).collect(),
             ..Names::default()
         };
-        for (at, unit) in units.iter().enumerate() {
-            let hash = hash_of(&unit.path);
-            names.units.push(hash);
-            let before = names.unit_of.insert(hash, at as u32);
+        for (at, hash) in names.units.iter().enumerate() {
+            let before = names.unit_of.insert(*hash, at as u32);
             before.is_none().then_some(())?;
         }
         let (modules, _) = link::modules(units);

@@ -3,6 +3,7 @@
 use airside_base::{Fault, Kind, WithCauses};
 use ast_grep_config::{DeserializeEnv, SerializableRuleCore};
 use memchr::memmem::Finder;
+use rayon::prelude::*;
 
 use super::{
     Cleaner, PROGRAM, Path, Rule, Rules, SCHEME, Sink, builtin,
@@ -60,10 +61,13 @@ impl Rules {
     /// Returns the rules that ship. Their examples are a test of this crate, not run here.
     #[must_use]
     pub fn builtin() -> Self {
+        let files = builtin::FILES.par_iter();
+        let read = files.map(|(name, text)| (*name, *text, read(name, text)));
+        let read: Vec<_> = read.collect();
         let mut rules = Self::empty();
-        for (name, text) in builtin::FILES {
-            rules
-                .add(name, text)
+        for (name, text, files) in read {
+            files
+                .and_then(|files| rules.add(name, text, files))
                 .expect("the test of the shipped rules loads them all");
         }
         rules
@@ -86,12 +90,12 @@ impl Rules {
     /// See [`Error`].
     pub fn extend(&mut self, name: &str, text: &str) -> Result<(), Error> {
         let mut own = Self::empty();
-        own.add(name, text)?;
+        own.add(name, text, read(name, text)?)?;
         let broken = own.rules.iter().flat_map(|rule| own.broken(rule)).next();
         if let Some(broken) = broken {
             return Err(broken);
         }
-        self.add(name, text)
+        self.add(name, text, read(name, text)?)
     }
 
     /// Returns the examples that `rule` does not live up to.
@@ -145,15 +149,10 @@ impl Rules {
         1 << at.min(62)
     }
 
-    fn add(&mut self, name: &str, text: &str) -> Result<(), Error> {
+    fn add(&mut self, name: &str, text: &str, files: Vec<File>) -> Result<(), Error> {
         let before = self.texts.to_le_bytes();
         self.texts = digest_of(&[&before[..], text.as_bytes()].concat());
-        let malformed = |reason: String| Error::Malformed {
-            file: name.to_owned(),
-            reason,
-        };
-        let files: Vec<File> =
-            ast_grep_config::from_multiple(text).map_err(|error| malformed(error.to_string()))?;
+        let malformed = |reason: String| malformed(name, reason);
         for file in files {
             if file.languages.is_empty() || file.invalid.is_empty() || file.valid.is_empty() {
                 return Err(malformed(format!(
@@ -285,6 +284,18 @@ impl Rules {
                 }
             }
         }
+    }
+}
+
+/// Reads the document stream `text`.
+fn read(name: &str, text: &str) -> Result<Vec<File>, Error> {
+    ast_grep_config::from_multiple(text).map_err(|error| malformed(name, error.to_string()))
+}
+
+fn malformed(file: &str, reason: String) -> Error {
+    Error::Malformed {
+        file: file.to_owned(),
+        reason,
     }
 }
 

@@ -57,11 +57,22 @@ pub(super) struct Repository {
 
 impl Repository {
     pub(super) fn of(root: &Path) -> Result<Self, Error> {
-        let found = Self {
+        let found = Self::at(root);
+        found.check()?;
+        Ok(found)
+    }
+
+    /// Returns what may be one.
+    pub(super) fn at(root: &Path) -> Self {
+        Self {
             root: root.to_owned(),
-        };
-        match found.run(&["rev-parse", "--git-dir"], b"") {
-            Ok(_) => Ok(found),
+        }
+    }
+
+    /// Asks whether it is one.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        match self.run(&["rev-parse", "--git-dir"], b"") {
+            Ok(_) => Ok(()),
             Err(Error::Git { reason }) if reason.contains("not a git repository") => {
                 Err(Error::NoRepository)
             }
@@ -222,17 +233,15 @@ impl Repository {
     /// Returns the commits after `base`, the newest first.
     pub(super) fn commits(&self, base: &str) -> Result<Vec<Commit>, Error> {
         let range = format!("{base}..HEAD");
-        let log = self.run(
-            &[
-                "log",
-                "-z",
-                "--max-count=2000",
-                "--format=%H %ct%n%B",
-                &range,
-            ],
-            b"",
-        )?;
-        let notes = self.notes()?;
+        let log = [
+            "log",
+            "-z",
+            "--max-count=2000",
+            "--format=%H %ct%n%B",
+            &range,
+        ];
+        let (log, notes) = rayon::join(|| self.run(&log, b""), || self.notes());
+        let (log, notes) = (log?, notes?);
         let commits = text(&log);
         let mut found = Vec::new();
         let mut noted = Vec::new();

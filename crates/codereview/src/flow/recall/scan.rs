@@ -106,6 +106,8 @@ pub(in super::super) fn scan(
         // What cannot be written is found again next time.
         let _ = memory.save(files);
     }
+    // Nobody has to wait until thousands of names are given back.
+    rayon::spawn(move || drop(units));
     Some(found)
 }
 
