@@ -192,6 +192,27 @@ impl Frame<'_> {
         }
     }
 
+    /// A value of which nothing is known was handed to a function where it arrives.
+    pub(super) fn note_unknown(&mut self, hit: &Hit) {
+        /// Places that are told of one function.
+        const MOST: usize = 64;
+        let rule = &self.program.rules.rules[hit.rule];
+        let unknown = &mut self.outcome.unknown;
+        let is_there =
+            |one: &Hit| (one.rule, one.unit, one.bytes) == (hit.rule, hit.unit, hit.bytes);
+        if rule.unknown.is_none() || unknown.len() >= MOST || unknown.iter().any(is_there) {
+            return;
+        }
+        let taint = self.outside(hit.lines.0, "a value that is not known");
+        let hit = Hit {
+            taint,
+            ..hit.clone()
+        };
+        if hit.fits() {
+            self.outcome.unknown.push(hit);
+        }
+    }
+
     /// Returns whether the other arguments are as the sink wants them.
     fn holds(&self, sink: &Sink, call: &Call, values: &[Value]) -> bool {
         let text = |wanted: &str| -> Option<Name> {
@@ -373,7 +394,7 @@ fn names_host(lead: &str) -> bool {
 }
 
 /// Returns whether something may be in `value` that nobody knows.
-fn is_open(value: &Value) -> bool {
+pub(super) fn is_open(value: &Value) -> bool {
     if value.text.is_some() || value.function.is_some() {
         return false;
     }

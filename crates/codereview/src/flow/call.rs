@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    arrive::beginning,
+    arrive::{beginning, is_open},
     entrance::{self, OBJECT},
     entry,
     evaluate::{Frame, Hit, key},
@@ -461,9 +461,13 @@ impl Frame<'_> {
                 true => beginning(value),
                 false => Some(value),
             };
+            let taints = value.map(Value::all_taints).unwrap_or_default();
+            if taints.is_empty() && value.is_some_and(is_open) {
+                self.note_unknown(hit);
+            }
             // Which of its members arrives is not known.
             let is_guessed = value.is_some_and(is_partly);
-            for mut taint in value.map(Value::all_taints).unwrap_or_default() {
+            for mut taint in taints {
                 taint.is_guessed |= is_guessed;
                 let taint = self.through(&taint, &hit.taint, call.from, &what);
                 if taint.clean & bit != 0 {

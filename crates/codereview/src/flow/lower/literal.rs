@@ -108,13 +108,16 @@ impl Lowerer<'_> {
         for part in inner {
             match part.kind() {
                 "interpolation" | "template_substitution" | "string" | "string_interpolation" => {
-                    if part.start_byte() > at {
+                    // What stands between texts that are put together is not in them.
+                    if part.start_byte() > at && node.kind() != "concatenated_string" {
                         joined.push(Expression::Text(Arc::from(
                             &self.text[at..part.start_byte()],
                         )));
                     }
-                    let value = self.expression(part);
-                    joined.push(value);
+                    match self.expression(part) {
+                        Expression::Join(inner) if part.kind() == "string" => joined.extend(inner),
+                        value => joined.push(value),
+                    }
                     at = part.end_byte();
                 }
                 "string_start" => at = part.end_byte(),
