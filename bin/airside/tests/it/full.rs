@@ -128,11 +128,8 @@ fn full_disk_is_told_loses_nothing_and_is_over_when_there_is_room() {
     assert_eq!(small.node.terminate().unwrap().code(), Some(0));
     let log = fs::read_to_string(log).unwrap();
     let told = |text: &str| log.lines().filter(|line| line.contains(text)).count();
-    assert_eq!(told("the ledger is written again"), 1, "{log}");
-    for text in [
-        "cannot write to the ledger",
-        "a call with an effect could not be",
-    ] {
+    assert_ne!(told("the ledger is written again"), 0, "{log}");
+    for text in ["sequencer: cannot write", "record: a call with an effect"] {
         assert!((1..CALLS).contains(&told(text)), "{text}: {log}");
     }
     assert!(log.contains("database or disk is full"), "{log}");

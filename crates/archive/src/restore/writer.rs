@@ -7,18 +7,19 @@ use airside_base::{TenantId, Timestamp};
 use airside_ledger::{
     Entry, Head, Progress, Store, StoreError,
     failpoint::{self, Point},
-    store::{Commit, MAX_READ, Segment, Tip},
+    store::{Commit, MAX_READ, Segment, Tip, Unit},
 };
 use futures_util::future::BoxFuture;
 
 use super::{Folds, Request, RestoreError, Restored, Until, tables};
 use crate::archive::{Archive, snapshot::SnapshotRef};
 
-/// Entries whose documents are in the snapshot are written so many at a time, since
-/// every commit syncs the disk.
+/// Entries are written so many at a time, since every commit syncs the disk.
 const BULK_ENTRIES: usize = 16 * 1024;
 /// And at most with so many bytes of bodies.
 const BULK_BYTES: usize = 16 * 1024 * 1024;
+/// Fewer if documents change by them: those are held in memory together.
+const FOLDED_ENTRIES: usize = 4 * MAX_READ;
 
 /// Writes what belongs to the moment.
 pub(super) struct Writer<'a> {
@@ -30,6 +31,8 @@ pub(super) struct Writer<'a> {
     bulk: BTreeMap<TenantId, Vec<Entry>>,
     bulk_entries: usize,
     bulk_bytes: usize,
+    /// Those whose documents are not in the snapshot.
+    folded_entries: usize,
     /// The commit that is on its way.
     under_way: Option<BoxFuture<'a, Result<(), StoreError>>>,
     tips: BTreeMap<TenantId, Tip>,
@@ -56,6 +59,7 @@ impl<'a> Writer<'a> {
             bulk: BTreeMap::new(),
             bulk_entries: 0,
             bulk_bytes: 0,
+            folded_entries: 0,
             under_way: None,
             tips: BTreeMap::new(),
             first: None,
@@ -112,33 +116,24 @@ impl<'a> Writer<'a> {
         entries.truncate(wanted);
         let loaded = self.loaded.get(&tenant).copied().unwrap_or(0);
         let behind = entries.partition_point(|entry| entry.seq <= loaded);
-        let folded = entries.split_off(behind);
-        if !entries.is_empty() {
-            self.from_snapshot += entries.len() as u64;
-            self.bulk_entries += entries.len();
-            self.bulk_bytes += entries.iter().map(|entry| entry.body.len()).sum::<usize>();
-            self.bulk
-                .entry(tenant.clone())
-                .or_default()
-                .append(&mut entries);
-            if self.bulk_entries >= BULK_ENTRIES || self.bulk_bytes >= BULK_BYTES {
+        self.from_snapshot += behind as u64;
+        let mut entries = entries.into_iter();
+        loop {
+            let page: Vec<Entry> = entries.by_ref().take(MAX_READ).collect();
+            let Some(last) = page.last() else {
+                return Ok(wanted == seen);
+            };
+            self.folded_entries += usize::from(last.seq > loaded) * page.len();
+            self.bulk_entries += page.len();
+            self.bulk_bytes += page.iter().map(|entry| entry.body.len()).sum::<usize>();
+            self.bulk.entry(tenant.clone()).or_default().extend(page);
+            if self.bulk_entries >= BULK_ENTRIES
+                || self.bulk_bytes >= BULK_BYTES
+                || self.folded_entries >= FOLDED_ENTRIES
+            {
                 self.flush().await?;
             }
         }
-        if !folded.is_empty() {
-            self.flush().await?;
-            self.settle().await?;
-        }
-        let mut folded = folded.into_iter();
-        loop {
-            let page: Vec<Entry> = folded.by_ref().take(MAX_READ).collect();
-            let Some(segment) = self.continued(&tenant, page) else {
-                break;
-            };
-            self.folds.write(self.target, segment).await?;
-            self.tell();
-        }
-        Ok(wanted == seen)
     }
 
     /// Resolves with what `reading` does, and lets the commit that is on its way come
@@ -176,18 +171,30 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Sends off the entries whose documents are there already.
+    /// Sends off what was taken, with the documents that change by it.
     async fn flush(&mut self) -> Result<(), RestoreError> {
+        // Folding begins with the documents of the commit before.
         self.settle().await?;
-        (self.bulk_entries, self.bulk_bytes) = (0, 0);
-        let mut segments = Vec::new();
+        (self.bulk_entries, self.bulk_bytes, self.folded_entries) = (0, 0, 0);
+        let mut commit = Commit::default();
         for (tenant, entries) in mem::take(&mut self.bulk) {
-            segments.extend(self.continued(&tenant, entries));
+            let loaded = self.loaded.get(&tenant).copied().unwrap_or(0);
+            let Some(segment) = self.continued(&tenant, entries) else {
+                continue;
+            };
+            let entries = segment.entries();
+            let folded = &entries[entries.partition_point(|entry| entry.seq <= loaded)..];
+            let writes = self.folds.writes(self.target, &tenant, folded).await?;
+            if !writes.is_empty() {
+                commit.units.push(Unit {
+                    fence: None,
+                    writes,
+                });
+            }
+            commit.segments.push(segment);
         }
-        if !segments.is_empty() {
-            let units = Vec::new();
-            let commit = Arc::new(Commit { segments, units });
-            self.under_way = Some(self.target.commit(commit));
+        if !commit.segments.is_empty() {
+            self.under_way = Some(self.target.commit(Arc::new(commit)));
         }
         Ok(())
     }
