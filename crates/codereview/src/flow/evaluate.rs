@@ -523,6 +523,11 @@ impl Frame<'_> {
                 for (at, target) in items.iter().enumerate() {
                     let inner = match &value.items {
                         Some(values) if values.len() == items.len() => values[at].clone(),
+                        // What comes with a value, such as an error, carries nothing of it.
+                        _ if self.program.language(self.unit) == Language::Go => match at {
+                            0 => value.clone(),
+                            _ => Value::clean(),
+                        },
                         _ => Value {
                             text: None,
                             path: None,

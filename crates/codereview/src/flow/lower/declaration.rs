@@ -532,25 +532,16 @@ impl Lowerer<'_> {
             }
             return;
         }
-        let (Some(first), Some(value)) = (lefts.first(), rights.first()) else {
+        let [value] = rights.as_slice() else {
             return;
         };
         let value = self.expression(*value);
-        let target = self.target(*first);
+        let targets = lefts.iter().map(|left| self.target(*left)).collect();
         out.push(Statement::Let {
-            target,
+            target: Target::Items(targets),
             kind: None,
             value,
         });
-        // What comes with a value, such as an error, carries nothing of it.
-        for other in &lefts[1..] {
-            let target = self.target(*other);
-            out.push(Statement::Let {
-                target,
-                kind: None,
-                value: Expression::Nothing,
-            });
-        }
     }
 }
 
