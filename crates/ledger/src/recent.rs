@@ -16,10 +16,11 @@ use tokio::sync::Notify;
 
 use crate::store::Commit;
 
-/// Most bytes that are kept: what is written in a twentieth of a second at full speed.
-const KEPT_BYTES: usize = 4 << 20;
-/// Bytes that are worth to be fetched at once.
-const GATHERED_BYTES: usize = 1 << 20;
+/// Most bytes that are kept: what is written in a twentieth of a second at full speed,
+/// beside what has gathered.
+const KEPT_BYTES: usize = 6 << 20;
+/// Bytes that are worth to be fetched at once: a full segment of an archive.
+const GATHERED_BYTES: usize = 2 << 20;
 
 /// Where the sequencer puts what is durable.
 #[derive(Debug, Default)]
@@ -161,9 +162,9 @@ mod tests {
         }
         assert!(kept.lock().bytes <= KEPT_BYTES);
         // The one that crosses the limit is the last.
-        assert_eq!(numbers(&recent.fetch(1_500_000)), [17, 18]);
+        assert_eq!(numbers(&recent.fetch(1_500_000)), [15, 16]);
         assert_eq!(numbers(&recent.fetch(0)), [0; 0]);
-        assert_eq!(numbers(&recent.fetch(usize::MAX)), [19, 20]);
+        assert_eq!(numbers(&recent.fetch(usize::MAX)), [17, 18, 19, 20]);
         assert_eq!(kept.lock().bytes, 0);
     }
 

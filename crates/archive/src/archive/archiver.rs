@@ -21,7 +21,7 @@ use super::{
     Archive, Tail,
     collect::{Collector, forked, read},
     error::Error,
-    hand::Hand,
+    hand::{self, Hand},
     manifest::{self, ChainEnd, IndexRef, Manifest},
     sealed::{Effort, Header},
     segment::Builder,
@@ -154,6 +154,10 @@ pub struct Archiver {
     header: Header,
     key: Arc<DataKey>,
     recent: Recent,
+    /// When the store was last asked for its chains, on the monotonic clock.
+    asked: Option<Duration>,
+    /// Whether commits of this process are all there is to hurry for.
+    gathered: bool,
     /// Makes segments: not that of the archive, which may be in the midst of upkeep.
     hand: Hand,
     /// Of the last segment, for the next one.
@@ -199,7 +203,9 @@ impl Archiver {
         };
         Ok(Self {
             recent: ledger.recent(),
-            hand: Hand::new(),
+            asked: None,
+            gathered: false,
+            hand: Hand::new(hand::SHIPS),
             memory: Vec::new(),
             ledger,
             archive,
@@ -268,14 +274,16 @@ impl Archiver {
                     pause
                 }
             };
-            let failing = self.is_failing();
+            let (failing, eager) = (self.is_failing(), self.options.eager);
+            self.gathered = false;
             tokio::select! {
                 () = self.clock.sleep(rest) => {}
-                () = self.recent.gathered(), if !failing => {}
-                Ok(()) = commits.changed(), if self.options.eager && !failing => {}
+                () = self.recent.gathered(), if !failing => self.gathered = !eager,
+                Ok(()) = commits.changed(), if eager && !failing => {}
                 () = supervisor.stopping() => {}
             }
         }
+        self.gathered = false;
         for attempt in 1..=LAST_ATTEMPTS {
             match self.ship_held().await {
                 Ok(Shipped { more: false, .. }) => break,
@@ -330,10 +338,12 @@ impl Archiver {
         }
         let mut more = false;
         if self.pending.is_none() {
+            // Before commits are fetched: then these are hardly ever read as well.
+            let chains = self.chains().await?;
             let tail = self.tail.as_ref().expect("it was read");
             let memory = mem::take(&mut self.memory);
             let collector = Collector::new(self.ledger.store(), &self.hand, tail, memory);
-            let (builder, rest) = collector.collect(&mut self.recent).await?;
+            let (builder, rest) = collector.collect(&mut self.recent, chains).await?;
             more = rest;
             self.pending = self.prepare(builder).await?;
         }
@@ -356,6 +366,23 @@ impl Archiver {
             entries: pending.entries,
             more,
         })
+    }
+
+    /// Returns what the store has: none while memory fills segments and it was asked just
+    /// now, since what other nodes write may wait as long as in a quiet hour.
+    async fn chains(&mut self) -> Result<Vec<(TenantId, Tip)>, Error> {
+        let now = self.clock.monotonic();
+        let since = |asked| now.saturating_sub(asked);
+        if self.gathered
+            && self
+                .asked
+                .is_some_and(|asked| since(asked) < self.options.flush)
+        {
+            return Ok(Vec::new());
+        }
+        let chains = self.ledger.store().chains().await.map_err(read)?;
+        self.asked = Some(now);
+        Ok(chains)
     }
 
     /// Takes or renews the right to write.

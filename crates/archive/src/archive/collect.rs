@@ -2,9 +2,9 @@
 //!
 //! # Invariants
 //!
-//! * The chains of the store say what there is. Commits that this process has just made
-//!   are taken from memory; what is missing in front of them, and what others have
-//!   written, is read.
+//! * The chains of the store say what there is, and are asked as often as entries may
+//!   wait. Commits that this process has just made are taken from memory; what is missing
+//!   in front of them, and what others have written, is read.
 //! * Wherever it comes from, an entry has to follow the last one and to have its hash.
 
 use std::{collections::BTreeMap, mem, sync::Arc};
@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, mem, sync::Arc};
 use airside_base::TenantId;
 use airside_ledger::{
     Entry, Head, Query, ReadError, Recent, StoreError,
-    store::{Commit, Store},
+    store::{Commit, Store, Tip},
 };
 
 use super::{Tail, error::Error, hand::Hand, segment::Builder};
@@ -63,10 +63,13 @@ impl<'a> Collector<'a> {
         }
     }
 
-    /// Takes entries, up to a full segment; tells whether there may be more.
-    pub(super) async fn collect(mut self, recent: &mut Recent) -> Result<(Builder, bool), Error> {
-        // Asked before commits are fetched: then these are hardly ever read as well.
-        let chains = self.store.chains().await.map_err(read)?;
+    /// Takes entries, up to a full segment; tells whether there may be more. Those of
+    /// `chains` that commits do not have are read.
+    pub(super) async fn collect(
+        mut self,
+        recent: &mut Recent,
+        chains: Vec<(TenantId, Tip)>,
+    ) -> Result<(Builder, bool), Error> {
         while !self.builder.is_full() {
             let commits = recent.fetch(self.builder.room());
             if commits.is_empty() {

@@ -9,6 +9,8 @@
 //! * An archive has one for whatever goes through much of it (upkeep, drills, restores),
 //!   its archiver another, for which callers may wait. A program that restores and ends
 //!   takes several ([`Archive::for_restore`](super::Archive::for_restore)).
+//! * On Linux the threads of a node stand behind those of calls and commits: an upkeep
+//!   computes for a second or two.
 
 use std::{fmt, mem, sync::Arc, time::Duration};
 
@@ -20,6 +22,10 @@ use super::error::Error;
 /// another place.
 const KEPT: Duration = Duration::from_secs(24 * 3600);
 
+/// Nice values: of what ships entries, which are soon missed, and of what tends to them.
+pub(super) const SHIPS: i32 = 5;
+pub(super) const TENDS: i32 = 10;
+
 /// The threads. They are started by the first work.
 pub(super) struct Hand {
     /// Only its threads for work that blocks are used; `None` once dropped.
@@ -27,17 +33,22 @@ pub(super) struct Hand {
 }
 
 impl Hand {
-    /// Returns one with a single thread.
-    pub(super) fn new() -> Self {
-        Self::of(1)
+    /// Returns one with a single thread of the priority `nice`.
+    pub(super) fn new(nice: i32) -> Self {
+        Self::start(1, nice)
     }
 
     /// Returns one with up to so many threads, at least one.
     pub(super) fn of(threads: usize) -> Self {
+        Self::start(threads, 0)
+    }
+
+    fn start(threads: usize, nice: i32) -> Self {
         let runtime = Builder::new_current_thread()
             .thread_name("archive-hand")
             .max_blocking_threads(threads)
             .thread_keep_alive(KEPT)
+            .on_thread_start(move || step_back(nice))
             .build();
         Self {
             runtime: Some(runtime.expect("one without drivers asks nothing of the system")),
@@ -55,6 +66,15 @@ impl Hand {
     }
 }
 
+/// Gives the calling thread the priority `nice`.
+fn step_back(nice: i32) {
+    // On Linux "this process" is the calling thread; elsewhere it would be all of them.
+    if cfg!(target_os = "linux") && nice > 0 {
+        // One that keeps its priority does the same work.
+        let _ = rustix::process::setpriority_process(None, nice);
+    }
+}
+
 impl Drop for Hand {
     fn drop(&mut self) {
         // Nobody waits: a runtime must not be waited for where another runs.
@@ -67,5 +87,22 @@ impl Drop for Hand {
 impl fmt::Debug for Hand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Hand")
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use rustix::process::getpriority_process;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn only_its_own_threads_step_back() {
+        let before = getpriority_process(None).unwrap();
+        for (hand, expected) in [(Hand::new(TENDS), before.max(TENDS)), (Hand::of(2), before)] {
+            let nice = hand.run(|| getpriority_process(None).unwrap()).await;
+            assert_eq!(nice.unwrap(), expected);
+        }
+        assert_eq!(getpriority_process(None).unwrap(), before);
     }
 }

@@ -19,7 +19,7 @@ use url::Url;
 use super::{
     ROOT,
     error::Error,
-    hand::Hand,
+    hand::{self, Hand},
     s3::{self, Access, AccessError},
 };
 
@@ -50,7 +50,7 @@ impl Objects {
         Self {
             store,
             is_folder: false,
-            hand: Arc::new(Hand::new()),
+            hand: Arc::new(Hand::new(hand::TENDS)),
         }
     }
 
