@@ -106,6 +106,11 @@ impl Lines {
         }
     }
 
+    /// Tells at the end what was counted: nothing comes after it that would.
+    pub(crate) fn tell_rest(&self, now: Duration) {
+        self.tell_counts(now + AGAIN);
+    }
+
     fn counts(&self, now: Duration) -> Vec<(&'static str, Box<str>, u64)> {
         let mut kept = self.0.lock().expect("the lock is not poisoned");
         let quiet = |kind: &Kind| {

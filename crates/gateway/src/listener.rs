@@ -305,7 +305,7 @@ impl Worker {
             // What cannot be refused any more is closed with the thread.
             let _ = tokio::time::timeout(LAST_WORDS, connections.wait()).await;
         }
-        self.node.recorder.tell_counts();
+        self.node.recorder.tell_rest();
     }
 
     fn start(&self, socket: std::net::TcpStream, connections: &TaskTracker, drain: &Drain) {

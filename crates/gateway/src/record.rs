@@ -118,6 +118,11 @@ impl Recorder {
         self.lines.tell_counts(self.clock.monotonic());
     }
 
+    /// Tells the rest of it when the gateway ends.
+    pub(crate) fn tell_rest(&self) {
+        self.lines.tell_rest(self.clock.monotonic());
+    }
+
     fn write(&self, record: &Facts, place: Option<Place>, event: &Event<'_>) {
         let put = |draft| match place {
             Some(place) => place.record(draft),
