@@ -27,7 +27,7 @@ use airside_ledger::{
 use crate::{
     cli,
     failure::{Exit, Failure},
-    ledger::source::unreadable,
+    ledger::source::{database, unreadable},
     target,
 };
 
@@ -110,8 +110,8 @@ impl Place {
     }
 
     async fn in_database(&self, url_file: &Path) -> Result<Opened, Failure> {
-        let url = target::read_secret(url_file)?;
-        let refused = |error: OpenError| told(&error.fault());
+        let url = target::read_url(url_file)?;
+        let refused = |error: OpenError| database(url_file, &error.fault());
         let store = PostgresKeys::open(&url).await.map_err(refused)?;
         let bound = store.vault().await.map_err(|error| told(&error.fault()))?;
         let vault = self.vault(bound.is_some())?;

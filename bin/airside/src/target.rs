@@ -12,6 +12,7 @@ use airside_base::{Fault, Kind, Redacted, Supervisor};
 use crate::{
     cli,
     failure::{Exit, Failure},
+    text::printable,
 };
 
 /// Longest key file, in bytes.
@@ -68,6 +69,22 @@ pub(crate) fn read_key(file: Option<&Path>) -> Result<Option<Redacted<String>>, 
 
 /// Reads a secret from `file` or, for `-`, from standard input.
 pub(crate) fn read_secret(file: &Path) -> Result<Redacted<String>, Failure> {
+    read(file, Content::Key)
+}
+
+/// Reads the URL of a database from `file`: a secret, since it may hold a password.
+pub(crate) fn read_url(file: &Path) -> Result<Redacted<String>, Failure> {
+    read(file, Content::Url)
+}
+
+/// What a file is said to hold.
+#[derive(Clone, Copy)]
+enum Content {
+    Key,
+    Url,
+}
+
+fn read(file: &Path, content: Content) -> Result<Redacted<String>, Failure> {
     let mut text = String::new();
     let read = if file == Path::new("-") {
         io::stdin().lock().take(MAX_KEY).read_to_string(&mut text)
@@ -77,15 +94,19 @@ pub(crate) fn read_secret(file: &Path) -> Result<Redacted<String>, Failure> {
     match read {
         Ok(_) => Ok(Redacted::new(text.trim().to_owned())),
         Err(error) => {
-            let fault = Fault::new(
-                Kind::Invalid,
-                "CLI-020",
-                format!("the key file {} cannot be read: {error}", file.display()),
-            );
-            Err(Failure::new(
-                Exit::Usage,
-                fault.with_hint("name a file that holds the key and nothing else"),
-            ))
+            let at = printable(&file.display().to_string());
+            let (text, hint) = match content {
+                Content::Key => (
+                    format!("the key file {at} cannot be read: {error}"),
+                    "name a file that holds the key and nothing else",
+                ),
+                Content::Url => (
+                    format!("the URL file {at} cannot be read: {error}"),
+                    "name a file that holds the URL and nothing else",
+                ),
+            };
+            let fault = Fault::new(Kind::Invalid, "CLI-020", text);
+            Err(Failure::new(Exit::Usage, fault.with_hint(hint)))
         }
     }
 }

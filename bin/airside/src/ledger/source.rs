@@ -213,10 +213,10 @@ pub(crate) async fn postgres(
     url_file: &Path,
     supervisor: &Supervisor,
 ) -> Result<Arc<dyn Store>, Failure> {
-    let url = target::read_secret(url_file)?;
+    let url = target::read_url(url_file)?;
     let clock = Arc::new(SystemClock::new());
     let opened = Postgres::open(&url, clock, supervisor).await;
-    let opened = opened.map_err(|error| unreadable(Exit::Failed, &error.fault()))?;
+    let opened = opened.map_err(|error| database(url_file, &error.fault()))?;
     Ok(Arc::new(opened))
 }
 
@@ -241,13 +241,13 @@ pub(crate) async fn own(
 
 /// Makes the tables of a PostgreSQL ledger and of the keys.
 pub(crate) async fn initialize(args: &cli::Init) -> Result<(), Failure> {
-    let url = target::read_secret(&args.url_file)?;
+    let url = target::read_url(&args.url_file)?;
     if !args.only_keys {
         let made = Postgres::initialize(&url, &args.role).await;
-        made.map_err(|error| unreadable(Exit::Failed, &error.fault()))?;
+        made.map_err(|error| database(&args.url_file, &error.fault()))?;
     }
     let made = PostgresKeys::initialize(&url, &args.role).await;
-    made.map_err(|error| unreadable(Exit::Failed, &error.fault()))
+    made.map_err(|error| database(&args.url_file, &error.fault()))
 }
 
 /// Opens the ledger in `store`.
@@ -285,6 +285,13 @@ pub(crate) fn refused(folder: &Path, error: &sqlite::OpenError) -> Failure {
 }
 
 /// What the ledger says about itself; its operator is the one who reads this.
+/// Says why the database that `url_file` names cannot be used. Names the file, since the
+/// URL may hold a password.
+pub(crate) fn database(url_file: &Path, fault: &Fault) -> Failure {
+    let at = printable(&url_file.display().to_string());
+    unreadable(Exit::Failed, fault).with_detail(format!("URL file: {at}"))
+}
+
 pub(crate) fn unreadable(exit: Exit, fault: &Fault) -> Failure {
     let failure = Failure::new(exit, fault.clone());
     match fault.private() {

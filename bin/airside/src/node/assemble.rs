@@ -65,7 +65,7 @@ pub(super) async fn open_limits(
     tasks: &Supervisor,
 ) -> Result<Arc<Counters>, Failure> {
     let store = config.limits.store.as_ref().map(|store| {
-        let url = target::read_secret(&store.url_file)?;
+        let url = target::read_url(&store.url_file)?;
         Ok::<_, Failure>(store.options(url))
     });
     let ground = Ground {

@@ -96,6 +96,13 @@ fn database_that_cannot_be_used_is_named_without_its_password() {
         let refused = place.run(&["serve", "--config", &file]);
         assert_eq!(refused.code, Some(1), "{refused:?}");
         assert!(refused.stderr.contains(code), "{refused:?}");
+        assert!(refused.stderr.contains("database.url"), "{refused:?}");
         assert!(!refused.stderr.contains("hunter2"), "{refused:?}");
     }
+    std::fs::remove_file(place.path("database.url")).unwrap();
+    let refused = place.run(&["serve", "--config", &file]);
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(refused.stderr.contains("CLI-020"), "{refused:?}");
+    assert!(refused.stderr.contains("the URL file"), "{refused:?}");
+    assert!(!refused.stderr.contains("key file"), "{refused:?}");
 }
